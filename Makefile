@@ -1,0 +1,38 @@
+# Both commands create and reuse .venv by themselves. TORCH_INDEX= takes a wheel index of your own,
+# for instance PyTorch's CPU builds: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test test-long lint clean
+
+demo: .venv/installed
+	$(BIN)/trace-edges detect examples --out out/demo
+	@echo "See out/demo/*.overlay.png and *.edges.png"
+
+test: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not long"
+
+test-long: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m long
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv out build dist
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trace-edges needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(INSTALL) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(INSTALL) --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(INSTALL) --editable ".[dev]"
+	touch $@

@@ -1,0 +1,127 @@
+"""Seconds per image of the edge benchmark: thinning, and matching by each engine.
+
+    OMP_NUM_THREADS=1 python benchmarks/edge_matching.py --json edge_matching.json
+
+Synthetic maps of 480 x 320 pixels, 99 thresholds, tolerance 0.0075 of the diagonal, one process.
+The prediction traces the true cells with jitter, uneven strength and false cells. When pyEdgeEval
+(a port of the BSDS matcher) is installed its `correspond_pixels` is timed too, tens of seconds an
+image. Prints a Markdown table; --json also writes the numbers and the versions.
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from skimage.morphology import thin
+
+from trace_edges.metrics.boundaries import boundaries_from_labels
+from trace_edges.metrics.edges import BSDS
+from trace_edges.metrics.matching import match_pixels_numba, match_pixels_scipy
+
+SHAPE = (320, 480)
+RADIUS = BSDS.max_distance * float(np.hypot(*SHAPE))
+
+Engine = Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+
+
+def cells(centres: np.ndarray, bend: np.ndarray) -> np.ndarray:
+    """Boundaries of the cells nearest to each centre, bent by a displacement field (2, h, w)."""
+    place = np.mgrid[: SHAPE[0], : SHAPE[1]] + bend
+    squared = ((place[None] - centres[:, :, None, None]) ** 2).sum(1)
+    return boundaries_from_labels(squared.argmin(0))
+
+
+def synthetic_image(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A graded prediction and the ground truth of 30 cells."""
+    rng = np.random.default_rng(seed)
+    centres, false_centres = rng.random((30, 2)) * SHAPE, rng.random((60, 2)) * SHAPE
+    bend, jitter = (
+        gaussian_filter(rng.standard_normal((2, *SHAPE)), (0, 8, 8)) * scale for scale in (20, 50)
+    )
+    prediction = np.zeros(SHAPE)
+    for edges, weight in ((cells(centres, bend + jitter), 1.0), (cells(false_centres, bend), 0.6)):
+        strength = gaussian_filter(edges * rng.random(SHAPE), 1.0)
+        prediction = np.maximum(prediction, weight * strength / strength.max())
+    return prediction, cells(centres, bend)
+
+
+def correspond_pixels(
+    prediction: np.ndarray, truth: np.ndarray, max_distance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The BSDS matcher, which wants the distance as a fraction of the diagonal."""
+    from pyEdgeEval._lib import correspond_pixels as solve
+
+    matched, found, _, _ = solve(prediction, truth, max_distance / float(np.hypot(*SHAPE)))
+    return matched > 0, found > 0
+
+
+def available_engines() -> dict[str, Engine]:
+    engines: dict[str, Engine] = {}
+    if find_spec("numba"):
+        engines["numba"] = match_pixels_numba
+    engines["scipy"] = match_pixels_scipy
+    if find_spec("pyEdgeEval"):
+        engines["pyEdgeEval"] = correspond_pixels
+    return engines
+
+
+def measure(images: int) -> list[dict[str, float | str]]:
+    """One row per step, summed over thresholds and averaged over images."""
+    engines = available_engines()
+    seconds = dict.fromkeys(("thinning", *engines), 0.0)
+    pairs = dict.fromkeys(engines, 0)
+    for seed in range(images):
+        prediction, truth = synthetic_image(seed)
+        start = time.perf_counter()
+        thinned = [thin(prediction >= level) for level in BSDS.levels]
+        seconds["thinning"] += time.perf_counter() - start
+        for name, engine in engines.items():
+            engine(thinned[-1], truth, RADIUS)  # compile, or load what was compiled
+            start = time.perf_counter()
+            matched = [engine(edges, truth, RADIUS)[0] for edges in thinned]
+            seconds[name] += time.perf_counter() - start
+            pairs[name] += sum(int(edges.sum()) for edges in matched)
+    return [
+        {"step": "thinning", "seconds": seconds["thinning"] / images},
+        *(
+            {"step": f"matching, {name}", "seconds": seconds[name] / images, "pairs": pairs[name]}
+            for name in engines
+        ),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=3)
+    parser.add_argument("--json", type=Path, metavar="PATH")
+    arguments = parser.parse_args()
+
+    rows = measure(arguments.images)
+    print("| step | s per image | pairs, all thresholds and images |\n|---|---|---|")
+    for row in rows:
+        print(f"| {row['step']} | {row['seconds']:.3f} | {row.get('pairs', '')} |")
+    if arguments.json:
+        optional = [name for name in ("numba", "pyEdgeEval") if find_spec(name)]
+        report = {
+            "shape": SHAPE,
+            "thresholds": BSDS.thresholds,
+            "max_distance": BSDS.max_distance,
+            "images": arguments.images,
+            "machine": platform.processor() or platform.machine(),
+            "versions": {
+                name: version(name) for name in ("numpy", "scipy", "scikit-image", *optional)
+            },
+            "rows": rows,
+        }
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Instance edges from the self-attention of text-to-image diffusion models (TRACE, ICLR 2026)."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trace_edges.backbones import BackboneError as BackboneError
+    from trace_edges.images import ImageError as ImageError
+    from trace_edges.images import load_image as load_image
+    from trace_edges.images import load_images as load_images
+    from trace_edges.pipeline import TraceEdgePipeline as TraceEdgePipeline
+    from trace_edges.pipeline import TraceSettings as TraceSettings
+    from trace_edges.results import EdgeMap as EdgeMap
+    from trace_edges.results import Emergence as Emergence
+
+__version__ = version("trace-edges")
+
+# torch and diffusers take seconds to import: they come with the first name that needs them.
+_HOMES = {
+    "BackboneError": "backbones",
+    "EdgeMap": "results",
+    "Emergence": "results",
+    "ImageError": "images",
+    "TraceEdgePipeline": "pipeline",
+    "TraceSettings": "pipeline",
+    "load_image": "images",
+    "load_images": "images",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'trace_edges' has no attribute {name!r}")
+    return getattr(import_module(f"trace_edges.{_HOMES[name]}"), name)

@@ -1,0 +1,109 @@
+"""From queries and keys to the aggregated self-attention map SA(X_t) of one step (section 3.1)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+Grid = tuple[int, int]
+
+# Rows are processed in blocks. On a CPU a block that stays in the cache makes the capture several
+# times faster than whole (N, N) maps (benchmarks/capture.py); an accelerator wants large blocks.
+_CPU_BLOCK_BYTES = 2 << 20
+_ACCELERATOR_BLOCK_BYTES = 256 << 20
+
+
+def row_block(maps: Tensor) -> int:
+    """How many rows of `maps` (B, N, M) to process at once."""
+    budget = _CPU_BLOCK_BYTES if maps.device.type == "cpu" else _ACCELERATOR_BLOCK_BYTES
+    return max(1, budget // (4 * maps.shape[0] * maps.shape[-1]))
+
+
+def add_head_mean(
+    total: Float32[Tensor, "b n m"],
+    q: Float[Tensor, "b heads n d"],
+    k: Float[Tensor, "b heads m d"],
+    scale: float,
+) -> None:
+    """Add the mean over heads of softmax(q k^T * scale) to `total`, in float32.
+
+    One block of rows of one head is alive at a time, so the extra memory does not grow with N^2.
+    """
+    heads = q.shape[1]
+    queries, keys = q.float() * scale, k.float().mT  # (B, heads, N, d), (B, heads, d, M)
+    step = row_block(total)
+    for start in range(0, total.shape[1], step):
+        rows = total[:, start : start + step]  # (B, rows, M), a view
+        for head in range(heads):
+            logits = queries[:, head, start : start + step] @ keys[:, head]
+            rows.add_(torch.softmax(logits, dim=-1), alpha=1 / heads)
+
+
+def upsample_map(
+    attention: Float32[Tensor, "b n n"], grid: Grid, target: Grid
+) -> Float32[Tensor, "b m m"]:
+    """Bring a self-attention map from `grid` to the larger grid `target`; rows still sum to 1.
+
+    Bilinear over the key axes with the mass of a key shared among the cells it becomes, then
+    bilinear over the query axes. Where the factor is no integer the rows are renormalised.
+    """
+    (h, w), (target_h, target_w) = grid, target
+    b = attention.shape[0]
+    keys = attention.reshape(b, h * w, h, w)  # (B, query, key row, key column)
+    keys = F.interpolate(keys, size=target, mode="bilinear", align_corners=False)
+    keys = keys * (h * w / (target_h * target_w))
+    queries = keys.flatten(2).mT.reshape(b, target_h * target_w, h, w)  # (B, key, query row, col)
+    queries = F.interpolate(queries, size=target, mode="bilinear", align_corners=False)
+    maps = queries.flatten(2).mT  # (B, target_h * target_w queries, the same number of keys)
+    if target_h % h or target_w % w:
+        maps = maps / maps.sum(dim=-1, keepdim=True)
+    return maps
+
+
+class MapAverage:
+    """Running mean of head-averaged maps over layers, also when the layers' grids differ.
+
+    Maps of one grid are summed as they come and each grid is upsampled once, at the end: the
+    upsampling is linear, so the order does not matter and one map per grid size is alive.
+    """
+
+    def __init__(self) -> None:
+        self._totals: dict[Grid, Tensor] = {}
+        self._layers = 0
+
+    def add(
+        self,
+        grid: Grid,
+        q: Float[Tensor, "b heads n d"],
+        k: Float[Tensor, "b heads n d"],
+        scale: float,
+    ) -> None:
+        """Add one layer's mean over heads. `grid` is (rows, columns) of the N tokens, row-major.
+
+        Raises:
+            ValueError: N is not rows * columns.
+        """
+        b, _, n, _ = q.shape
+        if n != grid[0] * grid[1]:
+            raise ValueError(f"{n} tokens do not fill a grid of {grid[0]} x {grid[1]}")
+        if grid not in self._totals:
+            self._totals[grid] = torch.zeros(b, n, n, device=q.device)
+        add_head_mean(self._totals[grid], q, k, scale)
+        self._layers += 1
+
+    def mean(self) -> tuple[Float32[Tensor, "b n n"], Grid]:
+        """Empty the average and return SA(X_t), rows summing to 1, and its grid, the largest seen.
+
+        Raises:
+            ValueError: nothing was added.
+        """
+        if not self._totals:
+            raise ValueError("no attention map was added to the average")
+        target = max(self._totals, key=lambda grid: grid[0] * grid[1])
+        mean = self._totals.pop(target)
+        while self._totals:
+            grid, total = self._totals.popitem()
+            mean += upsample_map(total, grid, target)
+        return mean.div_(self._layers), target

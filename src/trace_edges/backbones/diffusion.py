@@ -1,0 +1,99 @@
+"""A latent diffusion model as TRACE needs it: encode an image, predict noise, show attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+
+from trace_edges.attention import AttentionRecorder, Grid, MapAverage
+from trace_edges.backbones.latents import encode, pixels_per_latent
+from trace_edges.backbones.specs import Defaults, Family, NullCondition
+from trace_edges.schedules import DDPMSchedule
+
+Latents = Float[Tensor, "b c h w"]
+
+
+class DiffusionBackbone:
+    """Holds a diffusers denoiser and VAE with the null prompt; draws nothing at random.
+
+    Attributes:
+        name: what the user asked for (a name, hub id or folder), recorded in results.
+        family: the row of the table that says how to run it.
+        layers: names of the self-attention modules.
+        cell: image pixels along a side of one attention token (VAE factor x patch).
+        defaults: settings stored with the checkpoint; else the resolution it was trained at.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        family: Family,
+        denoiser: nn.Module,
+        vae: nn.Module,
+        schedule: DDPMSchedule,
+        null: NullCondition,
+        defaults: Defaults | None = None,
+    ) -> None:
+        self.name, self.family = name, family
+        self.denoiser: Any = denoiser.eval().requires_grad_(False)
+        self.vae: Any = vae.eval().requires_grad_(False)
+        self.schedule, self._null = schedule, null
+        self.layers = family.layers(denoiser)
+        config: Any = denoiser.config
+        factor = pixels_per_latent(vae)
+        self._patch: int = config.patch_size
+        self.cell = factor * self._patch
+        self.defaults = defaults or Defaults(factor * config.sample_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the denoiser's weights lie."""
+        return next(self.denoiser.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the denoiser's weights; softmax and everything after it are float32."""
+        return next(self.denoiser.parameters()).dtype
+
+    def to(self, device: str | torch.device) -> DiffusionBackbone:
+        """Move the weights; returns itself, as torch modules do."""
+        self.denoiser.to(device)
+        self.vae.to(device)
+        return self
+
+    def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:
+        """Normalised latents of images in [-1, 1] whose sides are multiples of `cell`."""
+        return encode(self.vae, images)
+
+    def predict(self, latents: Latents, timestep: int) -> Float32[Tensor, "b c h w"]:
+        """The denoiser's output at this step (what it is, the schedule knows), in float32."""
+        b, channels = latents.shape[:2]
+        null = NullCondition(
+            self._null.prompt_embeds.to(self.device, self.dtype),
+            self._null.prompt_attention_mask.to(self.device, self.dtype),
+        )
+        timesteps = torch.full((b,), timestep, device=self.device)
+        latents = latents.to(self.device, self.dtype)
+        output = self.family.predict(self.denoiser, latents, timesteps, null)
+        # A denoiser that learnt its variance returns it behind the noise: (B, 2C, h, w).
+        return output[:, :channels].float()
+
+    def attend(
+        self, latents: Latents, timestep: int
+    ) -> tuple[Float32[Tensor, "b c h w"], Float32[Tensor, "b n n"], Grid]:
+        """One pass: the denoiser's output, SA(X_t) averaged over heads and layers, and its grid.
+
+        Raises:
+            RecorderError: a layer's attention did not pass through SDPA, so the map would lack it.
+        """
+        grid = (latents.shape[-2] // self._patch, latents.shape[-1] // self._patch)
+        average = MapAverage()
+        with AttentionRecorder(
+            self.denoiser, self.layers, lambda name, q, k, scale: average.add(grid, q, k, scale)
+        ):
+            output = self.predict(latents, timestep)
+        attention, grid = average.mean()
+        return output, attention, grid

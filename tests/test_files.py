@@ -1,0 +1,286 @@
+"""Files are found once and in order; results get unique names and are written whole or not."""
+
+import errno
+import os
+import stat
+import unicodedata
+from collections import Counter
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trace_edges.files import Found, InputError, find_images, output_names, write_atomically
+
+TREE = [
+    "b.PNG",
+    "a.jpg",
+    "notes.txt",
+    ".hidden.png",
+    "._a.jpg",
+    "deep/c.tiff",
+    "deep/deeper/d.webp",
+    ".cache/e.png",
+    "folder.png/f.gif",
+]
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    for name in TREE:
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / name).touch()
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names(found):
+    assert isinstance(found, Found)
+    assert found.problems == ()
+    return [path.as_posix() for path in found.images]
+
+
+def test_a_folder_gives_its_visible_images_sorted(tree):
+    assert names(find_images(["photos"])) == ["photos/a.jpg", "photos/b.PNG"]
+    assert names(find_images([tree / "photos"])) == [
+        f"{tree.as_posix()}/photos/{name}" for name in ("a.jpg", "b.PNG")
+    ]
+
+
+def test_a_folder_is_searched_in_depth_when_asked(tree):
+    assert names(find_images(["photos"], recursive=True)) == [
+        "photos/a.jpg",
+        "photos/b.PNG",
+        "photos/deep/c.tiff",
+        "photos/deep/deeper/d.webp",
+        "photos/folder.png/f.gif",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("photos/*", ["a.jpg", "b.PNG"]),
+        ("photos/[a-b].*", ["a.jpg", "b.PNG"]),
+        ("photos/?.jpg", ["a.jpg"]),
+        ("photos/*/*", ["deep/c.tiff", "folder.png/f.gif"]),
+        ("**/deep/**", ["deep/c.tiff", "deep/deeper/d.webp"]),
+        ("photos/.*", [".hidden.png", "._a.jpg"]),
+    ],
+)
+def test_patterns_that_the_shell_left_alone(tree, pattern, expected):
+    found = names(find_images([pattern]))
+    assert found == sorted(f"photos/{name}" for name in expected)
+
+
+def test_a_named_file_is_taken_as_it_is(tree):
+    for name in ("photos/notes.txt", "photos/.hidden.png"):
+        assert names(find_images([name])) == [name]
+    Path("odd[1]*.png").touch()
+    assert names(find_images(["odd[1]*.png"])) == ["odd[1]*.png"]
+
+
+def test_inputs_keep_their_order_and_files_come_once(tree):
+    inputs = ["photos/b.PNG", "photos", "./photos/a.jpg", "photos/deep/../b.PNG", "photos/*.jpg"]
+    assert names(find_images(inputs)) == ["photos/b.PNG", "photos/a.jpg"]
+
+
+def test_problems_do_not_stop_the_rest(tree):
+    found = find_images(["lost.png", "photos/a.jpg", "empty", "*.bmp", "http://x.org/a.png", ""])
+    assert found.images == (Path("photos/a.jpg"),)
+    parts = ["no such file or folder", "folder without images", "matches no image"]
+    parts += ["download it first", "no such file or folder"]
+    names_of = ["lost.png", "empty", "*.bmp", "http://x.org/a.png", "the empty path"]
+    for problem, name, part in zip(found.problems, names_of, parts, strict=True):
+        assert isinstance(problem, InputError)
+        assert str(problem).startswith(f"{name}: ")
+        assert part in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (["lost.png"], r"^lost\.png: there is no such file or folder; check the path$"),
+        (["lost.png", "empty", "*.x"], r"^lost\.png: .* \(and 2 more inputs without images\)$"),
+        (["empty"], r"^empty: is a folder without images .* give 'empty/\*\*'$"),
+        (["photos/*.bmp"], r"^photos/\*\.bmp: .* matches no image .*check it$"),
+        (["two\nlines.png"], r"^two lines\.png: there is no such file or folder"),
+        ([], "^no input was given"),
+    ],
+)
+def test_no_image_at_all_is_an_error_of_one_line(tree, inputs, message):
+    with pytest.raises(InputError, match=message) as caught:
+        find_images(inputs)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_mend_for_a_folder_of_folders_works(tree):
+    (tree / "set [1]" / "deep").mkdir(parents=True)
+    (tree / "set [1]" / "deep" / "a.png").touch()
+    with pytest.raises(InputError) as caught:
+        find_images(["set [1]"])
+    mend = str(caught.value).split("'")[1]
+    assert names(find_images([mend])) == ["set [1]/deep/a.png"]
+    with pytest.raises(InputError, match=r"\.gif\)$"):
+        find_images(["empty"], recursive=True)
+
+
+def test_a_shut_folder_is_a_problem_beside_what_was_found(tree, monkeypatch):
+    scandir = os.scandir
+
+    def guarded(path):
+        if Path(path).name == "deep":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)  # root may read everything
+    found = find_images(["photos"], recursive=True)
+    assert [path.name for path in found.images] == ["a.jpg", "b.PNG", "f.gif"]
+    (problem,) = found.problems
+    assert str(problem) == (
+        f"{Path('photos/deep')}: cannot be listed (Permission denied); change its permissions"
+    )
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {},
+        {"a.jpg": "a"},
+        {"x/a.jpg": "a", "y/b.jpg": "b", "a.b.png": "a.b"},
+        {"a.jpg": "a.jpg", "a.png": "a.png", "b.png": "b"},
+        {"A.jpg": "A.jpg", "a.png": "a.png"},
+        {"x/a.jpg": "x_a.jpg", "y/a.jpg": "y_a.jpg", "z/a.png": "a.png"},
+        {"x/z/a.jpg": "x_z_a.jpg", "y/z/a.jpg": "y_z_a.jpg"},
+        {"a.jpg": "a.jpg", "x/a.jpg": "x_a.jpg"},
+        {"x/a.jpg": "x_a.jpg", "y/x/a.jpg": "y_x_a.jpg"},
+        {"a.jpg": "a.jpg", "a.png": "a.png", "a.jpg.png": "a.jpg.png"},
+        {"x/a.jpg": "x_a.jpg", "y/a.jpg": "y_a.jpg", "x_a.jpg.png": "x_a.jpg.png"},
+    ],
+)
+def test_output_names(expected):
+    for order in permutations(expected):
+        assert output_names(map(Path, order)) == {Path(path): expected[path] for path in order}
+
+
+def test_output_names_end_in_numbers_where_nothing_else_helps():
+    assert output_names([Path("a.jpg"), Path("A.jpg")]) == {
+        Path("a.jpg"): "a.jpg_1",
+        Path("A.jpg"): "A.jpg_2",
+    }
+    accents = [Path(unicodedata.normalize(form, "é.jpg")) for form in ("NFC", "NFD")]
+    named = output_names(accents).values()
+    assert len({unicodedata.normalize("NFC", name) for name in named}) == 2
+
+
+WORDS = st.sampled_from(["a", "A", "b", "a_b", "b_a", "a.jpg", "a.jpg_1", "x"])
+PATHS = st.builds(
+    lambda folders, stem, suffix: Path(*folders, stem + suffix),
+    st.lists(WORDS, max_size=3),
+    WORDS,
+    st.sampled_from([".jpg", ".JPG", ".png", ".jpg.png"]),
+)
+
+
+@given(st.lists(PATHS, unique=True, max_size=12))
+def test_output_names_are_always_unique(paths):
+    named = output_names(paths)
+    assert list(named) == paths
+    folded = Counter(name.casefold() for name in named.values())
+    assert all(uses == 1 for uses in folded.values())
+    stems = Counter(path.stem.casefold() for path in paths)
+    for path, name in named.items():
+        assert os.sep not in name
+        if stems[path.stem.casefold()] > 1:
+            assert path.name in name
+
+
+def write_half(target, error, named=False):
+    with write_atomically(target) as temporary:
+        temporary.write_text("half")
+        if named:
+            error.filename = str(temporary)
+        if error:
+            raise error
+
+
+def deny(source, target):
+    raise PermissionError(errno.EACCES, "Permission denied", str(source))
+
+
+def left(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_writing_replaces_the_file_at_the_end(tmp_path):
+    target = tmp_path / "new" / "folder" / "edges.png"
+    for content in ("first", "second"):
+        with write_atomically(target) as temporary:
+            temporary.write_text(content)
+            assert temporary.parent == target.parent
+            assert temporary.suffix == ".png"
+            assert temporary.name.startswith(".")
+            assert not target.exists() or target.read_text() == "first"
+        assert target.read_text() == content
+        assert left(tmp_path) == ["edges.png"]
+
+
+def test_two_writers_do_not_meet(tmp_path):
+    target = tmp_path / "a.txt"
+    with write_atomically(target) as one, write_atomically(str(target)) as two:
+        assert one != two
+        one.write_text("one")
+        two.write_text("two")
+    assert target.read_text() == "one"
+    assert left(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits")
+def test_the_file_gets_the_usual_permissions(tmp_path):
+    (tmp_path / "plain").touch()
+    with write_atomically(tmp_path / "atomic") as temporary:
+        temporary.touch()
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "atomic")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError, RuntimeError])
+def test_any_exception_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(error):
+        write_half(target, error())
+    assert target.read_text() == "old"
+    assert left(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_full_disk_leaves_nothing_and_names_the_file(tmp_path, named):
+    target = tmp_path / "a.png"
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_half(target, error, named)
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(target)
+    assert left(tmp_path) == []
+
+
+def test_further_errors_of_the_system_name_the_right_file(tmp_path, monkeypatch):
+    target = tmp_path / "a.png"
+    with pytest.raises(OSError, match=r"a\.png: encoder error"), write_atomically(target):
+        raise OSError("encoder error -2")
+    with pytest.raises(FileNotFoundError, match=r"lost\.png"), write_atomically(target):
+        (tmp_path / "lost.png").read_bytes()
+    with pytest.raises(FileNotFoundError, match=r"a\.png"), write_atomically(target):
+        pass  # nothing was written
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"), write_atomically(tmp_path / "file" / "a.png"):
+        pytest.fail("there is no folder to write to")
+
+    monkeypatch.setattr(Path, "replace", deny)
+    with pytest.raises(PermissionError, match=r"'.*a\.png'$"):
+        write_half(target, None)
+    assert left(tmp_path) == ["file"]

@@ -16,6 +16,8 @@ from trace_edges.results import EdgeMap
 from trace_edges.trajectory import Step
 from trace_edges.visualize import contact_sheet, curve_image, grey_image, heat_image, overlay
 
+_TILE, _COLUMNS = 300, 6
+
 
 def explain(
     pipe: TraceEdgePipeline, image: ImageSource, settings: TraceSettings | None = None
@@ -49,7 +51,7 @@ def explain(
     emergence, edges, thin = result.emergence, result.edges[0], result.thin[0]
     timestep = int(emergence.timestep[0])
     steps = emergence.timesteps[1:].tolist()
-    curve = curve_image(steps, emergence.curve[0], timestep, (900, 400))
+    curve = curve_image(steps, emergence.curve[0], timestep, (_TILE, _TILE * 3 // 4))
     top = [
         ("image", Image.fromarray(picture)),
         (f"edges at t* = {timestep}", grey_image(edges)),
@@ -57,11 +59,10 @@ def explain(
         ("overlay", overlay(picture, thin)),
         ("emergence", curve),
     ]
-    width = 5
     rows = [top]
     for row in (attention_row, divergence_row):
-        rows += [row[start : start + width] for start in range(0, len(row), width)]
-    return contact_sheet(rows, tile=300), result
+        rows += [row[start : start + _COLUMNS] for start in range(0, len(row), _COLUMNS)]
+    return contact_sheet(rows, _TILE), result
 
 
 def principal_colours(

@@ -17,7 +17,7 @@ from trace_edges.backbones import EMBEDDED, DiffusionBackbone, load_backbone
 from trace_edges.emergence import emergence_index
 from trace_edges.images import ImageSource, load_image, load_images, model_size
 from trace_edges.results import EdgeMap, Emergence
-from trace_edges.surface import fit_surface, surface_crests, surface_height
+from trace_edges.surface import draw_edges
 from trace_edges.trajectory import Step, Trajectory
 from trace_edges.views import interleave, shifted_views
 from trace_edges.walk import walk
@@ -46,6 +46,12 @@ class TraceSettings:
     timestep: int | None = None
     stride: int = 100
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("resolution", "refine", "stride"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, not {value}")
 
 
 class TraceEdgePipeline:
@@ -191,6 +197,8 @@ class TraceEdgePipeline:
     def _timesteps(self, settings: TraceSettings) -> tuple[int, ...]:
         steps = self.backbone.schedule.timesteps(settings.stride)
         if settings.timestep is None:
+            if len(steps) < 2:
+                raise ValueError(f"stride {settings.stride} leaves no second step to compare with")
             return steps
         last = len(self.backbone.schedule.alphas_cumprod) - 1
         if not 0 <= settings.timestep <= last:
@@ -208,13 +216,9 @@ class TraceEdgePipeline:
         emergence: Emergence,
         settings: TraceSettings,
     ) -> EdgeMap:
-        half = self.backbone.defaults.half_edge
-        output = picture.shape[0], picture.shape[1]
-        surface = fit_surface(raw / (raw + half), output, refine)
-        # A cubic spline overshoots a little beside steep edges.
-        edges = surface_height(surface, output).clip(0, 1)
-        made_with = self.describe(settings) | {"model_size": size, "grid": raw.shape}
-        crests = surface_crests(surface, output)
+        height, width, _ = picture.shape
+        edges, crests = draw_edges(raw, (height, width), refine, self.backbone.defaults.half_edge)
+        made_with = self.describe(settings) | {"model_size": list(size), "grid": list(raw.shape)}
         return EdgeMap(edges[None], crests[None], raw[None], emergence, made_with)
 
 

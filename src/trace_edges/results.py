@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -75,7 +77,8 @@ class EdgeMap:
 
     def __getitem__(self, index: int) -> EdgeMap:
         """The result of one image, as an EdgeMap with N = 1."""
-        one = slice(index, index + 1 or None)
+        index = range(len(self))[index]  # raises the IndexError that ends an iteration
+        one = slice(index, index + 1)
         emergence = Emergence(
             self.emergence.timesteps, self.emergence.curve[one], self.emergence.timestep[one]
         )
@@ -111,9 +114,10 @@ class EdgeMap:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 data = {name: stored[name] for name in stored.files}
-        except (ValueError, EOFError, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+        except FileNotFoundError:
+            raise
+        except (BadZipFile, EOFError, OSError, TypeError, ValueError, zlib.error) as error:
+            # A TypeError: the file holds a single array, which is no context manager.
             raise ValueError(f"{path} is not an edge map saved by trace-edges") from error
         if str(data.get("format")) != _FORMAT:
             raise ValueError(f"{path} is not an edge map saved by trace-edges")

@@ -35,10 +35,10 @@ class DDPMSchedule:
     def timesteps(self, stride: int = 100) -> tuple[int, ...]:
         """Tau = 0, 99, 199, ..., 999 for a stride of 100 and 1,000 training steps."""
         steps = len(self.alphas_cumprod)
-        return (0, *range(stride - 1, steps, stride))
+        return (0, *range(max(1, stride - 1), steps, stride))
 
-    def noised(self, clean: Latents, noise: Latents, timestep: int) -> Latents:
-        """q(x_t | x_0) with this noise."""
+    def noised(self, clean: Latents, noise: Float[Tensor, "#b c h w"], timestep: int) -> Latents:
+        """q(x_t | x_0) with this noise, one for each image or one for all."""
         a = self.alphas_cumprod[timestep].item()
         return a**0.5 * clean + (1 - a) ** 0.5 * noise
 

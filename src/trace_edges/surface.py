@@ -14,11 +14,36 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 from scipy.interpolate import RectBivariateSpline
+from scipy.ndimage import gaussian_filter
 
 # Rows of the output computed at once: bounds the memory on panoramas of 100 megapixels.
 _STRIP_PIXELS = 4_000_000
 
+# Shifted views do not agree on how strong an edge is, and interleaved the disagreement is a ripple
+# from sample to sample, with crests of its own. In cells; chosen on photographs (docs/quality.md).
+_VIEW_BLUR = 0.35
+
 Spline = Callable[..., np.ndarray]
+
+
+def draw_edges(
+    raw: Float[np.ndarray, "gh gw"], size: tuple[int, int], refine: int, half_edge: float
+) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """Edges in [0, 1] and their crests at the pixels of the input, from divergence on the grid.
+
+    Args:
+        raw: ABDiv in nats, >= 0.
+        size: (H, W) of the input.
+        refine: how many samples a cell has along a side.
+        half_edge: e0 in nats of the rule E / (E + e0). It is monotone and the same for every image,
+            so edges of different images can be compared, and a threshold means the same for all.
+    """
+    strength = raw / (raw + half_edge)
+    if refine > 1:
+        strength = gaussian_filter(strength, _VIEW_BLUR * refine, mode="nearest")
+    surface = fit_surface(strength, size, refine)
+    # A cubic spline overshoots a little beside steep edges.
+    return surface_height(surface, size).clip(0, 1), surface_crests(surface, size)
 
 
 def sample_positions(samples: int, refine: int) -> Float[np.ndarray, " samples"]:
@@ -37,14 +62,19 @@ def fit_surface(
 ) -> Spline:
     """Cubic spline through the samples, with coordinates in pixels of an image of `size` (H, W).
 
-    Beyond the outermost samples the surface is level. Axes of fewer than four samples get a
-    spline of lower degree.
+    Beyond the outermost samples the surface is level. Along an axis of fewer than four samples it
+    is the polynomial of lower degree through them.
     """
     axes = [
         sample_positions(n, refine) * length for n, length in zip(values.shape, size, strict=True)
     ]
-    degrees = [min(3, n - 1) for n in values.shape]
-    return RectBivariateSpline(*axes, values.astype(np.float64), kx=degrees[0], ky=degrees[1], s=0)
+    values = values.astype(np.float64)
+    if min(values.shape) < 4:  # only a cubic has the derivatives that crests need: sample it anew
+        kx, ky = (min(3, n - 1) for n in values.shape)
+        lower = RectBivariateSpline(*axes, values, kx=kx, ky=ky, s=0)
+        axes = [np.linspace(axis[0], axis[-1], max(4, len(axis))) for axis in axes]
+        values = lower(*axes)
+    return RectBivariateSpline(*axes, values, s=0)
 
 
 def strips(size: tuple[int, int]) -> list[np.ndarray]:
@@ -84,4 +114,5 @@ def _crests(
     with np.errstate(divide="ignore", invalid="ignore"):
         offset = -(gy * ny + gx * nx) / curvature
         near = np.maximum(np.abs(offset * ny), np.abs(offset * nx)) <= 0.5
-    return near & (curvature < 0)
+    # Where the mean curvature is upward the larger one is along a valley, not across a crest.
+    return near & (mean < 0)

@@ -8,8 +8,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-LINE_COLOUR = (255, 40, 90)
-_INK, _PAPER, _GRID = (40, 40, 40), (255, 255, 255), (225, 225, 225)
+LINE_COLOUR = (0, 255, 190)
+_INK = (40, 40, 40)
+_PAPER = (255, 255, 255)
+_GRID = (225, 225, 225)
+_MARK = (230, 30, 80)
 
 
 def grey_image(values: Float[np.ndarray, "h w"]) -> Image.Image:
@@ -22,7 +25,7 @@ def overlay(
     thin: Float[np.ndarray, "h w"],
     colour: tuple[int, int, int] = LINE_COLOUR,
 ) -> Image.Image:
-    """Thin edges in [0, 1] drawn over the picture, the stronger the more opaque.
+    """Thin edges in [0, 1] drawn over the darkened picture, the stronger the more opaque.
 
     Lines are widened to about 1/400 of the shorter side, so that they show when a large picture is
     looked at as a whole.
@@ -32,7 +35,7 @@ def overlay(
     mask = Image.fromarray(lines)
     if width > 1:
         mask = Image.fromarray(_widen(lines, width))
-    base = Image.fromarray(picture)
+    base = Image.fromarray((picture * 0.6).astype(np.uint8))
     base.paste(Image.new("RGB", base.size, colour), mask=mask)
     return base
 
@@ -78,7 +81,7 @@ def curve_image(
         x, _ = place(step, 0)
         draw.text((x, bottom + 4), str(step), fill=_INK, font=font, anchor="ma")
     x, _ = place(marked, 0)
-    draw.line([(x, top), (x, bottom)], fill=LINE_COLOUR, width=2)
+    draw.line([(x, top), (x, bottom)], fill=_MARK, width=2)
     points = [place(step, float(value)) for step, value in zip(steps, values, strict=True)]
     if len(points) > 1:
         draw.line(points, fill=_INK, width=2)

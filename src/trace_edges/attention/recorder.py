@@ -74,6 +74,8 @@ class AttentionRecorder:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        while self._listening:  # PyTorch calls no hook, not even these, after an interrupt
+            self._listening.pop().__exit__(None, None, None)
         if kind is not None:
             return
         counts = set(self.calls.values())

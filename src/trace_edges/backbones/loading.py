@@ -59,7 +59,7 @@ def load_backbone(
     """
     source = str(embedded_folder()) if str(name) == EMBEDDED else str(name)
     hub: dict[str, Any] = {"revision": revision, "local_files_only": local_files_only}
-    if not Path(source).is_dir() and source.count("/") != 1:
+    if not source or (not Path(source).is_dir() and source.count("/") != 1):
         raise BackboneError(
             f"backbone {source!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id (owner/name)"
         )

@@ -1,0 +1,94 @@
+"""Head means, upsampling and the running average against plain formulas."""
+
+import pytest
+import torch
+
+from trace_edges.attention import MapAverage, add_head_mean, maps, upsample_map
+
+
+def random_map(b, n, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.softmax(2 * torch.randn(b, n, n, generator=generator), dim=-1)
+
+
+def plain_mean(q, k, scale):
+    return torch.softmax(q.double() @ k.double().mT * scale, dim=-1).mean(dim=1)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 12, 10_000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_head_mean_is_the_plain_mean_whatever_the_block(monkeypatch, rows, dtype):
+    q, k = torch.randn(2, 3, 12, 8).to(dtype), torch.randn(2, 3, 12, 8).to(dtype)
+    monkeypatch.setattr(maps, "_CPU_BLOCK_BYTES", rows * 4 * 2 * 12)
+    total = torch.zeros(2, 12, 12)
+    assert maps.row_block(total) == rows
+    add_head_mean(total, q, k, 0.4)
+    expected = plain_mean(q, k, 0.4)
+    torch.testing.assert_close(total.double(), expected, rtol=0, atol=1e-6)
+    add_head_mean(total, q, k, 0.4)  # it adds
+    torch.testing.assert_close(total.double(), 2 * expected, rtol=0, atol=2e-6)
+
+
+def test_a_block_has_at_least_one_row(monkeypatch):
+    monkeypatch.setattr(maps, "_CPU_BLOCK_BYTES", 1)
+    assert maps.row_block(torch.zeros(2, 12, 12)) == 1
+
+
+@pytest.mark.parametrize("target", [(6, 8), (4, 5), (3, 7), (9, 12), (3, 4)])
+def test_upsampled_rows_are_distributions(target):
+    large = upsample_map(random_map(2, 12), (3, 4), target)
+    tokens = target[0] * target[1]
+    assert large.shape == (2, tokens, tokens)
+    assert large.min() >= 0
+    torch.testing.assert_close(large.sum(-1), torch.ones(2, tokens))
+    constant = upsample_map(torch.full((1, 12, 12), 1 / 12), (3, 4), target)
+    torch.testing.assert_close(constant, torch.full((1, tokens, tokens), 1 / tokens))
+
+
+def test_upsampling_to_the_same_grid_changes_nothing():
+    attention = random_map(2, 12)
+    torch.testing.assert_close(upsample_map(attention, (3, 4), (3, 4)), attention)
+
+
+@pytest.mark.parametrize(("grid", "target"), [((1, 2), (1, 4)), ((2, 1), (4, 1))])
+def test_two_tokens_become_four_as_worked_by_hand(grid, target):
+    # Weights of the two tokens at the four places: (1, 0), (3/4, 1/4), (1/4, 3/4), (0, 1). The
+    # first query looks at itself, the second at both; each key shares its mass between two.
+    attention = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])
+    first, last = torch.tensor([1, 0.75, 0.25, 0]) / 2, torch.full((4,), 0.25)
+    expected = torch.stack(
+        [first, 0.75 * first + 0.25 * last, 0.25 * first + 0.75 * last, last]
+    )  # rows are queries
+    torch.testing.assert_close(upsample_map(attention, grid, target)[0], expected)
+
+
+def test_upsampling_keeps_rows_and_columns_apart():
+    """The only key of a 2 x 3 grid that is looked at spreads around its own place."""
+    attention = torch.zeros(1, 6, 6)
+    attention[:, :, 2] = 1  # top right
+    row = upsample_map(attention, (2, 3), (4, 6))[0, 0].reshape(4, 6)
+    assert row.argmax() == 5
+    assert row[:, 0].max() == 0
+    assert row[0, 5] > row[3, 5] == 0
+
+
+def test_average_over_two_grids_is_the_average_of_the_upsampled():
+    small, large = (2, 3), (4, 6)
+    average, expected = MapAverage(), torch.zeros(2, 24, 24)
+    for seed, grid in enumerate([small, large, small]):
+        generator = torch.Generator().manual_seed(seed)
+        q, k = torch.randn(2, 2, 3, grid[0] * grid[1], 8, generator=generator)
+        average.add(grid, q, k, 0.5)
+        expected += upsample_map(plain_mean(q, k, 0.5).float(), grid, large) / 3
+    mean, grid = average.mean()
+    assert grid == large
+    torch.testing.assert_close(mean, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(mean.sum(-1), torch.ones(2, 24))
+    with pytest.raises(ValueError, match="no attention map"):  # mean() has emptied it
+        average.mean()
+
+
+def test_tokens_that_do_not_fill_the_grid_are_refused():
+    q = torch.randn(1, 2, 12, 8)
+    with pytest.raises(ValueError, match="12 tokens do not fill a grid of 3 x 5"):
+        MapAverage().add((3, 5), q, q, 1.0)

@@ -23,12 +23,12 @@ def test_overlay_leaves_pixels_without_an_edge_alone():
     picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     before = picture.copy()
     thin = np.zeros((30, 40), np.float32)
-    thin[10, 5:30], thin[20, 5:30] = 1.0, 0.25
+    thin[10, 5:30], thin[20, 5:30] = 1.0, 0.5
     drawn, empty = (np.asarray(overlay(picture, lines)) for lines in (thin, 0 * thin))
     assert np.array_equal(drawn[thin == 0], empty[thin == 0])
     assert (drawn[10, 5:30] == LINE_COLOUR).all()
-    half = (empty[20, 5:30] + np.array(LINE_COLOUR)) / 2  # the root of 0.25 is half opaque
-    assert np.abs(drawn[20, 5:30] - half).max() <= 1
+    partly = empty[20, 5:30] + 0.375 * (np.array(LINE_COLOUR) - empty[20, 5:30])  # 1.5 * 0.5 ** 2
+    assert np.abs(drawn[20, 5:30] - partly).max() <= 1
     factor = empty.max() / picture.max()  # the picture below is the picture, if darker
     assert np.abs(empty - factor * picture).max() <= 1
     assert np.array_equal(picture, before)

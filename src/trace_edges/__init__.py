@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from trace_edges.images import ImageError as ImageError
     from trace_edges.images import load_image as load_image
     from trace_edges.images import load_images as load_images
+    from trace_edges.metrics import boundaries_from_labels as boundaries_from_labels
+    from trace_edges.metrics import evaluate_edges as evaluate_edges
     from trace_edges.pipeline import TraceEdgePipeline as TraceEdgePipeline
     from trace_edges.pipeline import TraceSettings as TraceSettings
     from trace_edges.results import EdgeMap as EdgeMap
@@ -24,6 +26,8 @@ _HOMES = {
     "ImageError": "images",
     "TraceEdgePipeline": "pipeline",
     "TraceSettings": "pipeline",
+    "boundaries_from_labels": "metrics",
+    "evaluate_edges": "metrics",
     "load_image": "images",
     "load_images": "images",
 }

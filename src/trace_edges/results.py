@@ -13,6 +13,8 @@ from zipfile import BadZipFile
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
+from trace_edges.files import write_atomically
+
 _FORMAT = "trace-edges edge map 1"
 
 
@@ -91,7 +93,7 @@ class EdgeMap:
 
     def save(self, path: str | Path) -> None:
         """Write everything to one .npz file (compressed; read it with `EdgeMap.load`)."""
-        with Path(path).open("wb") as file:  # an open file keeps numpy from adding a suffix
+        with write_atomically(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 format=np.array(_FORMAT),

@@ -31,7 +31,7 @@ def overlay(
     looked at as a whole.
     """
     width = max(1, round(min(picture.shape[:2]) / 400))
-    lines = np.rint(np.sqrt(thin) * 255).astype(np.uint8)
+    lines = np.rint(np.minimum(1, 1.5 * thin**2) * 255).astype(np.uint8)
     mask = Image.fromarray(lines)
     if width > 1:
         mask = Image.fromarray(_widen(lines, width))

@@ -1,0 +1,71 @@
+"""What recording self-attention costs beside the plain pass, and what working in blocks saves.
+
+    python benchmarks/capture.py --json out/capture.json
+
+One run with the embedded model: the plain pass of the denoiser, the pass with the capture as the
+package does it (softmax in blocks of rows that fit the cache), and with the same capture in one
+block per head, a whole (N, N) map at a time. Median of --repeats; ratios are to the plain pass.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from trace_edges.attention import maps
+from trace_edges.backbones import load_backbone
+from trace_edges.files import write_atomically
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--resolutions", type=int, nargs="+", default=[256, 384, 512])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    backbone = load_backbone()
+    blocks = maps._CPU_BLOCK_BYTES
+    rows = []
+    for resolution in options.resolutions:
+        side = resolution // backbone.cell
+        latents = torch.randn(1, 16, side, side, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            plain = median(lambda x=latents: backbone.predict(x, 99), options.repeats)
+            blocked = median(lambda x=latents: backbone.attend(x, 99), options.repeats)
+            maps._CPU_BLOCK_BYTES = 1 << 40
+            whole = median(lambda x=latents: backbone.attend(x, 99), options.repeats)
+            maps._CPU_BLOCK_BYTES = blocks
+        row = {"px": resolution, "tokens": side * side, "pass_s": plain}
+        row |= {"with_capture": blocked / plain, "with_capture_unblocked": whole / plain}
+        rows.append(row)
+    print(f"{platform.processor() or platform.machine()}, {options.threads} threads, float32\n")
+    print("| px | tokens | plain pass, s | pass + capture | the same without blocks |")
+    print("|---|---|---|---|---|")
+    for row in rows:
+        ratios = f"{row['with_capture']:.2f} x | {row['with_capture_unblocked']:.2f} x"
+        print(f"| {row['px']} | {row['tokens']} | {row['pass_s']:.2f} | {ratios} |")
+    if options.json:
+        with write_atomically(options.json) as temporary:
+            temporary.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def median(call: Callable[[], object], repeats: int) -> float:
+    """Seconds of the median call, after one to warm up."""
+    call()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()

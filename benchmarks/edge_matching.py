@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
-from skimage.morphology import thin
+from skimage.morphology import thin as thin_skimage
 
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.edges import BSDS
 from trace_edges.metrics.matching import match_pixels_numba, match_pixels_scipy
+from trace_edges.metrics.thinning import thin_numba
 
 SHAPE = (320, 480)
 RADIUS = BSDS.max_distance * float(np.hypot(*SHAPE))
@@ -75,13 +76,18 @@ def available_engines() -> dict[str, Engine]:
 def measure(images: int) -> list[dict[str, float | str]]:
     """One row per step, summed over thresholds and averaged over images."""
     engines = available_engines()
-    seconds = dict.fromkeys(("thinning", *engines), 0.0)
+    thinners = {"thinning, scikit-image": thin_skimage}
+    if find_spec("numba"):
+        thinners["thinning, numba"] = thin_numba
+    seconds = dict.fromkeys((*thinners, *engines), 0.0)
     pairs = dict.fromkeys(engines, 0)
     for seed in range(images):
         prediction, truth = synthetic_image(seed)
-        start = time.perf_counter()
-        thinned = [thin(prediction >= level) for level in BSDS.levels]
-        seconds["thinning"] += time.perf_counter() - start
+        for name, thin in thinners.items():
+            thin(truth)
+            start = time.perf_counter()
+            thinned = [thin(prediction >= level) for level in BSDS.levels]
+            seconds[name] += time.perf_counter() - start
         for name, engine in engines.items():
             engine(thinned[-1], truth, RADIUS)  # compile, or load what was compiled
             start = time.perf_counter()
@@ -89,7 +95,7 @@ def measure(images: int) -> list[dict[str, float | str]]:
             seconds[name] += time.perf_counter() - start
             pairs[name] += sum(int(edges.sum()) for edges in matched)
     return [
-        {"step": "thinning", "seconds": seconds["thinning"] / images},
+        *({"step": name, "seconds": seconds[name] / images} for name in thinners),
         *(
             {"step": f"matching, {name}", "seconds": seconds[name] / images, "pairs": pairs[name]}
             for name in engines

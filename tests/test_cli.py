@@ -69,6 +69,11 @@ def test_skipping_results_of_other_settings_is_said(photos, tmp_path):
     assert "coins.png: was made with stride 100, not 50: --overwrite" in result.stderr
 
 
+def test_a_folder_may_be_its_own_output(photos):
+    for count in ("2 done, 0 skipped", "0 done, 2 skipped"):
+        assert count in run("detect", photos, "--out", photos, *FAST).stdout
+
+
 def test_a_missing_record_means_not_done(photos, tmp_path):
     command = ["detect", photos, "--out", tmp_path / "out", *FAST]
     run(*command)

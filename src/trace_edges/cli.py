@@ -197,7 +197,11 @@ def _plain_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         _error("stopped; what was finished is kept, the same command goes on from there")
         raise typer.Exit(_INTERRUPTED) from None
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        known = error.filename and error.strerror  # without them the message is all there is
+        _error(f"{error.filename}: {error.strerror}" if known else str(error))
+        raise typer.Exit(1) from error
+    except ValueError as error:
         _error(str(error))
         raise typer.Exit(1) from error
 
@@ -211,6 +215,7 @@ def _error(message: str, subject: Path | None = None) -> None:
 def _progress(total: int, hidden: bool) -> Iterator[Any]:
     """A bar on standard error; gives the function that moves it on by one."""
     columns = (TextColumn("edges"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = hidden or not errors.is_terminal
     with Progress(*columns, console=errors, disable=hidden, transient=True) as progress:
         task = progress.add_task("edges", total=total)
         yield lambda: progress.advance(task)

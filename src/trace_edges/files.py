@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
 
+# Written by `trace-edges detect`: not pictures to detect edges in, when a folder is its own output.
+RESULT_SUFFIXES = (".edges.png", ".overlay.png")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 
@@ -38,9 +40,9 @@ def find_images(inputs: Sequence[str | os.PathLike[str]], recursive: bool = Fals
     """Finds the images that files, folders and patterns stand for, in the order they were given.
 
     A file is taken whatever its suffix. A folder and a pattern (`*`, `?`, `[...]`, `**`) give their
-    visible files with a suffix of `IMAGE_SUFFIXES`, sorted; what exists under a name is not read as
-    a pattern. Paths stay as they were given, relative or not; a file that several inputs lead to
-    comes once, where it came first.
+    visible files with a suffix of `IMAGE_SUFFIXES`, sorted, but no results of `detect`; what exists
+    under a name is not read as a pattern. Paths stay as they were given, relative or not; a file
+    that several inputs lead to comes once, where it came first.
 
     Args:
         inputs: Paths of files and folders, and patterns that the shell did not expand.
@@ -152,7 +154,8 @@ def _visible_files(folder: str, recursive: bool, errors: list[OSError]) -> Itera
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    result = path.name.endswith(RESULT_SUFFIXES)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not result and path.is_file()
 
 
 def _problem(given: str, problem: str) -> InputError:

@@ -8,8 +8,9 @@ from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Integer
-from skimage.morphology import thin
 from skimage.segmentation import find_boundaries
+
+from trace_edges.metrics.thinning import thin
 
 BoundaryMode = Literal["thin", "right_down", "inner", "thick"]
 

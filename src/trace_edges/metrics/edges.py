@@ -17,10 +17,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8, UInt16
-from skimage.morphology import thin
 
 from trace_edges.metrics.boundaries import BoundaryMode
 from trace_edges.metrics.matching import match_pixels
+from trace_edges.metrics.thinning import thin
 
 Prediction = Float[np.ndarray, "h w"] | UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 Annotation = Bool[np.ndarray, "h w"]

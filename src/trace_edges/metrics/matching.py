@@ -10,15 +10,15 @@ matching with the augmenting paths of Hopcroft and Karp (SIAM J. Comput. 1973).
 pair equally many pixels; *which* ones may differ where several choices are as good.
 """
 
-import functools
 import importlib.util
-from collections.abc import Callable
 from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Int32
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+from trace_edges.metrics.compiled import compiled
 
 Map = Bool[np.ndarray, "h w"]
 Pairs = tuple[Int32[np.ndarray, " n"], Int32[np.ndarray, " n"], Float64[np.ndarray, " n"]]
@@ -60,7 +60,7 @@ def match_pixels_numba(prediction: Map, ground_truth: Map, max_distance: float) 
     """`match_pixels` by compiled greedy pairing and augmenting paths; needs numba."""
     predicted, true, _ = _pairs_within(prediction, ground_truth, max_distance)
     counts = np.count_nonzero(prediction), np.count_nonzero(ground_truth)
-    partner = _compiled_pairing()(predicted, true, *counts)
+    partner = compiled(_maximum_pairing)(predicted, true, *counts)
     matched = np.flatnonzero(partner >= 0)
     return _pick(prediction, matched), _pick(ground_truth, partner[matched])
 
@@ -137,16 +137,6 @@ def _pairs_within(prediction: Map, ground_truth: Map, max_distance: float) -> Pa
     lengths = [len(part) for part in true]
     distance = np.repeat(np.sqrt(squared.ravel()[near]), lengths)
     return np.concatenate(predicted), np.concatenate(true), distance
-
-
-@functools.cache
-def _compiled_pairing() -> Callable[..., Int32[np.ndarray, " m"]]:
-    from numba import njit
-
-    try:
-        return njit(cache=True)(_maximum_pairing)
-    except RuntimeError:  # nowhere to write the cache: compile for this process only
-        return njit(_maximum_pairing)
 
 
 @no_type_check  # a type checker's wrapper could not be compiled

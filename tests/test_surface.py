@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trace_edges import surface
 from trace_edges.surface import fit_surface, sample_positions, surface_crests, surface_height
@@ -147,3 +149,26 @@ def test_a_plane_through_two_by_two_samples():
     middle = np.arange(5, 15)  # between the samples at 5 and 15 px
     expected = (2 * (middle[:, None] + 0.5 - 5) + (middle[None] + 0.5 - 5)) / 10
     np.testing.assert_allclose(height[5:15, 5:15], expected, atol=1e-6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(4, 40),
+    st.integers(4, 40),
+    st.sampled_from([1, 2, 4]),
+    st.integers(16, 300),
+    st.integers(16, 300),
+)
+def test_what_is_shrunk_to_the_grid_comes_back_in_its_place(rows, columns, refine, height, width):
+    """A slope over the picture, sampled where the cells lie, is the same slope at every pixel."""
+
+    def slope(y, x):
+        return 2.0 * y - 3.0 * x + 5.0
+
+    y, x = (sample_positions(n * refine, refine) for n in (rows, columns))
+    surface = fit_surface(slope(y[:, None], x[None]), (height, width), refine)
+    pixel_y, pixel_x = ((np.arange(n) + 0.5) / n for n in (height, width))
+    inside = np.ix_((pixel_y >= y[0]) & (pixel_y <= y[-1]), (pixel_x >= x[0]) & (pixel_x <= x[-1]))
+    expected = slope(pixel_y[:, None], pixel_x[None])
+    height_map = surface_height(surface, (height, width))
+    np.testing.assert_allclose(height_map[inside], expected[inside], atol=1e-5)

@@ -224,7 +224,9 @@ def _progress(total: int, hidden: bool) -> Iterator[Any]:
 def _print_table(outcomes: list[Any], out: Path) -> None:
     table = Table(box=None, header_style="bold")
     for column in ("image", "size", "t*", "seconds", "edges"):
-        table.add_column(column, justify="right" if column in ("t*", "seconds") else "left")
+        table.add_column(
+            column, justify="right" if column in ("t*", "seconds") else "left", overflow="fold"
+        )
     done = [outcome.record for outcome in outcomes if outcome.state == "done"]
     for record in done[:_TABLE_ROWS]:
         table.add_row(

@@ -35,7 +35,7 @@ def overlay(
     mask = Image.fromarray(lines)
     if width > 1:
         mask = Image.fromarray(_widen(lines, width))
-    base = Image.fromarray((picture * 0.6).astype(np.uint8))
+    base = Image.fromarray(picture).point(lambda value: round(0.6 * value))
     base.paste(Image.new("RGB", base.size, colour), mask=mask)
     return base
 

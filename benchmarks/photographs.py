@@ -16,80 +16,85 @@ Walks are kept in --cache, so that a run can be stopped and continued.
 """
 
 import argparse
+import functools
 import json
 import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
+from trace_edges.backbones import DiffusionBackbone, load_backbone
 from trace_edges.datasets.coco import read_panoptic
+from trace_edges.emergence import emergence_index
 from trace_edges.files import write_atomically
 from trace_edges.images import load_image, model_size
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.edges import EdgeCounts, EdgeProtocol, edge_counts, edge_scores
 from trace_edges.metrics.peers import canny_edges
 from trace_edges.surface import draw_edges
+from trace_edges.views import interleave, shifted_views
+from trace_edges.walk import walk
 
 PROTOCOL = EdgeProtocol(thresholds=25, interpolate=False)
 CANNY = "Canny"
 
 
 def main() -> None:
-    arguments = _arguments()
-    images = sorted(arguments.images.glob("*.jpg"))[arguments.start :: arguments.every]
-    with ProcessPoolExecutor(arguments.workers) as pool:
-        measured = list(pool.map(partial(measure, options=arguments), images))
-    names = sorted(p.stem for p in arguments.images.glob("*.jpg"))
-    odd = set(names[::2])
-    methods = list(measured[0]["counts"])
-    chosen = {
-        "t*": [int(np.argmax(m["curve"])) + 1 for m in measured],
-        "t*, first change ignored": [int(np.argmax(m["curve"][1:])) + 2 for m in measured],
+    options = _arguments()
+    every_image = sorted(options.images.glob("*.jpg"))
+    odd = {image.stem for image in every_image[::2]}
+    images = every_image[options.start :: options.every]
+    with ProcessPoolExecutor(options.workers) as pool:
+        measured = list(pool.map(functools.partial(measure, options=options), images))
+    counts = {
+        method: {one["name"]: one["counts"][method] for one in measured}
+        for method in measured[0]["counts"]
     }
-    counts = {method: {m["name"]: m["counts"][method] for m in measured} for method in methods}
-    for title, indices in chosen.items():
-        if max(indices) < len(methods) - 1:
-            counts[title] = {
-                m["name"]: m["counts"][methods[1 + index]]
-                for m, index in zip(measured, indices, strict=True)
-            }
-    rows = []
-    for method, by_name in counts.items():
-        halves = {
-            "odd": {n: c for n, c in by_name.items() if n in odd},
-            "even": {n: c for n, c in by_name.items() if n not in odd},
-            "all": by_name,
+    steps = [method for method in counts if method != CANNY]
+    histograms = {}
+    for title, indices in emergence_points(np.stack([one["curve"] for one in measured])).items():
+        chosen = [steps[index] for index in indices]
+        counts[title] = {
+            one["name"]: one["counts"][step] for one, step in zip(measured, chosen, strict=True)
         }
-        row: dict[str, object] = {"method": method}
-        for half, part in halves.items():
-            if part:
-                scores = edge_scores(part, PROTOCOL)
-                row[f"ODS {half}"], row[f"OIS {half}"] = scores.ods, scores.ois
-        rows.append(row)
-    timesteps = [method.removeprefix("t = ") for method in methods[1:]]
-    histograms = {
-        title: dict(Counter(timesteps[index] for index in indices))
-        for title, indices in chosen.items()
-        if max(indices) < len(timesteps)
-    }
-    print(
-        f"resolution {arguments.resolution}, refine {arguments.refine}, {len(images)} photographs"
-    )
+        histograms[title] = dict(Counter(chosen))
+    rows = [score_halves(method, by_name, odd) for method, by_name in counts.items()]
+    print(f"resolution {options.resolution}, refine {options.refine}, {len(images)} photographs\n")
     print(markdown(rows))
-    print("histograms:", histograms)
-    if arguments.json:
-        report = {
-            "resolution": arguments.resolution,
-            "refine": arguments.refine,
-            "photographs": len(images),
-            "rows": rows,
-            "histograms": histograms,
-        }
-        with write_atomically(arguments.json) as temporary:
+    for title, histogram in histograms.items():
+        print(f"\n{title}: {histogram}")
+    if options.json:
+        report = {"resolution": options.resolution, "refine": options.refine}
+        report |= {"photographs": len(images), "rows": rows, "histograms": histograms}
+        with write_atomically(options.json) as temporary:
             temporary.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def emergence_points(curves: np.ndarray) -> dict[str, np.ndarray]:
+    """Index of the chosen step for each photograph: t*, and t* without the first change."""
+    points = {"t*": emergence_index(curves)}
+    if curves.shape[1] > 1:
+        points["t*, first change ignored"] = emergence_index(curves, first=1)
+    return points
+
+
+def score_halves(method: str, counts: dict[str, EdgeCounts], odd: set[str]) -> dict[str, Any]:
+    """ODS and OIS on the photographs at odd places, at even places, and on all."""
+    halves = {
+        "odd": {name: count for name, count in counts.items() if name in odd},
+        "even": {name: count for name, count in counts.items() if name not in odd},
+        "all": counts,
+    }
+    row: dict[str, Any] = {"method": method}
+    for half, part in halves.items():
+        if part:
+            scores = edge_scores(part, PROTOCOL)
+            row |= {f"ODS {half}": scores.ods, f"OIS {half}": scores.ois}
+    return row
 
 
 def measure(image: Path, options: argparse.Namespace) -> dict:
@@ -113,7 +118,7 @@ def cached_walk(
     image: Path, picture: np.ndarray, options: argparse.Namespace
 ) -> tuple[np.ndarray, np.ndarray, list[int], float]:
     """Interleaved ABDiv (S, h, w) of the first S steps, the KL curve, the steps, and e0."""
-    backbone = _backbone()
+    backbone = embedded_backbone()
     timesteps = list(backbone.schedule.timesteps())[: options.steps]
     path = options.cache / f"{options.resolution}r{options.refine}" / f"{image.stem}.npz"
     if not path.exists():
@@ -122,20 +127,20 @@ def cached_walk(
         with write_atomically(path) as temporary:
             np.savez(temporary, divergence=divergence, curve=curve)
     with np.load(path) as stored:
-        divergence = stored["divergence"][: options.steps]
-        return (
-            divergence,
-            stored["curve"],
-            timesteps[: len(divergence)],
-            backbone.defaults.half_edge,
-        )
+        divergence, curve = stored["divergence"], stored["curve"]
+    steps = slice(0, options.steps)
+    half_edge = backbone.defaults.half_edge
+    return divergence[steps], curve[: options.steps - 1], timesteps, half_edge
 
 
-def walk_views(backbone, picture, size, timesteps, refine):
+def walk_views(
+    backbone: DiffusionBackbone,
+    picture: np.ndarray,
+    size: tuple[int, int],
+    timesteps: list[int],
+    refine: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Every view walked through all the steps: (S, h, w) interleaved, and the first one's curve."""
-    from trace_edges.views import interleave, shifted_views
-    from trace_edges.walk import walk
-
     views = shifted_views([picture], size, backbone.cell, refine)
     walks = {shift: walk(backbone, view, timesteps) for shift, view in views}
     divergence = [
@@ -145,19 +150,11 @@ def walk_views(backbone, picture, size, timesteps, refine):
     return np.stack(divergence), walks[0, 0].curve[0].numpy()
 
 
-_loaded: list = []
-
-
-def _backbone():
-    """The embedded backbone, loaded once in each worker, on one thread."""
-    if not _loaded:
-        import torch
-
-        from trace_edges.backbones import load_backbone
-
-        torch.set_num_threads(1)
-        _loaded.append(load_backbone())
-    return _loaded[0]
+@functools.cache
+def embedded_backbone() -> DiffusionBackbone:
+    """trace-mini, loaded once in each worker, on one thread."""
+    torch.set_num_threads(1)
+    return load_backbone()
 
 
 def markdown(rows: list[dict]) -> str:

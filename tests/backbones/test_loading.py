@@ -49,8 +49,8 @@ def test_trace_mini_is_what_its_card_says(trace_mini):
     assert trace_mini.family.name == "pixart"
     assert trace_mini.layers == [f"transformer_blocks.{n}.attn1" for n in range(14)]
     assert trace_mini.cell == 8
-    assert (trace_mini.defaults.resolution, trace_mini.defaults.refine) == (384, 2)
-    assert trace_mini.defaults.half_edge == 0.5
+    assert (trace_mini.defaults.resolution, trace_mini.defaults.refine) == (512, 1)
+    assert trace_mini.defaults.half_edge == 1.0
     assert trace_mini.schedule.prediction_type == "epsilon"
     assert len(trace_mini.schedule.alphas_cumprod) == 1000
     assert not any(p.requires_grad for p in trace_mini.denoiser.parameters())

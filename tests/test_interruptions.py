@@ -103,7 +103,7 @@ def test_a_write_that_the_system_refuses_is_one_line_and_leaves_nothing_half_wri
 ):
     def only_small_files():
         # Python ignores SIGXFSZ, so a longer file fails with an OSError, as on a full disk.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))  # less than any of the edges
 
     out = tmp_path / "out"
     process = start(photos, out, preexec_fn=only_small_files)

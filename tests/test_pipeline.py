@@ -1,5 +1,6 @@
 """The pipeline from the picture to its edges, with the embedded model at a small size."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -182,9 +183,40 @@ def test_the_noise_trajectory_depends_on_its_seed(pipe):
     assert not np.allclose(first.emergence.curve, other.emergence.curve, rtol=1e-3)
 
 
+def test_t_star_found_on_a_coarser_grid_gives_the_edges_of_that_step(pipe):
+    """The curve is the one of the small picture; the edges those of a walk to t* at full size."""
+    image = picture(60, 84)
+    out = pipe(image, FAST, resolution=96, emergence_resolution=48)
+    timestep = int(out.emergence.timestep[0])
+    small = pipe(resize_image(image, (40, 56)), FAST, resolution=48)
+    assert out.settings["model_size"] == [80, 112]
+    assert out.emergence.timesteps.tolist() == STEPS
+    assert timestep == STEPS[out.emergence.curve[0].argmax() + 1]
+    np.testing.assert_allclose(out.emergence.curve, small.emergence.curve, rtol=0.1)
+    asked = pipe(image, FAST, resolution=96, timestep=timestep)
+    assert np.array_equal(out.raw, asked.raw)
+    assert np.array_equal(out.crests, asked.crests)
+
+
+def test_a_larger_emergence_resolution_is_the_papers_one_grid(pipe):
+    papers = pipe(picture(), FAST, resolution=64, emergence_resolution=64)
+    assert_equal(pipe(picture(), FAST, resolution=64, emergence_resolution=1000), papers)
+    assert papers.settings["emergence_resolution"] == 64
+
+
+def test_batches_do_not_change_what_a_coarser_grid_finds(pipe):
+    """Pictures of one size to the model may differ in shape, and still share the coarse size."""
+    pictures = [picture(96, 131, seed=1), picture(96, 136, seed=2)]
+    settings = replace(FAST, resolution=96, emergence_resolution=56)
+    batched = list(pipe.each(pictures, settings, batch_size=2))
+    for one, result in zip(pictures, batched, strict=True):
+        assert_equal(result, pipe(one, settings), tolerance=1e-4)
+
+
 def test_settings_are_recorded_with_the_backbones_own(pipe, tmp_path):
     out = pipe(picture(), resolution=64, timestep=0, seed=7)
-    expected = {"backbone": "trace-mini", "resolution": 64, "refine": 1, "timestep": 0, "seed": 7,
+    expected = {"backbone": "trace-mini", "resolution": 64, "emergence_resolution": 64,
+                "refine": 1, "timestep": 0, "seed": 7,
                 "stride": 100, "trajectory": "inversion", "dtype": "float32", "half_edge": 1.0,
                 "model_size": [56, 72], "grid": [7, 9]}  # fmt: skip
     assert out.settings == expected

@@ -71,6 +71,10 @@ Path_ = Annotated[Trajectory, typer.Option("--trajectory", help="How noise is ad
 Timestep = Annotated[int | None, typer.Option(help="Read this step instead of t*.")]
 Stride = Annotated[int, typer.Option(help="Between the steps of the trajectory.", min=1)]
 Seed = Annotated[int, typer.Option(help="Of the noise in the noise trajectory.")]
+EmergenceResolution = Annotated[
+    int | None,
+    typer.Option(help="Like --resolution, for the KL curve. Default: the backbone's.", min=1),
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...; auto takes an accelerator if any.")]
 Weights = Annotated[DType, typer.Option("--dtype", help="Of the weights.")]
 
@@ -86,6 +90,7 @@ def detect(
     timestep: Timestep = None,
     stride: Stride = 100,
     seed: Seed = 0,
+    emergence_resolution: EmergenceResolution = None,
     device: Device = "auto",
     dtype: Weights = DType.float32,
     batch_size: Annotated[int, typer.Option(help="Images of one size per pass.", min=1)] = 1,
@@ -105,7 +110,9 @@ def detect(
         found = find_images(inputs, recursive)
         for problem in found.problems:
             _error(str(problem))
-        settings = TraceSettings(resolution, refine, trajectory.value, timestep, stride, seed)
+        settings = TraceSettings(
+            resolution, refine, trajectory.value, timestep, stride, seed, emergence_resolution
+        )
         output = OutputOptions(out, format.value, "soft" if soft else "thin", overwrite)
         pipe = _load(backbone, device, dtype)
         outcomes = []

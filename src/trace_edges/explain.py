@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
@@ -36,6 +38,9 @@ def explain(
         ImageError: the image cannot be used.
     """
     picture = load_image(image)
+    settings = settings or TraceSettings()
+    # Every step is shown on the grid that the edges come from.
+    settings = replace(settings, emergence_resolution=pipe.describe(settings)["resolution"])
     attention_row: list[tuple[str, Image.Image]] = []
     divergence_row: list[tuple[str, Image.Image]] = []
     colours: Tensor | None = None

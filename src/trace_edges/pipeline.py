@@ -22,7 +22,7 @@ from trace_edges.trajectory import Step, Trajectory
 from trace_edges.views import interleave, shifted_views
 from trace_edges.walk import walk
 
-Picture = UInt8[np.ndarray, "h w 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,10 @@ class TraceSettings:
             not visited.
         stride: between the steps of the trajectory.
         seed: of the noise in the "noise" trajectory; inversion draws none.
+        emergence_resolution: like `resolution`, for the KL curve. A smaller one finds t* in a
+            fraction of the time; edges are then read at `resolution`, walking no further than to
+            t*. One of at least `resolution` reads both there, as the paper does. None: the
+            backbone's own.
     """
 
     resolution: int | None = None
@@ -46,9 +50,10 @@ class TraceSettings:
     timestep: int | None = None
     stride: int = 100
     seed: int = 0
+    emergence_resolution: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("resolution", "refine", "stride"):
+        for name in ("resolution", "refine", "stride", "emergence_resolution"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be 1 or more, not {value}")
@@ -97,7 +102,8 @@ class TraceEdgePipeline:
         Args:
             images: a path, bytes, PIL image, array or tensor, a list of them, or a batch.
             settings: see `TraceSettings`.
-            on_step: called with every step of the unshifted view while its attention is alive.
+            on_step: called with every step that the KL curve is read from, while its attention is
+                alive.
             changes: single settings by name, for instance `resolution=512`.
 
         Returns:
@@ -136,21 +142,31 @@ class TraceEdgePipeline:
                 yield from self._trace(batch, chosen)
 
     def model_size(self, picture: Picture, settings: TraceSettings) -> tuple[int, int]:
-        """(H, W) in pixels at which the model looks at this picture."""
-        resolution = settings.resolution or self.backbone.defaults.resolution
+        """(H, W) in pixels at which the model looks at this picture for its edges."""
         height, width, _ = picture.shape
-        return model_size(height, width, resolution, self.backbone.cell)
+        return model_size(height, width, self._resolutions(settings)[0], self.backbone.cell)
 
     def describe(self, settings: TraceSettings) -> dict[str, Any]:
         """The settings with the backbone's own in place of None, as they stand in results."""
         defaults = self.backbone.defaults
+        resolution, emergence_resolution = self._resolutions(settings)
         return asdict(settings) | {
             "backbone": self.backbone.name,
             "dtype": str(self.backbone.dtype).removeprefix("torch."),
-            "resolution": settings.resolution or defaults.resolution,
+            "resolution": resolution,
             "refine": settings.refine or defaults.refine,
             "half_edge": defaults.half_edge,
+            "emergence_resolution": emergence_resolution,
         }
+
+    def _resolutions(self, settings: TraceSettings) -> tuple[int, int]:
+        """Of the edges, and of the KL curve, which is never read at a larger one."""
+        defaults = self.backbone.defaults
+        resolution = settings.resolution or defaults.resolution
+        emergence = settings.emergence_resolution or defaults.emergence_resolution or resolution
+        if settings.timestep is not None:  # there is nothing to find
+            emergence = resolution
+        return resolution, min(emergence, resolution)
 
     def _trace(
         self,
@@ -166,20 +182,22 @@ class TraceEdgePipeline:
         look = partial(walk, backbone, trajectory=settings.trajectory, seed=settings.seed)
 
         # 1. Walk the latents towards noise; read SA(X_t), its ABDiv, and KL to the step before.
-        shift, images = next(views)
-        first = look(images, self._timesteps(settings), on_step=on_step)
+        (shift, images), timesteps = next(views), self._timesteps(settings)
+        coarse = self._emergence_view(pictures, size, settings)
+        first = look(images if coarse is None else coarse, timesteps, on_step=on_step)
 
         # 2. The Instance Emergence Point t*: the step after the largest change, for each image.
         if settings.timestep is None:
             chosen = emergence_index(first.curve.numpy())  # (B,)
         else:
-            chosen = np.full(len(pictures), first.timesteps.index(settings.timestep))
-        divergence = {shift: first.divergence}  # shift -> (S, B, h, w)
+            chosen = np.full(len(pictures), timesteps.index(settings.timestep))
+        visited = timesteps[: chosen.max() + 1]
 
-        # 3. Finer than the grid: look again from shifted views, no further than to t*.
-        for shift, images in views:
-            visited = first.timesteps[: chosen.max() + 1]
-            divergence[shift] = look(images, visited).divergence
+        # 3. Where t* was found on a coarser grid, or a finer one is asked for: look again, at the
+        # full size and from shifted views, no further than to t*.
+        fine = first if coarse is None else look(images, visited)
+        divergence = {shift: fine.divergence}  # shift -> (S, B, h, w)
+        divergence |= {shift: look(images, visited).divergence for shift, images in views}
 
         # 4. ABDiv at t*, from the grid to the pixels of the input.
         results = []
@@ -193,6 +211,16 @@ class TraceEdgePipeline:
             )
             results.append(self._edge_map(raw, picture, size, refine, emergence, settings))
         return results
+
+    def _emergence_view(
+        self, pictures: list[Picture], size: tuple[int, int], settings: TraceSettings
+    ) -> Float32[torch.Tensor, "b 3 H W"] | None:
+        """The pictures at the size the KL curve is read at; None where that is the edges' own."""
+        _, resolution = self._resolutions(settings)
+        coarse = model_size(*size, resolution, self.backbone.cell)
+        if coarse == size:
+            return None
+        return next(shifted_views(pictures, coarse, self.backbone.cell, 1))[1]
 
     def _timesteps(self, settings: TraceSettings) -> tuple[int, ...]:
         steps = self.backbone.schedule.timesteps(settings.stride)

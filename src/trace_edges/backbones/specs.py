@@ -41,11 +41,13 @@ class Defaults:
         resolution: sqrt(H * W) in pixels of what the model sees.
         refine: k x k views shifted by 1/k of an attention cell.
         half_edge: e0 in nats: edges = E / (E + e0), so a divergence of e0 is an edge of 0.5.
+        emergence_resolution: where the KL curve is read; None: where the edges are (the paper's).
     """
 
     resolution: int
     refine: int = 1
     half_edge: float = 0.5
+    emergence_resolution: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ Each row: the picture, its edges at the Instance Emergence Point, the thin edges
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
+from scipy.ndimage import maximum_filter
 
 import trace_edges as te
 from trace_edges.visualize import grey_image, overlay
@@ -22,10 +24,7 @@ def main() -> None:
     for name in ("coffee.jpg", "twins.png"):
         picture = te.load_image(ROOT / "examples" / name)
         result = pipe(picture)
-        edges, thin = result.edges[0], result.thin[0]
-        rows.append([Image.fromarray(picture), grey_image(edges), overlay(picture, thin)])
-    rows = [[tile.resize((round(tile.width * HEIGHT / tile.height), HEIGHT)) for tile in row]
-            for row in rows]  # fmt: skip
+        rows.append(tiles(picture, result.edges[0], result.thin[0]))
     width = max(sum(tile.width + GAP for tile in row) - GAP for row in rows)
     sheet = Image.new("RGB", (width, len(rows) * (HEIGHT + GAP) - GAP), "white")
     for index, row in enumerate(rows):
@@ -34,6 +33,16 @@ def main() -> None:
             sheet.paste(tile.convert("RGB"), (x, index * (HEIGHT + GAP)))
             x += tile.width + GAP
     sheet.save(ROOT / "docs" / "result.jpg", quality=88)
+
+
+def tiles(picture: np.ndarray, edges: np.ndarray, thin: np.ndarray) -> list[Image.Image]:
+    """The three pictures of a row, HEIGHT px high, with lines that are as thin at that size."""
+    height, width = thin.shape
+    size = (round(width * HEIGHT / height), HEIGHT)
+    small = Image.fromarray(picture).resize(size)
+    reach = max(1, round(height / HEIGHT))  # a line that falls between two samples must not vanish
+    lines = Image.fromarray(maximum_filter(thin, size=reach)).resize(size, Image.Resampling.NEAREST)
+    return [small, grey_image(edges).resize(size), overlay(np.asarray(small), np.asarray(lines))]
 
 
 if __name__ == "__main__":

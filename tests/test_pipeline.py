@@ -1,6 +1,7 @@
 """The pipeline from the picture to its edges, with the embedded model at a small size."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from trace_edges.attention import RecorderError
 from trace_edges.divergence import boundary_divergence
+from trace_edges.emergence import map_change
 from trace_edges.images import ImageError, load_image, resize_image, to_tensor
 from trace_edges.pipeline import TraceEdgePipeline, TraceSettings
 from trace_edges.results import EdgeMap
@@ -214,14 +216,57 @@ def test_batches_do_not_change_what_a_coarser_grid_finds(pipe):
 
 
 def test_settings_are_recorded_with_the_backbones_own(pipe, tmp_path):
-    out = pipe(picture(), resolution=64, timestep=0, seed=7)
+    out = pipe(picture(), resolution=64, timestep=0, seed=7, layers=(3, 0))
     expected = {"backbone": "trace-mini", "resolution": 64, "emergence_resolution": 64,
                 "refine": 1, "timestep": 0, "seed": 7,
                 "stride": 100, "trajectory": "inversion", "dtype": "float32", "half_edge": 1.0,
+                "criterion": "kl", "ignore_first": 0, "neighbours": 4, "symmetric": False,
+                "border": "scale", "layers": [3, 0],
                 "model_size": [56, 72], "grid": [7, 9]}  # fmt: skip
     assert out.settings == expected
     out.save(tmp_path / "out.npz")
     assert EdgeMap.load(tmp_path / "out.npz").settings == expected  # plain JSON values
+
+
+@pytest.mark.parametrize("criterion", ["l1", "l2", "entropy", "wasserstein"])
+def test_the_curve_is_measured_by_the_criterion(pipe, criterion):
+    steps = []
+    out = pipe(picture(), FAST, criterion=criterion, ignore_first=1, on_step=steps.append)
+    expected = [
+        map_change(before.attention, after.attention, after.grid, criterion).item()
+        for before, after in pairwise(steps)
+    ]
+    assert out.emergence.curve[0].tolist() == expected
+    assert out.emergence.timestep[0] == STEPS[np.argmax(expected[1:]) + 2]
+    assert out.settings["criterion"] == criterion
+    assert out.settings["ignore_first"] == 1
+
+
+def test_ignoring_every_change_is_refused_before_walking(pipe, monkeypatch):
+    monkeypatch.setattr(pipe.backbone, "attend", None)
+    with pytest.raises(ValueError, match=r"stride 250 gives 5 steps, .* with ignore_first=4"):
+        pipe(picture(), FAST, ignore_first=4)
+
+
+def test_divergence_is_read_as_the_settings_say(pipe):
+    options = {"neighbours": 8, "symmetric": True, "border": "copy"}
+    steps = []
+    out = pipe(picture(), FAST, timestep=249, on_step=steps.append, **options)
+    expected = boundary_divergence(steps[-1].attention, steps[-1].grid, **options)
+    assert np.array_equal(out.raw, expected.numpy())
+    assert options.items() <= out.settings.items()
+
+
+def test_layers_are_averaged_as_chosen(pipe):
+    def attention(layers):
+        steps = []
+        pipe(picture(), FAST, timestep=249, layers=layers, on_step=steps.append)
+        return steps[-1].attention
+
+    both, one, other = attention((2, 5)), attention((2,)), attention((5,))
+    torch.testing.assert_close(both, (one + other) / 2)
+    assert not torch.allclose(one, other, rtol=0.1)
+    assert torch.equal(attention(tuple(range(14))), attention(None))
 
 
 def test_edges_are_the_divergence_over_itself_plus_half_an_edge(pipe):

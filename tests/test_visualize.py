@@ -27,7 +27,7 @@ def test_overlay_leaves_pixels_without_an_edge_alone():
     drawn, empty = (np.asarray(overlay(picture, lines)) for lines in (thin, 0 * thin))
     assert np.array_equal(drawn[thin == 0], empty[thin == 0])
     assert (drawn[10, 5:30] == LINE_COLOUR).all()
-    partly = empty[20, 5:30] + 0.375 * (np.array(LINE_COLOUR) - empty[20, 5:30])  # 1.5 * 0.5 ** 2
+    partly = empty[20, 5:30] + 0.75 * (np.array(LINE_COLOUR) - empty[20, 5:30])  # (0.5 - 0.2) / 0.4
     assert np.abs(drawn[20, 5:30] - partly).max() <= 1
     factor = empty.max() / picture.max()  # the picture below is the picture, if darker
     assert np.abs(empty - factor * picture).max() <= 1

@@ -7,9 +7,9 @@ import torch
 
 from trace_edges.backbones import DiffusionBackbone
 from trace_edges.divergence import boundary_divergence
-from trace_edges.emergence import map_divergence
+from trace_edges.emergence import map_change
 from trace_edges.trajectory import inversion, noise
-from trace_edges.walk import walk
+from trace_edges.walk import survey, walk
 
 TIMESTEPS = (0, 99, 499)
 
@@ -36,9 +36,36 @@ def test_a_walk_is_the_divergences_of_its_steps(trace_mini, trajectory):
         assert torch.equal(found, boundary_divergence(step.attention, step.grid, **options))
     assert seen.curve.shape == (2, 2)
     for index in range(2):
-        changed = map_divergence(steps[index].attention, steps[index + 1].attention)
+        changed = map_change(steps[index].attention, steps[index + 1].attention, (6, 8))
         assert torch.equal(seen.curve[:, index], changed)
     assert (seen.curve > 0).all()
+
+
+def test_a_survey_is_several_walks_for_the_passes_of_one(trace_mini, monkeypatch):
+    readings = [{}, {"neighbours": 8, "border": "copy"}, {"symmetric": True}]
+    walks = {
+        criterion: [walk(trace_mini, pictures(), TIMESTEPS, criterion=criterion, **options)
+                    for options in readings]
+        for criterion in ("kl", "wasserstein")
+    }  # fmt: skip
+    visited, attend = [], trace_mini.attend
+
+    def counted(latents, timestep):
+        visited.append(timestep)
+        return attend(latents, timestep)
+
+    monkeypatch.setattr(trace_mini, "attend", counted)
+    seen = survey(
+        trace_mini, pictures(), TIMESTEPS, criteria=["kl", "wasserstein"], divergences=readings
+    )
+    assert tuple(visited) == seen.timesteps == TIMESTEPS
+    assert seen.curves.keys() == walks.keys()
+    for criterion, alone in walks.items():
+        assert torch.equal(seen.curves[criterion], alone[0].curve)
+        for found, one in zip(seen.divergences, alone, strict=True):
+            assert torch.equal(found, one.divergence)
+    assert not torch.equal(seen.curves["kl"], seen.curves["wasserstein"])
+    assert not torch.equal(seen.divergences[0], seen.divergences[2])
 
 
 def test_rows_of_every_step_are_distributions(trace_mini):

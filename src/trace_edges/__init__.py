@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trace_edges.backbones import BackboneError as BackboneError
+    from trace_edges.datasets import open_ground_truth as open_ground_truth
     from trace_edges.images import ImageError as ImageError
     from trace_edges.images import load_image as load_image
     from trace_edges.images import load_images as load_images
+    from trace_edges.metrics import EdgeProtocol as EdgeProtocol
     from trace_edges.metrics import boundaries_from_labels as boundaries_from_labels
     from trace_edges.metrics import evaluate_edges as evaluate_edges
+    from trace_edges.metrics import evaluate_masks as evaluate_masks
+    from trace_edges.metrics import evaluate_panoptic as evaluate_panoptic
     from trace_edges.pipeline import TraceEdgePipeline as TraceEdgePipeline
     from trace_edges.pipeline import TraceSettings as TraceSettings
     from trace_edges.results import EdgeMap as EdgeMap
     from trace_edges.results import Emergence as Emergence
+    from trace_edges.results import InstanceMasks as InstanceMasks
+    from trace_edges.results import PanopticMap as PanopticMap
 
 __version__ = version("trace-edges")
 
@@ -22,14 +28,20 @@ __version__ = version("trace-edges")
 _HOMES = {
     "BackboneError": "backbones",
     "EdgeMap": "results",
+    "EdgeProtocol": "metrics",
     "Emergence": "results",
     "ImageError": "images",
+    "InstanceMasks": "results",
+    "PanopticMap": "results",
     "TraceEdgePipeline": "pipeline",
     "TraceSettings": "pipeline",
     "boundaries_from_labels": "metrics",
     "evaluate_edges": "metrics",
+    "evaluate_masks": "metrics",
+    "evaluate_panoptic": "metrics",
     "load_image": "images",
     "load_images": "images",
+    "open_ground_truth": "datasets",
 }
 
 __all__ = ["__version__", *_HOMES]

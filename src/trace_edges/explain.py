@@ -49,7 +49,7 @@ def explain(
         nonlocal colours
         colours = principal_colours(step.attention[0], colours)
         attention_row.append((f"SA  t = {step.timestep}", _colour_image(colours, step.grid)))
-        divergence = boundary_divergence(step.attention, step.grid)[0]
+        divergence = boundary_divergence(step.attention, step.grid, **settings.divergence)[0]
         divergence_row.append((f"ABDiv  t = {step.timestep}", heat_image(divergence.cpu().numpy())))
 
     result = pipe(picture, settings, on_step=draw)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -17,46 +16,13 @@ from trace_edges.backbones import EMBEDDED, DiffusionBackbone, load_backbone
 from trace_edges.emergence import emergence_index
 from trace_edges.images import ImageSource, load_image, load_images, model_size
 from trace_edges.results import EdgeMap, Emergence
+from trace_edges.settings import TraceSettings
 from trace_edges.surface import draw_edges
-from trace_edges.trajectory import Step, Trajectory
+from trace_edges.trajectory import Step
 from trace_edges.views import interleave, shifted_views
-from trace_edges.walk import walk
+from trace_edges.walk import Walk, walk
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
-
-
-@dataclass(frozen=True)
-class TraceSettings:
-    """How the pipeline looks at an image.
-
-    Attributes:
-        resolution: sqrt(H * W) in pixels of what the model sees; the aspect is kept and both sides
-            are rounded to whole cells. None: the backbone's own.
-        refine: k: k x k views shifted by 1/k of a cell, interleaved. None: the backbone's own.
-        trajectory: "inversion" (deterministic DDIM, the paper's) or "noise" (one fixed noise).
-        timestep: read this step instead of the Instance Emergence Point; the steps behind it are
-            not visited.
-        stride: between the steps of the trajectory.
-        seed: of the noise in the "noise" trajectory; inversion draws none.
-        emergence_resolution: like `resolution`, for the KL curve. A smaller one finds t* in a
-            fraction of the time; edges are then read at `resolution`, walking no further than to
-            t*. One of at least `resolution` reads both there, as the paper does. None: the
-            backbone's own.
-    """
-
-    resolution: int | None = None
-    refine: int | None = None
-    trajectory: Trajectory = "inversion"
-    timestep: int | None = None
-    stride: int = 100
-    seed: int = 0
-    emergence_resolution: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("resolution", "refine", "stride", "emergence_resolution"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be 1 or more, not {value}")
 
 
 class TraceEdgePipeline:
@@ -102,8 +68,8 @@ class TraceEdgePipeline:
         Args:
             images: a path, bytes, PIL image, array or tensor, a list of them, or a batch.
             settings: see `TraceSettings`.
-            on_step: called with every step that the KL curve is read from, while its attention is
-                alive.
+            on_step: called with every step that the curve of changes is read from, while its
+                attention is alive.
             changes: single settings by name, for instance `resolution=512`.
 
         Returns:
@@ -150,6 +116,7 @@ class TraceEdgePipeline:
         """The settings with the backbone's own in place of None, as they stand in results."""
         defaults = self.backbone.defaults
         resolution, emergence_resolution = self._resolutions(settings)
+        layers = None if settings.layers is None else list(settings.layers)
         return asdict(settings) | {
             "backbone": self.backbone.name,
             "dtype": str(self.backbone.dtype).removeprefix("torch."),
@@ -157,16 +124,74 @@ class TraceEdgePipeline:
             "refine": settings.refine or defaults.refine,
             "half_edge": defaults.half_edge,
             "emergence_resolution": emergence_resolution,
+            "layers": layers,
         }
 
     def _resolutions(self, settings: TraceSettings) -> tuple[int, int]:
-        """Of the edges, and of the KL curve, which is never read at a larger one."""
+        """Of the edges, and of the curve of changes, which is never read at a larger one."""
         defaults = self.backbone.defaults
         resolution = settings.resolution or defaults.resolution
         emergence = settings.emergence_resolution or defaults.emergence_resolution or resolution
         if settings.timestep is not None:  # there is nothing to find
             emergence = resolution
         return resolution, min(emergence, resolution)
+
+    def look(
+        self,
+        images: Float32[torch.Tensor, "b 3 H W"],
+        timesteps: tuple[int, ...],
+        settings: TraceSettings,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> Walk:
+        """Walk one view of the pictures through `timesteps`, read as the settings say."""
+        return walk(
+            self.backbone.reading(settings.layers), images, timesteps,
+            settings.trajectory, settings.seed,
+            criterion=settings.criterion, on_step=on_step, **settings.divergence,
+        )  # fmt: skip
+
+    def read(
+        self,
+        pictures: list[Picture],
+        settings: TraceSettings,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> list[tuple[Float32[np.ndarray, "gh gw"], Emergence]]:
+        """ABDiv at t* on the attention grid, and how t* was found, of pictures that the model sees
+        at one size: everything but the drawing.
+        """
+        refine = settings.refine or self.backbone.defaults.refine
+        size = self.model_size(pictures[0], settings)
+        views = shifted_views(pictures, size, self.backbone.cell, refine)
+
+        # 1. Walk the latents towards noise; read SA(X_t), its ABDiv, and the change (KL) since the
+        # step before.
+        (shift, images), timesteps = next(views), self._timesteps(settings)
+        coarse = self._emergence_view(pictures, size, settings)
+        first = self.look(images if coarse is None else coarse, timesteps, settings, on_step)
+
+        # 2. The Instance Emergence Point t*: the step after the largest change, for each image.
+        if settings.timestep is None:
+            chosen = emergence_index(first.curve.numpy(), first=settings.ignore_first)  # (B,)
+        else:
+            chosen = np.full(len(pictures), timesteps.index(settings.timestep))
+        visited = timesteps[: chosen.max() + 1]
+
+        # 3. Where t* was found on a coarser grid, or a finer one is asked for: look again, at the
+        # full size and from shifted views, no further than to t*.
+        fine = first if coarse is None else self.look(images, visited, settings)
+        divergence = {shift: fine.divergence}  # shift -> (S, B, h, w)
+        divergence |= {s: self.look(images, visited, settings).divergence for s, images in views}
+
+        results = []
+        for index, step in enumerate(chosen):
+            raw = interleave({s: d[step, index].numpy() for s, d in divergence.items()}, refine)
+            emergence = Emergence(
+                np.array(first.timesteps),
+                first.curve[index : index + 1].numpy(),
+                np.array([first.timesteps[step]]),
+            )
+            results.append((raw, emergence))
+        return results
 
     def _trace(
         self,
@@ -175,42 +200,12 @@ class TraceEdgePipeline:
         on_step: Callable[[Step], None] | None = None,
     ) -> list[EdgeMap]:
         """The method, on pictures that the model sees at one size."""
-        backbone = self.backbone
-        refine = settings.refine or backbone.defaults.refine
-        size = self.model_size(pictures[0], settings)
-        views = shifted_views(pictures, size, backbone.cell, refine)
-        look = partial(walk, backbone, trajectory=settings.trajectory, seed=settings.seed)
-
-        # 1. Walk the latents towards noise; read SA(X_t), its ABDiv, and KL to the step before.
-        (shift, images), timesteps = next(views), self._timesteps(settings)
-        coarse = self._emergence_view(pictures, size, settings)
-        first = look(images if coarse is None else coarse, timesteps, on_step=on_step)
-
-        # 2. The Instance Emergence Point t*: the step after the largest change, for each image.
-        if settings.timestep is None:
-            chosen = emergence_index(first.curve.numpy())  # (B,)
-        else:
-            chosen = np.full(len(pictures), timesteps.index(settings.timestep))
-        visited = timesteps[: chosen.max() + 1]
-
-        # 3. Where t* was found on a coarser grid, or a finer one is asked for: look again, at the
-        # full size and from shifted views, no further than to t*.
-        fine = first if coarse is None else look(images, visited)
-        divergence = {shift: fine.divergence}  # shift -> (S, B, h, w)
-        divergence |= {shift: look(images, visited).divergence for shift, images in views}
-
+        readings = self.read(pictures, settings, on_step)
         # 4. ABDiv at t*, from the grid to the pixels of the input.
-        results = []
-        for index, picture in enumerate(pictures):
-            step = chosen[index]
-            raw = interleave({s: d[step, index].numpy() for s, d in divergence.items()}, refine)
-            emergence = Emergence(
-                np.array(first.timesteps),
-                first.curve[index : index + 1].numpy(),
-                np.array([first.timesteps[step]]),
-            )
-            results.append(self._edge_map(raw, picture, size, refine, emergence, settings))
-        return results
+        return [
+            self._edge_map(raw, picture, emergence, settings)
+            for picture, (raw, emergence) in zip(pictures, readings, strict=True)
+        ]
 
     def _emergence_view(
         self, pictures: list[Picture], size: tuple[int, int], settings: TraceSettings
@@ -225,8 +220,11 @@ class TraceEdgePipeline:
     def _timesteps(self, settings: TraceSettings) -> tuple[int, ...]:
         steps = self.backbone.schedule.timesteps(settings.stride)
         if settings.timestep is None:
-            if len(steps) < 2:
-                raise ValueError(f"stride {settings.stride} leaves no second step to compare with")
+            if len(steps) < 2 + settings.ignore_first:
+                raise ValueError(
+                    f"stride {settings.stride} gives {len(steps)} steps, which leaves no change to "
+                    f"choose t* from with ignore_first={settings.ignore_first}"
+                )
             return steps
         last = len(self.backbone.schedule.alphas_cumprod) - 1
         if not 0 <= settings.timestep <= last:
@@ -239,14 +237,14 @@ class TraceEdgePipeline:
         self,
         raw: Float32[np.ndarray, "gh gw"],
         picture: Picture,
-        size: tuple[int, int],
-        refine: int,
         emergence: Emergence,
         settings: TraceSettings,
     ) -> EdgeMap:
         height, width, _ = picture.shape
-        edges, crests = draw_edges(raw, (height, width), refine, self.backbone.defaults.half_edge)
-        made_with = self.describe(settings) | {"model_size": list(size), "grid": list(raw.shape)}
+        described, size = self.describe(settings), self.model_size(picture, settings)
+        half_edge = described["half_edge"]
+        edges, crests = draw_edges(raw, (height, width), described["refine"], half_edge)
+        made_with = described | {"model_size": list(size), "grid": list(raw.shape)}
         return EdgeMap(edges[None], crests[None], raw[None], emergence, made_with)
 
 

@@ -25,13 +25,13 @@ def overlay(
     thin: Float[np.ndarray, "h w"],
     colour: tuple[int, int, int] = LINE_COLOUR,
 ) -> Image.Image:
-    """Thin edges in [0, 1] drawn over the darkened picture, the stronger the more opaque.
+    """Thin edges in [0, 1] drawn over the darkened picture: opaque from 0.6, not at all below 0.2.
 
     Lines are widened to about 1/400 of the shorter side, so that they show when a large picture is
     looked at as a whole.
     """
     width = max(1, round(min(picture.shape[:2]) / 400))
-    lines = np.rint(np.minimum(1, 1.5 * thin**2) * 255).astype(np.uint8)
+    lines = np.rint(np.clip((thin - 0.2) / 0.4, 0, 1) * 255).astype(np.uint8)
     mask = Image.fromarray(lines)
     if width > 1:
         mask = Image.fromarray(_widen(lines, width))

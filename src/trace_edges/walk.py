@@ -1,4 +1,4 @@
-"""One trajectory, read as it goes: ABDiv of every step and KL between consecutive ones.
+"""One trajectory, read as it goes: ABDiv of every step, and the change between consecutive ones.
 
 The maps themselves, (N, N) each, are let go at once: two are alive at any time, besides the block
 of rows that is being worked on. Everything the pipeline, its ablations and its pictures need of a
@@ -7,7 +7,7 @@ step is small: the divergence on the grid and one number for the curve.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from trace_edges.backbones import DiffusionBackbone
 from trace_edges.divergence import boundary_divergence
-from trace_edges.emergence import map_divergence
+from trace_edges.emergence import Criterion, map_change
 from trace_edges.trajectory import Step, Trajectory, inversion, noise
 
 
@@ -28,7 +28,8 @@ class Walk:
     Attributes:
         timesteps: the S steps, ascending.
         divergence: (S, B, h, w) ABDiv of every step, nats.
-        curve: (B, S - 1) KL(SA(X_tprev) || SA(X_t)), nats.
+        curve: (B, S - 1) change between consecutive maps; KL(SA(X_tprev) || SA(X_t)) in nats, or
+            another criterion.
     """
 
     timesteps: tuple[int, ...]
@@ -36,7 +37,21 @@ class Walk:
     curve: Float32[Tensor, "b s1"]
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Survey:
+    """What one walk showed when it was read in several ways.
+
+    Attributes:
+        timesteps: the S steps, ascending.
+        divergences: (S, B, h, w) ABDiv of every step, one for each set of options asked for.
+        curves: (B, S - 1) change between consecutive maps, by criterion.
+    """
+
+    timesteps: tuple[int, ...]
+    divergences: tuple[Float32[Tensor, "s b h w"], ...]
+    curves: Mapping[Criterion, Float32[Tensor, "b s1"]]
+
+
 def walk(
     backbone: DiffusionBackbone,
     images: Float[Tensor, "b 3 H W"],
@@ -44,6 +59,7 @@ def walk(
     trajectory: Trajectory = "inversion",
     seed: int = 0,
     *,
+    criterion: Criterion = "kl",
     on_step: Callable[[Step], None] | None = None,
     **divergence: Any,
 ) -> Walk:
@@ -51,9 +67,30 @@ def walk(
 
     Args:
         seed: of the fixed noise; without effect on `inversion`, which draws none.
+        criterion: how the change between consecutive maps is measured (`map_change`).
         on_step: called with every step while its attention is alive, and must not keep it.
         divergence: passed on to `boundary_divergence` (neighbours, symmetric, border).
     """
+    seen = survey(
+        backbone, images, timesteps, trajectory, seed,
+        criteria=[criterion], divergences=[divergence], on_step=on_step,
+    )  # fmt: skip
+    return Walk(seen.timesteps, seen.divergences[0], seen.curves[criterion])
+
+
+@torch.inference_mode()
+def survey(
+    backbone: DiffusionBackbone,
+    images: Float[Tensor, "b 3 H W"],
+    timesteps: Sequence[int],
+    trajectory: Trajectory = "inversion",
+    seed: int = 0,
+    *,
+    criteria: Sequence[Criterion],
+    divergences: Sequence[Mapping[str, Any]],
+    on_step: Callable[[Step], None] | None = None,
+) -> Survey:
+    """Walk once, as `walk` does, and read every map by all `criteria` and sets of `divergences`."""
     latents = backbone.encode(images)
     if trajectory == "inversion":
         steps = inversion(backbone, latents, timesteps)
@@ -61,14 +98,19 @@ def walk(
         steps = noise(backbone, latents, timesteps, seed)
     else:
         raise ValueError(f"unknown trajectory {trajectory!r}; known: inversion, noise")
-    divergences, changes = [], []
+    maps: list[list[Tensor]] = [[] for _ in divergences]  # of each set of options, by step
+    changes: dict[Criterion, list[Tensor]] = {criterion: [] for criterion in criteria}
     previous: Tensor | None = None
     for step in steps:
-        divergences.append(boundary_divergence(step.attention, step.grid, **divergence).cpu())
+        for found, options in zip(maps, divergences, strict=True):
+            found.append(boundary_divergence(step.attention, step.grid, **options).cpu())
         if previous is not None:
-            changes.append(map_divergence(previous, step.attention).cpu())
+            for criterion, curve in changes.items():
+                change = map_change(previous, step.attention, step.grid, criterion)
+                curve.append(change.cpu())
         if on_step is not None:
             on_step(step)
         previous = step.attention
-    curve = torch.stack(changes, dim=1) if changes else torch.zeros(len(images), 0)
-    return Walk(tuple(timesteps), torch.stack(divergences), curve)
+    nothing = torch.zeros(len(images), 0)
+    curves = {c: torch.stack(curve, dim=1) if curve else nothing for c, curve in changes.items()}
+    return Survey(tuple(timesteps), tuple(torch.stack(found) for found in maps), curves)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.morphology import thin
 
-from trace_edges.metrics.boundaries import boundaries_from_labels
+from trace_edges.metrics.boundaries import boundaries_from_labels, ignored_region
 
 
 def halves(left, right):
@@ -64,3 +64,58 @@ def test_bad_input_is_named():
         boundaries_from_labels(np.zeros((4, 6, 3), dtype=np.uint8))
     with pytest.raises(ValueError, match="choose from thin, right_down, inner, thick"):
         boundaries_from_labels(halves(0, 1), mode="outer")
+
+
+def band():
+    """Two objects, 1 and 2, with a band of void two pixels wide between them, as in PASCAL VOC."""
+    labels = np.array([[1, 1, 1, 0, 0, 2, 2, 2]] * 4)
+    return labels, labels == 0
+
+
+def test_void_is_a_segment_by_default():
+    labels, void = band()
+    edges = boundaries_from_labels(labels, void=void)
+    np.testing.assert_array_equal(edges.any(axis=0), [0, 0, 1, 0, 1, 0, 0, 0])
+
+
+def test_void_of_a_number_that_is_a_label_is_still_a_segment():
+    labels, void = band()
+    labels[void] = 1  # void pixels may hold any number, that of an object too
+    edges = boundaries_from_labels(labels, void=void)
+    np.testing.assert_array_equal(edges.any(axis=0), [0, 0, 1, 0, 1, 0, 0, 0])
+
+
+def test_a_band_of_void_becomes_one_line_in_its_middle():
+    labels, void = band()
+    edges = boundaries_from_labels(labels, void=void, void_mode="nearest")
+    np.testing.assert_array_equal(edges.all(axis=0), [0, 0, 0, 1, 0, 0, 0, 0])
+    assert edges.sum() == 4
+
+
+def test_nothing_is_known_in_ignored_void_and_beside_it():
+    labels, void = band()
+    assert not boundaries_from_labels(labels, void=void, void_mode="ignore").any()
+    labels[:, 7] = 3  # a boundary away from the void stays
+    edges = boundaries_from_labels(labels, void=void, void_mode="ignore")
+    np.testing.assert_array_equal(edges.all(axis=0), [0, 0, 0, 0, 0, 0, 1, 0])
+    assert edges.sum() == 4
+
+
+def test_all_void_has_no_boundary():
+    labels = np.zeros((4, 6), dtype=int)
+    for mode in ("edge", "nearest", "ignore"):
+        assert not boundaries_from_labels(labels, void=labels == 0, void_mode=mode).any()
+
+
+def test_ignored_region_reaches_as_far_as_a_match():
+    _, void = band()
+    np.testing.assert_array_equal(ignored_region(void, 1.5).all(axis=0), [0, 0, 1, 1, 1, 1, 0, 0])
+    assert not ignored_region(np.zeros_like(void), 1.5).any()
+
+
+def test_void_of_another_size_and_an_unknown_mode_are_refused():
+    labels, void = band()
+    with pytest.raises(ValueError, match="one size"):
+        boundaries_from_labels(labels, void=void[:2])
+    with pytest.raises(ValueError, match="edge, nearest, ignore"):
+        boundaries_from_labels(labels, void=void, void_mode="drop")

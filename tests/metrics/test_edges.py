@@ -5,9 +5,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from trace_edges.metrics import edges as module
+from trace_edges.metrics import counts as module
 from trace_edges.metrics.boundaries import boundaries_from_labels
-from trace_edges.metrics.edges import EdgeProtocol, edge_counts, evaluate_edges
+from trace_edges.metrics.counts import EdgeTruth, edge_counts
+from trace_edges.metrics.edges import evaluate_edges
+from trace_edges.metrics.protocol import EdgeProtocol
 
 FIVE = EdgeProtocol(thresholds=5)
 
@@ -190,6 +192,33 @@ def test_progress_counts_images():
     assert done == [1, 2, 3]
 
 
+def test_what_is_predicted_where_nothing_is_known_is_not_counted():
+    """Three lines: one true, one false, one false in the ignored part, which drops out."""
+    truth, ignore = line(5), np.zeros((30, 40), dtype=bool)
+    ignore[:, 30:] = True
+    prediction = (truth | line(20) | line(35)).astype(float)
+    everything = edge_counts(prediction, [truth], FIVE)
+    known = edge_counts(prediction, EdgeTruth([truth], ignore), FIVE)
+    assert set(everything.total_pred) == {90}
+    assert set(known.total_pred) == {60}
+    assert set(known.matched_pred) == set(known.matched_gt) == {30}
+
+
+def test_what_matches_in_the_ignored_part_still_counts():
+    truth = line(5)
+    counts = edge_counts(truth.astype(float), EdgeTruth([truth], np.ones_like(truth)), FIVE)
+    assert set(counts.matched_pred) == set(counts.total_pred) == {30}
+
+
+def test_suppression_comes_before_the_thresholds():
+    """A smooth ridge, seven pixels wide at the lowest threshold: with it one line, without three
+    lines' worth of pixels to thin."""
+    columns = np.arange(40)
+    ridge = np.broadcast_to(np.exp(-(((columns - 20) / 3) ** 2)), (30, 40))
+    protocol = EdgeProtocol(thresholds=5, thin=False, nms=True)
+    assert set(edge_counts(ridge, [line(20)], protocol).total_pred) == {30}
+
+
 def test_scores_and_protocol_can_be_written_as_json():
     prediction, truth = blobs(6)
     written = json.loads(json.dumps(asdict(evaluate_edges([prediction], [truth], protocol=FIVE))))
@@ -197,8 +226,11 @@ def test_scores_and_protocol_can_be_written_as_json():
         "thresholds": 5,
         "max_distance": 0.0075,
         "thin": True,
+        "nms": False,
         "gt_mode": "thin",
+        "void": "edge",
         "interpolate": True,
+        "cldice_dilation": 0,
     }
     assert written["thresholds"] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
 

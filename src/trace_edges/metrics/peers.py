@@ -1,7 +1,7 @@
-"""Classical edge detectors to stand beside a learnt one in a table: Canny and Sobel.
+"""Classical edge detectors to stand beside a learnt one in a table: Canny, Sobel, Felzenszwalb.
 
-Both see the grey image and return strengths on a scale that is the same for every image, since
-ODS asks for one threshold over a whole set.
+All return strengths on a scale that is the same for every image, since ODS asks for one threshold
+over a whole set.
 """
 
 import numpy as np
@@ -9,13 +9,19 @@ from jaxtyping import Float32, Num
 from skimage.color import rgb2gray
 from skimage.feature import canny
 from skimage.filters import sobel
+from skimage.segmentation import felzenszwalb
 from skimage.util import img_as_float
+
+from trace_edges.metrics.boundaries import boundaries_from_labels
 
 SIGMA = 2**0.5
 # Gradient magnitudes as scikit-image takes them (Sobel weights that sum to 8, after smoothing).
 # A full step from black to white measures 2.2, and 0.02 is a step of two grey levels of 255.
 # Magnitudes are heavy-tailed, so the levels are spread geometrically.
 LEVELS = np.geomspace(0.02, 2.0, 25)
+# Observation levels of Felzenszwalb and Huttenlocher, for colours in [0, 1]: the larger, the fewer
+# and larger the segments.
+SCALES = np.geomspace(30, 3000, 11)
 
 
 def canny_edges(image: Num[np.ndarray, "h w *channels"]) -> Float32[np.ndarray, "h w"]:
@@ -48,6 +54,26 @@ def sobel_edges(image: Num[np.ndarray, "h w *channels"]) -> Float32[np.ndarray, 
     Arguments and errors are those of `canny_edges`.
     """
     return sobel(_grey(image)).astype(np.float32)
+
+
+def felzenszwalb_edges(image: Num[np.ndarray, "h w *channels"]) -> Float32[np.ndarray, "h w"]:
+    """Borders of Felzenszwalb's segments, graded by the share of scales at which they are there.
+
+    Eleven scales from 30 to 3000 (sigma 0.8, segments of 50 pixels or more); the border of a
+    scale is made as the ground truth is (`boundaries_from_labels`). Colours are used. Arguments
+    and errors are those of `canny_edges`.
+    """
+    _grey(image)  # refuses what is no image
+    unit = img_as_float(image)
+    strength = np.zeros(image.shape[:2], dtype=np.float32)
+    axis = -1 if image.ndim == 3 else None
+    for scale in SCALES:
+        labels = felzenszwalb(unit, scale=scale, sigma=0.8, min_size=50, channel_axis=axis)
+        strength += boundaries_from_labels(labels)
+    return strength / np.float32(len(SCALES))
+
+
+PEERS = {"canny": canny_edges, "sobel": sobel_edges, "felzenszwalb": felzenszwalb_edges}
 
 
 def _grey(image: Num[np.ndarray, "h w *channels"]) -> Num[np.ndarray, "h w"]:

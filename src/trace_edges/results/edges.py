@@ -1,4 +1,4 @@
-"""What every way through the package ends in: frozen, validated results on plain numpy."""
+"""Instance edges and the emergence point they were read at."""
 
 from __future__ import annotations
 

@@ -1,0 +1,46 @@
+"""The command `trace-edges`: every verb parses, calls one public function and prints a table."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trace_edges import __version__
+from trace_edges.cli.detect import detect
+from trace_edges.cli.evaluate import evaluate
+from trace_edges.cli.explain import explain
+
+# torch and diffusers take seconds to import: the commands import what they run, so that --help
+# and a mistyped option answer at once.
+
+app = typer.Typer(
+    name="trace-edges",
+    help="Instance edges from the self-attention of text-to-image diffusion models (TRACE).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(detect)
+app.command()(explain)
+app.add_typer(evaluate)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"trace-edges {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()

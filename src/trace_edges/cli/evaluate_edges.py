@@ -1,0 +1,165 @@
+"""`trace-edges evaluate edges`: edge maps against ground truth, with peers in the same run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from trace_edges.cli.common import console, error, plain_errors, progress
+from trace_edges.cli.evaluate_options import (
+    GtModeOption,
+    Kind,
+    KindOption,
+    Void,
+    VoidOption,
+    Workers,
+    worker_count,
+)
+
+if TYPE_CHECKING:
+    from trace_edges.evaluation import EdgeEvaluation
+
+_PROBLEM_LINES = 10
+
+
+def edges(
+    folders: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[PREDICTIONS]... GROUND_TRUTH",
+            help="Folders of edge maps, each FOLDER or NAME=FOLDER; last, the ground truth: a "
+            "folder, or a panoptic or instance JSON.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(help="canny, sobel, felzenszwalb, or NAME=FOLDER; may be repeated."),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the photographs.")] = None,
+    kind: KindOption = Kind.auto,
+    gt_mode: GtModeOption = None,
+    void: VoidOption = Void.edge,
+    thresholds: Annotated[int, typer.Option(help="How many: i / (n + 1).", min=1)] = 99,
+    max_distance: Annotated[float, typer.Option(help="Of a match, in diagonals.")] = 0.0075,
+    nms: Annotated[bool, typer.Option("--nms", help="Suppress non-maxima first.")] = False,
+    thin: Annotated[bool, typer.Option(help="Thin predictions at every threshold.")] = True,
+    interpolate: Annotated[bool, typer.Option(help="ODS between thresholds too.")] = True,
+    cldice_dilation: Annotated[int, typer.Option(help="px, of both sides.", min=0)] = 0,
+    workers: Workers = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print scores.json.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
+) -> None:
+    """Score edge maps: ODS, OIS, AP, R50 and clDice, curves, and the worst and best images."""
+    with plain_errors():
+        from trace_edges.datasets.ground_truth import open_ground_truth
+        from trace_edges.evaluation.edges import evaluate_edge_folders
+        from trace_edges.evaluation.peers import draw_peer
+        from trace_edges.evaluation.report import write_report
+        from trace_edges.evaluation.sheet import comparison_sheet
+        from trace_edges.evaluation.truth import DRAWN_KINDS
+        from trace_edges.files import write_atomically
+        from trace_edges.images import load_image
+        from trace_edges.metrics.protocol import EdgeProtocol
+
+        *predictions, ground_truth = folders
+        truth = open_ground_truth(Path(ground_truth), kind.value)
+        mode: Any = gt_mode.value if gt_mode else ("given" if truth.kind in DRAWN_KINDS else "thin")
+        protocol = EdgeProtocol(
+            thresholds, max_distance, thin, nms, mode, void.value, interpolate, cldice_dilation
+        )
+        hidden, processes = quiet or as_json, worker_count(workers)
+        classical = [one for one in peer or [] if "=" not in one]
+        predictions += [one for one in peer or [] if "=" in one]
+        methods = _folders([*predictions, *(f"{one}={out / 'peers' / one}" for one in classical)])
+        if not methods:
+            raise ValueError("there is nothing to score: give folders of edge maps, or --peer")
+        pictures = _pictures(images, truth, needed=bool(classical))
+        for one in classical:
+            with progress(len(pictures), one, hidden) as advance:
+                for reason in draw_peer(one, pictures, methods[one], processes, advance).values():
+                    error(reason)
+        with progress(2 * len(methods) * len(truth), "scores", hidden) as advance:
+            evaluation = evaluate_edge_folders(
+                methods, truth, protocol, cache=out / "counts", workers=processes, progress=advance
+            )
+        origin = {
+            "ground_truth": ground_truth,
+            "kind": truth.kind,
+            "folders": {name: str(folder) for name, folder in methods.items()},
+        }
+        files = write_report(evaluation, out, origin)
+        read = (lambda name: load_image(pictures[name])) if pictures else None
+        with write_atomically(out / "sheet.png") as temporary:
+            comparison_sheet(evaluation, truth, read).save(temporary)
+        if as_json:
+            typer.echo(json.dumps(json.loads(files[0].read_text())))
+        elif not quiet:
+            _print_scores(evaluation, out)
+        _report_problems(evaluation, files[0])
+
+
+def _print_scores(evaluation: EdgeEvaluation, out: Path) -> None:
+    from trace_edges.evaluation.report import HEADER, table_rows
+
+    table = Table(box=None, header_style="bold")
+    for column in HEADER:
+        table.add_column(column, justify="left" if column == "method" else "right")
+    for row in table_rows(evaluation):
+        table.add_row(*map(escape, row))
+    console.print(table)
+    console.print(f"{len(evaluation.images)} images; {evaluation.protocol}")
+    for method, number in evaluation.unused.items():
+        if number:
+            console.print(f"{escape(method)}: {number} edge maps have no ground truth")
+    console.print(f"written: {escape(str(out))}/scores.json, table.md, curves.*, sheet.png")
+
+
+def _report_problems(evaluation: EdgeEvaluation, record: Path) -> None:
+    """Images that were left out are an incomplete evaluation: said, and a non-zero exit."""
+    problems = evaluation.problems
+    for problem in problems[:_PROBLEM_LINES]:
+        error(str(problem))
+    if len(problems) > _PROBLEM_LINES:
+        error(f"... and {len(problems) - _PROBLEM_LINES} more, in {record}")
+    if problems:
+        names = {problem.name for problem in problems}
+        error(f"{len(names)} images were left out of every method's scores")
+        raise typer.Exit(1)
+
+
+def _folders(given: list[str]) -> dict[str, Path]:
+    """Folders of edge maps by name: NAME=FOLDER, or a folder under its own name."""
+    folders: dict[str, Path] = {}
+    for text in given:
+        name, _, folder = text.rpartition("=")
+        path = Path(folder)
+        name = name or path.resolve().name
+        if name in folders:
+            raise ValueError(f"two methods are called {name!r}: give one of them as NAME={folder}")
+        folders[name] = path
+    return folders
+
+
+def _pictures(images: Path | None, truth: Collection[str], needed: bool) -> dict[str, Path]:
+    """The photograph of each image with ground truth, by name."""
+    from trace_edges.files import find_images
+
+    if images is None:
+        if needed:
+            raise ValueError("--peer draws edges of the photographs: give their folder as --images")
+        return {}
+    found = {path.stem: path for path in find_images([str(images)]).images}
+    missing = [name for name in truth if name not in found]
+    if missing:
+        raise ValueError(
+            f"{images} lacks {len(missing)} of {len(truth)} photographs, first {missing[0]}: "
+            "give the folder that holds them all"
+        )
+    return {name: found[name] for name in truth}

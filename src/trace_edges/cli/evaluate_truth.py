@@ -1,0 +1,98 @@
+"""`trace-edges evaluate check | boundaries | voc-instances`: ground truth, before any score."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trace_edges.cli.common import console, error, plain_errors, progress
+from trace_edges.cli.evaluate_options import (
+    GtModeOption,
+    Kind,
+    KindOption,
+    Void,
+    VoidOption,
+)
+
+Source = Annotated[Path, typer.Argument(help="Panoptic or instance JSON, or a folder.")]
+
+
+def check(
+    source: Source,
+    kind: KindOption = Kind.auto,
+    images: Annotated[Path | None, typer.Option(help="Folder of the photographs.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per finding.")] = False,
+) -> None:
+    """Say what is wrong with ground truth, and how to mend it."""
+    with plain_errors():
+        from trace_edges.datasets.checks import check_ground_truth
+
+        findings = check_ground_truth(source, kind.value, images)
+        for finding in findings:
+            if as_json:
+                typer.echo(json.dumps(asdict(finding)))
+            else:
+                typer.echo(f"{finding.severity}: {finding}")
+        counts = Counter(finding.severity for finding in findings)
+        if not as_json:
+            typer.echo(f"{source}: {counts['error']} errors, {counts['warning']} warnings")
+        if counts["error"]:
+            raise typer.Exit(1)
+
+
+def boundaries(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Folder for NAME.png.")],
+    kind: KindOption = Kind.auto,
+    gt_mode: GtModeOption = None,
+    void: VoidOption = Void.edge,
+    max_distance: Annotated[
+        float, typer.Option(help="Around ignored void, in diagonals.")
+    ] = 0.0075,
+    quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
+) -> None:
+    """Write instance boundaries as pictures: 255 an edge, 127 ignored."""
+    with plain_errors():
+        from trace_edges.datasets.ground_truth import open_ground_truth
+        from trace_edges.evaluation.truth import DRAWN_KINDS, edge_truth, write_boundaries
+        from trace_edges.metrics.protocol import EdgeProtocol
+
+        truth = open_ground_truth(source, kind.value)
+        mode: Any = gt_mode.value if gt_mode else ("given" if truth.kind in DRAWN_KINDS else "thin")
+        protocol = EdgeProtocol(gt_mode=mode, void=void.value, max_distance=max_distance)
+        failed = 0
+        with progress(len(truth), "boundaries", hidden=quiet) as advance:
+            for name, read in truth.items():
+                try:
+                    write_boundaries(edge_truth(read(), protocol), out / f"{name}.png")
+                except ValueError as problem:
+                    error(str(problem))
+                    failed += 1
+                advance()
+        if not quiet:
+            console.print(f"{len(truth) - failed} of {len(truth)} images: boundaries in {out}")
+        if failed:
+            raise typer.Exit(1)
+
+
+def voc_instances(
+    root: Annotated[Path, typer.Argument(help="VOC2012, as in VOCdevkit.")],
+    out: Annotated[Path, typer.Option(help="JSON to write.")],
+    split: Annotated[str, typer.Option(help="Of ImageSets/Segmentation.")] = "val",
+    categories: Annotated[bool, typer.Option("--categories", help="Keep the 20 classes.")] = False,
+) -> None:
+    """Make COCO instances of PASCAL VOC's SegmentationObject: one category, void left out."""
+    with plain_errors():
+        from trace_edges.datasets.voc import voc_instances as convert
+        from trace_edges.files import write_atomically
+
+        content = convert(root, split, class_agnostic=not categories)
+        with write_atomically(out) as temporary:
+            temporary.write_text(json.dumps(content) + "\n")
+        images, masks = len(content["images"]), len(content["annotations"])
+        console.print(f"{out}: {masks} instances on {images} images")

@@ -1,0 +1,69 @@
+"""Options that several commands take, and the loading of what they name."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Trajectory(StrEnum):
+    """Names of the two trajectories, for the command line."""
+
+    inversion = "inversion"
+    noise = "noise"
+
+
+class Format(StrEnum):
+    """Names of the edge formats, for the command line."""
+
+    png = "png"
+    png16 = "png16"
+    npy = "npy"
+
+
+class DType(StrEnum):
+    """Names of the weights' types, for the command line."""
+
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+Backbone = Annotated[str, typer.Option(help="trace-mini, a diffusers folder, or a hub id.")]
+Resolution = Annotated[
+    int | None,
+    typer.Option(help="sqrt(H*W) in px of what the model sees. Default: the backbone's.", min=1),
+]
+Refine = Annotated[
+    int | None,
+    typer.Option(help="k: look k x k times, shifted by 1/k of a cell. Default: the backbone's."),
+]
+Path_ = Annotated[Trajectory, typer.Option("--trajectory", help="How noise is added.")]
+Timestep = Annotated[int | None, typer.Option(help="Read this step instead of t*.")]
+Stride = Annotated[int, typer.Option(help="Between the steps of the trajectory.", min=1)]
+Seed = Annotated[int, typer.Option(help="Of the noise in the noise trajectory.")]
+EmergenceResolution = Annotated[
+    int | None,
+    typer.Option(help="Like --resolution, for the KL curve. Default: the backbone's.", min=1),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...; auto takes an accelerator if any.")]
+Weights = Annotated[DType, typer.Option("--dtype", help="Of the weights.")]
+
+
+def load_pipeline(name: str, device: str, dtype: DType) -> Any:
+    import torch
+
+    from trace_edges.pipeline import TraceEdgePipeline
+
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        device = str(accelerator or "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {device!r} is not available: {reason}") from error
+    return TraceEdgePipeline.from_pretrained(name, dtype=getattr(torch, dtype.value), device=place)

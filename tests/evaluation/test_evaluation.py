@@ -1,0 +1,223 @@
+"""Folders of edge maps against one ground truth, from the maps to the files of the report."""
+
+import csv
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trace_edges.datasets.ground_truth import open_ground_truth
+from trace_edges.datasets.segments import Segments
+from trace_edges.evaluation import edges as module
+from trace_edges.evaluation import evaluate_edge_folders, write_report
+from trace_edges.evaluation.peers import draw_peer
+from trace_edges.evaluation.sheet import FALSE, FOUND, MISSED, comparison_sheet, mistakes
+from trace_edges.evaluation.truth import edge_truth
+from trace_edges.metrics.counts import EdgeTruth
+from trace_edges.metrics.peers import canny_edges
+from trace_edges.metrics.protocol import EdgeProtocol
+
+TEN = EdgeProtocol(thresholds=10)
+
+
+def squares(seed):
+    """Two touching squares somewhere on a background."""
+    top, left = np.random.default_rng(seed).integers(4, 12, 2)
+    labels = np.zeros((40, 56), dtype=np.int32)
+    labels[top : top + 16, left : left + 16] = 1
+    labels[top : top + 16, left + 16 : left + 32] = 2
+    return labels
+
+
+def annotators(labels):
+    return [Segments(labels, np.zeros(labels.shape, dtype=bool))]
+
+
+@pytest.fixture
+def truth():
+    return {name: partial(annotators, squares(seed)) for seed, name in enumerate("abc")}
+
+
+def write_maps(folder, truth, change=lambda edges: edges):
+    """The true boundaries as 8-bit PNGs, changed."""
+    folder.mkdir()
+    for name, read in truth.items():
+        edges = edge_truth(read(), TEN).annotations[0]
+        Image.fromarray((255 * change(edges)).astype(np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def methods(tmp_path, truth):
+    return {
+        "perfect": write_maps(tmp_path / "perfect", truth),
+        "far off": write_maps(
+            tmp_path / "far", truth, lambda edges: np.roll(edges, 3, axis=(0, 1))
+        ),
+        "nothing": write_maps(tmp_path / "nothing", truth, lambda edges: 0 * edges),
+    }
+
+
+def test_perfect_shifted_and_empty_maps(methods, truth):
+    result = evaluate_edge_folders(methods, truth, TEN)
+    assert {name: round(s.ods, 2) for name, s in result.scores.items()} == {
+        "perfect": 1.0,
+        "far off": pytest.approx(0.1, abs=0.1),  # lines of 3 pixels cross the true ones
+        "nothing": 0.0,
+    }
+    assert result.cldice["perfect"] == 1
+    assert result.cldice["nothing"] == 0
+    assert result.images == ("a", "b", "c")
+    assert not result.problems
+
+
+def test_workers_and_order_change_nothing(methods, tmp_path):
+    (tmp_path / "labels").mkdir()
+    for seed, name in enumerate("abc"):
+        Image.fromarray(squares(seed).astype(np.uint8)).save(tmp_path / "labels" / f"{name}.png")
+    truth = open_ground_truth(tmp_path / "labels", "labels")
+    alone = evaluate_edge_folders(methods, truth, TEN)
+    turned = {name: truth[name] for name in "cba"}
+    together = evaluate_edge_folders(dict(reversed(methods.items())), turned, TEN, workers=2)
+    for method in methods:
+        one, other = alone.scores[method], together.scores[method]
+        assert (one.ods, one.ois, one.ap, one.r50) == (other.ods, other.ois, other.ap, other.r50)
+        assert alone.cldice[method] == pytest.approx(together.cldice[method])
+
+
+def test_a_second_run_counts_only_what_changed(methods, truth, tmp_path, monkeypatch):
+    counted = []
+
+    def noting(prediction, truth, protocol):
+        counted.append(prediction)
+        return count(prediction, truth, protocol)
+
+    count = module.edge_counts
+    monkeypatch.setattr(module, "edge_counts", noting)
+    first = evaluate_edge_folders(methods, truth, TEN, cache=tmp_path / "counts")
+    assert len(counted) == 9
+    assert evaluate_edge_folders(methods, truth, TEN, cache=tmp_path / "counts") == first
+    assert len(counted) == 9
+    path = methods["perfect"] / "b.png"
+    Image.fromarray(np.asarray(Image.open(path)) // 2).save(path)
+    evaluate_edge_folders(methods, truth, TEN, cache=tmp_path / "counts")
+    assert len(counted) == 10
+    evaluate_edge_folders(methods, truth, EdgeProtocol(thresholds=5), cache=tmp_path / "counts")
+    assert len(counted) == 19
+
+
+def test_an_image_that_one_method_cannot_be_scored_on_is_left_out_of_all(methods, truth):
+    (methods["perfect"] / "a.png").unlink()
+    (methods["nothing"] / "b.png").write_text("no picture")
+    result = evaluate_edge_folders(methods, truth, TEN)
+    assert result.images == ("c",)
+    assert [(p.method, p.name) for p in result.problems] == [("perfect", "a"), ("nothing", "b")]
+    assert "holds no edge map of a" in str(result.problems[0])
+    assert "b.png cannot be read" in str(result.problems[1])
+    for scores in result.scores.values():
+        assert list(scores.image_f) == ["c"]
+
+
+def test_a_map_of_another_size_and_a_negative_are_named(methods, truth):
+    Image.new("L", (20, 10)).save(methods["nothing"] / "a.png")
+    Image.new("L", (56, 40), 250).save(methods["nothing"] / "b.png")
+    result = evaluate_edge_folders(methods, truth, TEN)
+    assert "a.png is 20 x 10 pixels, its ground truth 56 x 40" in str(result.problems[0])
+    assert "invert it" in str(result.problems[1])
+
+
+def test_nothing_left_to_score_is_an_error(methods, truth):
+    for name in "abc":
+        (methods["nothing"] / f"{name}.png").write_text("no picture")
+    with pytest.raises(ValueError, match=r"no image.*a\.png cannot be read"):
+        evaluate_edge_folders(methods, truth, TEN)
+
+
+def test_the_report_holds_the_protocol_beside_every_number(methods, truth, tmp_path):
+    pytest.importorskip("matplotlib")
+    result = evaluate_edge_folders(methods, truth, TEN)
+    scores, table, curves, picture = write_report(result, tmp_path / "out", {"kind": "labels"})
+    record = json.loads(scores.read_text())
+    assert record["protocol"]["thresholds"] == 10
+    assert record["methods"]["perfect"]["ods"] == 1
+    assert record["kind"] == "labels"
+    lines = table.read_text().splitlines()
+    assert lines[0] == "| method | ODS | OIS | AP | R50 | clDice |"
+    assert lines[2].startswith("| perfect | 1.000 | 1.000 |")  # best first
+    assert "0.0075 of the diagonal" in lines[-1]
+    with curves.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 30
+    assert {"method": "perfect", "precision": "1", "recall": "1"}.items() <= rows[0].items()
+    assert Image.open(picture).size[0] > 300
+
+
+def test_found_false_and_missed_edges_have_their_colours():
+    truth, lines = np.zeros((2, 60, 60), dtype=bool)
+    truth[10], truth[30] = True, True
+    lines[11], lines[50] = True, True  # one pixel off, and where nothing is
+    picture = mistakes(
+        np.full((60, 60, 3), 90, np.uint8),
+        lines,
+        EdgeTruth([truth]),
+        EdgeProtocol(max_distance=0.02),
+    )
+    pixels = np.asarray(picture)
+    assert tuple(pixels[11, 30]) == FOUND
+    assert tuple(pixels[50, 30]) == FALSE
+    assert tuple(pixels[30, 30]) == MISSED
+    assert tuple(pixels[0, 30]) == (30, 30, 30)
+
+
+def test_the_sheet_has_a_row_per_method(methods, truth):
+    result = evaluate_edge_folders(methods, truth, TEN)
+    sheet = comparison_sheet(result, truth, examples=1)
+    one = comparison_sheet(evaluate_edge_folders({"x": methods["perfect"]}, truth, TEN), truth)
+    assert sheet.height > 2.5 * one.height
+
+
+def test_peers_are_drawn_once(tmp_path):
+    image = tmp_path / "a.png"
+    Image.fromarray(np.kron(squares(0), np.ones((2, 2))).astype(np.uint8) * 100).save(image)
+    broken = tmp_path / "b.png"
+    broken.write_text("no picture")
+    out = tmp_path / "canny"
+    problems = draw_peer("canny", {"a": image, "b": broken}, out)
+    assert list(problems) == ["b"]
+    assert "b.png" in problems["b"]
+    drawn = np.asarray(Image.open(out / "a.png"))
+    expected = canny_edges(np.stack([np.asarray(Image.open(image))] * 3, axis=-1))
+    np.testing.assert_array_equal(drawn, np.rint(expected * 255))
+    before = (out / "a.png").stat().st_mtime_ns
+    draw_peer("canny", {"a": image}, out)
+    assert (out / "a.png").stat().st_mtime_ns == before
+
+
+def test_an_unknown_peer_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="canny, sobel, felzenszwalb"):
+        draw_peer("hed", {}, tmp_path)
+
+
+def test_boundaries_that_were_drawn_are_taken_as_drawn():
+    drawn = np.zeros((6, 8), dtype=bool)
+    drawn[2] = True
+    labels, void = np.zeros((6, 8), dtype=np.int32), np.zeros((6, 8), dtype=bool)
+    void[5] = True
+    given = EdgeProtocol(gt_mode="given", max_distance=0.0)
+    truth = edge_truth([Segments(labels, void, drawn)], given)
+    np.testing.assert_array_equal(truth.annotations[0], drawn)
+    np.testing.assert_array_equal(truth.ignore, void)
+    with pytest.raises(ValueError, match="gt_mode 'given'"):
+        edge_truth([Segments(labels, void, drawn)], TEN)
+    with pytest.raises(ValueError, match="gt_mode 'thin'"):
+        edge_truth([Segments(labels, void)], given)
+
+
+def test_only_what_no_annotator_knows_is_ignored():
+    labels, left, top = squares(0), np.zeros((40, 56), dtype=bool), np.zeros((40, 56), dtype=bool)
+    left[:, :2], top[:2] = True, True
+    protocol = EdgeProtocol(void="ignore", max_distance=0.0)
+    truth = edge_truth([Segments(labels, left), Segments(labels, top)], protocol)
+    np.testing.assert_array_equal(truth.ignore, left & top)

@@ -1,0 +1,69 @@
+"""Instance masks and panoptic maps: what they hold and what they refuse."""
+
+import numpy as np
+import pytest
+
+from trace_edges.results import InstanceMasks, PanopticMap, Segment
+
+
+def two_masks():
+    """A rectangle of 12 pixels and, partly on it, one of 4."""
+    masks = np.zeros((2, 6, 8), dtype=bool)
+    masks[0, 1:4, 2:6] = True
+    masks[1, 3:5, 5:7] = True
+    return InstanceMasks(masks, np.array([0.5, 1], dtype=np.float32))
+
+
+def test_areas_boxes_and_labels():
+    masks = two_masks()
+    assert len(masks) == 2
+    assert masks.shape == (6, 8)
+    assert masks.areas.tolist() == [12, 4]
+    assert masks.boxes.tolist() == [[2, 1, 6, 4], [5, 3, 7, 5]]
+    labels = masks.label_map
+    assert labels[3, 5] == 2  # the smaller one lies on top
+    assert (labels == 1).sum() == 11
+    assert (labels == 2).sum() == 4
+
+
+def test_no_mask_at_all_is_a_result_too():
+    none = InstanceMasks(np.zeros((0, 6, 8), dtype=bool), np.zeros(0, dtype=np.float32))
+    assert none.areas.shape == (0,)
+    assert none.boxes.shape == (0, 4)
+    assert not none.label_map.any()
+
+
+def test_labels_become_masks():
+    labels = np.array([[7, 7, 0], [0, 3, 3]])
+    masks = InstanceMasks.from_labels(labels)
+    np.testing.assert_array_equal(masks.masks, [labels == 3, labels == 7])
+    assert len(InstanceMasks.from_labels(labels, background=-1)) == 3
+
+
+@pytest.mark.parametrize(
+    ("masks", "scores", "message"),
+    [
+        (np.ones((1, 2, 2)), [1], "boolean"),
+        (np.ones((2, 2), dtype=bool), [1, 1], "boolean"),
+        (np.ones((2, 2, 2), dtype=bool), [1], "2 masks need as many scores"),
+        (np.ones((1, 2, 2), dtype=bool), [1.5], r"\[0, 1\]"),
+        (np.ones((1, 2, 2), dtype=bool), [np.nan], r"\[0, 1\]"),
+        (np.zeros((1, 2, 2), dtype=bool), [1], "without a pixel"),
+    ],
+)
+def test_wrong_masks_are_refused(masks, scores, message):
+    with pytest.raises(ValueError, match=message):
+        InstanceMasks(masks, np.array(scores, dtype=np.float32))
+
+
+def test_a_panoptic_map_lists_what_it_draws():
+    ids = np.array([[0, 1, 1], [2, 2, 1]], dtype=np.int32)
+    one, two = Segment(1, 17, thing=True), Segment(2, 100, thing=False)
+    assert PanopticMap(ids, (one, two)).segments == (one, two)
+    for segments in ((one,), (one, two, two), (one, two, Segment(3, 5, thing=True))):
+        with pytest.raises(ValueError, match="differ"):
+            PanopticMap(ids, segments)
+    with pytest.raises(ValueError, match="one segment"):
+        PanopticMap(ids, (Segment(1, 100, thing=False), two))
+    with pytest.raises(ValueError, match=r"\(H, W\)"):
+        PanopticMap(ids[None], (one, two))

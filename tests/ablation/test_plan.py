@@ -126,7 +126,10 @@ def test_a_wrong_plan_is_one_clear_line(tmp_path, text, message):
 
 def test_the_plans_of_the_repository_can_be_read():
     folder = ROOT / "benchmarks" / "ablations"
-    for file in sorted(folder.glob("*.yaml")):
-        plan = read_plan(file, images=Path("x"), ground_truth=Path("y"))
-        assert plan.rows[0].name == "base"
-    assert (folder / "trace-mini.yaml").exists()
+    plans = {
+        file.stem: read_plan(file, images=Path("x"), ground_truth=Path("y"))
+        for file in folder.glob("*.yaml")
+    }
+    assert set(plans) == {"steps", "walks", "resolution"}
+    assert [row.name for row in plans["steps"].rows[:2]] == ["base", "timestep 0"]
+    assert plans["walks"].every == 4

@@ -1,0 +1,92 @@
+"""What the formats share: how images are named and numbered, and how JSON is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from typing import Any
+
+from trace_edges.files import write_atomically
+
+Entry = dict[str, Any]
+
+
+class ImageList:
+    """The images of one COCO file: an id and a file name for every image name.
+
+    The name of an image is what its results are filed under, without a suffix, as in
+    `trace_edges.files.output_names`.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        file_names: Mapping[str, str] | None = None,
+        ids: Mapping[str, int] | None = None,
+    ) -> None:
+        """List the images.
+
+        Args:
+            names: of the images.
+            file_names: the file of each name; NAME.jpg where it gives none.
+            ids: the number of each name. By default the number that the name is, as COCO's
+                000000000139 is 139, if all names are numbers; else 1, 2, ... in sorted order.
+
+        Raises:
+            ValueError: a name is no plain file name, `ids` lacks one, or two images share an id.
+        """
+        ordered = sorted(names)
+        for name in ordered:
+            check_name(name)
+        self.file_names = {name: (file_names or {}).get(name, f"{name}.jpg") for name in ordered}
+        ids = _numbered(ordered) if ids is None else ids
+        self.ids: dict[str, int] = {}
+        holders: dict[int, str] = {}
+        for name in ordered:
+            if name not in ids:
+                raise ValueError(f"image {name} has no id: give image_ids of all images")
+            number = self.ids[name] = ids[name]
+            if number in holders:
+                raise ValueError(f"images {holders[number]} and {name} have the id {number}: "
+                                 "give each its own")  # fmt: skip
+            holders[number] = name
+
+    def entry(self, name: str, size: tuple[int, int]) -> Entry:
+        """COCO's entry of an image of (height, width)."""
+        height, width = size
+        return {
+            "id": self.ids[name],
+            "file_name": self.file_names[name],
+            "height": height,
+            "width": width,
+        }
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is no plain file name, and so would lead out of a folder.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not name or name in (".", "..") or "/" in name or "\\" in name:
+        raise ValueError(f"the image name {name!r} is no plain file name: leave folders out")
+
+
+def write_json(content: Any, path: str | PathLike[str]) -> None:
+    """Write JSON, compact and in the order of the content: equal contents give equal bytes."""
+    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        json.dump(content, file, separators=(",", ":"), allow_nan=False)
+        file.write("\n")
+
+
+def plain(value: float) -> float:
+    """A float32 as the shortest decimal that reads back as it: 0.9, not 0.8999999761581421."""
+    return float(str(value))
+
+
+def _numbered(names: list[str]) -> dict[str, int]:
+    numbers = {int(name) for name in names if name.isascii() and name.isdigit()}
+    if len(numbers) == len(names):
+        return {name: int(name) for name in names}
+    return {name: number for number, name in enumerate(names, 1)}

@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/propagation.py --json propagation.json
 
 Cells around random centres, 40 at every size, in three classes; their boundary has strength 1, and
-one cell in a hundred of it is missing. Times a label map of the three classes through BGP, the whole
-way to a panoptic map, and, on request, the random walk at the smallest size. Prints a Markdown table
-of medians, with the time per million pixels; --json also writes the numbers and the versions.
+one pixel in a hundred of it is missing. Times a label map of the three classes through BGP, the way
+to a panoptic map, and, on request, the random walk at the smallest size. Prints a Markdown table of
+medians, with the time per million pixels; --json also writes the numbers and the versions.
 """
 
 import argparse

@@ -41,6 +41,16 @@ def test_a_walk_is_the_divergences_of_its_steps(trace_mini, trajectory):
     assert (seen.curve > 0).all()
 
 
+@pytest.mark.parametrize("trajectory", ["inversion", "noise"])
+def test_steps_that_are_only_gone_through_change_nothing(trace_mini, trajectory):
+    """A plain pass gives the output of a recorded one, bit for bit."""
+    whole = walk(trace_mini, pictures(), TIMESTEPS, trajectory)
+    last = walk(trace_mini, pictures(), TIMESTEPS, trajectory, start=1)
+    assert last.timesteps == TIMESTEPS[1:]
+    assert torch.equal(last.divergence, whole.divergence[1:])
+    assert torch.equal(last.curve, whole.curve[:, 1:])
+
+
 def test_a_survey_is_several_walks_for_the_passes_of_one(trace_mini, monkeypatch):
     readings = [{}, {"neighbours": 8, "border": "copy"}, {"symmetric": True}]
     walks = {

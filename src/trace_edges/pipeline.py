@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -142,12 +143,15 @@ class TraceEdgePipeline:
         timesteps: tuple[int, ...],
         settings: TraceSettings,
         on_step: Callable[[Step], None] | None = None,
+        start: int = 0,
     ) -> Walk:
-        """Walk one view of the pictures through `timesteps`, read as the settings say."""
+        """Walk one view of the pictures through `timesteps`, read as the settings say from the
+        `start`-th step on.
+        """
         return walk(
             self.backbone.reading(settings.layers), images, timesteps,
             settings.trajectory, settings.seed,
-            criterion=settings.criterion, on_step=on_step, **settings.divergence,
+            start=start, criterion=settings.criterion, on_step=on_step, **settings.divergence,
         )  # fmt: skip
 
     def read(
@@ -174,17 +178,19 @@ class TraceEdgePipeline:
             chosen = emergence_index(first.curve.numpy(), first=settings.ignore_first)  # (B,)
         else:
             chosen = np.full(len(pictures), timesteps.index(settings.timestep))
-        visited = timesteps[: chosen.max() + 1]
 
         # 3. Where t* was found on a coarser grid, or a finer one is asked for: look again, at the
         # full size and from shifted views, no further than to t*.
-        fine = first if coarse is None else self.look(images, visited, settings)
-        divergence = {shift: fine.divergence}  # shift -> (S, B, h, w)
-        divergence |= {s: self.look(images, visited, settings).divergence for s, images in views}
+        start, stop = int(chosen.min()), int(chosen.max()) + 1
+        again = partial(self.look, timesteps=timesteps[:stop], settings=settings, start=start)
+        divergence = first.divergence[start:stop] if coarse is None else again(images).divergence
+        views_of = {shift: divergence}  # shift -> (S', B, h, w), of the steps from the first t* on
+        views_of |= {shift: again(images).divergence for shift, images in views}
 
         results = []
         for index, step in enumerate(chosen):
-            raw = interleave({s: d[step, index].numpy() for s, d in divergence.items()}, refine)
+            at = step - start
+            raw = interleave({s: d[at, index].numpy() for s, d in views_of.items()}, refine)
             emergence = Emergence(
                 np.array(first.timesteps),
                 first.curve[index : index + 1].numpy(),

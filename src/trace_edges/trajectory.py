@@ -26,16 +26,23 @@ class Step:
 
 
 def inversion(
-    backbone: DiffusionBackbone, latents: Float[Tensor, "b c h w"], timesteps: Sequence[int]
+    backbone: DiffusionBackbone,
+    latents: Float[Tensor, "b c h w"],
+    timesteps: Sequence[int],
+    start: int = 0,
 ) -> Iterator[Step]:
     """Deterministic DDIM inversion (the paper's): the model's own noise carries x_0 to x_t.
 
-    `latents` are clean (t = 0); `timesteps` ascend. The latent stays in float32.
+    `latents` are clean (t = 0); `timesteps` ascend. The latent stays in float32. Attention is read
+    from the `start`-th step on; a plain pass, which is much cheaper, goes through the ones before.
     """
     for index, timestep in enumerate(timesteps):
-        output, attention, grid = backbone.attend(latents, timestep)
-        yield Step(timestep, attention, grid)
-        del attention  # the consumer decides how long a map lives
+        if index < start:
+            output = backbone.predict(latents, timestep)
+        else:
+            output, attention, grid = backbone.attend(latents, timestep)
+            yield Step(timestep, attention, grid)
+            del attention  # the consumer decides how long a map lives
         if index + 1 < len(timesteps):
             latents = backbone.schedule.move(latents, output, timestep, timesteps[index + 1])
 

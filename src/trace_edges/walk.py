@@ -23,7 +23,7 @@ from trace_edges.trajectory import Step, Trajectory, inversion, noise
 
 @dataclass(frozen=True)
 class Walk:
-    """What a trajectory of S steps showed of B images.
+    """What the S steps of a trajectory that were read showed of B images.
 
     Attributes:
         timesteps: the S steps, ascending.
@@ -59,6 +59,7 @@ def walk(
     trajectory: Trajectory = "inversion",
     seed: int = 0,
     *,
+    start: int = 0,
     criterion: Criterion = "kl",
     on_step: Callable[[Step], None] | None = None,
     **divergence: Any,
@@ -67,13 +68,14 @@ def walk(
 
     Args:
         seed: of the fixed noise; without effect on `inversion`, which draws none.
+        start: read the `start`-th step and those after it; the ones before are only gone through.
         criterion: how the change between consecutive maps is measured (`map_change`).
         on_step: called with every step while its attention is alive, and must not keep it.
         divergence: passed on to `boundary_divergence` (neighbours, symmetric, border).
     """
     seen = survey(
         backbone, images, timesteps, trajectory, seed,
-        criteria=[criterion], divergences=[divergence], on_step=on_step,
+        start=start, criteria=[criterion], divergences=[divergence], on_step=on_step,
     )  # fmt: skip
     return Walk(seen.timesteps, seen.divergences[0], seen.curves[criterion])
 
@@ -86,6 +88,7 @@ def survey(
     trajectory: Trajectory = "inversion",
     seed: int = 0,
     *,
+    start: int = 0,
     criteria: Sequence[Criterion],
     divergences: Sequence[Mapping[str, Any]],
     on_step: Callable[[Step], None] | None = None,
@@ -93,9 +96,9 @@ def survey(
     """Walk once, as `walk` does, and read every map by all `criteria` and sets of `divergences`."""
     latents = backbone.encode(images)
     if trajectory == "inversion":
-        steps = inversion(backbone, latents, timesteps)
+        steps = inversion(backbone, latents, timesteps, start)
     elif trajectory == "noise":
-        steps = noise(backbone, latents, timesteps, seed)
+        steps = noise(backbone, latents, timesteps[start:], seed)
     else:
         raise ValueError(f"unknown trajectory {trajectory!r}; known: inversion, noise")
     maps: list[list[Tensor]] = [[] for _ in divergences]  # of each set of options, by step
@@ -113,4 +116,4 @@ def survey(
         previous = step.attention
     nothing = torch.zeros(len(images), 0)
     curves = {c: torch.stack(curve, dim=1) if curve else nothing for c, curve in changes.items()}
-    return Survey(tuple(timesteps), tuple(torch.stack(found) for found in maps), curves)
+    return Survey(tuple(timesteps[start:]), tuple(torch.stack(found) for found in maps), curves)

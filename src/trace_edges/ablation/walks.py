@@ -55,6 +55,7 @@ class RememberingPipeline(TraceEdgePipeline):
         timesteps: tuple[int, ...],
         settings: TraceSettings,
         on_step: Callable[[Step], None] | None = None,
+        start: int = 0,
     ) -> Walk:
         """As in the pipeline, but there may be no step to call `on_step` with.
 
@@ -69,11 +70,11 @@ class RememberingPipeline(TraceEdgePipeline):
         for home in (ladder, timesteps):
             kept = _load(self._file(images, settings, home))
             if kept is not None and (found := self._cut(kept, timesteps, settings)):
-                return found
+                return Walk(timesteps[start:], found.divergence[start:], found.curve[:, start:])
         home = ladder if timesteps == ladder[: len(timesteps)] else timesteps
         with write_atomically(self._file(images, settings, home)) as temporary:
             np.savez(temporary, **self._walk(images, timesteps, settings))
-        return self.look(images, timesteps, settings)
+        return self.look(images, timesteps, settings, start=start)
 
     def _cut(self, kept: _Kept, timesteps: tuple[int, ...], settings: TraceSettings) -> Walk | None:
         """The part of a longer walk that was asked for; None where it does not hold all of it."""

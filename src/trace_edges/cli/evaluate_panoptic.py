@@ -30,10 +30,10 @@ def panoptic(
     predictions: Annotated[Path, typer.Argument(help="COCO panoptic JSON.")],
     ground_truth: Annotated[Path, typer.Argument(help="COCO panoptic JSON.")],
     prediction_folder: Annotated[
-        Path | None, typer.Option(help="PNGs of the predictions. Default: the JSON without .json.")
+        Path | None, typer.Option(help="PNGs. Default: called like the JSON, or panoptic.")
     ] = None,
     ground_truth_folder: Annotated[
-        Path | None, typer.Option(help="PNGs of the ground truth. Default: as above.")
+        Path | None, typer.Option(help="PNGs of the ground truth; the same default.")
     ] = None,
     protocol: Annotated[
         Classes, typer.Option(help="coco: the classes given; voc: 20 things and background.")

@@ -64,7 +64,7 @@ def evaluate_panoptic(
     Args:
         predictions, ground_truth: the JSON files. Categories are those of the ground truth.
         prediction_folder, ground_truth_folder: where their PNGs are; by default the folder beside
-            the JSON with its name, without ".json".
+            the JSON called like it, without ".json", or "panoptic".
         protocol: "coco" for any classes, "voc" to hold them to 20 things and background.
         workers: processes that share the images. Two or more are spawned, so a script must call
             this under `if __name__ == "__main__":`.
@@ -143,7 +143,9 @@ def _files(
     content: Mapping[str, Any], path: str | PathLike[str], folder: str | PathLike[str] | None
 ) -> dict[Any, PanopticFile]:
     """The picture of every image, by id."""
-    pictures = Path(folder) if folder is not None else Path(path).with_suffix("")
+    home = Path(path)
+    usual = [home.with_suffix(""), home.parent / "panoptic"]
+    pictures = Path(folder) if folder else next(filter(Path.is_dir, usual), usual[0])
     if not pictures.is_dir():
         raise ValueError(
             f"{pictures}, with the PNGs of {path}, is no folder: name it (prediction_folder, "

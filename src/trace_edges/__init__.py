@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trace_edges.backbones import BackboneError as BackboneError
     from trace_edges.datasets import open_ground_truth as open_ground_truth
+    from trace_edges.export import export_coco as export_coco
     from trace_edges.images import ImageError as ImageError
     from trace_edges.images import load_image as load_image
     from trace_edges.images import load_images as load_images
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from trace_edges.results import Emergence as Emergence
     from trace_edges.results import InstanceMasks as InstanceMasks
     from trace_edges.results import PanopticMap as PanopticMap
+    from trace_edges.sam import load_sam as load_sam
+    from trace_edges.segmentation import instances_from_edges as instances_from_edges
+    from trace_edges.segmentation import panoptic_from_semantic as panoptic_from_semantic
+    from trace_edges.segmentation import refine_instances as refine_instances
 
 __version__ = version("trace-edges")
 
@@ -39,9 +44,14 @@ _HOMES = {
     "evaluate_edges": "metrics",
     "evaluate_masks": "metrics",
     "evaluate_panoptic": "metrics",
+    "export_coco": "export",
+    "instances_from_edges": "segmentation",
     "load_image": "images",
     "load_images": "images",
+    "load_sam": "sam",
     "open_ground_truth": "datasets",
+    "panoptic_from_semantic": "segmentation",
+    "refine_instances": "segmentation",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
 
-# Written by `trace-edges detect`: not pictures to detect edges in, when a folder is its own output.
-RESULT_SUFFIXES = (".edges.png", ".overlay.png")
+# Written by `detect` and `segment`: not photographs, when a folder is its own output.
+RESULT_SUFFIXES = (".edges.png", ".overlay.png", ".instances.png")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 

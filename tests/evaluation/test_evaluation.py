@@ -106,6 +106,9 @@ def test_a_second_run_counts_only_what_changed(methods, truth, tmp_path, monkeyp
     assert len(counted) == 10
     evaluate_edge_folders(methods, truth, EdgeProtocol(thresholds=5), cache=tmp_path / "counts")
     assert len(counted) == 19
+    wide = EdgeProtocol(thresholds=5, cldice_dilation=2, interpolate=False)
+    evaluate_edge_folders(methods, truth, wide, cache=tmp_path / "counts")
+    assert len(counted) == 19  # what comes after the counts does not change them
 
 
 def test_an_image_that_one_method_cannot_be_scored_on_is_left_out_of_all(methods, truth):

@@ -4,16 +4,21 @@ from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.latents import denormalise, encode
 from trace_edges.backbones.loading import BackboneError, load_backbone
 from trace_edges.backbones.specs import EMBEDDED, FAMILIES, Defaults, Family, NullCondition
+from trace_edges.backbones.vit import DEFAULT_ENCODER, ENCODERS, ViTBackbone, load_vit
 
 __all__ = [
+    "DEFAULT_ENCODER",
     "EMBEDDED",
+    "ENCODERS",
     "FAMILIES",
     "BackboneError",
     "Defaults",
     "DiffusionBackbone",
     "Family",
     "NullCondition",
+    "ViTBackbone",
     "denormalise",
     "encode",
     "load_backbone",
+    "load_vit",
 ]

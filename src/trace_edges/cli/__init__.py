@@ -10,6 +10,9 @@ from trace_edges import __version__
 from trace_edges.cli.detect import detect
 from trace_edges.cli.evaluate import evaluate
 from trace_edges.cli.explain import explain
+from trace_edges.cli.panoptic import panoptic
+from trace_edges.cli.refine import refine
+from trace_edges.cli.segment import segment
 
 # torch and diffusers take seconds to import: the commands import what they run, so that --help
 # and a mistyped option answer at once.
@@ -23,6 +26,9 @@ app = typer.Typer(
 )
 app.command()(detect)
 app.command()(explain)
+app.command()(segment)
+app.command()(refine)
+app.command()(panoptic)
 app.add_typer(evaluate)
 
 

@@ -25,7 +25,6 @@ from trace_edges.segmentation.components import (
     fragment_cores,
 )
 from trace_edges.segmentation.propagation import flood
-from trace_edges.segmentation.random_walk import random_walk
 
 Method = Literal["watershed", "random_walk"]
 
@@ -103,6 +102,8 @@ def partition(mask: Mask, edges: Edges, cut: Mask, how: Propagation) -> Labels:
     """
     markers = _markers(mask, edges, cut, how)
     if how.method == "random_walk":
+        from trace_edges.segmentation.random_walk import random_walk  # brings torch
+
         markers = random_walk(markers, edges, mask)
     fragments = flood(markers, edges, mask)
     if how.close_gap:

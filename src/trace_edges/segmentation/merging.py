@@ -25,7 +25,7 @@ def merge_overlapping(masks: InstanceMasks, iou: float = 0.5) -> InstanceMasks:
     if not 0 <= iou <= 1:
         raise ValueError(f"iou must lie in [0, 1], not {iou}")
     while True:
-        pairs = _overlapping(masks, iou)
+        pairs = overlapping(masks, iou)
         if not len(pairs):
             return masks
         graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(masks),) * 2)
@@ -38,7 +38,7 @@ def merge_overlapping(masks: InstanceMasks, iou: float = 0.5) -> InstanceMasks:
         masks = InstanceMasks(united, scores, masks.settings)
 
 
-def _overlapping(masks: InstanceMasks, iou: float) -> Int64[np.ndarray, "pairs 2"]:
+def overlapping(masks: InstanceMasks, iou: float) -> Int64[np.ndarray, "pairs 2"]:
     """Pairs of masks with an IoU above `iou`.
 
     Most pairs are ruled out by their areas, whose ratio bounds the IoU, or by their boxes.

@@ -1,0 +1,179 @@
+"""`trace-edges segment`: from photographs to instances."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from trace_edges.cli.common import console, error, plain_errors, progress
+from trace_edges.cli.options import (
+    Backbone,
+    Device,
+    DType,
+    EmergenceResolution,
+    Path_,
+    Refine,
+    Resolution,
+    Seed,
+    Stride,
+    Timestep,
+    Trajectory,
+    Weights,
+    load_pipeline,
+)
+from trace_edges.cli.refining_options import (
+    CloseGap,
+    Iou,
+    Method,
+    MethodOption,
+    Quiet,
+    Threshold,
+    propagation,
+)
+
+_TABLE_ROWS = 30
+
+
+class Masks(StrEnum):
+    """Names of the sources of masks, for the command line."""
+
+    edges = "edges"
+    maskcut = "maskcut"
+    promerge = "promerge"
+
+
+def segment(
+    inputs: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    masks: Annotated[
+        Masks, typer.Option(help="From edges alone, or from a generator and cut at the edges.")
+    ] = Masks.edges,
+    strength: Annotated[
+        float | None, typer.Option(help="Regions that boundaries stronger than this leave. [0.25]")
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="So many regions instead.", min=1)] = None,
+    proposals: Annotated[
+        int | None,
+        typer.Option(help="Up to so many of all strengths instead; they overlap.", min=1),
+    ] = None,
+    min_area: Annotated[
+        float, typer.Option(help="Share of the image below which a region is left out.")
+    ] = 0.0,
+    edges: Annotated[
+        Path | None, typer.Option(help="Folder of edge maps that are there (detect --soft).")
+    ] = None,
+    blur: Annotated[float, typer.Option(help="Of the edges, px: 2 for maps of thin lines.")] = 0.0,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="ViT for maskcut and promerge, as dino-vitb8. Default: attention at t*."),
+    ] = None,
+    crf: Annotated[bool, typer.Option("--crf", help="Snap their masks to colours first.")] = False,
+    threshold: Threshold = 0.5,
+    close_gap: CloseGap = 5,
+    method: MethodOption = Method.watershed,
+    iou: Iou = 0.5,
+    backbone: Backbone = "trace-mini",
+    resolution: Resolution = None,
+    refine: Refine = None,
+    trajectory: Path_ = Trajectory.inversion,
+    timestep: Timestep = None,
+    stride: Stride = 100,
+    seed: Seed = 0,
+    emergence_resolution: EmergenceResolution = None,
+    device: Device = "auto",
+    dtype: Weights = DType.float32,
+    recursive: Annotated[bool, typer.Option(help="Search folders below folders.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Make again what is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per image.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find instances: NAME.instances.png, NAME.overlay.png, NAME.json, and one instances.json."""
+    with plain_errors():
+        from trace_edges.files import find_images, output_names
+        from trace_edges.refinement import EdgeFolder
+        from trace_edges.segmentation.regions import STRENGTH
+        from trace_edges.segmenting import InstanceFinder, Selection, segment_files
+        from trace_edges.settings import TraceSettings
+
+        if strength is not None and (count is not None or proposals is not None):
+            raise ValueError("--strength, --count and --proposals exclude each other: give one")
+        if masks is Masks.edges and (encoder is not None or crf):
+            raise ValueError("--encoder and --crf are for maskcut and promerge: leave them out")
+        level = STRENGTH if strength is None else strength
+        selection = Selection(level, count, proposals, min_area, blur)
+        how = propagation(threshold, close_gap, method)
+        found = find_images(inputs, recursive)
+        for problem in found.problems:
+            error(str(problem))
+        from_attention = masks is not Masks.edges and encoder is None
+        pipe = None
+        if edges is None or from_attention:
+            pipe = load_pipeline(backbone, device, dtype)
+        finder = InstanceFinder(
+            masks.value,
+            pipe,
+            TraceSettings(
+                resolution, refine, trajectory.value, timestep, stride, seed, emergence_resolution
+            ),
+            None if edges is None else EdgeFolder(edges),
+            None if encoder is None else _load_encoder(encoder, device, dtype),
+            selection,
+            how,
+            iou,
+            crf,
+        )
+        outcomes = []
+        with progress(len(found.images), "instances", hidden=quiet or as_json) as advance:
+            names = output_names(found.images)
+            for outcome in segment_files(finder, names, out, overwrite=overwrite):
+                outcomes.append(outcome)
+                advance()
+                if outcome.message:
+                    error(outcome.message, outcome.image if outcome.state == "skipped" else None)
+                if as_json:
+                    typer.echo(json.dumps(asdict(outcome), default=str))
+        if not quiet and not as_json:
+            _print_table(outcomes, out)
+        if found.problems or any(outcome.state == "failed" for outcome in outcomes):
+            raise typer.Exit(1)
+
+
+def _load_encoder(name: str, device: str, dtype: DType) -> Any:
+    import torch
+
+    from trace_edges.backbones import load_vit
+
+    if device == "auto":
+        device = str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
+    return load_vit(name, dtype=getattr(torch, dtype.value), device=device)
+
+
+def _print_table(outcomes: list[Any], out: Path) -> None:
+    table = Table(box=None, header_style="bold")
+    for column in ("image", "size", "t*", "instances", "seconds"):
+        table.add_column(
+            column, justify="left" if column in ("image", "size") else "right", overflow="fold"
+        )
+    done = [outcome.record for outcome in outcomes if outcome.state == "done"]
+    for record in done[:_TABLE_ROWS]:
+        table.add_row(
+            escape(record["image"]),
+            f"{record['width']} x {record['height']}",
+            "-" if record["timestep"] is None else str(record["timestep"]),
+            str(record["instances"]),
+            f"{record['seconds']:.1f}",
+        )
+    if done:
+        console.print(table)
+    if len(done) > _TABLE_ROWS:
+        console.print(f"... and {len(done) - _TABLE_ROWS} more in {escape(str(out))}")
+    states = Counter(outcome.state for outcome in outcomes)
+    console.print(", ".join(f"{states[state]} {state}" for state in ("done", "skipped", "failed")))

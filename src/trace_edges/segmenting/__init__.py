@@ -1,0 +1,6 @@
+"""From photographs to instances: the whole way, for one picture and for files."""
+
+from trace_edges.segmenting.files import segment_files
+from trace_edges.segmenting.finder import Found, InstanceFinder, PictureError, Selection
+
+__all__ = ["Found", "InstanceFinder", "PictureError", "Selection", "segment_files"]

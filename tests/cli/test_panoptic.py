@@ -1,0 +1,75 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from trace_edges.cli import app
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["panoptic", *map(str, arguments)])
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A map: class 3 with an edge through its middle, class 4 below it, class 0 around."""
+    semantic, edges = tmp_path / "semantic", tmp_path / "edges"
+    semantic.mkdir()
+    edges.mkdir()
+    classes, line = np.zeros((2, 32, 24), dtype=np.uint8)
+    classes[2:14, 2:22], classes[18:30, 2:22] = 3, 4
+    line[:, 12] = 255
+    Image.fromarray(classes).save(semantic / "a.png")
+    Image.fromarray(line).save(edges / "a.edges.png")
+    return semantic, edges
+
+
+def categories(out):
+    (entry,) = json.loads((out / "panoptic.json").read_text())["annotations"]
+    return [segment["category_id"] for segment in entry["segments_info"]]
+
+
+def test_things_are_split_and_stuff_is_not(folders, tmp_path):
+    out = tmp_path / "out"
+    result = run(*folders, "--out", out, "--things", "3", "--stuff", "0,4")
+    assert result.exit_code == 0, result.output
+    assert "1 done, 0 failed; 4 segments" in result.stdout
+    assert categories(out) == [0, 3, 3, 4]
+    assert not (out / "semantic").exists()
+
+
+def test_a_file_says_which_class_is_which(folders, tmp_path):
+    entries = [{"id": n, "name": str(n), "isthing": n == 40} for n in (10, 20, 30, 40)]
+    (tmp_path / "classes.json").write_text(json.dumps(entries))
+    out = tmp_path / "out"
+    options = ["--categories", tmp_path / "classes.json", "--contiguous", "--semantic-pngs"]
+    result = run(*folders, "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    assert categories(out) == [30, 40, 40]  # and the background is void
+    assert (out / "semantic" / "a.png").exists()
+
+
+def test_known_tables(folders, tmp_path):
+    for name, expected in (("voc", [0, 3, 3, 4, 4]), ("coco", [3, 3, 4, 4])):
+        run(*folders, "--out", tmp_path / name, "--categories", name, "--quiet")
+        assert categories(tmp_path / name) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Give --categories, or --things"),
+        (["--categories", "voc", "--things", "1"], "leave --things and --stuff"),
+        (["--things", "one"], "'one' is no list of class numbers"),
+        (["--categories", "nothing.json"], "nothing.json"),
+        (["--things", "3"], "has class 4, which the table of classes lacks"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(folders, tmp_path, arguments, words):
+    result = run(*folders, "--out", tmp_path / "out", *arguments)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert words in line
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from trace_edges.cli import app
+
+pytest.importorskip("pycocotools.mask")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["refine", *map(str, arguments)])
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two label maps of one square each, and a line of strength 0.8 through the middle of both."""
+    masks, edges = tmp_path / "masks", tmp_path / "edges"
+    masks.mkdir()
+    edges.mkdir()
+    square, line = np.zeros((2, 24, 24), dtype=np.uint8)
+    square[2:22, 2:22] = 1
+    line[:, 12] = 204
+    for name in ("a", "b"):
+        Image.fromarray(square).save(masks / f"{name}.png")
+        Image.fromarray(line).save(edges / f"{name}.edges.png")
+    return masks, edges
+
+
+def test_masks_are_cut_where_the_edges_reach_the_threshold(folders, tmp_path):
+    result = run(*folders, "--out", tmp_path / "low")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split("\n")[0] == "2 done, 0 failed; 2 masks became 4"
+    result = run(*folders, "--out", tmp_path / "high", "--threshold", 0.9)
+    assert "2 masks became 2" in result.stdout
+
+
+def test_gaps_are_closed_as_asked_for(folders, tmp_path):
+    masks, edges = folders
+    line = np.zeros((24, 24), dtype=np.uint8)
+    line[:, 12] = 255
+    line[10:13, 12] = 0
+    for name in ("a", "b"):
+        Image.fromarray(line).save(edges / f"{name}.edges.png")
+    assert "became 4" in run(masks, edges, "--out", tmp_path / "out").stdout
+    assert "became 2" in run(masks, edges, "--out", tmp_path / "out", "--close-gap", 0).stdout
+
+
+def test_the_random_walk_is_kept_in_the_settings(folders, tmp_path):
+    out = tmp_path / "out"
+    result = run(*folders, "--out", out, "--method", "random-walk", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    record = json.loads((out / "settings.json").read_text())
+    assert record["settings"]["propagation"]["method"] == "random_walk"
+    assert record["after"] == 4
+
+
+def test_coco_goes_in_and_comes_out(folders, tmp_path):
+    counts = [50, 20 * 24 - 4, 46 + 4]  # columns 2 ... 21, rows 2 ... 21 but for what runs between
+    rle = {"size": [24, 24], "counts": counts}
+    entries = [{"image_id": 1, "category_id": 1, "segmentation": rle, "score": 0.5}]
+    (tmp_path / "results.json").write_text(json.dumps(entries))
+    images = [{"id": 1, "file_name": "a.jpg", "height": 24, "width": 24}]
+    (tmp_path / "images.json").write_text(json.dumps({"images": images}))
+    out = tmp_path / "out.json"
+    result = run(
+        tmp_path / "results.json", folders[1], "--out", out, "--images", tmp_path / "images.json"
+    )
+    assert result.exit_code == 0, result.output
+    assert [entry["score"] for entry in json.loads(out.read_text())] == [0.5, 0.5]
+
+
+def test_a_bad_image_ends_in_one_line_and_the_rest_is_done(folders, tmp_path):
+    (folders[1] / "b.edges.png").unlink()
+    result = run(*folders, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "no edge map of b" in line
+    assert "1 done, 1 failed" in result.stdout
+    assert (tmp_path / "out" / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--threshold", 0], "threshold must lie in (0, 1]"),
+        (["--close-gap", -1], "close_gap must be 0 or more"),
+    ],
+)
+def test_wrong_settings_end_in_one_line(folders, tmp_path, arguments, words):
+    result = run(*folders, "--out", tmp_path / "out", *arguments)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert words in line
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,173 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from transformers import ViTConfig, ViTModel
+from typer.testing import CliRunner
+
+from trace_edges.cli import app
+from trace_edges.export import read_coco_masks
+
+pytest.importorskip("pycocotools.mask")
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+FAST = ["--resolution", "64", "--refine", "1", "--timestep", "0", "--device", "cpu"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["segment", *map(str, arguments)])
+
+
+def lines(text):
+    return [line for line in text.splitlines() if line.strip()]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("coffee.jpg", "coins.png"):
+        with Image.open(EXAMPLES / name) as image:
+            image.reduce(6).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def quarters(tmp_path):
+    """A grey picture, and edges that close its four quarters: a strong line and a weak one."""
+    photos, edges = tmp_path / "grey", tmp_path / "edges"
+    photos.mkdir()
+    edges.mkdir()
+    Image.new("RGB", (41, 41), (90, 90, 90)).save(photos / "g.png")
+    strengths = np.zeros((41, 41), dtype=np.float32)
+    strengths[20], strengths[:, 20] = 0.5, 1
+    np.save(edges / "g.npy", strengths)
+    return photos, edges
+
+
+def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):
+    out = tmp_path / "out"
+    result = run(photos, "--out", out, *FAST)
+    assert result.exit_code == 0, result.output
+    assert "2 done, 0 skipped, 0 failed" in result.stdout
+    suffixes = ("instances.png", "overlay.png", "json")
+    expected = {f"{name}.{end}" for name in ("coffee", "coins") for end in suffixes}
+    assert {path.name for path in out.iterdir()} == expected | {"instances.json"}
+    record = json.loads((out / "coffee.json").read_text())
+    assert (record["timestep"], record["settings"]["source"]) == (0, "edges")
+    with Image.open(out / "coffee.instances.png") as labels:
+        assert labels.mode == "I;16"
+        numbers = np.unique(np.asarray(labels))
+    assert numbers.tolist() == list(range(1, record["instances"] + 1))  # every pixel is in one
+    masks = read_coco_masks(out / "instances.json")
+    assert {name: len(found) for name, found in masks.items()} == {
+        name: json.loads((out / f"{name}.json").read_text())["instances"]
+        for name in ("coffee", "coins")
+    }
+
+
+def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):
+    monkeypatch.setattr("trace_edges.pipeline.TraceEdgePipeline.from_pretrained", None)
+    photos, edges = quarters
+    for options, corners in (
+        ([], [1, 2, 3, 4]),  # each in a region of its own
+        (["--count", 2], [1, 2, 1, 2]),
+        (["--proposals", 2], [1, 2, 1, 2]),
+        (["--strength", 0.9], [1, 1, 1, 1]),
+        (["--count", 2, "--min-area", 0.5], [1, 0, 1, 0]),
+    ):
+        out = tmp_path / "_".join(map(str, ["out", *options]))
+        result = run(photos, "--out", out, "--edges", edges, *options)
+        assert result.exit_code == 0, result.output
+        (found,) = read_coco_masks(out / "instances.json").values()
+        drawn = found.label_map[[0, 0, -1, -1], [0, -1, 0, -1]]
+        assert len(found) == max(corners), options
+        # Which of two regions comes first, by a few pixels of the line between them, is not said.
+        assert [drawn.tolist().index(n) for n in drawn] == [corners.index(n) for n in corners]
+
+
+def test_what_is_there_is_skipped_and_still_listed(quarters, tmp_path):
+    photos, edges = quarters
+    command = [photos, "--out", tmp_path / "out", "--edges", edges]
+    run(*command)
+    summary = (tmp_path / "out" / "instances.json").read_bytes()
+    (tmp_path / "out" / "instances.json").unlink()
+    assert "0 done, 1 skipped, 0 failed" in run(*command).stdout
+    assert (tmp_path / "out" / "instances.json").read_bytes() == summary
+    assert "strength 0.25, not 0.5: --overwrite" in run(*command, "--strength", 0.5).stderr
+    assert "1 done" in run(*command, "--overwrite").stdout
+    (tmp_path / "out" / "g.json").unlink()
+    assert "1 done" in run(*command).stdout
+
+
+@pytest.mark.parametrize("source", ["maskcut", "promerge"])
+def test_generated_masks_are_cut_at_the_edges(photos, tmp_path, source):
+    out = tmp_path / "out"
+    result = run(photos / "coffee.jpg", "--out", out, "--masks", source, *FAST)
+    assert result.exit_code == 0, result.output
+    record = json.loads((out / "coffee.json").read_text())
+    assert record["settings"]["source"] == source
+    assert record["settings"]["propagation"]["threshold"] == 0.5
+    assert record["timestep"] == 0
+
+
+def test_an_encoder_needs_edges_but_no_diffusion_model(quarters, tmp_path, monkeypatch):
+    monkeypatch.setattr("trace_edges.pipeline.TraceEdgePipeline.from_pretrained", None)
+    config = ViTConfig(
+        hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=3,
+        image_size=32, patch_size=16,
+    )  # fmt: skip
+    ViTModel(config).save_pretrained(tmp_path / "vit")
+    photos, edges = quarters
+    options = ["--masks", "maskcut", "--encoder", tmp_path / "vit", "--device", "cpu"]
+    result = run(photos, "--out", tmp_path / "out", "--edges", edges, *options)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out" / "g.json").read_text())
+    assert record["settings"]["encoder"] == str(tmp_path / "vit")
+    assert record["timestep"] is None
+
+
+def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
+    photos, edges = quarters
+    (photos / "text.png").write_text("hello")
+    Image.new("RGB", (41, 41)).save(photos / "lost.png")
+    Image.new("RGB", (41, 50)).save(photos / "tall.png")
+    np.save(edges / "tall.npy", np.zeros((41, 41)))
+    result = run(photos, "--out", tmp_path / "out", "--edges", edges, "--json")
+    assert result.exit_code == 1
+    states = {Path(o["image"]).stem: o["state"] for o in map(json.loads, lines(result.stdout))}
+    assert states == {"g": "done", "lost": "failed", "tall": "failed", "text": "failed"}
+    assert len(lines(result.stderr)) == 3
+    for words in ("no edge map of lost", "tall: its edges are (41, 41)", "text.png"):
+        assert words in result.stderr
+    assert read_coco_masks(tmp_path / "out" / "instances.json").keys() == {"g"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--count", 2, "--proposals", 3], "exclude each other"),
+        (["--count", 2, "--strength", 0.3], "exclude each other"),
+        (["--strength", 2], "strength must lie in [0, 1]"),
+        (["--count", 9], "the edges give 1 to 4 regions, not 9"),
+        (["--masks", "maskcut", "--count", 2], "choose among regions of edges"),
+        (["--encoder", "dino-vitb8"], "are for maskcut and promerge"),
+        (["--masks", "maskcut", "--encoder", "nothing"], "encoder 'nothing'"),
+    ],
+)
+def test_wrong_options_end_in_one_line(quarters, tmp_path, options, words):
+    photos, edges = quarters
+    result = run(photos, "--out", tmp_path / "out", "--edges", edges, *options, "--quiet")
+    assert result.exit_code == 1
+    (line,) = lines(result.stderr)
+    assert words in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_do_not_cover_the_edges_or_the_list(quarters, tmp_path):
+    photos, edges = quarters
+    assert "give another one" in run(photos, "--out", edges, "--edges", edges).stderr
+    Image.new("RGB", (41, 41)).save(photos / "instances.png")
+    assert "rename it" in run(photos, "--out", tmp_path / "out", "--edges", edges).stderr

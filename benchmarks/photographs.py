@@ -1,0 +1,211 @@
+"""What the benchmarks of masks and of panoptic maps share: photographs, their edges, thresholds.
+
+Edges come from folders of thin maps NAME.edges.png or NAME.png. All are treated alike: a threshold
+is not a strength but a density, the share of all pixels of the odd photographs that are at least so
+strong, so that detectors with strengths of different meaning meet at the same number of edge
+pixels. A weaker edge counts where it continues a strong one, down to twice the density.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trace_edges.datasets.coco import load_json, png_folder, read_panoptic
+from trace_edges.datasets.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.evaluation.peers import draw_peer
+from trace_edges.files import write_atomically
+from trace_edges.metrics.boundaries import boundaries_from_labels
+from trace_edges.metrics.nms import suppress_non_maxima
+from trace_edges.metrics.panoptic import Category, Panoptic, Segment
+from trace_edges.segmentation import Propagation
+
+DENSITIES = (0.0005, 0.001, 0.0025, 0.005, 0.01)
+CUT = Propagation(threshold=1.0, hysteresis=0.5)  # of edges as `at_density` gives them
+NOTHING, SHUFFLED, TRUTH = "nothing", "shuffled", "ground truth"
+PEERS = ("canny", "sobel")
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One image of the set, and the names of the folders' maps of it.
+
+    `other` is the next photograph of its half, whose edges are the control.
+    """
+
+    name: str
+    image: Path
+    panoptic: Path
+    segments: tuple[Segment, ...]
+    edges: Mapping[str, Path]
+    other: Path
+
+    def truth(self) -> Panoptic:
+        return Panoptic(read_panoptic(self.panoptic), self.segments)
+
+
+@dataclass(frozen=True)
+class Collection:
+    photographs: list[Photograph]
+    categories: tuple[Category, ...]
+    methods: tuple[str, ...]  # of edges that have a threshold
+    strengths: dict[str, list[float]]  # of a method: the share of odd pixels at level k / 255 or up
+
+    @property
+    def odd(self) -> list[Photograph]:
+        return self.photographs[0::2]
+
+    @property
+    def to_choose_on(self) -> list[Photograph]:
+        """Every other odd one: there are many densities to try."""
+        return self.odd[0::2]
+
+    @property
+    def even(self) -> list[Photograph]:
+        return self.photographs[1::2]
+
+
+def collect(images: Path, panoptic: Path, folders: Sequence[str], out: Path) -> Collection:
+    """The photographs that are there, with edges of every folder NAME=DIR, and of the peers."""
+    found = {path.stem: path for path in sorted(images.iterdir()) if path.suffix == ".jpg"}
+    maps = {name: find_edge_maps(Path(folder)) for name, folder in (f.split("=") for f in folders)}
+    if "trace" not in maps:
+        raise SystemExit("--edges trace=DIR is needed: the maps that the others stand beside")
+    problems: dict[str, str] = {}
+    for peer in PEERS:
+        problems |= draw_peer(peer, found, out / "peers" / peer)
+        maps[peer] = find_edge_maps(out / "peers" / peer)
+    for method, of_method in maps.items():
+        missing = sorted(found.keys() - of_method.keys())
+        if missing or problems:
+            raise SystemExit(f"{method}: no edges of {len(missing)} images {problems}: make them")
+    content, folder = load_json(panoptic), png_folder(panoptic)
+    listed = {Path(a["file_name"]).stem: a for a in content["annotations"]}
+    names = sorted(found.keys() & listed.keys())
+    half = {k: names[k % 2 :: 2] for k in (0, 1)}
+    photographs = []
+    for place, name in enumerate(names):
+        segments = tuple(
+            Segment(s["id"], s["category_id"], bool(s["iscrowd"]))
+            for s in listed[name]["segments_info"]
+        )
+        mine = half[place % 2]
+        other = maps["trace"][mine[(mine.index(name) + 1) % len(mine)]]
+        edges = {method: of_method[name] for method, of_method in maps.items()}
+        png = folder / listed[name]["file_name"]
+        photographs.append(Photograph(name, found[name], png, segments, edges, other))
+    categories = tuple(
+        Category(c["id"], c["name"], bool(c["isthing"])) for c in content["categories"]
+    )
+    ordered = ("canny", "sobel", *(name for name in maps if name not in (*PEERS, "trace")), "trace")
+    strengths = {method: _shares(photographs[0::2], method) for method in ordered}
+    return Collection(
+        photographs, categories, (SHUFFLED, *ordered), {SHUFFLED: strengths["trace"], **strengths}
+    )
+
+
+def thin_levels(photograph: Photograph, method: str, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) uint8 levels on lines of about a pixel."""
+    if method == SHUFFLED:
+        return _fitted(_levels(photograph.other), size)
+    levels = _levels(photograph.edges[method])
+    if method == "sobel":  # the only one that is not thin
+        levels = suppress_non_maxima(levels.astype(np.float32) / 255) * 255
+    return np.rint(levels).astype(np.uint8)
+
+
+def edges_at(
+    photograph: Photograph,
+    truth: Panoptic,
+    method: str,
+    density: float | None,
+    strengths: Mapping[str, list[float]],
+) -> np.ndarray:
+    """(h, w) 1 where an edge separates, 0.5 to 1 where it does if it continues such a one.
+
+    Without a density the drawn boundaries of the ground truth, or none at all.
+    """
+    if method == NOTHING:
+        return np.zeros(truth.ids.shape, dtype=np.float32)
+    if density is None:
+        return boundaries_from_labels(truth.places).astype(np.float32)
+    shares = np.array(strengths[method])
+    # The lowest level, of 1 or more, that no more than this share of the pixels reaches.
+    high, low = (1 + int(np.argmax(shares[1:] <= share)) for share in (density, 2 * density))
+    levels = thin_levels(photograph, method, truth.ids.shape)
+    between = 0.5 + 0.5 * (levels.astype(np.float32) - low) / max(1, high - low)
+    return np.where(levels >= high, 1, np.where(levels >= low, between, 0)).astype(np.float32)
+
+
+def remembered(path: Path, wanted: Sequence[str], make: Callable[[str], Any]) -> dict[str, Any]:
+    """The records of a JSON file by key, with those that are missing made and written."""
+    records = json.loads(path.read_text()) if path.exists() else {}
+    missing = [key for key in wanted if key not in records]
+    if missing:
+        records |= {key: make(key) for key in missing}
+        write_json(records, path)
+    return records
+
+
+def write_json(content: Any, path: Path) -> None:
+    write_text(json.dumps(content) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def same_settings(settings: Mapping[str, Any], out: Path) -> None:
+    """Refuse to go on in a folder that was begun with other inputs."""
+    path, plain = out / "settings.json", json.loads(json.dumps(settings))
+    if path.exists() and json.loads(path.read_text()) != plain:
+        raise SystemExit(f"{path}: was begun with other inputs; give another --out")
+    write_json(plain, path)
+
+
+def draws(images: int) -> np.ndarray:
+    """(RESAMPLES, images) how often each image is drawn; the same for all that is compared."""
+    rng = np.random.default_rng(0)
+    return rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLES)
+
+
+def interval(differences: np.ndarray) -> list[float]:
+    """95 % of a bootstrap's differences."""
+    return np.percentile(differences, [2.5, 97.5]).tolist()
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def _levels(path: Path) -> np.ndarray:
+    values = read_edge_map(path)
+    scale = {np.dtype(np.uint8): 1, np.dtype(np.uint16): 255 / 65535}.get(values.dtype, 255)
+    return values * np.float32(scale)
+
+
+def _fitted(levels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Another picture's edges on this one: turned if it lies the other way, repeated, cropped.
+
+    Not resized, so that lines stay lines.
+    """
+    if (levels.shape[0] > levels.shape[1]) != (size[0] > size[1]):
+        levels = levels.T
+    repeats = [-(-wanted // given) for wanted, given in zip(size, levels.shape, strict=True)]
+    return np.rint(np.tile(levels, repeats)[: size[0], : size[1]]).astype(np.uint8)
+
+
+def _shares(photographs: Sequence[Photograph], method: str) -> list[float]:
+    counts = np.zeros(257)  # nothing reaches level 256
+    for photograph in photographs:
+        levels = thin_levels(photograph, method, (0, 0))
+        counts[:256] += np.bincount(levels.ravel(), minlength=256)
+    return (np.cumsum(counts[::-1])[::-1] / counts.sum()).tolist()

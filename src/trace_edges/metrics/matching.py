@@ -37,7 +37,7 @@ def match_pixels(prediction: Map, ground_truth: Map, max_distance: float) -> tup
     """Pair predicted with true pixels, one to one, and as many as can be paired.
 
     Uses numba when it is installed (`pip install trace-edges[eval]`) and scipy otherwise, which
-    gives the same counts about ten times slower.
+    gives the same counts more than ten times slower.
 
     Args:
         prediction: (h, w) predicted edge pixels, usually thinned.

@@ -44,7 +44,9 @@ def refine_instances(
     Args:
         masks: an `InstanceMasks`, boolean (n, h, w) or (h, w), or a label map (h, w) of integers
             in which 0 is no instance. Masks without a pixel are left out.
-        edges: (h, w) in [0, 1], 1 on an edge; smooth, thin, or a drawn boundary.
+        edges: (h, w) in [0, 1], 1 on an edge: thin (`EdgeMap.thin`), or a drawn boundary. A smooth
+            map that reaches the threshold nearly everywhere leaves nothing between its edges, and
+            the masks stay as they are.
 
     Returns:
         The kind that was given. Fragments stand in the place of their mask, by falling size, and

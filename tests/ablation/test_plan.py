@@ -132,4 +132,4 @@ def test_the_plans_of_the_repository_can_be_read():
     }
     assert set(plans) == {"steps", "walks", "resolution"}
     assert [row.name for row in plans["steps"].rows[:2]] == ["base", "timestep 0"]
-    assert plans["walks"].every == 4
+    assert plans["walks"].every == 8

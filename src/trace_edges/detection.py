@@ -81,7 +81,7 @@ def detect_files(
         done = [path for path, name in names.items() if _complete(output.files(name))]
         wanted = pipe.describe(settings)
         for path in done:
-            yield Outcome(path, "skipped", _difference(output.files(names[path]), wanted))
+            yield Outcome(path, "skipped", settings_difference(output.files(names[path]), wanted))
         names = {path: name for path, name in names.items() if path not in set(done)}
 
     failed: list[Outcome] = []
@@ -128,7 +128,7 @@ def _complete(files: Mapping[str, Path]) -> bool:
     return all(path.exists() for path in files.values())
 
 
-def _difference(files: Mapping[str, Path], wanted: Mapping[str, Any]) -> str:
+def settings_difference(files: Mapping[str, Path], wanted: Mapping[str, Any]) -> str:
     """How the settings of what is there differ from the ones asked for; empty if they do not."""
     try:
         made_with = json.loads(files["record"].read_text())["settings"]

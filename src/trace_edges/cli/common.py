@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from trace_edges.extras import MissingExtraError
 
+_TABLE_ROWS = 30
 _INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -49,3 +55,54 @@ def progress(total: int, what: str, hidden: bool) -> Iterator[Callable[[], None]
     with Progress(*columns, console=errors, disable=hidden, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+def follow(outcomes: Iterable[Any], advance: Callable[[], None], as_json: bool) -> list[Any]:
+    """Outcomes of images as they are finished: what is wrong is said, `as_json` prints each."""
+    finished = []
+    for outcome in outcomes:
+        finished.append(outcome)
+        advance()
+        if outcome.message:
+            error(outcome.message, outcome.image if outcome.state == "skipped" else None)
+        if as_json:
+            typer.echo(json.dumps(asdict(outcome), default=str))
+    return finished
+
+
+def print_outcomes(
+    outcomes: Sequence[Any],
+    columns: Mapping[str, Callable[[Mapping[str, Any]], str]],
+    left: Sequence[str],
+    out: Path,
+) -> None:
+    """A table of the records of what was done, and how many images ended in each state.
+
+    Args:
+        columns: by title, what of a record stands there.
+        left: titles of the columns that are not aligned to the right.
+    """
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right", overflow="fold")
+    done = [outcome.record for outcome in outcomes if outcome.state == "done"]
+    for record in done[:_TABLE_ROWS]:
+        table.add_row(*(cell(record) for cell in columns.values()))
+    if done:
+        console.print(table)
+    if len(done) > _TABLE_ROWS:
+        console.print(f"... and {len(done) - _TABLE_ROWS} more in {escape(str(out))}")
+    states = Counter(outcome.state for outcome in outcomes)
+    console.print(", ".join(f"{states[state]} {state}" for state in ("done", "skipped", "failed")))
+
+
+def image_cell(record: Mapping[str, Any]) -> str:
+    return escape(record["image"])
+
+
+def size_cell(record: Mapping[str, Any]) -> str:
+    return f"{record['width']} x {record['height']}"
+
+
+def seconds_cell(record: Mapping[str, Any]) -> str:
+    return f"{record['seconds']:.1f}"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from trace_edges.cli.common import console, error, plain_errors, progress
+from trace_edges.cli.common import (
+    error,
+    follow,
+    image_cell,
+    plain_errors,
+    print_outcomes,
+    progress,
+    seconds_cell,
+    size_cell,
+)
 from trace_edges.cli.options import (
     Backbone,
     Device,
@@ -30,7 +35,12 @@ from trace_edges.cli.options import (
     load_pipeline,
 )
 
-_TABLE_ROWS = 30
+_COLUMNS = {
+    "image": image_cell,
+    "size": size_cell,
+    "t*": lambda record: str(record["timestep"]),
+    "seconds": seconds_cell,
+}
 
 
 def detect(
@@ -68,40 +78,12 @@ def detect(
         )
         output = OutputOptions(out, format.value, "soft" if soft else "thin", overwrite)
         pipe = load_pipeline(backbone, device, dtype)
-        outcomes = []
         with progress(len(found.images), "edges", hidden=quiet or as_json) as advance:
             names = output_names(found.images)
-            for outcome in detect_files(pipe, names, output, settings, batch_size):
-                outcomes.append(outcome)
-                advance()
-                if outcome.message:
-                    error(outcome.message, outcome.image if outcome.state == "skipped" else None)
-                if as_json:
-                    typer.echo(json.dumps(asdict(outcome), default=str))
+            done = detect_files(pipe, names, output, settings, batch_size)
+            outcomes = follow(done, advance, as_json)
         if not quiet and not as_json:
-            _print_table(outcomes, out)
+            columns = _COLUMNS | {"edges": lambda record: escape(str(out / record["edges"]))}
+            print_outcomes(outcomes, columns, ("image", "size", "edges"), out)
         if found.problems or any(outcome.state == "failed" for outcome in outcomes):
             raise typer.Exit(1)
-
-
-def _print_table(outcomes: list[Any], out: Path) -> None:
-    table = Table(box=None, header_style="bold")
-    for column in ("image", "size", "t*", "seconds", "edges"):
-        table.add_column(
-            column, justify="right" if column in ("t*", "seconds") else "left", overflow="fold"
-        )
-    done = [outcome.record for outcome in outcomes if outcome.state == "done"]
-    for record in done[:_TABLE_ROWS]:
-        table.add_row(
-            escape(record["image"]),
-            f"{record['width']} x {record['height']}",
-            str(record["timestep"]),
-            f"{record['seconds']:.1f}",
-            escape(str(out / record["edges"])),
-        )
-    if done:
-        console.print(table)
-    if len(done) > _TABLE_ROWS:
-        console.print(f"... and {len(done) - _TABLE_ROWS} more in {escape(str(out))}")
-    states = Counter(outcome.state for outcome in outcomes)
-    console.print(", ".join(f"{states[state]} {state}" for state in ("done", "skipped", "failed")))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from trace_edges.cli.common import console, error, plain_errors, progress
+from trace_edges.cli.common import (
+    error,
+    follow,
+    image_cell,
+    plain_errors,
+    print_outcomes,
+    progress,
+    seconds_cell,
+    size_cell,
+)
 from trace_edges.cli.options import (
     Backbone,
     Device,
@@ -39,7 +43,13 @@ from trace_edges.cli.refining_options import (
     propagation,
 )
 
-_TABLE_ROWS = 30
+_COLUMNS = {
+    "image": image_cell,
+    "size": size_cell,
+    "t*": lambda record: "-" if record["timestep"] is None else str(record["timestep"]),
+    "instances": lambda record: str(record["instances"]),
+    "seconds": seconds_cell,
+}
 
 
 class Masks(StrEnum):
@@ -130,18 +140,12 @@ def segment(
             iou,
             crf,
         )
-        outcomes = []
         with progress(len(found.images), "instances", hidden=quiet or as_json) as advance:
             names = output_names(found.images)
-            for outcome in segment_files(finder, names, out, overwrite=overwrite):
-                outcomes.append(outcome)
-                advance()
-                if outcome.message:
-                    error(outcome.message, outcome.image if outcome.state == "skipped" else None)
-                if as_json:
-                    typer.echo(json.dumps(asdict(outcome), default=str))
+            done = segment_files(finder, names, out, overwrite=overwrite)
+            outcomes = follow(done, advance, as_json)
         if not quiet and not as_json:
-            _print_table(outcomes, out)
+            print_outcomes(outcomes, _COLUMNS, ("image", "size"), out)
         if found.problems or any(outcome.state == "failed" for outcome in outcomes):
             raise typer.Exit(1)
 
@@ -154,26 +158,3 @@ def _load_encoder(name: str, device: str, dtype: DType) -> Any:
     if device == "auto":
         device = str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
     return load_vit(name, dtype=getattr(torch, dtype.value), device=device)
-
-
-def _print_table(outcomes: list[Any], out: Path) -> None:
-    table = Table(box=None, header_style="bold")
-    for column in ("image", "size", "t*", "instances", "seconds"):
-        table.add_column(
-            column, justify="left" if column in ("image", "size") else "right", overflow="fold"
-        )
-    done = [outcome.record for outcome in outcomes if outcome.state == "done"]
-    for record in done[:_TABLE_ROWS]:
-        table.add_row(
-            escape(record["image"]),
-            f"{record['width']} x {record['height']}",
-            "-" if record["timestep"] is None else str(record["timestep"]),
-            str(record["instances"]),
-            f"{record['seconds']:.1f}",
-        )
-    if done:
-        console.print(table)
-    if len(done) > _TABLE_ROWS:
-        console.print(f"... and {len(done) - _TABLE_ROWS} more in {escape(str(out))}")
-    states = Counter(outcome.state for outcome in outcomes)
-    console.print(", ".join(f"{states[state]} {state}" for state in ("done", "skipped", "failed")))

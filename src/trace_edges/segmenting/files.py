@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from trace_edges import __version__
-from trace_edges.detection import Outcome, _difference
+from trace_edges.detection import Outcome, settings_difference
 from trace_edges.export.coco import CATEGORY
 from trace_edges.export.coco import _entries as coco_entries
 from trace_edges.export.labels import write_label_png
@@ -59,7 +59,7 @@ def segment_files(
     for path, name in names.items():
         files = _files(folder, name)
         if not overwrite and all(file.exists() for file in files.values()):
-            yield Outcome(path, "skipped", _difference(files, settings))
+            yield Outcome(path, "skipped", settings_difference(files, settings))
             there.append(path)
             continue
         started = time.perf_counter()

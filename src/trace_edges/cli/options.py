@@ -53,9 +53,22 @@ Weights = Annotated[DType, typer.Option("--dtype", help="Of the weights.")]
 
 
 def load_pipeline(name: str, device: str, dtype: DType) -> Any:
-    import torch
-
+    """The pipeline that `--backbone`, `--device` and `--dtype` name."""
     from trace_edges.pipeline import TraceEdgePipeline
+
+    return TraceEdgePipeline.from_pretrained(name, **_placement(device, dtype))
+
+
+def load_encoder(name: str, device: str, dtype: DType) -> Any:
+    """The ViT that `--encoder`, `--device` and `--dtype` name."""
+    from trace_edges.backbones import load_vit
+
+    return load_vit(name, **_placement(device, dtype))
+
+
+def _placement(device: str, dtype: DType) -> dict[str, Any]:
+    """Where weights are to lie and as what; `ValueError` if the device is not there."""
+    import torch
 
     if device == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
@@ -66,4 +79,4 @@ def load_pipeline(name: str, device: str, dtype: DType) -> Any:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {device!r} is not available: {reason}") from error
-    return TraceEdgePipeline.from_pretrained(name, dtype=getattr(torch, dtype.value), device=place)
+    return {"dtype": getattr(torch, dtype.value), "device": place}

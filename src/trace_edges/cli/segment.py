@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -31,6 +31,7 @@ from trace_edges.cli.options import (
     Timestep,
     Trajectory,
     Weights,
+    load_encoder,
     load_pipeline,
 )
 from trace_edges.cli.refining_options import (
@@ -134,7 +135,7 @@ def segment(
                 resolution, refine, trajectory.value, timestep, stride, seed, emergence_resolution
             ),
             None if edges is None else EdgeFolder(edges),
-            None if encoder is None else _load_encoder(encoder, device, dtype),
+            None if encoder is None else load_encoder(encoder, device, dtype),
             selection,
             how,
             iou,
@@ -148,13 +149,3 @@ def segment(
             print_outcomes(outcomes, _COLUMNS, ("image", "size"), out)
         if found.problems or any(outcome.state == "failed" for outcome in outcomes):
             raise typer.Exit(1)
-
-
-def _load_encoder(name: str, device: str, dtype: DType) -> Any:
-    import torch
-
-    from trace_edges.backbones import load_vit
-
-    if device == "auto":
-        device = str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
-    return load_vit(name, dtype=getattr(torch, dtype.value), device=device)

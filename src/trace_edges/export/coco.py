@@ -47,7 +47,7 @@ def export_coco(
     for name in listed.ids:
         instances = masks[name]
         images.append(listed.entry(name, instances.shape))
-        for entry in _entries(instances, listed.ids[name]):
+        for entry in coco_entries(instances, listed.ids[name]):
             annotations.append({"id": len(annotations) + 1, **entry})
     categories = [{"id": CATEGORY, "name": category, "supercategory": category}]
     write_json({"images": images, "annotations": annotations, "categories": categories}, path)
@@ -69,12 +69,12 @@ def export_coco_results(
     results = [
         {key: entry[key] for key in kept}
         for name in listed.ids
-        for entry in _entries(masks[name], listed.ids[name])
+        for entry in coco_entries(masks[name], listed.ids[name])
     ]
     write_json(results, path)
 
 
-def _entries(instances: InstanceMasks, image_id: int) -> Iterator[Entry]:
+def coco_entries(instances: InstanceMasks, image_id: int) -> Iterator[Entry]:
     coder = require("pycocotools.mask", "export")
     boxes, areas = instances.boxes, instances.areas
     for index, mask in enumerate(instances.masks):

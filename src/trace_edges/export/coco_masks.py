@@ -48,7 +48,7 @@ def read_coco_masks(
     annotations = content.get("annotations") if isinstance(content, Mapping) else content
     if not isinstance(annotations, list):
         raise ValueError(f"{path} holds no masks: give a COCO results list or annotations JSON")
-    listed = _listed(path if images is None else images, content if images is None else None)
+    listed = listed_images(path if images is None else images, content if images is None else None)
     by_image: dict[Any, list[tuple[int, Entry]]] = defaultdict(list)
     for place, entry in enumerate(annotations):
         what = f"{path}: annotation {place}"
@@ -60,15 +60,15 @@ def read_coco_masks(
             )
         if not entry.get("iscrowd", 0):
             by_image[entry["image_id"]].append((place, dict(entry)))
-    sizes = _sizes(path, listed, by_image)
-    names = _names(path, listed, by_image)
+    sizes = image_sizes(path, listed, by_image)
+    names = image_names(path, listed, by_image)
     return {
-        name: _instances(path, key, by_image.get(key, []), sizes[key])
+        name: coco_instances(path, key, by_image.get(key, []), sizes[key])
         for key, name in names.items()
     }
 
 
-def _listed(path: str | PathLike[str], content: Any) -> dict[Any, Entry]:
+def listed_images(path: str | PathLike[str], content: Any) -> dict[Any, Entry]:
     """The entries of `images` by id; none where there is no such list."""
     content = read_json(path) if content is None else content
     entries = content.get("images", []) if isinstance(content, Mapping) else []
@@ -81,7 +81,7 @@ def _listed(path: str | PathLike[str], content: Any) -> dict[Any, Entry]:
     return listed
 
 
-def _names(
+def image_names(
     path: str | PathLike[str], listed: Mapping[Any, Entry], by_image: Mapping[Any, object]
 ) -> dict[Any, str]:
     names: dict[Any, str] = {}
@@ -97,7 +97,7 @@ def _names(
     return names
 
 
-def _sizes(
+def image_sizes(
     path: str | PathLike[str],
     listed: Mapping[Any, Entry],
     by_image: Mapping[Any, Sequence[tuple[int, Entry]]],
@@ -135,7 +135,7 @@ def _rle_size(drawn: Mapping[str, Any], what: str) -> Size:
     return int(height), int(width)
 
 
-def _instances(
+def coco_instances(
     path: str | PathLike[str], key: Any, entries: Sequence[tuple[int, Entry]], size: Size
 ) -> InstanceMasks:
     masks, scores = [], []

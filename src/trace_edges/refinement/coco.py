@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trace_edges.export.coco import _entries as coco_entries
-from trace_edges.export.coco_masks import _instances, _listed, _names, _sizes
+from trace_edges.export.coco import coco_entries
+from trace_edges.export.coco_masks import coco_instances, image_names, image_sizes, listed_images
 from trace_edges.export.listing import Entry, write_json
 from trace_edges.json_files import read_json
 from trace_edges.refinement.images import (
@@ -102,7 +102,9 @@ class _CocoMasks:
         entries = given.get("annotations") if isinstance(given, Mapping) else given
         if not isinstance(entries, list):
             raise ValueError(f"{path} holds no masks: give COCO annotations or a results list")
-        listed = _listed(path if images is None else images, given if images is None else None)
+        listed = listed_images(
+            path if images is None else images, given if images is None else None
+        )
         self._crowds: dict[Any, list[Entry]] = defaultdict(list)
         self._entries: dict[Any, list[tuple[int, Entry]]] = defaultdict(list)
         for place, entry in enumerate(entries):
@@ -115,8 +117,8 @@ class _CocoMasks:
                 self._crowds[entry["image_id"]].append(dict(entry))
             else:
                 self._entries[entry["image_id"]].append((place, dict(entry)))
-        self._sizes = _sizes(path, listed, self._entries)
-        named = _names(path, listed, dict.fromkeys([*self._entries, *self._crowds]))
+        self._sizes = image_sizes(path, listed, self._entries)
+        named = image_names(path, listed, dict.fromkeys([*self._entries, *self._crowds]))
         self.keys = {name: key for key, name in named.items()}
         self._scored = any("score" in entry for entry in entries)
 
@@ -127,7 +129,7 @@ class _CocoMasks:
         for place, entry in self._entries.get(key, []):
             by_category[int(entry.get("category_id", 1))].append((place, entry))
         return {
-            category: _instances(self.path, key, entries, self._sizes[key])
+            category: coco_instances(self.path, key, entries, self._sizes[key])
             for category, entries in by_category.items()
         }
 

@@ -12,8 +12,7 @@ from jaxtyping import UInt8
 
 from trace_edges import __version__
 from trace_edges.detection import Outcome, settings_difference
-from trace_edges.export.coco import CATEGORY
-from trace_edges.export.coco import _entries as coco_entries
+from trace_edges.export.coco import CATEGORY, coco_entries
 from trace_edges.export.labels import write_label_png
 from trace_edges.export.listing import Entry, ImageList, write_json
 from trace_edges.extras import require

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trace_edges.backbones import BackboneError as BackboneError
     from trace_edges.datasets import open_ground_truth as open_ground_truth
+    from trace_edges.detector import EdgeDetector as EdgeDetector
     from trace_edges.export import export_coco as export_coco
     from trace_edges.images import ImageError as ImageError
     from trace_edges.images import load_image as load_image
@@ -32,6 +33,7 @@ __version__ = version("trace-edges")
 # torch and diffusers take seconds to import: they come with the first name that needs them.
 _HOMES = {
     "BackboneError": "backbones",
+    "EdgeDetector": "detector",
     "EdgeMap": "results",
     "EdgeProtocol": "metrics",
     "Emergence": "results",

@@ -5,24 +5,40 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from trace_edges import __version__
+from trace_edges.detector import DetectorSettings
 from trace_edges.files import write_atomically
-from trace_edges.images import ImageError, load_image
-from trace_edges.pipeline import TraceEdgePipeline, TraceSettings
+from trace_edges.images import ImageError, ImageSource, load_image
 from trace_edges.results import EdgeMap
+from trace_edges.settings import TraceSettings
 from trace_edges.visualize import grey_image, overlay
 
 EdgeFormat = Literal["png", "png16", "npy"]
 EdgeKind = Literal["thin", "soft"]
+
+
+Settings = TypeVar("Settings", contravariant=True)
+
+
+class EdgeSource(Protocol[Settings]):
+    """What makes edges of pictures: the training-free pipeline or a distilled detector."""
+
+    def each(
+        self, images: Iterable[ImageSource], settings: Settings, batch_size: int
+    ) -> Iterator[EdgeMap]:
+        """One EdgeMap (N = 1) after the other."""
+
+    def describe(self, settings: Settings) -> dict[str, Any]:
+        """What the results are made with."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +75,19 @@ class Outcome:
 
 
 def detect_files(
-    pipe: TraceEdgePipeline,
+    source: EdgeSource[Any],
     names: Mapping[Path, str],
     output: OutputOptions,
-    settings: TraceSettings,
+    settings: TraceSettings | DetectorSettings,
     batch_size: int = 1,
 ) -> Iterator[Outcome]:
     """Detect edges in image files; one Outcome per file, as it is finished.
 
     Args:
-        pipe: the pipeline.
+        source: the pipeline or a detector.
         names: image path -> name of its results (see `output_names`).
         output: where and how to write.
-        settings: how the pipeline looks.
+        settings: how it looks.
         batch_size: neighbouring images that the model sees at one size share a pass.
 
     Raises:
@@ -79,7 +95,7 @@ def detect_files(
     """
     if not output.overwrite:
         done = [path for path, name in names.items() if _complete(output.files(name))]
-        wanted = pipe.describe(settings)
+        wanted = source.describe(settings)
         for path in done:
             yield Outcome(path, "skipped", settings_difference(output.files(names[path]), wanted))
         names = {path: name for path, name in names.items() if path not in set(done)}
@@ -98,7 +114,7 @@ def detect_files(
             yield picture
 
     started = time.perf_counter()
-    for result in pipe.each(readable(), settings, batch_size):
+    for result in source.each(readable(), settings, batch_size):
         path, picture = waiting.popleft()
         files = output.files(names[path])
         seconds = time.perf_counter() - started

@@ -28,6 +28,7 @@ class DiffusionBackbone:
         name: what the user asked for (a name, hub id or folder), recorded in results.
         family: the row of the table that says how to run it.
         layers: names of the self-attention modules.
+        patch: latents along a side of one attention token.
         cell: image pixels along a side of one attention token (VAE factor x patch).
         defaults: settings stored with the checkpoint; else the resolution it was trained at.
     """
@@ -49,8 +50,8 @@ class DiffusionBackbone:
         self.layers = family.layers(denoiser)
         config: Any = denoiser.config
         factor = pixels_per_latent(vae)
-        self._patch: int = config.patch_size
-        self.cell = factor * self._patch
+        self.patch: int = config.patch_size
+        self.cell = factor * self.patch
         self.defaults = defaults or Defaults(factor * config.sample_size)
 
     @property
@@ -126,7 +127,7 @@ class DiffusionBackbone:
         Raises:
             RecorderError: a layer's attention did not pass through SDPA, so the map would lack it.
         """
-        grid = (latents.shape[-2] // self._patch, latents.shape[-1] // self._patch)
+        grid = (latents.shape[-2] // self.patch, latents.shape[-1] // self.patch)
         average = MapAverage()
         with AttentionRecorder(
             self.denoiser, self.layers, lambda name, q, k, scale: average.add(grid, q, k, scale)

@@ -8,6 +8,7 @@ import typer
 
 from trace_edges import __version__
 from trace_edges.cli.detect import detect
+from trace_edges.cli.distill import distill
 from trace_edges.cli.evaluate import evaluate
 from trace_edges.cli.explain import explain
 from trace_edges.cli.panoptic import panoptic
@@ -29,6 +30,7 @@ app.command()(explain)
 app.command()(segment)
 app.command()(refine)
 app.command()(panoptic)
+app.command()(distill)
 app.add_typer(evaluate)
 
 

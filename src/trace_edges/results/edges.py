@@ -50,7 +50,8 @@ class EdgeMap:
         edges: (N, H, W) float32 in [0, 1], H x W of the input: how strongly two instances differ
             here, E / (E + e0) of the divergence E. A smooth map, bands of about one attention cell.
         crests: (N, H, W) where the lines run: `edges` peaks across the boundary.
-        raw: (N, h, w) ABDiv in nats, >= 0, on the attention grid (finer with `refine`).
+        raw: (N, h, w) ABDiv in nats, >= 0, on the attention grid (finer with `refine`); (N, 0, 0)
+            from a distilled detector, which measures none.
         emergence: the KL curve and the step that was used.
         settings: what the edges were made with, plain JSON values.
     """

@@ -1,0 +1,116 @@
+"""`trace-edges distill`: photographs in, a one-step edge detector out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from trace_edges.cli.common import console, error, plain_errors, progress
+from trace_edges.cli.options import Backbone, Device, DType, load_pipeline
+
+
+class Config(StrEnum):
+    """Names of the sets of settings, for the command line."""
+
+    toy = "toy"
+    cpu = "cpu"
+    card = "24gb"
+    paper = "paper"
+
+
+class Precision(StrEnum):
+    """Number types of the training, as accelerate calls them."""
+
+    no = "no"
+    fp16 = "fp16"
+    bf16 = "bf16"
+
+
+def distill(
+    inputs: Annotated[list[str], typer.Argument(help="Photographs: files, folders or globs.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run and of the detector.")],
+    backbone: Backbone = "trace-mini",
+    config: Annotated[Config, typer.Option(help="How large a run.")] = Config.cpu,
+    labels: Annotated[
+        Path | None, typer.Option(help="Folder of the label cache. Default: OUT/labels.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Instead of the config's.", min=1)] = None,
+    rank: Annotated[int | None, typer.Option(help="Of the LoRA; 0: none.", min=0)] = None,
+    seed: Annotated[int, typer.Option(help="Of weights and crops.")] = 0,
+    hold_out: Annotated[
+        int, typer.Option(help="Every so many-th photograph is for validation.", min=2)
+    ] = 10,
+    mixed_precision: Annotated[Precision, typer.Option(help="Of training.")] = Precision.no,
+    accumulate: Annotated[int, typer.Option(help="Batches a step.", min=1)] = 1,
+    device: Device = "auto",
+    recursive: Annotated[bool, typer.Option(help="Search folders below folders.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
+) -> None:
+    """Distil a one-step detector from the training-free way, without a label.
+
+    Starting the same command again goes on where it stopped.
+    """
+    with plain_errors():
+        from accelerate import Accelerator
+
+        from trace_edges.detector import CONFIGS, EdgeDetector, Student
+        from trace_edges.detector.distillation import distill as train
+        from trace_edges.detector.label_cache import LabelCache
+        from trace_edges.files import find_images
+        from trace_edges.pipeline import TraceEdgePipeline
+
+        found = find_images(inputs, recursive)
+        for problem in found.problems:
+            error(str(problem))
+        chosen = replace(CONFIGS[config.value], seed=seed)
+        if steps is not None:
+            chosen = replace(chosen, steps=steps)
+        if rank is not None:
+            weight = chosen.reconstruction_weight if rank else 0.0
+            student = replace(chosen.student, rank=rank)
+            chosen = replace(chosen, student=student, reconstruction_weight=weight)
+        pipe = load_pipeline(backbone, device, DType.float32)
+        cache = LabelCache(labels or out / "labels", pipe, chosen.teacher)
+        good = []
+        with progress(len(found.images), "labels", hidden=quiet) as advance:
+            for image, problem_with_it in cache.fill(found.images):
+                if problem_with_it:
+                    error(problem_with_it)
+                else:
+                    good.append(image)
+                advance()
+        held_out, photographs = good[::hold_out], [p for i, p in enumerate(good) if i % hold_out]
+        if not photographs:
+            raise ValueError(f"{len(good)} usable photographs are too few: give 2 or more")
+        # Apart from the teacher's, since the LoRA changes the denoiser that it is put in.
+        own = TraceEdgePipeline.from_pretrained(backbone, device=pipe.backbone.device).backbone
+        accelerator = Accelerator(
+            mixed_precision=mixed_precision.value,
+            gradient_accumulation_steps=accumulate,
+            cpu=pipe.backbone.device.type == "cpu",
+        )
+        lines: list[Any] = []
+        with progress(chosen.steps, "distilling", hidden=quiet) as advance:
+
+            def follow(line: Any) -> None:
+                lines.append(line)
+                advance()
+
+            trained = train(
+                photographs, held_out, Student(own, chosen.student), cache, out, chosen,
+                accelerator=accelerator, on_step=follow,
+            )  # fmt: skip
+        training = chosen.describe() | {"photographs": len(photographs), "held_out": len(held_out)}
+        EdgeDetector(trained, chosen.resolution, training).save_pretrained(out)
+        if not quiet:
+            measured = [line for line in lines if "validation_loss" in line]
+            for line in measured[:: max(1, len(measured) // 10)]:
+                console.print(f"step {line['step']}: validation loss {line['validation_loss']:.4f}")
+            console.print(f"detector: {escape(str(out))}")
+        if found.problems or len(good) < len(found.images):
+            raise typer.Exit(1)

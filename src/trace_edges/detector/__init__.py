@@ -1,0 +1,16 @@
+"""One-step edges: a student distilled from the training-free teacher (section 3.4)."""
+
+from trace_edges.detector.detector import DetectorSettings, EdgeDetector
+from trace_edges.detector.distillation import distill
+from trace_edges.detector.settings import CONFIGS, DistillationSettings
+from trace_edges.detector.student import Student, StudentSettings
+
+__all__ = [
+    "CONFIGS",
+    "DetectorSettings",
+    "DistillationSettings",
+    "EdgeDetector",
+    "Student",
+    "StudentSettings",
+    "distill",
+]

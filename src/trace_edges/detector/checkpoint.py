@@ -1,0 +1,72 @@
+"""Where a training run stands, in one safetensors file that is whole or not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from trace_edges.files import FileError, write_atomically
+
+Weights = dict[str, Tensor]
+
+
+def save_checkpoint(
+    path: Path,
+    step: int,
+    weights: Mapping[str, nn.Parameter],
+    average: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    settings: str,
+) -> None:
+    """Write the state after `step` steps; `settings` says what must be equal to go on."""
+    tensors = {f"weights/{name}": value.detach().contiguous() for name, value in weights.items()}
+    tensors |= {f"average/{name}": value.contiguous() for name, value in average.items()}
+    for name, parameter in weights.items():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"optimizer/{key}/{name}"] = value.contiguous()
+    with write_atomically(path) as temporary:
+        save_file(tensors, temporary, metadata={"step": str(step), "settings": settings})
+
+
+def load_checkpoint(
+    path: Path,
+    weights: Mapping[str, nn.Parameter],
+    average: Weights,
+    optimizer: torch.optim.Optimizer,
+    settings: str,
+) -> int:
+    """Put a saved state back in place and return its step.
+
+    Raises:
+        FileError: it was made with other settings or photographs; the line says which.
+    """
+    with safe_open(path, "pt") as stored:
+        metadata = stored.metadata()
+        if metadata["settings"] != settings:
+            changed = _difference(json.loads(metadata["settings"]), json.loads(settings))
+            raise FileError(path, f"was begun with {changed}", "give another folder, or those")
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    with torch.no_grad():
+        for name, parameter in weights.items():
+            parameter.copy_(tensors[f"weights/{name}"])
+            average[name].copy_(tensors[f"average/{name}"])
+            state = {}
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                value = tensors[f"optimizer/{key}/{name}"]
+                state[key] = value if key == "step" else value.to(parameter.device)
+            optimizer.state[parameter] = state
+    return int(metadata["step"])
+
+
+def _difference(before: Mapping, now: Mapping) -> str:
+    return "; ".join(
+        f"{key} {before.get(key)}, not {now.get(key)}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    )

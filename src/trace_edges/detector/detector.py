@@ -1,0 +1,318 @@
+"""`EdgeDetector`: edges in one pass of the denoiser, saved as LoRA and decoder only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from jaxtyping import Bool, Float32, UInt8
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from scipy.ndimage import gaussian_filter
+
+from trace_edges import __version__
+from trace_edges.backbones import EMBEDDED, BackboneError, load_backbone
+from trace_edges.backbones.specs import embedded_folder
+from trace_edges.detector.student import Student, StudentSettings
+from trace_edges.files import write_atomically
+from trace_edges.images import (
+    ImageSource,
+    load_image,
+    load_images,
+    model_size,
+    resize_image,
+    to_tensor,
+)
+from trace_edges.results import EdgeMap, Emergence
+from trace_edges.surface import fit_surface, surface_crests, surface_height
+from trace_edges.visualize import grey_image
+
+CONFIG, WEIGHTS, CARD = "config.json", "detector.safetensors", "README.md"
+# px of what the model sees: neighbouring pixels disagree by a little, and every disagreement would
+# be a crest of its own.
+_SMOOTHING = 1.0
+
+Picture = UInt8[np.ndarray, "_ _ 3"]
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """How a detector looks at an image.
+
+    Attributes:
+        resolution: sqrt(H * W) in px of what the model sees; None: as in training.
+    """
+
+    resolution: int | None = None
+
+
+class EdgeDetector:
+    """Instance edges in one pass, learnt from the training-free way without a label.
+
+    Example:
+        >>> detector = EdgeDetector.from_pretrained()
+        >>> detector("street.jpg").edges.shape  # (1, H, W), in [0, 1], at the size of the input
+
+    Args:
+        student: trained.
+        resolution: sqrt(H * W) in px of what it sees.
+        training: how it was trained, plain JSON values, kept with the weights.
+    """
+
+    def __init__(
+        self, student: Student, resolution: int, training: Mapping[str, Any] | None = None
+    ) -> None:
+        self.student, self.resolution = student.eval(), resolution
+        self.training = dict(training or {})
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path = EMBEDDED,
+        *,
+        backbone: str | Path | None = None,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        revision: str | None = None,
+        local_files_only: bool = False,
+    ) -> EdgeDetector:
+        """Load a detector and the backbone it was trained on.
+
+        Args:
+            name: "trace-mini" (embedded), a folder written by `save_pretrained`, or a hub id.
+            backbone: where the backbone lies, if not where it lay when the detector was trained.
+            device, dtype: of the weights.
+            revision, local_files_only: as in huggingface_hub.
+
+        Raises:
+            BackboneError: there is no such detector or backbone, or they do not belong together.
+        """
+        folder = _folder(str(name), revision, local_files_only)
+        try:
+            config = json.loads((folder / CONFIG).read_text())
+            settings = StudentSettings(**config["student"] | _blocks(config["student"]))
+            base, fingerprint = config["backbone"], config["backbone_fingerprint"]
+            resolution = int(config["resolution"])
+            weights = load_file(folder / WEIGHTS)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BackboneError(
+                f"{folder} holds no edge detector ({error}); give a folder written by "
+                "save_pretrained or by `trace-edges distill`"
+            ) from error
+        loaded = load_backbone(
+            backbone or base, device="cpu", revision=config.get("backbone_revision"),
+            local_files_only=local_files_only,
+        )  # fmt: skip
+        if loaded.fingerprint() != fingerprint:
+            raise BackboneError(
+                f"{folder} was trained on other weights than those of {backbone or base}; "
+                "give the backbone it was trained on"
+            )
+        student = Student(loaded, settings)
+        names = {name for name, _ in student.trained()}
+        if names != weights.keys():
+            raise BackboneError(f"{folder / WEIGHTS} does not hold the weights of its {CONFIG}")
+        student.load_state_dict(weights, strict=False)
+        loaded.denoiser.to(dtype)
+        loaded.vae.to(dtype)
+        return cls(student, resolution, config.get("training")).to(device)
+
+    def to(self, device: str | torch.device) -> EdgeDetector:
+        """Move the model; returns itself."""
+        self.student.backbone.to(device)
+        self.student.to(device)
+        return self
+
+    def save_pretrained(self, folder: str | Path, card: str | None = None) -> None:
+        """Write decoder and LoRA, what they were made with, and a model card; not the backbone.
+
+        Args:
+            folder: made if it is not there.
+            card: Markdown text of the card; None: one that says how the detector was trained.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {n: p.detach().cpu().contiguous() for n, p in self.student.trained()}
+        with write_atomically(folder / WEIGHTS) as temporary:
+            save_file(weights, temporary)
+        with write_atomically(folder / CONFIG) as temporary:
+            temporary.write_text(json.dumps(self._config(), indent=1) + "\n")
+        with write_atomically(folder / CARD) as temporary:
+            temporary.write_text(card or _card(self._config()))
+
+    def push_to_hub(self, repository: str, folder: str | Path, **options: Any) -> None:
+        """Save to `folder` and upload it to a hub repository, which is made if it is not there."""
+        self.save_pretrained(folder)
+        api = HfApi()
+        api.create_repo(repository, exist_ok=True, **options)
+        api.upload_folder(repo_id=repository, folder_path=folder)
+
+    def __call__(
+        self,
+        images: ImageSource | list[Any],
+        *,
+        detect_resolution: int | None = None,
+        image_resolution: int | None = None,
+        output_type: Literal["edges", "pil", "np"] = "edges",
+    ) -> Any:
+        """Edges of one image, or of several of one size.
+
+        Args:
+            images: a path, bytes, PIL image, array or tensor, a list of them, or a batch.
+            detect_resolution: sqrt(H * W) in px of what the model sees; None: as in training.
+            image_resolution: shorter side in px of the pictures that "pil" and "np" give; None:
+                the input's.
+            output_type: "edges", an EdgeMap at the input's size; "pil" or "np", thin lines as
+                ControlNet's detectors give them: an RGB picture, or a list where a list was given.
+
+        Raises:
+            ImageError: an image cannot be read or used.
+            ValueError: the images have several sizes (use `each`), or an option is unknown.
+        """
+        if output_type not in ("edges", "pil", "np"):
+            raise ValueError(f"unknown output_type {output_type!r}; known: edges, pil, np")
+        if image_resolution is not None and output_type == "edges":
+            raise ValueError("image_resolution is for output_type 'pil' or 'np': an EdgeMap has "
+                             "the input's size")  # fmt: skip
+        pictures = load_images(images)
+        if len(sizes := {picture.shape[:2] for picture in pictures}) > 1:
+            raise ValueError(
+                f"the images have {len(sizes)} sizes and fit no single array; "
+                "iterate over detector.each(images) instead"
+            )
+        found = self._detect(pictures, detect_resolution)
+        if output_type == "edges":
+            edges, crests = (
+                np.concatenate([getattr(one, what) for one in found])
+                for what in ("edges", "crests")
+            )
+            return _edge_map(edges, crests, found[0].settings)
+        drawn = [_picture(one.thin[0], image_resolution) for one in found]
+        several = isinstance(images, list | tuple) or (hasattr(images, "ndim") and images.ndim == 4)
+        answers = drawn if output_type == "pil" else [np.asarray(picture) for picture in drawn]
+        return answers if several else answers[0]
+
+    def each(
+        self,
+        images: Iterable[ImageSource],
+        settings: DetectorSettings | None = None,
+        batch_size: int = 1,
+    ) -> Iterator[EdgeMap]:
+        """Edges of any number of images of any sizes: one EdgeMap (N = 1) after the other.
+
+        Args:
+            images: read when their turn comes.
+            settings: see `DetectorSettings`.
+            batch_size: up to so many neighbours that the model sees at one size share a pass.
+        """
+        resolution = (settings or DetectorSettings()).resolution
+        pictures = (load_image(image) for image in images)
+        for _, alike in groupby(pictures, key=lambda picture: self._size(picture, resolution)):
+            while batch := list(islice(alike, batch_size)):
+                yield from self._detect(batch, resolution)
+
+    def describe(self, settings: DetectorSettings | None = None) -> dict[str, Any]:
+        """What its results are made with, as it stands in them."""
+        chosen = (settings or DetectorSettings()).resolution
+        return {
+            "method": "distilled",
+            "backbone": self.student.backbone.name,
+            "dtype": str(self.student.backbone.dtype).removeprefix("torch."),
+            "resolution": chosen or self.resolution,
+        }
+
+    @torch.inference_mode()
+    def probabilities(
+        self, pictures: list[Picture], size: tuple[int, int]
+    ) -> Float32[np.ndarray, "b H W"]:
+        """What the student says at every pixel (H, W) of what it sees, in [0, 1]."""
+        images = torch.stack([to_tensor(resize_image(picture, size)) for picture in pictures])
+        logits, _ = self.student(images)
+        return logits.float().sigmoid().cpu().numpy()
+
+    def _detect(self, pictures: list[Picture], resolution: int | None) -> list[EdgeMap]:
+        size = self._size(pictures[0], resolution)
+        found = []
+        for picture, seen in zip(pictures, self.probabilities(pictures, size), strict=True):
+            height, width, _ = picture.shape
+            surface = fit_surface(gaussian_filter(seen, _SMOOTHING), (height, width))
+            edges = surface_height(surface, (height, width)).clip(0, 1)
+            crests = surface_crests(surface, (height, width))
+            made_with = self.describe(DetectorSettings(resolution)) | {"model_size": list(size)}
+            found.append(_edge_map(edges[None], crests[None], made_with))
+        return found
+
+    def _size(self, picture: Picture, resolution: int | None) -> tuple[int, int]:
+        height, width, _ = picture.shape
+        cell = self.student.backbone.cell
+        return model_size(height, width, resolution or self.resolution, cell)
+
+    def _config(self) -> dict[str, Any]:
+        backbone = self.student.backbone
+        return {
+            "trace_edges": __version__,
+            "backbone": backbone.name,
+            "backbone_fingerprint": self.student.base,
+            "resolution": self.resolution,
+            "student": self.student.settings.describe(),
+            "training": self.training,
+        }
+
+
+def _edge_map(
+    edges: Float32[np.ndarray, "n h w"], crests: Bool[np.ndarray, "n h w"], made_with: Mapping
+) -> EdgeMap:
+    """One step was visited, t = 0, so there is no change to draw a curve of, and no divergence."""
+    n = len(edges)
+    steps = np.zeros(1, dtype=np.int64)
+    emergence = Emergence(steps, np.zeros((n, 0), np.float32), np.zeros(n, dtype=np.int64))
+    return EdgeMap(edges, crests, np.zeros((n, 0, 0), np.float32), emergence, made_with)
+
+
+def _picture(thin: Float32[np.ndarray, "h w"], shorter: int | None) -> Image.Image:
+    picture = grey_image(thin).convert("RGB")
+    if shorter is None:
+        return picture
+    scale = shorter / min(picture.size)
+    size = (round(picture.width * scale), round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _folder(name: str, revision: str | None, local_files_only: bool) -> Path:
+    if name == EMBEDDED:
+        return embedded_folder() / "detector"
+    if Path(name).is_dir():
+        return Path(name)
+    if name.count("/") != 1:
+        raise BackboneError(
+            f"detector {name!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id (owner/name)"
+        )
+    try:
+        return Path(snapshot_download(name, revision=revision, local_files_only=local_files_only))
+    except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        reason = " ".join(str(error).split())
+        raise BackboneError(f"detector {name!r} could not be loaded: {reason}") from error
+
+
+def _blocks(student: Mapping[str, Any]) -> dict[str, Any]:
+    return {"blocks": tuple(student["blocks"])}
+
+
+def _card(config: Mapping[str, Any]) -> str:
+    return (
+        f"# One-step instance edges on {config['backbone']}\n\n"
+        "Distilled from the training-free way of TRACE (arXiv 2503.07982) by `trace-edges "
+        "distill`, without a label. This folder holds the decoder, and the LoRA if there is one; "
+        "the backbone is loaded from where it lies.\n\n"
+        "```python\nimport trace_edges as te\n"
+        'edges = te.EdgeDetector.from_pretrained("THIS FOLDER")("photo.jpg").edges\n```\n\n'
+        f"```json\n{json.dumps(config, indent=1)}\n```\n"
+    )

@@ -1,0 +1,47 @@
+"""L = L_edge + L_rec (section 3.4), and the edge losses that were tried beside the paper's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor
+from torch.nn import functional as F
+
+EdgeLoss = Literal["entropy", "dice"]
+
+
+def dice_loss(
+    logits: Float[Tensor, "b h w"],
+    target: Float[Tensor, "b h w"],
+    counts: Bool[Tensor, "b h w"],
+) -> Float32[Tensor, ""]:
+    """1 - Dice over the pixels that count, in [0, 1]; the paper's L_edge."""
+    edges, target = logits.float().sigmoid() * counts, target.float() * counts
+    overlap = (edges * target).sum()
+    return 1 - (2 * overlap + 1) / (edges.square().sum() + target.square().sum() + 1)
+
+
+def entropy_loss(
+    logits: Float[Tensor, "b h w"],
+    target: Float[Tensor, "b h w"],
+    counts: Bool[Tensor, "b h w"],
+) -> Float32[Tensor, ""]:
+    """Mean binary cross-entropy in nats over the pixels that count.
+
+    Its best answer is the expected strength at a pixel: where labels scatter about a border, the
+    answer peaks where they are densest.
+    """
+    losses = F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none")
+    return (losses * counts).sum() / counts.sum().clamp(min=1)
+
+
+EDGE_LOSSES = {"entropy": entropy_loss, "dice": dice_loss}
+
+
+def reconstruction_loss(
+    decoded: Float[Tensor, "b 3 H W"], images: Float[Tensor, "b 3 H W"]
+) -> Float32[Tensor, ""]:
+    """||I - I_hat||^2, mean over pixels of [-1, 1]."""
+    return torch.mean((decoded.float() - images.float()) ** 2)

@@ -1,0 +1,149 @@
+"""The student: a denoiser looked into once, at t = 0, and a decoder that turns it into edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn.functional import pixel_unshuffle
+
+from trace_edges.backbones import DiffusionBackbone
+from trace_edges.backbones.latents import denormalise
+from trace_edges.detector.decoder import EdgeDecoder
+
+_PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+@dataclass(frozen=True)
+class StudentSettings:
+    """What a student is made of.
+
+    Attributes:
+        blocks: whose hidden states the decoder reads, counted from 0; negative ones from the end.
+        width: of the decoder on the grid.
+        rank: of the LoRA on self-attention; 0: the denoiser stays as it is.
+    """
+
+    blocks: tuple[int, ...] = (2, 5, 8, 10, 12, 13)
+    width: int = 64
+    rank: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rank < 0 or self.width < 16 or self.width % 8:
+            raise ValueError("rank must be 0 or more, width a multiple of 8 from 16 on")
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self) | {"blocks": list(self.blocks)}
+
+
+class Student(nn.Module):
+    """Images to edge logits in one pass of the denoiser.
+
+    Args:
+        backbone: stays frozen; with a `rank` above 0 its denoiser is given LoRA layers.
+        settings: see `StudentSettings`.
+
+    Raises:
+        ValueError: the denoiser has no such block.
+        MissingExtraError: a `rank` is asked for and peft is not installed.
+    """
+
+    def __init__(self, backbone: DiffusionBackbone, settings: StudentSettings) -> None:
+        super().__init__()
+        self.settings, self.backbone = settings, backbone
+        names = _blocks(backbone)
+        if wrong := [index for index in settings.blocks if not -len(names) <= index < len(names)]:
+            raise ValueError(f"{backbone.name} has no block {wrong[0]}, only 0 .. {len(names) - 1}")
+        self._read = [names[index] for index in settings.blocks]
+        self.base = backbone.fingerprint()  # before there is anything of ours in it
+        if settings.rank:
+            add_lora(backbone, settings.rank)
+        config: Any = backbone.denoiser.config
+        width = config.num_attention_heads * config.attention_head_dim
+        channels = len(self._read) * width + 2 * config.in_channels * backbone.patch**2
+        self.decoder = EdgeDecoder(channels, settings.width, backbone.cell).to(backbone.device)
+        self.denoiser = backbone.denoiser  # a submodule, so that its LoRA is trained and moved
+
+    def forward(
+        self, images: Float[Tensor, "b 3 H W"], features: Float[Tensor, "b c h w"] | None = None
+    ) -> tuple[Float[Tensor, "b H W"], Float32[Tensor, "b z lh lw"] | None]:
+        """Edge logits of images in [-1, 1] whose sides are multiples of the cell, and the
+        denoiser's output, which is not computed where the `features` are at hand.
+        """
+        output = None
+        if features is None:
+            features, output = self.features(images)
+        device = self.backbone.device
+        return self.decoder(features.to(device), images.to(device)), output
+
+    def features(
+        self, images: Float[Tensor, "b 3 H W"]
+    ) -> tuple[Float32[Tensor, "b c h w"], Float32[Tensor, "b z lh lw"]]:
+        """What the decoder reads (hidden states, latent, output) on the attention grid, and the
+        output as it is.
+        """
+        with torch.no_grad():
+            latents = self.backbone.encode(images)
+        with _hidden_states(self.denoiser, self._read) as hidden:
+            output = self.backbone.predict(latents, 0)
+        b, patch = len(output), self.backbone.patch
+        h, w = (side // patch for side in output.shape[-2:])
+        # (B, h * w, C) -> (B, C, h, w)
+        states = [hidden[n].float().transpose(1, 2).reshape(b, -1, h, w) for n in self._read]
+        # p x p latents of a token become channels: (B, z, p * h, p * w) -> (B, z * p * p, h, w)
+        states += [pixel_unshuffle(x, patch) for x in (latents.to(output.device), output)]
+        return torch.cat(states, dim=1), output
+
+    def reconstruct(self, output: Float32[Tensor, "b z lh lw"]) -> Float[Tensor, "b 3 H W"]:
+        """I_hat: the output read as the clean latent itself, through the frozen VAE decoder.
+
+        x0_hat at t = 0 hardly depends on the weights, so L_rec through it would teach nothing.
+        """
+        vae = self.backbone.vae
+        weights = next(vae.parameters())
+        latents = denormalise(vae, output)
+        return vae.decode(latents.to(weights.device, weights.dtype)).sample
+
+    def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Decoder and LoRA, by name: what is learnt, and all that is saved."""
+        return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
+
+
+def add_lora(backbone: DiffusionBackbone, rank: int) -> None:
+    """Low-rank layers on the projections of every self-attention, and nowhere else."""
+    from trace_edges.extras import require
+
+    peft = require("peft", "distill", "peft")
+    targets = [f"{layer}.{projection}" for layer in backbone.layers for projection in _PROJECTIONS]
+    config = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=targets)
+    peft.inject_adapter_in_model(config, backbone.denoiser)
+
+
+def _blocks(backbone: DiffusionBackbone) -> list[str]:
+    """The modules that hold one self-attention each."""
+    return [layer.rsplit(".", 1)[0] for layer in backbone.layers]
+
+
+@contextmanager
+def _hidden_states(denoiser: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Outputs of these modules, (B, N, C), as they are computed."""
+    hidden: dict[str, Tensor] = {}
+
+    def keeper(name: str) -> Any:
+        def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            hidden[name] = output
+
+        return keep
+
+    handles = [denoiser.get_submodule(name).register_forward_hook(keeper(name)) for name in names]
+    try:
+        yield hidden
+    finally:
+        for handle in handles:
+            handle.remove()

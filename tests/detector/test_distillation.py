@@ -1,0 +1,137 @@
+"""Training: it learns, and stopping it changes nothing."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from trace_edges.backbones import load_backbone
+from trace_edges.detector import CONFIGS, EdgeDetector, Student, StudentSettings, distill
+from trace_edges.detector.distillation import CHECKPOINT, CURVES, SHEET
+from trace_edges.detector.label_cache import LabelCache
+from trace_edges.files import FileError
+from trace_edges.pipeline import TraceEdgePipeline
+from trace_edges.settings import TraceSettings
+
+SETTINGS = replace(
+    CONFIGS["toy"],
+    student=StudentSettings(blocks=(0, 1), width=16),
+    teacher=TraceSettings(timestep=99, trajectory="noise", resolution=128),
+    resolution=128, crop=64, batch_size=2, steps=12, validate_every=5, save_every=4,
+)  # fmt: skip
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Six pictures of a bright square on dark ground; the first two are held out."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(6):
+        picture = rng.integers(0, 60, (96, 128, 3), dtype=np.uint8)
+        top, left = rng.integers(10, 40, 2)
+        picture[top : top + 40, left : left + 40] += 180
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(picture).save(paths[-1])
+    return paths
+
+
+@pytest.fixture
+def run(tiny_pixart, photographs, tmp_path):
+    """A function that distils into a folder, from random weights that are always the same."""
+    backbone = tiny_pixart()
+
+    def start(folder, settings=SETTINGS, **options):
+        cache = LabelCache(
+            tmp_path / "labels", TraceEdgePipeline(load_backbone(backbone)), settings.teacher
+        )
+        student = Student(load_backbone(backbone), settings.student)
+        return distill(
+            photographs[2:], photographs[:2], student, cache, tmp_path / folder, settings, **options
+        )
+
+    return start
+
+
+def trained(student):
+    return {name: weight.detach().clone() for name, weight in student.trained()}
+
+
+def test_the_loss_falls_and_a_line_stands_for_every_step(run, tmp_path):
+    run("a", replace(SETTINGS, steps=60, learning_rate=1e-2))
+    lines = [json.loads(line) for line in (tmp_path / "a" / CURVES).read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 61))
+    measured = [line["validation_loss"] for line in lines if "validation_loss" in line]
+    assert measured[-1] < 0.8 * measured[0]
+    with Image.open(tmp_path / "a" / SHEET) as sheet:
+        assert sheet.height == 2 * 192  # a row for each of the two that are held out
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_run_that_was_stopped_ends_with_the_same_weights(run, tmp_path, rank):
+    if rank:
+        pytest.importorskip("peft")
+    settings = replace(SETTINGS, student=replace(SETTINGS.student, rank=rank))
+    undisturbed = trained(run("a", settings))
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(at):
+        def on_step(line):
+            if line["step"] == at:
+                raise StoppedError
+
+        return on_step
+
+    for at in (3, 6, 11):  # before, between and after checkpoints
+        with pytest.raises(StoppedError):
+            run("b", settings, on_step=stop(at))
+    resumed = trained(run("b", settings))
+    assert undisturbed.keys() == resumed.keys()
+    assert all(torch.equal(undisturbed[name], resumed[name]) for name in resumed)
+    curves = [(tmp_path / folder / CURVES).read_text() for folder in "ab"]
+    assert curves[0] == curves[1]
+
+
+def test_a_folder_with_another_run_is_refused_and_the_difference_named(run, tmp_path):
+    run("a")
+    before = (tmp_path / "a" / CHECKPOINT).read_bytes()
+    with pytest.raises(FileError, match=r"learning_rate 0.002, not 0.1"):
+        run("a", replace(SETTINGS, learning_rate=0.1))
+    assert (tmp_path / "a" / CHECKPOINT).read_bytes() == before
+
+
+def test_another_seed_gives_other_weights(run):
+    first, second = trained(run("a")), trained(run("b", replace(SETTINGS, seed=1)))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_frozen_backbone_is_not_changed(run):
+    student = run("a")
+    assert student.backbone.fingerprint() == student.base
+    assert student.base == load_backbone(student.backbone.name).fingerprint()
+
+
+def test_reconstruction_trains_the_lora(run):
+    pytest.importorskip("peft")
+    student = replace(SETTINGS.student, rank=2)
+    plain = trained(run("a", replace(SETTINGS, student=student)))
+    both = trained(run("b", replace(SETTINGS, student=student, reconstruction_weight=1.0)))
+    lora = [name for name in plain if "lora_B" in name]
+    assert lora
+    assert all(not torch.equal(plain[name], both[name]) for name in lora)
+
+
+def test_what_is_saved_is_lora_and_decoder_and_comes_back(run, tmp_path, photographs):
+    detector = EdgeDetector(run("a"), 128)
+    detector.save_pretrained(tmp_path / "saved")
+    again = EdgeDetector.from_pretrained(tmp_path / "saved")
+    weights = load_file(tmp_path / "saved" / "detector.safetensors")
+    assert all(name.startswith("decoder.") for name in weights)
+    first, second = detector(photographs[0]), again(photographs[0])
+    assert np.array_equal(first.edges, second.edges)
+    assert np.array_equal(first.crests, second.crests)

@@ -1,0 +1,85 @@
+"""The student: frozen but for LoRA and decoder, and each loss reaches what it should."""
+
+import pytest
+import torch
+
+from trace_edges.backbones import load_backbone
+from trace_edges.detector.student import Student, StudentSettings
+
+
+@pytest.fixture
+def student(tiny_pixart):
+    """A function that makes a student of a random backbone with cells of 16 px."""
+
+    def make(rank=0, **options):
+        torch.manual_seed(0)
+        settings = StudentSettings(blocks=(0, -1), width=16, rank=rank)
+        return Student(load_backbone(tiny_pixart(**options)), settings)
+
+    return make
+
+
+IMAGES = torch.linspace(-1, 1, 2 * 3 * 64 * 96).reshape(2, 3, 64, 96)
+
+
+def test_logits_are_at_the_size_of_the_images_and_the_output_at_that_of_the_latents(student):
+    logits, output = student()(IMAGES)
+    assert logits.shape == (2, 64, 96)
+    assert output.shape == (2, 4, 8, 12)
+
+
+def test_given_features_are_taken_in_place_of_a_pass(student):
+    made = student()
+    logits, _ = made(IMAGES)
+    again, output = made(IMAGES, made.features(IMAGES)[0])
+    assert output is None
+    assert torch.equal(logits, again)
+
+
+def test_without_a_rank_nothing_but_the_decoder_is_trained(student):
+    assert {name.split(".")[0] for name, _ in student().trained()} == {"decoder"}
+
+
+def test_lora_is_on_every_self_attention_and_nowhere_else(student):
+    pytest.importorskip("peft")
+    names = {name for name, _ in student(rank=2).trained() if not name.startswith("decoder")}
+    targets = {name.split(".lora_")[0] for name in names}
+    expected = {
+        f"denoiser.transformer_blocks.{block}.attn1.{projection}"
+        for block in (0, 1)
+        for projection in ("to_q", "to_k", "to_v", "to_out.0")
+    }
+    assert targets == expected
+
+
+def test_fresh_lora_changes_nothing(student):
+    pytest.importorskip("peft")
+    assert torch.equal(student().features(IMAGES)[1], student(rank=2).features(IMAGES)[1])
+
+
+@pytest.mark.parametrize("loss", ["edges", "reconstruction"])
+def test_each_part_of_the_loss_reaches_the_lora(student, loss):
+    pytest.importorskip("peft")
+    made = student(rank=2)
+    logits, output = made(IMAGES)
+    if loss == "edges":
+        logits.sum().backward()
+    else:
+        (made.reconstruct(output) - IMAGES).square().mean().backward()
+    # B is zero at first, so that A has no gradient yet.
+    gradients = {n: p.grad for n, p in made.trained() if "lora_B" in n}
+    assert len(gradients) == 8
+    reached = {name for name, grad in gradients.items() if grad is not None and grad.any()}
+    # Behind the last attention nothing of block 1 is left out.
+    assert reached == set(gradients)
+
+
+def test_a_block_that_is_not_there_is_named(tiny_pixart):
+    with pytest.raises(ValueError, match=r"has no block 7, only 0 .. 1"):
+        Student(load_backbone(tiny_pixart()), StudentSettings(blocks=(7,)))
+
+
+@pytest.mark.parametrize("wrong", [{"rank": -1}, {"width": 20}, {"width": 8}])
+def test_settings_that_make_no_student_are_refused(wrong):
+    with pytest.raises(ValueError, match="rank must be"):
+        StudentSettings(**wrong)

@@ -13,7 +13,17 @@ from typer.testing import CliRunner
 from trace_edges.cli import app
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-FAST = ["--resolution", "64", "--refine", "1", "--timestep", "0", "--device", "cpu"]
+FAST = [
+    "--training-free",
+    "--resolution",
+    "64",
+    "--refine",
+    "1",
+    "--timestep",
+    "0",
+    "--device",
+    "cpu",
+]
 
 
 def run(*arguments):
@@ -35,7 +45,8 @@ def photos(tmp_path):
 
 
 def test_every_image_gets_edges_an_overlay_and_a_record(photos, tmp_path):
-    result = run("detect", photos, "--out", tmp_path / "out", "--resolution", 64, "--refine", 1)
+    options = ["--training-free", "--resolution", 64, "--refine", 1]
+    result = run("detect", photos, "--out", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
     assert "2 done, 0 skipped, 0 failed" in result.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -49,6 +60,17 @@ def test_every_image_gets_edges_an_overlay_and_a_record(photos, tmp_path):
     assert len(record["emergence"]["curve"]) == 10
     assert record["settings"]["resolution"] == 64
     assert record["settings"]["backbone"] == "trace-mini"
+
+
+def test_the_default_is_one_step_of_the_embedded_detector(photos, tmp_path):
+    result = run("detect", photos, "--out", tmp_path / "out", "--resolution", 64)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out" / "coffee.json").read_text())
+    assert record["settings"]["method"] == "distilled"
+    assert record["emergence"] == {"timesteps": [0], "curve": []}
+    with Image.open(tmp_path / "out" / "coffee.edges.png") as edges:
+        assert (edges.mode, edges.size) == ("L", (150, 100))
+        assert np.asarray(edges).max() > 50
 
 
 def test_what_is_there_is_skipped_unless_overwritten(photos, tmp_path):
@@ -138,7 +160,7 @@ def test_bad_files_are_reported_and_the_rest_is_done(photos, tmp_path):
     assert {name.split(".")[0] for name in written} == {"coffee", "coins"}
 
 
-SIZED = [EXAMPLES / "coins.png", "--resolution", "64"]
+SIZED = [EXAMPLES / "coins.png", "--training-free", "--resolution", "64"]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +169,12 @@ SIZED = [EXAMPLES / "coins.png", "--resolution", "64"]
         (["nothing-here.png"], "nothing-here.png"),
         ([EXAMPLES, "--backbone", "no-such-model"], "no-such-model"),
         ([EXAMPLES, "--resolution", "8"], "resolution 8"),
+        ([EXAMPLES, "--timestep", "99"], "--timestep belongs to the training-free way"),
+        ([EXAMPLES, "--emergence-resolution", "99"], "--emergence-resolution belongs"),
+        ([EXAMPLES, "--detector", "no-such-detector"], "no-such-detector"),
+        ([EXAMPLES, "--detector", EXAMPLES], "holds no edge detector"),
+        ([EXAMPLES, "--detector", EXAMPLES, "--training-free"], "leave --training-free out"),
+        ([EXAMPLES, "--detector", EXAMPLES, "--backbone", "a/b"], "leave --backbone out"),
         ([*SIZED, "--refine", "3"], "refine=3"),
         ([*SIZED, "--refine", "0"], "refine must be 1 or more"),
         ([*SIZED, "--timestep", "1000"], "timestep 1000"),

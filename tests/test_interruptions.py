@@ -27,7 +27,17 @@ def photos(tmp_path):
 
 def start(photos, out, **options):
     command = [sys.executable, "-m", "trace_edges.cli", "detect", str(photos), "--out", str(out)]
-    command += ["--resolution", "128", "--refine", "1", "--timestep", "99", "--device", "cpu"]
+    command += [
+        "--training-free",
+        "--resolution",
+        "128",
+        "--refine",
+        "1",
+        "--timestep",
+        "99",
+        "--device",
+        "cpu",
+    ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, **pipes, **options)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -32,8 +33,16 @@ from trace_edges.cli.options import (
     Timestep,
     Trajectory,
     Weights,
+    load_detector,
     load_pipeline,
 )
+
+_EMBEDDED = "trace-mini"
+# What only the training-free way has, and how each is when nobody asked for it.
+_OF_TRAINING_FREE = {
+    "refine": None, "trajectory": Trajectory.inversion, "timestep": None, "stride": 100, "seed": 0,
+    "emergence_resolution": None,
+}  # fmt: skip
 
 _COLUMNS = {
     "image": image_cell,
@@ -46,7 +55,14 @@ _COLUMNS = {
 def detect(
     inputs: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    backbone: Backbone = "trace-mini",
+    training_free: Annotated[
+        bool, typer.Option("--training-free", help="The teacher's way: slower, any backbone.")
+    ] = False,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub id of a distilled detector. Default: trace-mini's."),
+    ] = None,
+    backbone: Backbone = _EMBEDDED,
     resolution: Resolution = None,
     refine: Refine = None,
     trajectory: Path_ = Trajectory.inversion,
@@ -64,26 +80,54 @@ def detect(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line per image.")] = False,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
-    """Detect instance edges: NAME.edges.png, NAME.overlay.png and NAME.json for every image."""
+    """Detect instance edges: NAME.edges.png, NAME.overlay.png and NAME.json for every image.
+
+    In one step by a distilled detector, or with --training-free (which any --backbone but
+    trace-mini implies) straight from the attention.
+    """
     with plain_errors():
         from trace_edges.detection import OutputOptions, detect_files
+        from trace_edges.detector import DetectorSettings
         from trace_edges.files import find_images, output_names
         from trace_edges.pipeline import TraceSettings
 
         found = find_images(inputs, recursive)
         for problem in found.problems:
             error(str(problem))
-        settings = TraceSettings(
-            resolution, refine, trajectory.value, timestep, stride, seed, emergence_resolution
-        )
+        given: dict[str, Any] = {
+            "refine": refine, "trajectory": trajectory, "timestep": timestep, "stride": stride,
+            "seed": seed, "emergence_resolution": emergence_resolution,
+        }  # fmt: skip
+        source: Any
+        settings: DetectorSettings | TraceSettings
+        if _is_one_step(training_free, detector, backbone):
+            _refuse_others(given)
+            source = load_detector(detector or _EMBEDDED, device, dtype)
+            settings = DetectorSettings(resolution)
+        else:
+            source = load_pipeline(backbone, device, dtype)
+            settings = TraceSettings(resolution, **given | {"trajectory": trajectory.value})
         output = OutputOptions(out, format.value, "soft" if soft else "thin", overwrite)
-        pipe = load_pipeline(backbone, device, dtype)
         with progress(len(found.images), "edges", hidden=quiet or as_json) as advance:
             names = output_names(found.images)
-            done = detect_files(pipe, names, output, settings, batch_size)
+            done = detect_files(source, names, output, settings, batch_size)
             outcomes = follow(done, advance, as_json)
         if not quiet and not as_json:
             columns = _COLUMNS | {"edges": lambda record: escape(str(out / record["edges"]))}
             print_outcomes(outcomes, columns, ("image", "size", "edges"), out)
         if found.problems or any(outcome.state == "failed" for outcome in outcomes):
             raise typer.Exit(1)
+
+
+def _is_one_step(training_free: bool, detector: str | None, backbone: str) -> bool:
+    if detector is not None and (training_free or backbone != _EMBEDDED):
+        other = "--training-free" if training_free else "--backbone"
+        raise ValueError(f"--detector brings its own backbone: leave {other} out")
+    return detector is not None or (not training_free and backbone == _EMBEDDED)
+
+
+def _refuse_others(given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if value != _OF_TRAINING_FREE[name]:
+            option = name.replace("_", "-")
+            raise ValueError(f"--{option} belongs to the training-free way: add --training-free")

@@ -59,6 +59,13 @@ def load_pipeline(name: str, device: str, dtype: DType) -> Any:
     return TraceEdgePipeline.from_pretrained(name, **_placement(device, dtype))
 
 
+def load_detector(name: str, device: str, dtype: DType) -> Any:
+    """The distilled detector that `--detector`, `--device` and `--dtype` name."""
+    from trace_edges.detector import EdgeDetector
+
+    return EdgeDetector.from_pretrained(name, **_placement(device, dtype))
+
+
 def load_encoder(name: str, device: str, dtype: DType) -> Any:
     """The ViT that `--encoder`, `--device` and `--dtype` name."""
     from trace_edges.backbones import load_vit

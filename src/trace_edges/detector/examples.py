@@ -51,7 +51,7 @@ def read_example(
     height, width, _ = picture.shape
     size = model_size(height, width, settings.resolution, cell)
     image = resize_image(picture, size)
-    labels = make_labels(cache.divergence(path), size, settings.labels)
+    labels = make_labels(cache.divergence(path), image, settings.labels)
     features = None
     if not settings.student.rank:
         with torch.no_grad():

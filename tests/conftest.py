@@ -13,6 +13,9 @@ from safetensors.torch import save_file
 ROOMS = (
     "attention",
     "backbones",
+    "detector.decoder",
+    "detector.losses",
+    "detector.student",
     "divergence",
     "emergence",
     "explain",

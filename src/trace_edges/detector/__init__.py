@@ -2,6 +2,7 @@
 
 from trace_edges.detector.detector import DetectorSettings, EdgeDetector
 from trace_edges.detector.distillation import distill
+from trace_edges.detector.onnx import export_onnx
 from trace_edges.detector.settings import CONFIGS, DistillationSettings
 from trace_edges.detector.student import Student, StudentSettings
 
@@ -13,4 +14,5 @@ __all__ = [
     "Student",
     "StudentSettings",
     "distill",
+    "export_onnx",
 ]

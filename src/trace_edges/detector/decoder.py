@@ -52,9 +52,11 @@ class EdgeDecoder(nn.Module):
         self, features: Float[Tensor, "b c h w"], images: Float[Tensor, "b 3 H W"]
     ) -> Float[Tensor, "b H W"]:
         x = self.mix[0](self.enter(self.norm(features)))
+        shrink: int = self.settings["cell"]  # of the picture, to the scale of x
         for narrow, look, mix in zip(self.narrow, self.look, list(self.mix)[1:], strict=True):
+            shrink //= 2
             x = F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False)
-            pixels = F.adaptive_avg_pool2d(images, (x.shape[-2], x.shape[-1]))
+            pixels = F.avg_pool2d(images, shrink)
             x = mix(x + look(pixels))
         return self.leave(x)[:, 0]  # (B, 1, H, W) -> (B, H, W)
 

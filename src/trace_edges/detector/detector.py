@@ -289,7 +289,7 @@ def _picture(thin: Float32[np.ndarray, "h w"], shorter: int | None) -> Image.Ima
 def _folder(name: str, revision: str | None, local_files_only: bool) -> Path:
     if name == EMBEDDED:
         return embedded_folder() / "detector"
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return Path(name)
     if name.count("/") != 1:
         raise BackboneError(

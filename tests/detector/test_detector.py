@@ -1,0 +1,109 @@
+"""`EdgeDetector` as a user meets it; the embedded one on a real picture."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from trace_edges.backbones import BackboneError, load_backbone
+from trace_edges.detector import DetectorSettings, EdgeDetector, Student, StudentSettings
+from trace_edges.results import EdgeMap
+
+COFFEE = Path(__file__).parents[2] / "examples" / "coffee.jpg"
+
+
+@pytest.fixture
+def backbone(tiny_pixart):
+    return tiny_pixart()
+
+
+@pytest.fixture
+def detector(backbone):
+    torch.manual_seed(0)
+    settings = StudentSettings(blocks=(0, 1), width=16)
+    return EdgeDetector(Student(load_backbone(backbone), settings), 64)
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
+
+
+def test_edges_have_the_size_of_the_picture_and_come_from_one_step(detector, picture):
+    out = detector(picture)
+    assert out.edges.shape == out.crests.shape == (1, 50, 70)
+    assert out.raw.shape == (1, 0, 0)
+    assert out.emergence.timesteps.tolist() == out.emergence.timestep.tolist() == [0]
+    assert out.settings["resolution"] == 64
+
+
+def test_an_edge_map_without_divergence_is_saved_and_read_again(detector, picture, tmp_path):
+    out = detector(picture)
+    out.save(tmp_path / "edges.npz")
+    assert np.array_equal(EdgeMap.load(tmp_path / "edges.npz").thin, out.thin)
+
+
+def test_a_list_and_single_pictures_give_the_same(detector, picture):
+    two = detector([picture, picture[::-1].copy()])
+    one = detector(picture)
+    assert len(two) == 2
+    assert np.allclose(two.edges[0], one.edges[0], atol=1e-5)
+
+
+def test_pictures_of_several_sizes_go_through_each(detector, picture):
+    with pytest.raises(ValueError, match=r"2 sizes.*each"):
+        detector([picture, picture[:40]])
+    found = list(detector.each([picture, picture[:40]], DetectorSettings(96), batch_size=2))
+    assert [one.edges.shape for one in found] == [(1, 50, 70), (1, 40, 70)]
+    assert {one.settings["resolution"] for one in found} == {96}
+
+
+def test_the_call_of_controlnets_detectors(detector, picture):
+    drawn = detector(Image.fromarray(picture), image_resolution=100, output_type="pil")
+    assert (drawn.mode, drawn.size) == ("RGB", (140, 100))
+    array = detector(picture, detect_resolution=96, output_type="np")
+    assert array.shape == (50, 70, 3)
+    assert array.dtype == np.uint8
+    assert isinstance(detector([picture], output_type="pil"), list)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"output_type": "jpg"}, {"image_resolution": 100, "output_type": "edges"}]
+)
+def test_options_that_do_not_fit_are_refused(detector, picture, wrong):
+    with pytest.raises(ValueError, match="output_type"):
+        detector(picture, **wrong)
+
+
+def test_another_base_than_the_one_it_was_trained_on_is_refused(detector, tiny_pixart, tmp_path):
+    detector.save_pretrained(tmp_path / "saved")
+    other = tiny_pixart("other", cross_attention_dim=48, num_layers=3)
+    with pytest.raises(BackboneError, match="trained on other weights"):
+        EdgeDetector.from_pretrained(tmp_path / "saved", backbone=other)
+
+
+def test_weights_that_do_not_fit_the_config_are_refused(detector, tmp_path):
+    detector.save_pretrained(tmp_path / "saved")
+    config = json.loads((tmp_path / "saved" / "config.json").read_text())
+    config["student"]["rank"] = 2
+    (tmp_path / "saved" / "config.json").write_text(json.dumps(config))
+    pytest.importorskip("peft")
+    with pytest.raises(BackboneError, match="does not hold the weights"):
+        EdgeDetector.from_pretrained(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("name", ["", "nothing-here", "a/b/c"])
+def test_a_name_that_leads_nowhere_is_said(name):
+    with pytest.raises(BackboneError, match="neither 'trace-mini', nor a folder, nor a hub id"):
+        EdgeDetector.from_pretrained(name)
+
+
+def test_the_embedded_detector_sees_the_cup_and_not_the_table():
+    out = EdgeDetector.from_pretrained()(COFFEE, detect_resolution=256)
+    edges = out.edges[0]
+    assert edges.shape == (400, 600)
+    # The rim of the saucer against the table, and a plain piece of table in a corner.
+    assert edges[100:380, 100:520].max() > 4 * edges[:40, :40].max()

@@ -111,8 +111,8 @@ def distill(
         if accelerator.is_main_process and (
             done % settings.save_every == 0 or done == settings.steps
         ):
+            curves.write()  # first: what is ahead of the checkpoint will be forgotten
             save_checkpoint(checkpoint, done, weights, average, optimizer, begun_with)
-            curves.write()
         if on_step is not None:
             on_step(line)
     with torch.no_grad():

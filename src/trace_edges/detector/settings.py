@@ -72,7 +72,7 @@ CONFIGS = {
     "toy": DistillationSettings(
         student=StudentSettings(width=32),
         teacher=TraceSettings(timestep=99, trajectory="noise", resolution=256),
-        resolution=256, crop=128, steps=300, validate_every=50,
+        resolution=256, crop=128, steps=300, validate_every=50, save_every=10,
     ),
     # Two CPU cores, an hour or two: the detector that comes with the package.
     "cpu": DistillationSettings(),

@@ -1,0 +1,53 @@
+"""`trace-edges distill`, killed at random moments, ends as if nothing had happened."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+KILLS, STEPS = 10, 40
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("coffee.jpg", "coins.png"):
+        with Image.open(EXAMPLES / name) as image:
+            for part in range(3):
+                image.crop((40 * part, 0, 40 * part + 240, 200)).save(folder / f"{part}{name}")
+    return folder
+
+
+def start(photos, out):
+    command = [sys.executable, "-m", "trace_edges.cli", "distill", photos, "--out", out]
+    options = f"--config toy --steps {STEPS} --hold-out 3 --device cpu --quiet"
+    return subprocess.Popen(
+        [*map(str, command), *options.split()], stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_ten_kills_change_neither_weights_nor_curves_and_leave_no_broken_label(photos, tmp_path):
+    undisturbed = start(photos, tmp_path / "a")
+    assert undisturbed.wait() == 0, undisturbed.stderr.read()
+    rng = random.Random(0)
+    for _ in range(KILLS):
+        process = start(photos, tmp_path / "b")
+        try:
+            process.wait(timeout=rng.uniform(3, 15))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for label in (tmp_path / "b").rglob("[!.]*.npy"):
+            assert np.load(label, allow_pickle=False).ndim == 2
+    last = start(photos, tmp_path / "b")
+    assert last.wait() == 0, last.stderr.read()
+    for name in ("detector.safetensors", "checkpoint.safetensors", "curves.jsonl"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name

@@ -128,6 +128,7 @@ def trace_edges(
     needs: tuple[Need, ...] = ()
     steps: tuple[Step, ...] = ()
     asked: tuple[str, ...] = ()
+    looking: tuple[str, ...] = ("--training-free",)
     if options.backbone:
         size = f" at {options.resolution} px" if options.resolution else ""
         source = options.backbone
@@ -139,12 +140,15 @@ def trace_edges(
         kind, source, stand_in = backbone.path.name, str(backbone.path), ""
         needs = (backbone,)
         if distilled:
+            looking = ()
             kind, source = f"{kind}-distilled", str(options.out / "detectors" / kind)
             needs = (backbone, photographs := imagenet(options))
-            distill = (str(photographs.path), "--backbone", str(backbone.path), "--out", source)
-            steps = (Step(("distill", *distill), Path(source)),)
+            teacher = ("--backbone", str(backbone.path), "--config", "paper", "--recursive")
+            distill = ("distill", str(photographs.path), *teacher, "--out", source)
+            steps = (Step(distill, Path(source)),)
+    model = (*looking, "--backbone", source) if looking else ("--detector", source)
     folder = options.out / "edges" / kind / name
-    command = ("detect", str(images), "--out", str(folder), "--backbone", source, *asked)
+    command = ("detect", str(images), "--out", str(folder), *model, *asked)
     return Edges(folder, needs, (*steps, Step(command, folder)), stand_in)
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy.ndimage import gaussian_filter
+from torch import nn
 
 from trace_edges import __version__
 from trace_edges.backbones import EMBEDDED, BackboneError, load_backbone
@@ -121,8 +122,8 @@ class EdgeDetector:
         if names != weights.keys():
             raise BackboneError(f"{folder / WEIGHTS} does not hold the weights of its {CONFIG}")
         student.load_state_dict(weights, strict=False)
-        loaded.denoiser.to(dtype)
-        loaded.vae.to(dtype)
+        for model in (loaded.denoiser, loaded.vae):  # diffusers' own `to` would warn
+            nn.Module.to(model, dtype)
         return cls(student, resolution, config.get("training")).to(device)
 
     def to(self, device: str | torch.device) -> EdgeDetector:

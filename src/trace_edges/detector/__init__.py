@@ -2,6 +2,7 @@
 
 from trace_edges.detector.detector import DetectorSettings, EdgeDetector
 from trace_edges.detector.distillation import distill
+from trace_edges.detector.labels import LabelSettings
 from trace_edges.detector.onnx import export_onnx
 from trace_edges.detector.settings import CONFIGS, DistillationSettings
 from trace_edges.detector.student import Student, StudentSettings
@@ -11,6 +12,7 @@ __all__ = [
     "DetectorSettings",
     "DistillationSettings",
     "EdgeDetector",
+    "LabelSettings",
     "Student",
     "StudentSettings",
     "distill",

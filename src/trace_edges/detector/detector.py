@@ -244,9 +244,7 @@ class EdgeDetector:
         found = []
         for picture, seen in zip(pictures, self.probabilities(pictures, size), strict=True):
             height, width, _ = picture.shape
-            surface = fit_surface(gaussian_filter(seen, _SMOOTHING), (height, width))
-            edges = surface_height(surface, (height, width)).clip(0, 1)
-            crests = surface_crests(surface, (height, width))
+            edges, crests = draw_probabilities(seen, (height, width))
             made_with = self.describe(DetectorSettings(resolution)) | {"model_size": list(size)}
             found.append(_edge_map(edges[None], crests[None], made_with))
         return found
@@ -266,6 +264,14 @@ class EdgeDetector:
             "student": self.student.settings.describe(),
             "training": self.training,
         }
+
+
+def draw_probabilities(
+    seen: Float32[np.ndarray, "H W"], size: tuple[int, int]
+) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """Edges in [0, 1] and their crests at `size` (h, w), from those at the student's pixels."""
+    surface = fit_surface(gaussian_filter(seen, _SMOOTHING), size)
+    return surface_height(surface, size).clip(0, 1), surface_crests(surface, size)
 
 
 def _edge_map(

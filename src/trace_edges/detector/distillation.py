@@ -70,6 +70,21 @@ def distill(
         [read_example(path, cache, student, settings) for path in paths]
         for paths in (photographs, held_out)
     )
+    begun_with = _begun_with(settings, photographs, held_out, student)
+    return fit(learn, check, student, folder, settings, begun_with, accelerator, on_step)
+
+
+def fit(
+    learn: Sequence[Example],
+    check: Sequence[Example],
+    student: Student,
+    folder: Path,
+    settings: DistillationSettings,
+    begun_with: str,
+    accelerator: Accelerator,
+    on_step: Callable[[Mapping[str, float]], object] | None = None,
+) -> Student:
+    """`distill` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
     seed_student(student, settings.seed)
     weights = dict(student.trained())
     average = {name: weight.detach().clone() for name, weight in weights.items()}
@@ -77,7 +92,6 @@ def distill(
         weights.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     model = accelerator.prepare(student) if accelerator.num_processes > 1 else student
-    begun_with = _begun_with(settings, photographs, held_out, student)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, start = folder / CHECKPOINT, 0
     if checkpoint.exists():

@@ -1,0 +1,264 @@
+"""What the student owes to its labels, to what its decoder reads, and to the model behind both.
+
+    python benchmarks/distillation.py PHOTOGRAPHS IMAGES PANOPTIC_JSON --labels DIR --out OUT
+
+Every row trains a decoder on the same PHOTOGRAPHS for the same steps and scores it on IMAGES, the
+odd half and the even half apart. Features are computed once and kept in OUT, rows that are there
+are not made again, several processes may share the work, and the last one writes table.md. Two
+rows are controls: in "shuffled labels" each photograph gets the lines of another one, moved onto
+its own contours, and in "picture only" the decoder is shown nothing of the model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+import trace_edges as te
+from trace_edges.datasets import open_ground_truth
+from trace_edges.detector import CONFIGS, LabelSettings, Student
+from trace_edges.detector.detector import draw_probabilities
+from trace_edges.detector.distillation import fit
+from trace_edges.detector.examples import Example
+from trace_edges.detector.label_cache import LabelCache
+from trace_edges.detector.labels import (
+    Labels,
+    make_labels,
+    ridge_target,
+    snap_to_contours,
+    strong_lines,
+)
+from trace_edges.evaluation.truth import edge_truth
+from trace_edges.files import find_images, write_atomically
+from trace_edges.images import load_image, model_size, resize_image, to_tensor
+from trace_edges.metrics import EdgeProtocol, evaluate_edges
+from trace_edges.metrics.cldice import cldice
+from trace_edges.metrics.peers import PEERS
+
+BASE = CONFIGS["cpu"]
+PROTOCOL = EdgeProtocol(thresholds=25)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to train a decoder, or a detector that needs none.
+
+    Attributes:
+        labels, loss: see DistillationSettings.
+        blocks: positions in BASE.student.blocks that the decoder reads, beside latent and output.
+        shuffled: labels are made of another photograph's divergence.
+        blind: the decoder is shown the picture only.
+        teacher: a row whose student makes the labels instead of the training-free way.
+        peer: the name of a detector that is not trained.
+    """
+
+    labels: LabelSettings = field(default_factory=LabelSettings)
+    loss: str = "entropy"
+    blocks: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    shuffled: bool = False
+    blind: bool = False
+    teacher: str = ""
+    peer: str = ""
+
+
+ROWS = {
+    "canny": Row(peer="canny"),
+    "felzenszwalb": Row(peer="felzenszwalb"),
+    "default": Row(),
+    "lines stay": Row(LabelSettings(snap=0, sigma=2.0)),
+    "literal, dice": Row(LabelSettings(rule="literal"), loss="dice"),
+    "log, dice": Row(LabelSettings(rule="log"), loss="dice"),
+    "ridge, dice": Row(loss="dice"),
+    "no block": Row(blocks=()),
+    "last block": Row(blocks=(5,)),
+    "three blocks": Row(blocks=(1, 3, 5)),
+    "picture only": Row(blind=True, blocks=()),
+    "shuffled labels": Row(shuffled=True),
+    "second round": Row(teacher="default"),
+}
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A picture as the student sees it, and what the model says of it."""
+
+    path: Path
+    image: np.ndarray  # (H, W, 3)
+    features: torch.Tensor  # (C, h, w) float16
+
+
+def main() -> None:
+    """Train and score the rows that are missing; write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs")
+    parser.add_argument("images")
+    parser.add_argument("truth", type=Path)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--limit", type=int, help="use so many photographs")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    pipe = te.TraceEdgePipeline.from_pretrained()
+    student = Student(pipe.backbone, BASE.student)
+    cache = LabelCache(options.labels, pipe, BASE.teacher)
+    kept = options.out / "features"
+    paths = find_images([options.photographs]).images[: options.limit]
+    learn = look_all(paths, student, kept)
+    seen = look_all(find_images([options.images]).images, student, kept)
+    source = open_ground_truth(options.truth)
+    truth = {p.path.stem: edge_truth(source[p.path.stem](), PROTOCOL) for p in seen}
+    for name in options.rows:
+        record = options.out / f"{name}.json"
+        if record.exists():
+            continue
+        row = ROWS[name]
+        drawn = (
+            {p.path.stem: PEERS[row.peer](load_image(p.path)) for p in seen}
+            if row.peer
+            else trained(name, row, learn, seen, pipe, cache, options)
+        )
+        scores = {half: score(drawn, truth, start) for half, start in (("odd", 0), ("even", 1))}
+        with write_atomically(record) as temporary:
+            temporary.write_text(json.dumps(scores) + "\n")
+        print(name, scores, flush=True)
+    write_table(options.out)
+
+
+def look_all(paths: Sequence[Path], student: Student, folder: Path) -> list[Photograph]:
+    """In an order of this process's own first, so that several share the work."""
+    for index in np.random.default_rng(os.getpid()).permutation(len(paths)):
+        look(paths[index], student, folder)
+    return [look(path, student, folder) for path in paths]
+
+
+@torch.no_grad()
+def look(path: Path, student: Student, folder: Path) -> Photograph:
+    """Features of a photograph, computed once."""
+    picture = load_image(path)
+    size = model_size(*picture.shape[:2], BASE.resolution, student.backbone.cell)
+    image = resize_image(picture, size)
+    kept = folder / f"{blake2b(path.read_bytes(), digest_size=12).hexdigest()}.npy"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with write_atomically(kept) as temporary, temporary.open("wb") as file:
+            np.save(file, student.features(to_tensor(image)[None])[0][0].half().numpy())
+    return Photograph(path, image, torch.from_numpy(np.load(kept, mmap_mode="c")))
+
+
+def trained(
+    name: str,
+    row: Row,
+    learn: Sequence[Photograph],
+    seen: Sequence[Photograph],
+    pipe: te.TraceEdgePipeline,
+    cache: LabelCache,
+    options: argparse.Namespace,
+) -> dict[str, np.ndarray]:
+    """Thin edges of what was seen, by a student of this row."""
+    blocks = tuple(BASE.student.blocks[position] for position in row.blocks)
+    settings = replace(
+        BASE, student=replace(BASE.student, blocks=blocks), labels=row.labels,
+        edge_loss=row.loss, steps=options.steps,
+    )  # fmt: skip
+    student = Student(pipe.backbone, settings.student)
+    others = np.roll(np.arange(len(learn)), 1) if row.shuffled else np.arange(len(learn))
+    teacher = load_student(options.out / row.teacher, pipe) if row.teacher else None
+    examples = []
+    for photograph, other in zip(learn, others, strict=True):
+        if teacher is None:
+            divergence = cache.divergence(learn[other].path)
+            labels = make_labels(divergence, photograph.image, row.labels)
+        else:
+            labels = labels_of_student(teacher, photograph, row.labels)
+        examples.append(Example(photograph.image, labels, chosen(photograph, row)))
+    student = fit(
+        [e for i, e in enumerate(examples) if i % 10], examples[::10], student,
+        options.out / name, settings, json.dumps({"row": name}), Accelerator(cpu=True),
+    )  # fmt: skip
+    drawn = {}
+    for photograph in seen:
+        edges = probabilities(student, photograph, row)
+        height, width, _ = load_image(photograph.path).shape
+        edges, crests = draw_probabilities(edges, (height, width))
+        drawn[photograph.path.stem] = np.where(crests, edges, 0)
+    torch.save(student.decoder.state_dict(), options.out / name / "decoder.pt")
+    return drawn
+
+
+def chosen(photograph: Photograph, row: Row) -> torch.Tensor:
+    """The features that this row's decoder reads."""
+    whole, blocks = photograph.features, len(BASE.student.blocks)
+    rest = 32  # latent and output
+    width = (len(whole) - rest) // blocks
+    parts = [whole[position * width : (position + 1) * width] for position in row.blocks]
+    features = torch.cat([*parts, whole[blocks * width :]])
+    return torch.zeros_like(features) if row.blind else features
+
+
+@torch.inference_mode()
+def probabilities(student: Student, photograph: Photograph, row: Row) -> np.ndarray:
+    """(H, W) in [0, 1]."""
+    features = chosen(photograph, row)[None].float()
+    logits, _ = student(to_tensor(photograph.image)[None], features)
+    return logits[0].sigmoid().numpy()
+
+
+def load_student(folder: Path, pipe: te.TraceEdgePipeline) -> Student:
+    """That a row before this one has trained."""
+    student = Student(pipe.backbone, BASE.student)
+    student.decoder.load_state_dict(torch.load(folder / "decoder.pt"))
+    return student.eval()
+
+
+def labels_of_student(student: Student, photograph: Photograph, settings: LabelSettings) -> Labels:
+    """The student's crests, as the ridge rule makes labels of the teacher's."""
+    image = photograph.image
+    mirrored = replace(
+        photograph, image=image[:, ::-1].copy(), features=photograph.features.flip(-1)
+    )
+    seen = probabilities(student, photograph, ROWS["default"])
+    seen = (seen + probabilities(student, mirrored, ROWS["default"])[:, ::-1]) / 2
+    edges, crests = draw_probabilities(seen, image.shape[:2])
+    edges = edges / (edges + 0.25)  # its expected strengths are low: back to the teacher's range
+    lines = strong_lines(edges, crests, settings.weakest)
+    lines = snap_to_contours(lines, image, 2)
+    return Labels(ridge_target(lines, settings.sigma), np.ones(lines.shape, dtype=bool))
+
+
+def score(drawn: dict[str, np.ndarray], truth: dict, start: int) -> dict[str, float]:
+    """Of every other image by name."""
+    names = sorted(drawn)[start::2]
+    found = evaluate_edges(
+        {n: drawn[n] for n in names}, {n: truth[n] for n in names}, protocol=PROTOCOL
+    )
+    cut = found.ods_threshold
+    lines = [cldice(drawn[n] >= cut, truth[n].annotations[0]) for n in names]
+    values = {"ods": found.ods, "ois": found.ois, "ap": found.ap, "r50": found.r50}
+    return values | {"cldice": float(np.mean(lines))}
+
+
+def write_table(folder: Path) -> None:
+    """All rows that are there: odd / even."""
+    lines = ["| row | ODS | OIS | AP | R50 | clDice |", "|---|---|---|---|---|---|"]
+    for name in ROWS:
+        if (record := folder / f"{name}.json").exists():
+            scores = json.loads(record.read_text())
+            cells = [f"{scores['odd'][m]:.3f} / {scores['even'][m]:.3f}" for m in scores["odd"]]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    with write_atomically(folder / "table.md") as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -31,7 +31,9 @@ def save_checkpoint(
         for key, value in optimizer.state[parameter].items():
             tensors[f"optimizer/{key}/{name}"] = value.contiguous()
     with write_atomically(path) as temporary:
-        save_file(tensors, temporary, metadata={"step": str(step), "settings": settings})
+        # One entry: the order of several is random, and equal runs should give equal files.
+        run = json.dumps({"step": step, "settings": json.loads(settings)}, sort_keys=True)
+        save_file(tensors, temporary, metadata={"run": run})
 
 
 def load_checkpoint(
@@ -47,9 +49,9 @@ def load_checkpoint(
         FileError: it was made with other settings or photographs; the line says which.
     """
     with safe_open(path, "pt") as stored:
-        metadata = stored.metadata()
-        if metadata["settings"] != settings:
-            changed = _difference(json.loads(metadata["settings"]), json.loads(settings))
+        run = json.loads(stored.metadata()["run"])
+        if run["settings"] != json.loads(settings):
+            changed = _difference(run["settings"], json.loads(settings))
             raise FileError(path, f"was begun with {changed}", "give another folder, or those")
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     with torch.no_grad():
@@ -61,7 +63,7 @@ def load_checkpoint(
                 value = tensors[f"optimizer/{key}/{name}"]
                 state[key] = value if key == "step" else value.to(parameter.device)
             optimizer.state[parameter] = state
-    return int(metadata["step"])
+    return run["step"]
 
 
 def _difference(before: Mapping, now: Mapping) -> str:

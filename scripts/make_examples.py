@@ -12,45 +12,16 @@ that no object of the composites was seen in training. `examples/CREDITS.md` giv
 """
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float64, UInt8
 from PIL import Image
-from scipy import ndimage
-from skimage import color, data
+from skimage import data
+
+from trace_edges.composites import Placed, Scene, load_sprites, render
+from trace_edges.files import FileError
 
 JPEG_QUALITY = 95
-MARGIN = 2  # transparent pixels around a sprite, so that its outermost row is anti-aliased too
-SHADOW_DARKNESS = 0.45
-SHADOW_BLUR = 0.05  # of the object's size, as the offset below
-SHADOW_OFFSET = (0.07, 0.03)  # down, right: the light comes from above, a little from the left
-
-Colour = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Placed:
-    """One object of a scene: a sprite's code point and where and how it is pasted."""
-
-    code: str
-    x: float  # centre, pixels
-    y: float
-    size: float  # side of the sprite's square, pixels
-    angle: float = 0.0  # degrees, counter-clockwise
-    hue: float = 0.0  # added to the hue, in turns
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A picture: its size, the colours of its background and its objects from back to front."""
-
-    height: int
-    width: int
-    colours: tuple[Colour, Colour, Colour]
-    objects: tuple[Placed, ...]
-
 
 DOLL, OLIVE, GRAPES, CHESTNUT, CAKE = "1fa86", "1fad2", "1f347", "1f330", "1f370"
 PRETZEL, SANDWICH, BREAD, TEA, BUTTER = "1f968", "1f96a", "1f956", "1f9cb", "1f9c8"
@@ -94,87 +65,18 @@ CROWD = Scene(
 )
 
 
-def smooth_background(scene: Scene, rng: np.random.Generator) -> Float64[np.ndarray, "h w 3"]:
-    """Blend the scene's three colours by blurred noise; RGB in [0, 1]."""
-    noise = rng.standard_normal((3, scene.height, scene.width))
-    smooth = np.stack([ndimage.gaussian_filter(n, scene.height / 5, mode="reflect") for n in noise])
-    weights = np.exp(smooth / smooth.std())
-    weights /= weights.sum(axis=0)
-    return np.einsum("khw,kc->hwc", weights, np.array(scene.colours))
-
-
-def shift_hue(rgb: Float[np.ndarray, "h w 3"], turns: float) -> Float[np.ndarray, "h w 3"]:
-    """Turn the hue of an RGB picture in [0, 1]; greys stay what they are."""
-    hsv = color.rgb2hsv(rgb)
-    hsv[..., 0] = (hsv[..., 0] + turns) % 1.0
-    return color.hsv2rgb(hsv)
-
-
-def sprite_on_canvas(
-    sprite: UInt8[np.ndarray, "s s 4"], placed: Placed, scene: Scene
-) -> tuple[Float64[np.ndarray, "h w 3"], Float64[np.ndarray, "h w 1"]]:
-    """Turn, scale and move a sprite in one resampling; returns premultiplied RGB and alpha."""
-    straight = np.pad(sprite, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))) / 255.0
-    alpha = straight[..., 3:]
-    # Premultiplied, because the colour under a transparent pixel means nothing and would bleed in.
-    layers = np.concatenate([shift_hue(straight[..., :3], placed.hue) * alpha, alpha], axis=-1)
-    turn = np.deg2rad(placed.angle)
-    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    to_sprite = rotation * (sprite.shape[0] / placed.size)
-    centre = (np.array(straight.shape[:2]) - 1) / 2
-    offset = centre - to_sprite @ np.array([placed.y, placed.x])
-    shape = (scene.height, scene.width)
-    resampled = np.stack(
-        [ndimage.affine_transform(layers[..., c], to_sprite, offset, shape) for c in range(4)], -1
-    )
-    alpha_out = resampled[..., 3:].clip(0.0, 1.0)  # cubic splines overshoot
-    return resampled[..., :3].clip(0.0, alpha_out), alpha_out
-
-
-def compose(
-    scene: Scene, sprites: dict[str, UInt8[np.ndarray, "s s 4"]], rng: np.random.Generator
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Paste the scene's objects over its background, each with a soft shadow on what is behind."""
-    canvas = smooth_background(scene, rng)
-    for placed in scene.objects:
-        rgb, alpha = sprite_on_canvas(sprites[placed.code], placed, scene)
-        offset = [part * placed.size for part in SHADOW_OFFSET]
-        blurred = ndimage.gaussian_filter(alpha[..., 0], SHADOW_BLUR * placed.size)
-        shadow = ndimage.shift(blurred, offset, order=1)[..., None]
-        canvas = canvas * (1.0 - SHADOW_DARKNESS * shadow) * (1.0 - alpha) + rgb
-    return (canvas * 255.0).round().clip(0, 255).astype(np.uint8)
-
-
-def load_heldout_sprites(sprites: Path, heldout: Path) -> dict[str, UInt8[np.ndarray, "s s 4"]]:
-    """Read the held-out sprites, keyed by code point.
-
-    Raises:
-        ValueError: when `sprites` lacks the arrays `x` and `n`, or an object of the scenes is not
-            among the held-out rows.
-    """
-    with np.load(sprites) as archive:
-        if not {"x", "n"} <= set(archive.files):
-            raise ValueError(f"{sprites}: arrays x (RGBA) and n (code points) are needed")
-        rows = np.load(heldout)
-        found = {str(n): x for n, x in zip(archive["n"][rows], archive["x"][rows], strict=True)}
-    missing = {p.code for scene in (TWINS, CROWD) for p in scene.objects} - found.keys()
-    if missing:
-        raise ValueError(
-            f"{heldout}: no row for {sorted(missing)}; use the list made for {sprites}"
-        )
-    return found
-
-
 def make_examples(sprites: Path, heldout: Path, output: Path, seed: int = 0) -> None:
     """Write the five pictures into the folder `output`; the same seed gives the same pictures."""
-    found = load_heldout_sprites(sprites, heldout)
+    found = load_sprites(sprites, heldout)
+    if missing := {placed.name for placed in (*TWINS.objects, *CROWD.objects)} - found.keys():
+        raise FileError(heldout, f"has no row for {sorted(missing)}", f"use the list for {sprites}")
     rng = np.random.default_rng(seed)
     output.mkdir(parents=True, exist_ok=True)
     Image.fromarray(data.coins()).save(output / "coins.png", optimize=True)
     Image.fromarray(data.chelsea()).save(output / "cat.jpg", quality=JPEG_QUALITY)
     Image.fromarray(data.coffee()).save(output / "coffee.jpg", quality=JPEG_QUALITY)
-    Image.fromarray(compose(TWINS, found, rng)).save(output / "twins.png", optimize=True)
-    Image.fromarray(compose(CROWD, found, rng)).save(output / "crowd.png", optimize=True)
+    Image.fromarray(render(TWINS, found, rng)[0]).save(output / "twins.png", optimize=True)
+    Image.fromarray(render(CROWD, found, rng)[0]).save(output / "crowd.png", optimize=True)
 
 
 def main() -> None:

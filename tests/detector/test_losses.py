@@ -43,6 +43,13 @@ def test_entropy_is_least_at_the_expected_strength():
     assert torch.allclose(logits.grad, torch.zeros(1, 2, 2), atol=1e-7)
 
 
+def test_entropy_of_the_target_itself_is_0():
+    target = torch.tensor([[[0.3, 0.9], [0.5, 0.01]]])
+    assert float(entropy_loss(torch.logit(target), target, EVERYWHERE)) == pytest.approx(
+        0, abs=1e-6
+    )
+
+
 def test_reconstruction_is_the_mean_square():
     images = torch.zeros(1, 3, 2, 2)
     assert float(reconstruction_loss(images + 0.5, images)) == 0.25

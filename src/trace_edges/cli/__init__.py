@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trace_edges import __version__
+from trace_edges.cli.composites import composites
 from trace_edges.cli.detect import detect
 from trace_edges.cli.distill import distill
 from trace_edges.cli.evaluate import evaluate
@@ -31,6 +32,7 @@ app.command()(segment)
 app.command()(refine)
 app.command()(panoptic)
 app.command()(distill)
+app.command()(composites)
 app.add_typer(evaluate)
 
 

@@ -28,12 +28,15 @@ def entropy_loss(
     target: Float[Tensor, "b h w"],
     counts: Bool[Tensor, "b h w"],
 ) -> Float32[Tensor, ""]:
-    """Mean binary cross-entropy in nats over the pixels that count.
+    """Mean relative entropy in nats over the pixels that count: 0 is the target itself.
 
-    Its best answer is the expected strength at a pixel: where labels scatter about a border, the
-    answer peaks where they are densest.
+    Binary cross-entropy less the target's own entropy, which no answer can go below. Its best
+    answer is the expected strength at a pixel: where labels scatter about a border, the answer
+    peaks where they are densest.
     """
-    losses = F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none")
+    target = target.float()
+    losses = F.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
+    losses = losses - torch.special.entr(target) - torch.special.entr(1 - target)
     return (losses * counts).sum() / counts.sum().clamp(min=1)
 
 

@@ -30,11 +30,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true", help="the student, with torch.compile")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     images = find_images([options.images]).images
     teacher = te.TraceEdgePipeline.from_pretrained(device=options.device)
     student = te.EdgeDetector.from_pretrained(options.detector, device=options.device)
+    student.merge_lora()
+    if options.compile:
+        student.compile()
     seconds: dict[str, list[float]] = {}
 
     def timed(what: str, call: Callable[[], object]) -> object:

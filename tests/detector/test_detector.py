@@ -1,6 +1,8 @@
 """`EdgeDetector` as a user meets it; the embedded one on a real picture."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +109,65 @@ def test_the_embedded_detector_sees_the_cup_and_not_the_table():
     assert edges.shape == (400, 600)
     # The rim of the saucer against the table, and a plain piece of table in a corner.
     assert edges[100:380, 100:520].max() > 4 * edges[:40, :40].max()
+
+
+def test_a_merged_lora_draws_the_same_and_is_saved_as_it_was(backbone, picture, tmp_path):
+    pytest.importorskip("peft")
+    student = Student(load_backbone(backbone), StudentSettings(blocks=(0, 1), width=16, rank=2))
+    torch.manual_seed(0)
+    for name, weight in student.named_parameters():
+        if ".lora_B." in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    detector = EdgeDetector(student, 64)
+    before = detector(picture).edges
+    detector.save_pretrained(tmp_path / "a")
+    weight = student.denoiser.state_dict()[
+        next(n for n in student.denoiser.state_dict() if n.endswith("to_q.base_layer.weight"))
+    ].clone()
+    merged = detector.merge_lora().merge_lora()  # twice is once
+    name = next(n for n in student.denoiser.state_dict() if n.endswith("to_q.base_layer.weight"))
+    assert not torch.equal(student.denoiser.state_dict()[name], weight)
+    assert np.allclose(merged(picture).edges, before, atol=1e-5)
+    merged.save_pretrained(tmp_path / "b")
+    one, two = (tmp_path / folder / "detector.safetensors" for folder in "ab")
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_compiled_detector_draws_the_same():
+    # In a process of its own: what checks shapes in these tests cannot be compiled.
+    code = (
+        "import numpy as np, trace_edges as te\n"
+        "detector = te.EdgeDetector.from_pretrained()\n"
+        "picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)\n"
+        "before = detector(picture, detect_resolution=64).edges\n"
+        "after = detector.compile(backend='eager')(picture, detect_resolution=64).edges\n"
+        "assert np.allclose(after, before, atol=1e-4), abs(after - before).max()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_pushing_uploads_what_save_pretrained_writes_to_a_faked_hub(
+    detector, tmp_path, monkeypatch
+):
+    calls = []
+
+    class FakeHub:
+        def create_repo(self, repository, **options):
+            calls.append(("create", repository, options))
+
+        def upload_folder(self, *, repo_id, folder_path):
+            calls.append(("upload", repo_id, sorted(p.name for p in Path(folder_path).iterdir())))
+
+    monkeypatch.setattr("trace_edges.detector.detector.HfApi", FakeHub)
+    detector.push_to_hub("me/edges", tmp_path / "out", private=True)
+    assert calls == [
+        ("create", "me/edges", {"exist_ok": True, "private": True}),
+        ("upload", "me/edges", ["README.md", "config.json", "detector.safetensors"]),
+    ]
+
+
+def test_the_card_names_what_was_measured(detector, tmp_path):
+    detector.training = {"measured": {"validation ODS": 0.4321}}
+    detector.save_pretrained(tmp_path)
+    assert "| validation ODS | 0.4321 |" in (tmp_path / "README.md").read_text()

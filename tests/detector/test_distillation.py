@@ -6,12 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker
 from PIL import Image
 from safetensors.torch import load_file
 
 from trace_edges.backbones import load_backbone
 from trace_edges.detector import CONFIGS, EdgeDetector, Student, StudentSettings, distill
-from trace_edges.detector.distillation import CHECKPOINT, CURVES, SHEET
+from trace_edges.detector.curves import LINES as CURVES
+from trace_edges.detector.curves import PICTURE
+from trace_edges.detector.distillation import BEST, CHECKPOINT, SHEET, seed_student
+from trace_edges.detector.judge import Judge
 from trace_edges.detector.label_cache import LabelCache
 from trace_edges.files import FileError
 from trace_edges.pipeline import TraceEdgePipeline
@@ -135,3 +140,102 @@ def test_what_is_saved_is_lora_and_decoder_and_comes_back(run, tmp_path, photogr
     first, second = detector(photographs[0]), again(photographs[0])
     assert np.array_equal(first.edges, second.edges)
     assert np.array_equal(first.crests, second.crests)
+
+
+class JudgeFakedByAList:
+    """Answers with values known beforehand."""
+
+    def __init__(self, *values):
+        self.values = list(values)
+
+    def describe(self):
+        return {"faked": True}
+
+    def __call__(self, student):
+        return self.values.pop(0)
+
+
+def test_a_run_stops_when_ods_no_longer_rises_and_keeps_the_best_weights(run, tmp_path):
+    settings = replace(SETTINGS, validate_every=2)
+    student = run("a", settings, judge=JudgeFakedByAList(0.1, 0.3, 0.2, 0.25), patience=2)
+    lines = [json.loads(line) for line in (tmp_path / "a" / CURVES).read_text().splitlines()]
+    assert len(lines) == 6  # validated at 1, 2, 4 and 6; the best is at 2
+    best = load_file(tmp_path / "a" / BEST)
+    assert all(torch.equal(weight, best[name]) for name, weight in trained(student).items())
+    last = trained(run("b", replace(settings, steps=6)))
+    assert any(not torch.equal(weight, best[name]) for name, weight in last.items())
+    again = run("a", settings, judge=JudgeFakedByAList(), patience=2)  # nothing is left to do
+    assert all(torch.equal(weight, best[name]) for name, weight in trained(again).items())
+
+
+def test_a_run_with_a_judge_is_not_gone_on_with_without(run):
+    run("a", judge=JudgeFakedByAList(*[0.1] * 9))
+    with pytest.raises(FileError, match="judge"):
+        run("a")
+
+
+def test_a_judge_measures_ods_on_images_with_ground_truth(run, tmp_path, photographs):
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    for path in photographs[:2]:
+        labels = (np.asarray(Image.open(path)).mean(-1) > 120).astype(np.uint8)
+        Image.fromarray(labels).save(truth / path.name)
+    judge = Judge(photographs, truth, 128)
+    assert judge.describe()["images"] == ["0", "1"]
+    student = run("a")
+    assert 0 <= judge(student) <= 1
+    assert judge(student) == judge(student)
+    with pytest.raises(ValueError, match="none of the 4"):
+        Judge(photographs[2:], truth, 128)
+
+
+def test_curves_are_drawn(run, tmp_path):
+    run("a", judge=JudgeFakedByAList(0.1, 0.3, 0.2, 0.25))
+    with Image.open(tmp_path / "a" / PICTURE) as picture:
+        assert picture.width == 700
+
+
+def test_trackers_of_accelerate_are_told(run):
+    class TrackerOfTests(GeneralTracker):
+        name, requires_logging_directory, tracker = "tests", False, None
+
+        def __init__(self):
+            super().__init__()
+            self.told = []
+
+        def store_init_configuration(self, values):
+            pass
+
+        def log(self, values, step, **options):
+            self.told.append((step, sorted(values)))
+
+    tracker = TrackerOfTests()
+    accelerator = Accelerator(cpu=True, log_with=tracker)
+    accelerator.init_trackers("distill")
+    run("a", accelerator=accelerator)
+    assert tracker.told[0] == (1, ["loss", "validation_loss"])
+    assert [step for step, _ in tracker.told] == list(range(1, 13))
+
+
+def test_gradient_checkpointing_changes_no_gradient(tiny_pixart):
+    pytest.importorskip("peft")
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    gradients = []
+    for saving in (False, True):
+        student = Student(
+            load_backbone(tiny_pixart()), StudentSettings(blocks=(0, 1), width=16, rank=2)
+        )
+        seed_student(student, 0)
+        for name, weight in student.named_parameters():
+            if ".lora_B." in name:
+                torch.nn.init.constant_(weight, 0.1)
+        if saving:
+            student.denoiser.enable_gradient_checkpointing()
+            student.denoiser.train()
+        logits, _ = student(images)
+        logits.square().mean().backward()
+        gradients.append({n: w.grad for n, w in student.trained() if w.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    assert any(".lora_A." in name for name in gradients[0])
+    for name, gradient in gradients[0].items():
+        assert torch.allclose(gradient, gradients[1][name], atol=1e-6), name

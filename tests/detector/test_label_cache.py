@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.detector.label_cache import LabelCache
+from trace_edges.detector.label_cache import Averaging, LabelCache
 from trace_edges.settings import TraceSettings
 
 
@@ -22,7 +22,7 @@ class FakeTeacher:
         self.asked = 0
 
     def describe(self, settings):
-        return {"resolution": settings.resolution}
+        return {"resolution": settings.resolution, "timestep": settings.timestep}
 
     def read(self, pictures, settings):
         self.asked += 1
@@ -77,3 +77,23 @@ def test_a_broken_photograph_is_reported_and_the_others_are_done(cache, photogra
     assert "broken.png" in why
     assert fine == ""
     assert cache.path(photograph).exists()
+
+
+def test_looks_are_averaged_and_each_is_kept(cache, photograph, tmp_path):
+    # The fake sees the same in both steps, and in the mirror what it sees without, turned.
+    looks = Averaging(timesteps=(99, 199), mirror=True)
+    several = LabelCache(tmp_path / "labels", FakeTeacher(), TraceSettings(resolution=64), looks)
+    assert len(several.looks) == 4
+    assert np.allclose(several.divergence(photograph), cache.divergence(photograph))
+    assert several.teacher.asked == 4
+    assert len({several.path(photograph, look) for look in several.looks}) == 4
+
+
+def test_an_average_is_the_mean_of_its_looks(tmp_path, photograph):
+    class SeesTheStep(FakeTeacher):
+        def read(self, pictures, settings):
+            return [(np.full((2, 2), settings.timestep, dtype=np.float32), None)]
+
+    looks = Averaging(timesteps=(100, 200))
+    cache = LabelCache(tmp_path, SeesTheStep(), TraceSettings(resolution=64), looks)
+    assert (cache.divergence(photograph) == 150).all()

@@ -31,6 +31,12 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class Tracker(StrEnum):
+    """Where accelerate can report to."""
+
+    tensorboard = "tensorboard"
+
+
 def distill(
     inputs: Annotated[list[str], typer.Argument(help="Photographs: files, folders or globs.")],
     out: Annotated[Path, typer.Option(help="Folder of the run and of the detector.")],
@@ -47,6 +53,22 @@ def distill(
     ] = 10,
     mixed_precision: Annotated[Precision, typer.Option(help="Of training.")] = Precision.no,
     accumulate: Annotated[int, typer.Option(help="Batches a step.", min=1)] = 1,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option("--gradient-checkpointing", help="Less memory, with a LoRA.")
+    ] = False,
+    average_mirrored: Annotated[
+        bool, typer.Option("--average-mirrored", help="Labels of the mirrored photograph as well.")
+    ] = False,
+    check_images: Annotated[
+        Path | None, typer.Option(help="Photographs to measure ODS on; never learnt from.")
+    ] = None,
+    check_truth: Annotated[
+        Path | None, typer.Option(help="Their ground truth, as evaluate edges takes it.")
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(help="Stop after so many validations without a higher ODS.", min=1)
+    ] = 5,
+    report_to: Annotated[Tracker | None, typer.Option(help="Where the curves go too.")] = None,
     device: Device = "auto",
     recursive: Annotated[bool, typer.Option(help="Search folders below folders.")] = False,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
@@ -60,10 +82,16 @@ def distill(
 
         from trace_edges.detector import CONFIGS, EdgeDetector, Student
         from trace_edges.detector.distillation import distill as train
-        from trace_edges.detector.label_cache import LabelCache
+        from trace_edges.detector.judge import Judge
+        from trace_edges.detector.label_cache import Averaging, LabelCache
+        from trace_edges.extras import require
         from trace_edges.files import find_images
         from trace_edges.pipeline import TraceEdgePipeline
 
+        if (check_images is None) != (check_truth is None):
+            raise ValueError("--check-images and --check-truth belong together: give both")
+        if report_to is not None:
+            require("tensorboard", "tensorboard")  # accelerate would leave it out without a word
         found = find_images(inputs, recursive)
         for problem in found.problems:
             error(str(problem))
@@ -72,10 +100,17 @@ def distill(
             chosen = replace(chosen, steps=steps)
         if rank is not None:
             weight = chosen.reconstruction_weight if rank else 0.0
-            student = replace(chosen.student, rank=rank)
-            chosen = replace(chosen, student=student, reconstruction_weight=weight)
+            made_of = replace(chosen.student, rank=rank)
+            chosen = replace(chosen, student=made_of, reconstruction_weight=weight)
+        if gradient_checkpointing and not chosen.student.rank:
+            raise ValueError("--gradient-checkpointing saves memory of a LoRA only: give --rank")
+        if average_mirrored:
+            chosen = replace(chosen, averaging=Averaging(mirror=True))
+        judge = None
+        if check_images is not None and check_truth is not None:
+            judge = Judge(find_images([str(check_images)]).images, check_truth, chosen.resolution)
         pipe = load_pipeline(backbone, device, DType.float32)
-        cache = LabelCache(labels or out / "labels", pipe, chosen.teacher)
+        cache = LabelCache(labels or out / "labels", pipe, chosen.teacher, chosen.averaging)
         good = []
         with progress(len(found.images), "labels", hidden=quiet) as advance:
             for image, problem_with_it in cache.fill(found.images):
@@ -93,7 +128,13 @@ def distill(
             mixed_precision=mixed_precision.value,
             gradient_accumulation_steps=accumulate,
             cpu=pipe.backbone.device.type == "cpu",
+            log_with=None if report_to is None else report_to.value,
+            project_dir=out,
         )
+        accelerator.init_trackers("distill")
+        student = Student(own, chosen.student)
+        if gradient_checkpointing:
+            student.denoiser.enable_gradient_checkpointing()
         lines: list[Any] = []
         with progress(chosen.steps, "distilling", hidden=quiet) as advance:
 
@@ -102,15 +143,29 @@ def distill(
                 advance()
 
             trained = train(
-                photographs, held_out, Student(own, chosen.student), cache, out, chosen,
-                accelerator=accelerator, on_step=follow,
+                photographs, held_out, student, cache, out, chosen,
+                accelerator=accelerator, on_step=follow, judge=judge, patience=patience,
             )  # fmt: skip
+        accelerator.end_training()
+        measured = [line for line in lines if "validation_loss" in line]
         training = chosen.describe() | {"photographs": len(photographs), "held_out": len(held_out)}
+        if measured:
+            first, last = (measured[place]["validation_loss"] for place in (0, -1))
+            training["measured"] = {
+                "validation loss, first": first, "validation loss, last": last,
+                **({"validation ODS": judged} if (judged := _best_ods(measured)) else {}),
+            }  # fmt: skip
         EdgeDetector(trained, chosen.resolution, training).save_pretrained(out)
         if not quiet:
-            measured = [line for line in lines if "validation_loss" in line]
-            for line in measured[:: max(1, len(measured) // 10)]:
-                console.print(f"step {line['step']}: validation loss {line['validation_loss']:.4f}")
+            for line in measured:
+                ods = f", ODS {line['validation_ods']:.3f}" if "validation_ods" in line else ""
+                loss = line["validation_loss"]
+                console.print(f"step {line['step']}: validation loss {loss:.4f}{ods}")
             console.print(f"detector: {escape(str(out))}")
         if found.problems or len(good) < len(found.images):
             raise typer.Exit(1)
+
+
+def _best_ods(measured: list[Any]) -> float | None:
+    return max((line["validation_ods"] for line in measured if "validation_ods" in line),
+               default=None)  # fmt: skip

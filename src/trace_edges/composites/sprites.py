@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from jaxtyping import UInt8
@@ -70,4 +69,4 @@ def _read(path: Path) -> Sprite:
         raise FileError(path, "has no transparent ground", "cut the object out, or leave it away")
     missing = [max(pixels.shape[:2]) - side for side in pixels.shape[:2]]
     padding = [(m // 2, m - m // 2) for m in missing]
-    return cast(Sprite, np.pad(pixels, (*padding, (0, 0))))
+    return np.pad(pixels, (*padding, (0, 0)))

@@ -31,12 +31,10 @@ def border_between(
     """Pixels whose right or lower neighbour is the other one of a pair."""
     wanted = {(min(pair), max(pair)) for pair in pairs}
     border = np.zeros(ids.shape, dtype=bool)
-    height, width = ids.shape
-    for (one, two), place in zip(
-        _neighbours(ids), (np.s_[: height - 1], np.s_[:, : width - 1]), strict=True
-    ):
+    places = border[:-1], border[:, :-1]  # views: what is written here stands in the border
+    for (one, two), place in zip(_neighbours(ids), places, strict=True):
         for low, high in wanted:
-            border[place] |= ((one == low) & (two == high)) | ((one == high) & (two == low))
+            place |= ((one == low) & (two == high)) | ((one == high) & (two == low))
     return border
 
 

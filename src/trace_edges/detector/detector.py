@@ -11,18 +11,24 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub import HfApi
 from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from trace_edges import __version__
 from trace_edges.backbones import EMBEDDED, BackboneError, load_backbone
-from trace_edges.backbones.specs import embedded_folder
-from trace_edges.detector.student import Student, StudentSettings
+from trace_edges.detector.artefact import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    find_artefact,
+    model_card,
+    read_artefact,
+)
+from trace_edges.detector.student import Student
 from trace_edges.files import write_atomically
 from trace_edges.images import (
     ImageSource,
@@ -36,7 +42,6 @@ from trace_edges.results import EdgeMap, Emergence
 from trace_edges.surface import fit_surface, surface_crests, surface_height
 from trace_edges.visualize import grey_image
 
-CONFIG, WEIGHTS, CARD = "config.json", "detector.safetensors", "README.md"
 # px of what the model sees: neighbouring pixels disagree by a little, and every disagreement would
 # be a crest of its own.
 _SMOOTHING = 1.0
@@ -96,23 +101,14 @@ class EdgeDetector:
         Raises:
             BackboneError: there is no such detector or backbone, or they do not belong together.
         """
-        folder = _folder(str(name), revision, local_files_only)
-        try:
-            config = json.loads((folder / CONFIG).read_text())
-            settings = StudentSettings(**config["student"] | _blocks(config["student"]))
-            base, fingerprint = config["backbone"], config["backbone_fingerprint"]
-            resolution = int(config["resolution"])
-            weights = load_file(folder / WEIGHTS)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BackboneError(
-                f"{folder} holds no edge detector ({error}); give a folder written by "
-                "save_pretrained or by `trace-edges distill`"
-            ) from error
+        folder = find_artefact(str(name), revision, local_files_only)
+        config, settings, weights = read_artefact(folder)
+        base = config["backbone"]
         loaded = load_backbone(
             backbone or base, device="cpu", revision=config.get("backbone_revision"),
             local_files_only=local_files_only,
         )  # fmt: skip
-        if loaded.fingerprint() != fingerprint:
+        if loaded.fingerprint() != config["backbone_fingerprint"]:
             raise BackboneError(
                 f"{folder} was trained on other weights than those of {backbone or base}; "
                 "give the backbone it was trained on"
@@ -124,12 +120,32 @@ class EdgeDetector:
         student.load_state_dict(weights, strict=False)
         for model in (loaded.denoiser, loaded.vae):  # diffusers' own `to` would warn
             nn.Module.to(model, dtype)
-        return cls(student, resolution, config.get("training")).to(device)
+        return cls(student, int(config["resolution"]), config.get("training")).to(device)
 
     def to(self, device: str | torch.device) -> EdgeDetector:
         """Move the model; returns itself."""
         self.student.backbone.to(device)
         self.student.to(device)
+        return self
+
+    def merge_lora(self) -> EdgeDetector:
+        """Add the LoRA to the weights beside it: the same edges, faster; returns itself.
+
+        What is saved afterwards is still the LoRA alone. Without one, nothing changes.
+        """
+        for module in self.student.denoiser.modules():
+            if hasattr(module, "lora_A") and not module.merged:
+                module.merge()
+        return self
+
+    def compile(self, **options: Any) -> EdgeDetector:
+        """Compile encoder, denoiser and decoder with torch.compile; returns itself.
+
+        The first image of every size takes long. Options are those of torch.compile.
+        """
+        student = self.student
+        for part in (student.backbone.vae.encoder, student.denoiser, student.decoder):
+            part.compile(**options)
         return self
 
     def save_pretrained(self, folder: str | Path, card: str | None = None) -> None:
@@ -147,7 +163,7 @@ class EdgeDetector:
         with write_atomically(folder / CONFIG) as temporary:
             temporary.write_text(json.dumps(self._config(), indent=1) + "\n")
         with write_atomically(folder / CARD) as temporary:
-            temporary.write_text(card or _card(self._config()))
+            temporary.write_text(card or model_card(self._config()))
 
     def push_to_hub(self, repository: str, folder: str | Path, **options: Any) -> None:
         """Save to `folder` and upload it to a hub repository, which is made if it is not there."""
@@ -291,35 +307,3 @@ def _picture(thin: Float32[np.ndarray, "h w"], shorter: int | None) -> Image.Ima
     scale = shorter / min(picture.size)
     size = (round(picture.width * scale), round(picture.height * scale))
     return picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _folder(name: str, revision: str | None, local_files_only: bool) -> Path:
-    if name == EMBEDDED:
-        return embedded_folder() / "detector"
-    if name and Path(name).is_dir():
-        return Path(name)
-    if name.count("/") != 1:
-        raise BackboneError(
-            f"detector {name!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id (owner/name)"
-        )
-    try:
-        return Path(snapshot_download(name, revision=revision, local_files_only=local_files_only))
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        reason = " ".join(str(error).split())
-        raise BackboneError(f"detector {name!r} could not be loaded: {reason}") from error
-
-
-def _blocks(student: Mapping[str, Any]) -> dict[str, Any]:
-    return {"blocks": tuple(student["blocks"])}
-
-
-def _card(config: Mapping[str, Any]) -> str:
-    return (
-        f"# One-step instance edges on {config['backbone']}\n\n"
-        "Distilled from the training-free way of TRACE (arXiv 2503.07982) by `trace-edges "
-        "distill`, without a label. This folder holds the decoder, and the LoRA if there is one; "
-        "the backbone is loaded from where it lies.\n\n"
-        "```python\nimport trace_edges as te\n"
-        'edges = te.EdgeDetector.from_pretrained("THIS FOLDER")("photo.jpg").edges\n```\n\n'
-        f"```json\n{json.dumps(config, indent=1)}\n```\n"
-    )

@@ -1,6 +1,7 @@
 """The training loop (section 3.4): resumable to the bit, since the step alone decides a batch.
 
-A run is a folder: checkpoint.safetensors, curves.jsonl, sheet.png, and at its end the detector.
+A run is a folder: checkpoint.safetensors, curves.jsonl and curves.png, sheet.png, at its end the
+detector, and best.safetensors where a judge says which weights are the best.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from trace_edges.detector.checkpoint import Weights, load_checkpoint, save_checkpoint
+from trace_edges.detector.curves import Curves
 from trace_edges.detector.examples import Batch, Example, draw_batch, read_example
+from trace_edges.detector.judge import Judge
 from trace_edges.detector.label_cache import LabelCache
 from trace_edges.detector.losses import EDGE_LOSSES, reconstruction_loss
 from trace_edges.detector.settings import DistillationSettings
@@ -25,7 +29,7 @@ from trace_edges.detector.sheet import draw_sheet
 from trace_edges.detector.student import Student
 from trace_edges.files import write_atomically
 
-CHECKPOINT, CURVES, SHEET = "checkpoint.safetensors", "curves.jsonl", "sheet.png"
+CHECKPOINT, BEST, SHEET = "checkpoint.safetensors", "best.safetensors", "sheet.png"
 _WARM_UP = 50  # steps
 _LAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 _VALIDATION_BATCHES = 4
@@ -42,6 +46,8 @@ def distill(
     *,
     accelerator: Accelerator | None = None,
     on_step: Callable[[Mapping[str, float]], object] | None = None,
+    judge: Judge | None = None,
+    patience: int = 5,
 ) -> Student:
     """Train the decoder, and the LoRA if there is one; goes on where an earlier call stopped.
 
@@ -54,11 +60,15 @@ def distill(
         settings: a run that was begun with others is refused.
         accelerator: number type, gradient accumulation and devices; None: accelerate's defaults.
         on_step: called with what was written to the curves.
+        judge: measures ODS at every validation; its images are never learnt from.
+        patience: the run ends after so many validations without a higher ODS.
 
     Returns:
-        The student, with the running average of its weights.
+        The student, with the running average of its weights; with a judge, as they were at the
+        validation with the highest ODS.
 
     Raises:
+        MissingExtraError: matplotlib is not installed, or peft for a LoRA.
         FileError: the folder holds a run with other settings or photographs.
         ImageError: a photograph cannot be used.
     """
@@ -70,8 +80,10 @@ def distill(
         [read_example(path, cache, student, settings) for path in paths]
         for paths in (photographs, held_out)
     )
-    begun_with = _begun_with(settings, photographs, held_out, student)
-    return fit(learn, check, student, folder, settings, begun_with, accelerator, on_step)
+    begun_with = _begun_with(settings, photographs, held_out, student, judge)
+    return fit(
+        learn, check, student, folder, settings, begun_with, accelerator, on_step, judge, patience
+    )
 
 
 def fit(
@@ -83,6 +95,8 @@ def fit(
     begun_with: str,
     accelerator: Accelerator,
     on_step: Callable[[Mapping[str, float]], object] | None = None,
+    judge: Judge | None = None,
+    patience: int = 5,
 ) -> Student:
     """`distill` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
     seed_student(student, settings.seed)
@@ -96,11 +110,14 @@ def fit(
     checkpoint, start = folder / CHECKPOINT, 0
     if checkpoint.exists():
         start = load_checkpoint(checkpoint, weights, average, optimizer, begun_with)
-    curves = _Curves(folder / CURVES, start, accelerator.is_main_process)
+    main = accelerator.is_main_process
+    curves = Curves(folder, start, main)
     cell = student.backbone.cell
     batch_of = (settings.seed, 0, accelerator.process_index)
     student.decoder.train()
     for step in range(start, settings.steps):
+        if curves.since_best() >= patience:
+            break
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _rate(step, settings.steps)
         losses = []
@@ -119,19 +136,26 @@ def fit(
         if done == 1 or done % settings.validate_every == 0 or done == settings.steps:
             with averaged(weights, average):
                 line["validation_loss"] = validation_loss(student, check, settings)
-                if accelerator.is_main_process:
+                if main:
                     draw_sheet(student, check, folder / SHEET)
+                if judge is not None:
+                    line["validation_ods"] = judge(student)
         curves.add(line)
-        if accelerator.is_main_process and (
-            done % settings.save_every == 0 or done == settings.steps
-        ):
+        accelerator.log({name: line[name] for name in line if name != "step"}, step=done)
+        if main and "validation_ods" in line and curves.since_best() == 0:
+            with write_atomically(folder / BEST) as temporary:
+                save_file({n: w.detach().cpu().contiguous() for n, w in average.items()}, temporary)
+        last = done == settings.steps or curves.since_best() >= patience
+        if main and (done % settings.save_every == 0 or last):
             curves.write()  # first: what is ahead of the checkpoint will be forgotten
             save_checkpoint(checkpoint, done, weights, average, optimizer, begun_with)
         if on_step is not None:
             on_step(line)
+    accelerator.wait_for_everyone()
+    final = average if judge is None else load_file(folder / BEST)
     with torch.no_grad():
         for name, weight in weights.items():
-            weight.copy_(average[name])
+            weight.copy_(final[name])
     return student.eval()
 
 
@@ -214,6 +238,7 @@ def _begun_with(
     photographs: Sequence[Path],
     held_out: Sequence[Path],
     student: Student,
+    judge: Judge | None,
 ) -> str:
     def digest(paths: Sequence[Path]) -> str:
         found = blake2b(digest_size=8)
@@ -224,23 +249,7 @@ def _begun_with(
     return json.dumps(
         settings.describe()
         | {"photographs": digest(photographs), "held_out": digest(held_out)}
-        | {"backbone": student.base},
+        | {"backbone": student.base}
+        | ({} if judge is None else {"judge": judge.describe()}),
         sort_keys=True,
     )
-
-
-class _Curves:
-    """One JSON line a step; what lies beyond the checkpoint is forgotten and comes again."""
-
-    def __init__(self, path: Path, start: int, mine: bool) -> None:
-        self._path, self._mine = path, mine
-        lines = path.read_text().splitlines() if path.exists() else []
-        self._lines = lines[:start]
-
-    def add(self, line: Mapping[str, float]) -> None:
-        self._lines.append(json.dumps(line))
-
-    def write(self) -> None:
-        if self._mine:
-            with write_atomically(self._path) as temporary:
-                temporary.write_text("".join(f"{line}\n" for line in self._lines))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,6 +17,30 @@ from trace_edges.pipeline import TraceEdgePipeline
 from trace_edges.settings import TraceSettings
 
 
+@dataclass(frozen=True)
+class Averaging:
+    """Looks of the teacher whose divergence is averaged, against what is chance in one look.
+
+    Attributes:
+        timesteps: read instead of the teacher's own.
+        seeds: of the noise, instead of the teacher's own.
+        mirror: look at the mirrored photograph as well.
+    """
+
+    timesteps: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()
+    mirror: bool = False
+
+    def looks(self, settings: TraceSettings) -> list[tuple[TraceSettings, bool]]:
+        """All combinations: how the teacher looks, and whether at the mirrored photograph."""
+        return [
+            (replace(settings, timestep=timestep, seed=seed), mirrored)
+            for timestep in self.timesteps or (settings.timestep,)
+            for seed in self.seeds or (settings.seed,)
+            for mirrored in (False, True)[: 1 + self.mirror]
+        ]
+
+
 class LabelCache:
     """Divergence by photograph and settings.
 
@@ -26,16 +51,27 @@ class LabelCache:
         folder: where the maps lie.
         teacher: the training-free pipeline.
         settings: how it looks.
+        averaging: several looks at a photograph; each is kept by itself.
     """
 
-    def __init__(self, folder: Path, teacher: TraceEdgePipeline, settings: TraceSettings) -> None:
-        self.folder, self.teacher, self.settings = folder, teacher, settings
-        described = teacher.describe(settings) | {"backbone": teacher.backbone.fingerprint()}
-        self._made_with = json.dumps(described, sort_keys=True).encode()
+    def __init__(
+        self,
+        folder: Path,
+        teacher: TraceEdgePipeline,
+        settings: TraceSettings,
+        averaging: Averaging | None = None,
+    ) -> None:
+        self.folder, self.teacher = folder, teacher
+        self.looks = (averaging or Averaging()).looks(settings)
+        self._weights = teacher.backbone.fingerprint()
 
-    def path(self, image: Path) -> Path:
-        """Where this photograph's divergence lies, or will."""
-        digest = blake2b(self._made_with, digest_size=16)
+    def path(self, image: Path, look: tuple[TraceSettings, bool] | None = None) -> Path:
+        """Where the divergence of this photograph lies, or will; of the first look, if not said."""
+        settings, mirrored = look or self.looks[0]
+        made_with = self.teacher.describe(settings) | {"backbone": self._weights}
+        if mirrored:
+            made_with["mirrored"] = True
+        digest = blake2b(json.dumps(made_with, sort_keys=True).encode(), digest_size=16)
         digest.update(image.read_bytes())
         name = digest.hexdigest()
         return self.folder / name[:2] / f"{name}.npy"
@@ -47,13 +83,8 @@ class LabelCache:
             ImageError: the photograph cannot be used.
             OSError: it cannot be read, or the cache not be written.
         """
-        path = self.path(image)
-        if not path.exists():
-            ((made, _),) = self.teacher.read([load_image(image)], self.settings)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with write_atomically(path) as temporary, temporary.open("wb") as file:
-                np.save(file, made)
-        return np.load(path, allow_pickle=False)
+        seen = [self._seen(image, look) for look in self.looks]
+        return np.asarray(np.mean(seen, axis=0, dtype=np.float32))
 
     def fill(self, images: Sequence[Path]) -> Iterator[tuple[Path, str]]:
         """Make what is missing; every photograph with why it cannot be used, or an empty string."""
@@ -64,3 +95,15 @@ class LabelCache:
                 yield image, str(error)
             else:
                 yield image, ""
+
+    def _seen(self, image: Path, look: tuple[TraceSettings, bool]) -> Float32[np.ndarray, "gh gw"]:
+        path = self.path(image, look)
+        if not path.exists():
+            settings, mirrored = look
+            picture = load_image(image)
+            picture = picture[:, ::-1].copy() if mirrored else picture
+            ((made, _),) = self.teacher.read([picture], settings)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with write_atomically(path) as temporary, temporary.open("wb") as file:
+                np.save(file, made[:, ::-1] if mirrored else made)
+        return np.load(path, allow_pickle=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trace_edges.detector.label_cache import Averaging
 from trace_edges.detector.labels import LabelSettings
 from trace_edges.detector.losses import EDGE_LOSSES, EdgeLoss
 from trace_edges.detector.student import StudentSettings
@@ -17,6 +18,7 @@ class DistillationSettings:
 
     Attributes:
         student, labels, teacher: what it is, what it learns, and who says so.
+        averaging: looks of the teacher that one label is made of.
         resolution: sqrt(H * W) in px of what the student sees.
         crop: side in px of the squares it is trained on.
         batch_size, steps, learning_rate, weight_decay: of AdamW; one warm-up of 50 steps, then a
@@ -34,6 +36,7 @@ class DistillationSettings:
     teacher: TraceSettings = field(
         default_factory=lambda: TraceSettings(timestep=99, trajectory="noise")
     )
+    averaging: Averaging = field(default_factory=Averaging)
     resolution: int = 384
     crop: int = 256
     batch_size: int = 8
@@ -64,14 +67,17 @@ class DistillationSettings:
         """As JSON holds it."""
         teacher = asdict(self.teacher)
         teacher["layers"] = None if self.teacher.layers is None else list(self.teacher.layers)
-        return asdict(self) | {"student": self.student.describe(), "teacher": teacher}
+        averaging = asdict(self.averaging)
+        averaging |= {name: list(averaging[name]) for name in ("timesteps", "seeds")}
+        return asdict(self) | {
+            "student": self.student.describe(), "teacher": teacher, "averaging": averaging
+        }  # fmt: skip
 
 
 CONFIGS = {
     # Two CPU cores, minutes: does it learn at all?
     "toy": DistillationSettings(
         student=StudentSettings(width=32),
-        teacher=TraceSettings(timestep=99, trajectory="noise", resolution=256),
         resolution=256, crop=128, steps=300, validate_every=50, save_every=10,
     ),
     # Two CPU cores, an hour or two: the detector that comes with the package.

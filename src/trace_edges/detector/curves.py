@@ -1,0 +1,68 @@
+"""The curves of a run: a JSON line for every step, and a picture of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trace_edges.extras import require
+from trace_edges.files import write_atomically
+
+LINES, PICTURE = "curves.jsonl", "curves.png"
+
+
+class Curves:
+    """What was measured at every step; what is ahead of the checkpoint is forgotten, to come again.
+
+    Args:
+        folder: of the run.
+        start: steps that the checkpoint has behind it.
+        mine: whether this process writes.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+
+    def __init__(self, folder: Path, start: int, mine: bool) -> None:
+        self._figure = require("matplotlib.figure", "distill").Figure
+        self._folder, self._mine = folder, mine
+        path = folder / LINES
+        lines = path.read_text().splitlines() if path.exists() else []
+        self._lines: list[dict[str, float]] = [json.loads(line) for line in lines[:start]]
+
+    def add(self, line: Mapping[str, float]) -> None:
+        """Of the next step."""
+        self._lines.append(dict(line))
+
+    def of(self, what: str) -> list[tuple[int, float]]:
+        """Steps and values, where it was measured."""
+        return [(int(line["step"]), line[what]) for line in self._lines if what in line]
+
+    def since_best(self) -> int:
+        """Validations after the one with the highest ODS; 0 where none was judged."""
+        judged = [ods for _, ods in self.of("validation_ods")]
+        return len(judged) - 1 - judged.index(max(judged)) if judged else 0
+
+    def write(self) -> None:
+        """Lines and picture."""
+        if not self._mine:
+            return
+        with write_atomically(self._folder / LINES) as temporary:
+            temporary.write_text("".join(f"{json.dumps(line)}\n" for line in self._lines))
+        with write_atomically(self._folder / PICTURE) as temporary:
+            self._draw().savefig(temporary, format="png", dpi=100)
+
+    def _draw(self) -> Any:
+        figure = self._figure(figsize=(7, 4), layout="constrained")
+        axes = figure.add_subplot(xlabel="step", ylabel="loss")
+        for what, style in (("loss", {"linewidth": 0.6}), ("validation_loss", {"marker": "o"})):
+            if points := self.of(what):
+                axes.plot(*zip(*points, strict=True), label=what.replace("_", " "), **style)
+        axes.legend(loc="upper right", fontsize="small")
+        if points := self.of("validation_ods"):
+            right = axes.twinx()
+            right.set_ylabel("validation ODS")
+            right.plot(*zip(*points, strict=True), color="0.3", linestyle="--", marker="x")
+        return figure

@@ -47,6 +47,9 @@ def distill(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Instead of the config's.", min=1)] = None,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA; 0: none.", min=0)] = None,
+    reconstruction_weight: Annotated[
+        float | None, typer.Option(help="Of L_rec, which holds the LoRA; 0: none.", min=0)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and crops.")] = 0,
     hold_out: Annotated[
         int, typer.Option(help="Every so many-th photograph is for validation.", min=2)
@@ -102,6 +105,8 @@ def distill(
             weight = chosen.reconstruction_weight if rank else 0.0
             made_of = replace(chosen.student, rank=rank)
             chosen = replace(chosen, student=made_of, reconstruction_weight=weight)
+        if reconstruction_weight is not None:
+            chosen = replace(chosen, reconstruction_weight=reconstruction_weight)
         if gradient_checkpointing and not chosen.student.rank:
             raise ValueError("--gradient-checkpointing saves memory of a LoRA only: give --rank")
         if average_mirrored:

@@ -27,7 +27,9 @@ def photos(tmp_path):
 
 def start(photos, out):
     command = [sys.executable, "-m", "trace_edges.cli", "distill", photos, "--out", out]
-    options = f"--config toy --steps {STEPS} --hold-out 3 --device cpu --quiet"
+    options = (
+        f"--config toy --label-resolution 256 --steps {STEPS} --hold-out 3 --device cpu --quiet"
+    )
     return subprocess.Popen(
         [*map(str, command), *options.split()], stderr=subprocess.PIPE, text=True
     )

@@ -45,6 +45,9 @@ def distill(
     labels: Annotated[
         Path | None, typer.Option(help="Folder of the label cache. Default: OUT/labels.")
     ] = None,
+    label_resolution: Annotated[
+        int | None, typer.Option(help="sqrt(H * W) of what the teacher sees.", min=32)
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Instead of the config's.", min=1)] = None,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA; 0: none.", min=0)] = None,
     reconstruction_weight: Annotated[
@@ -101,6 +104,8 @@ def distill(
         chosen = replace(CONFIGS[config.value], seed=seed)
         if steps is not None:
             chosen = replace(chosen, steps=steps)
+        if label_resolution is not None:
+            chosen = replace(chosen, teacher=replace(chosen.teacher, resolution=label_resolution))
         if rank is not None:
             weight = chosen.reconstruction_weight if rank else 0.0
             made_of = replace(chosen.student, rank=rank)

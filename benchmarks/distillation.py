@@ -30,13 +30,8 @@ from trace_edges.detector.detector import draw_probabilities
 from trace_edges.detector.distillation import fit
 from trace_edges.detector.examples import Example
 from trace_edges.detector.label_cache import LabelCache
-from trace_edges.detector.labels import (
-    Labels,
-    make_labels,
-    ridge_target,
-    snap_to_contours,
-    strong_lines,
-)
+from trace_edges.detector.labels import Labels
+from trace_edges.detector.teachers import TrainingFreeTeacher, student_labels
 from trace_edges.evaluation.truth import edge_truth
 from trace_edges.files import find_images, write_atomically
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
@@ -111,7 +106,7 @@ def main() -> None:
     torch.set_num_threads(1)
     pipe = te.TraceEdgePipeline.from_pretrained()
     student = Student(pipe.backbone, BASE.student)
-    cache = LabelCache(options.labels, pipe, BASE.teacher)
+    cache = LabelCache(options.labels, TrainingFreeTeacher(pipe, BASE.teacher))
     kept = options.out / "features"
     paths = find_images([options.photographs]).images[: options.limit]
     learn = look_all(paths, student, kept)
@@ -177,8 +172,7 @@ def trained(
     examples = []
     for photograph, other in zip(learn, others, strict=True):
         if teacher is None:
-            divergence = cache.divergence(learn[other].path)
-            labels = make_labels(divergence, photograph.image, row.labels)
+            labels = cache.labels(learn[other].path, photograph.image, row.labels)
         else:
             labels = labels_of_student(teacher, photograph, row.labels)
         examples.append(Example(photograph.image, labels, chosen(photograph, row)))
@@ -222,18 +216,9 @@ def load_student(folder: Path, pipe: te.TraceEdgePipeline) -> Student:
 
 
 def labels_of_student(student: Student, photograph: Photograph, settings: LabelSettings) -> Labels:
-    """The student's crests, as the ridge rule makes labels of the teacher's."""
-    image = photograph.image
-    mirrored = replace(
-        photograph, image=image[:, ::-1].copy(), features=photograph.features.flip(-1)
-    )
+    """Of the student of an earlier row, without another pass of the denoiser."""
     seen = probabilities(student, photograph, ROWS["default"])
-    seen = (seen + probabilities(student, mirrored, ROWS["default"])[:, ::-1]) / 2
-    edges, crests = draw_probabilities(seen, image.shape[:2])
-    edges = edges / (edges + 0.25)  # its expected strengths are low: back to the teacher's range
-    lines = strong_lines(edges, crests, settings.weakest)
-    lines = snap_to_contours(lines, image, 2)
-    return Labels(ridge_target(lines, settings.sigma), np.ones(lines.shape, dtype=bool))
+    return student_labels([seen], photograph.image, settings)
 
 
 def score(drawn: dict[str, np.ndarray], truth: dict, start: int) -> dict[str, float]:

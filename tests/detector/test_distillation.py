@@ -18,6 +18,7 @@ from trace_edges.detector.curves import PICTURE
 from trace_edges.detector.distillation import BEST, CHECKPOINT, SHEET, seed_student
 from trace_edges.detector.judge import Judge
 from trace_edges.detector.label_cache import LabelCache
+from trace_edges.detector.teachers import TrainingFreeTeacher
 from trace_edges.files import FileError
 from trace_edges.pipeline import TraceEdgePipeline
 from trace_edges.settings import TraceSettings
@@ -50,9 +51,8 @@ def run(tiny_pixart, photographs, tmp_path):
     backbone = tiny_pixart()
 
     def start(folder, settings=SETTINGS, **options):
-        cache = LabelCache(
-            tmp_path / "labels", TraceEdgePipeline(load_backbone(backbone)), settings.teacher
-        )
+        teacher = TrainingFreeTeacher(TraceEdgePipeline(load_backbone(backbone)), settings.teacher)
+        cache = LabelCache(tmp_path / "labels", teacher)
         student = Student(load_backbone(backbone), settings.student)
         return distill(
             photographs[2:], photographs[:2], student, cache, tmp_path / folder, settings, **options

@@ -1,32 +1,27 @@
-"""The cache: one file for one photograph and way of looking, whole or not there."""
+"""The cache: one file for one photograph and look, whole or not there."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.detector.label_cache import Averaging, LabelCache
-from trace_edges.settings import TraceSettings
-
-
-class FakeBackbone:
-    def fingerprint(self):
-        return "fake"
+from trace_edges.detector.label_cache import LabelCache
+from trace_edges.detector.labels import LabelSettings
+from trace_edges.detector.teachers import Look
 
 
 class FakeTeacher:
-    """Counts how often it is asked, and answers with the picture's first channel."""
+    """Counts how often it looks; every look sees the picture's first channel."""
 
-    backbone = FakeBackbone()
-
-    def __init__(self):
+    def __init__(self, *resolutions):
         self.asked = 0
+        self.looks = [Look({"resolution": r}, self.see) for r in resolutions or (64,)]
 
-    def describe(self, settings):
-        return {"resolution": settings.resolution, "timestep": settings.timestep}
-
-    def read(self, pictures, settings):
+    def see(self, picture):
         self.asked += 1
-        return [(pictures[0][..., 0].astype(np.float32), None)]
+        return picture[..., 0].astype(np.float32)
+
+    def labels(self, seen, image, settings):
+        return len(seen), image.shape, settings
 
 
 @pytest.fixture
@@ -38,24 +33,31 @@ def photograph(tmp_path):
 
 @pytest.fixture
 def cache(tmp_path):
-    return LabelCache(tmp_path / "labels", FakeTeacher(), TraceSettings(resolution=64))
+    return LabelCache(tmp_path / "labels", FakeTeacher())
 
 
-def test_the_teacher_is_asked_once(cache, photograph):
-    first, second = cache.divergence(photograph), cache.divergence(photograph)
+def test_the_teacher_looks_once(cache, photograph):
+    (first,), (second,) = cache.seen(photograph), cache.seen(photograph)
     assert cache.teacher.asked == 1
     assert np.array_equal(first, second)
     assert first.shape == (16, 16)
 
 
-def test_the_place_follows_from_the_bytes_and_the_settings(cache, photograph, tmp_path):
+def test_the_place_follows_from_the_bytes_and_the_look(cache, photograph, tmp_path):
     copy = tmp_path / "copy.png"
     copy.write_bytes(photograph.read_bytes())
     assert cache.path(copy) == cache.path(photograph)
-    other = LabelCache(cache.folder, cache.teacher, TraceSettings(resolution=128))
+    other = LabelCache(cache.folder, FakeTeacher(128))
     assert other.path(photograph) != cache.path(photograph)
     copy.write_bytes(photograph.read_bytes() + b" ")
     assert cache.path(copy) != cache.path(photograph)
+
+
+def test_every_look_is_kept_and_the_teacher_makes_labels_of_all(photograph, tmp_path):
+    cache = LabelCache(tmp_path / "labels", FakeTeacher(64, 128))
+    image, settings = np.zeros((8, 8, 3), np.uint8), LabelSettings(snap=0)
+    assert cache.labels(photograph, image, settings) == (2, (8, 8, 3), settings)
+    assert len(list(cache.folder.rglob("*.npy"))) == 2
 
 
 def test_a_write_that_fails_leaves_nothing(cache, photograph, monkeypatch):
@@ -65,7 +67,7 @@ def test_a_write_that_fails_leaves_nothing(cache, photograph, monkeypatch):
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        cache.divergence(photograph)
+        cache.seen(photograph)
     assert not [path for path in cache.folder.rglob("*") if path.is_file()]
 
 
@@ -77,23 +79,3 @@ def test_a_broken_photograph_is_reported_and_the_others_are_done(cache, photogra
     assert "broken.png" in why
     assert fine == ""
     assert cache.path(photograph).exists()
-
-
-def test_looks_are_averaged_and_each_is_kept(cache, photograph, tmp_path):
-    # The fake sees the same in both steps, and in the mirror what it sees without, turned.
-    looks = Averaging(timesteps=(99, 199), mirror=True)
-    several = LabelCache(tmp_path / "labels", FakeTeacher(), TraceSettings(resolution=64), looks)
-    assert len(several.looks) == 4
-    assert np.allclose(several.divergence(photograph), cache.divergence(photograph))
-    assert several.teacher.asked == 4
-    assert len({several.path(photograph, look) for look in several.looks}) == 4
-
-
-def test_an_average_is_the_mean_of_its_looks(tmp_path, photograph):
-    class SeesTheStep(FakeTeacher):
-        def read(self, pictures, settings):
-            return [(np.full((2, 2), settings.timestep, dtype=np.float32), None)]
-
-    looks = Averaging(timesteps=(100, 200))
-    cache = LabelCache(tmp_path, SeesTheStep(), TraceSettings(resolution=64), looks)
-    assert (cache.divergence(photograph) == 150).all()

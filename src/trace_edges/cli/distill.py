@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from trace_edges.cli.common import console, error, plain_errors, progress
-from trace_edges.cli.options import Backbone, Device, DType, load_pipeline
+from trace_edges.cli.options import Backbone, Device, DType, load_detector, load_pipeline
 
 
 class Config(StrEnum):
@@ -45,8 +45,13 @@ def distill(
     labels: Annotated[
         Path | None, typer.Option(help="Folder of the label cache. Default: OUT/labels.")
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="A detector of an earlier round. Default: the training-free way."),
+    ] = None,
     label_resolution: Annotated[
-        int | None, typer.Option(help="sqrt(H * W) of what the teacher sees.", min=32)
+        list[int] | None,
+        typer.Option(help="sqrt(H * W) of what the teacher sees; several are averaged.", min=32),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Instead of the config's.", min=1)] = None,
     rank: Annotated[int | None, typer.Option(help="Of the LoRA; 0: none.", min=0)] = None,
@@ -89,10 +94,10 @@ def distill(
         from trace_edges.detector import CONFIGS, EdgeDetector, Student
         from trace_edges.detector.distillation import distill as train
         from trace_edges.detector.judge import Judge
-        from trace_edges.detector.label_cache import Averaging, LabelCache
+        from trace_edges.detector.label_cache import LabelCache
+        from trace_edges.detector.teachers import Averaging, StudentTeacher, TrainingFreeTeacher
         from trace_edges.extras import require
         from trace_edges.files import find_images
-        from trace_edges.pipeline import TraceEdgePipeline
 
         if (check_images is None) != (check_truth is None):
             raise ValueError("--check-images and --check-truth belong together: give both")
@@ -104,8 +109,6 @@ def distill(
         chosen = replace(CONFIGS[config.value], seed=seed)
         if steps is not None:
             chosen = replace(chosen, steps=steps)
-        if label_resolution is not None:
-            chosen = replace(chosen, teacher=replace(chosen.teacher, resolution=label_resolution))
         if rank is not None:
             weight = chosen.reconstruction_weight if rank else 0.0
             made_of = replace(chosen.student, rank=rank)
@@ -114,13 +117,19 @@ def distill(
             chosen = replace(chosen, reconstruction_weight=reconstruction_weight)
         if gradient_checkpointing and not chosen.student.rank:
             raise ValueError("--gradient-checkpointing saves memory of a LoRA only: give --rank")
-        if average_mirrored:
-            chosen = replace(chosen, averaging=Averaging(mirror=True))
+        averaging = Averaging(resolutions=tuple(label_resolution or ()), mirror=average_mirrored)
+        chosen = replace(chosen, averaging=averaging)
         judge = None
         if check_images is not None and check_truth is not None:
             judge = Judge(find_images([str(check_images)]).images, check_truth, chosen.resolution)
-        pipe = load_pipeline(backbone, device, DType.float32)
-        cache = LabelCache(labels or out / "labels", pipe, chosen.teacher, chosen.averaging)
+        # Apart from the teacher's, since the LoRA changes the denoiser that it is put in.
+        own = load_pipeline(backbone, device, DType.float32).backbone
+        if teacher is None:
+            pipe = load_pipeline(backbone, device, DType.float32)
+            says: Any = TrainingFreeTeacher(pipe, chosen.teacher, averaging)
+        else:
+            says = StudentTeacher(load_detector(teacher, device, DType.float32), averaging)
+        cache = LabelCache(labels or out / "labels", says)
         good = []
         with progress(len(found.images), "labels", hidden=quiet) as advance:
             for image, problem_with_it in cache.fill(found.images):
@@ -132,12 +141,10 @@ def distill(
         held_out, photographs = good[::hold_out], [p for i, p in enumerate(good) if i % hold_out]
         if not photographs:
             raise ValueError(f"{len(good)} usable photographs are too few: give 2 or more")
-        # Apart from the teacher's, since the LoRA changes the denoiser that it is put in.
-        own = TraceEdgePipeline.from_pretrained(backbone, device=pipe.backbone.device).backbone
         accelerator = Accelerator(
             mixed_precision=mixed_precision.value,
             gradient_accumulation_steps=accumulate,
-            cpu=pipe.backbone.device.type == "cpu",
+            cpu=own.device.type == "cpu",
             log_with=None if report_to is None else report_to.value,
             project_dir=out,
         )
@@ -158,7 +165,8 @@ def distill(
             )  # fmt: skip
         accelerator.end_training()
         measured = [line for line in lines if "validation_loss" in line]
-        training = chosen.describe() | {"photographs": len(photographs), "held_out": len(held_out)}
+        training = chosen.describe() | {"looks": [look.made_with for look in says.looks]}
+        training |= {"photographs": len(photographs), "held_out": len(held_out)}
         if measured:
             first, last = (measured[place]["validation_loss"] for place in (0, -1))
             training["measured"] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal
@@ -254,6 +255,18 @@ class EdgeDetector:
         images = torch.stack([to_tensor(resize_image(picture, size)) for picture in pictures])
         logits, _ = self.student(images)
         return logits.float().sigmoid().cpu().numpy()
+
+    def probability(self, picture: Picture, resolution: int) -> Float32[np.ndarray, "H W"]:
+        """What the student says of one picture at this resolution, in [0, 1]."""
+        return self.probabilities([picture], self._size(picture, resolution))[0]
+
+    def fingerprint(self) -> str:
+        """Equal for detectors that give equal edges: of the backbone and of what was learnt."""
+        digest = blake2b(self.student.base.encode(), digest_size=16)
+        for name, weight in self.student.trained():
+            digest.update(name.encode())
+            digest.update(weight.detach().float().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def _detect(self, pictures: list[Picture], resolution: int | None) -> list[EdgeMap]:
         size = self._size(pictures[0], resolution)

@@ -55,7 +55,7 @@ def distill(
         photographs: that it learns from.
         held_out: that the validation loss is measured on, and that are drawn on the sheet.
         student: freshly made; its weights are changed.
-        cache: the teacher's divergence, made as it is needed.
+        cache: what the teacher says, made as it is needed.
         folder: of the run.
         settings: a run that was begun with others is refused.
         accelerator: number type, gradient accumulation and devices; None: accelerate's defaults.
@@ -80,7 +80,7 @@ def distill(
         [read_example(path, cache, student, settings) for path in paths]
         for paths in (photographs, held_out)
     )
-    begun_with = _begun_with(settings, photographs, held_out, student, judge)
+    begun_with = _begun_with(settings, photographs, held_out, student, cache, judge)
     return fit(
         learn, check, student, folder, settings, begun_with, accelerator, on_step, judge, patience
     )
@@ -238,6 +238,7 @@ def _begun_with(
     photographs: Sequence[Path],
     held_out: Sequence[Path],
     student: Student,
+    cache: LabelCache,
     judge: Judge | None,
 ) -> str:
     def digest(paths: Sequence[Path]) -> str:
@@ -249,7 +250,7 @@ def _begun_with(
     return json.dumps(
         settings.describe()
         | {"photographs": digest(photographs), "held_out": digest(held_out)}
-        | {"backbone": student.base}
+        | {"backbone": student.base, "looks": [look.made_with for look in cache.teacher.looks]}
         | ({} if judge is None else {"judge": judge.describe()}),
         sort_keys=True,
     )

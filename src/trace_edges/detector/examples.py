@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
 from trace_edges.detector.label_cache import LabelCache
-from trace_edges.detector.labels import Labels, make_labels
+from trace_edges.detector.labels import Labels
 from trace_edges.detector.settings import DistillationSettings
 from trace_edges.detector.student import Student
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
@@ -51,7 +51,7 @@ def read_example(
     height, width, _ = picture.shape
     size = model_size(height, width, settings.resolution, cell)
     image = resize_image(picture, size)
-    labels = make_labels(cache.divergence(path), image, settings.labels)
+    labels = cache.labels(path, image, settings.labels)
     features = None
     if not settings.student.rank:
         with torch.no_grad():

@@ -75,12 +75,22 @@ def make_labels(
     size = (image.shape[0], image.shape[1])
     if settings.rule == "ridge":
         edges, crests = draw_edges(divergence, size, 1, settings.half_edge)
-        lines = strong_lines(edges, crests, settings.weakest)
-        if settings.snap:
-            lines = snap_to_contours(lines, image, settings.snap)
-        return Labels(ridge_target(lines, settings.sigma), np.ones(size, dtype=bool))
+        return ridge_labels(edges, crests, image, settings)
     ternary = ternary_labels(divergence, size, logarithm=settings.rule == "log")
     return Labels((ternary == EDGE).astype(np.float32), ternary != UNCERTAIN)
+
+
+def ridge_labels(
+    edges: Float32[np.ndarray, "h w"],
+    crests: Bool[np.ndarray, "h w"],
+    image: UInt8[np.ndarray, "h w 3"],
+    settings: LabelSettings,
+) -> Labels:
+    """Lines with their strength, moved onto the picture's contours; every pixel counts."""
+    lines = strong_lines(edges, crests, settings.weakest)
+    if settings.snap:
+        lines = snap_to_contours(lines, image, settings.snap)
+    return Labels(ridge_target(lines, settings.sigma), np.ones(lines.shape, dtype=bool))
 
 
 def strong_lines(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from trace_edges.detector.label_cache import Averaging
 from trace_edges.detector.labels import LabelSettings
 from trace_edges.detector.losses import EDGE_LOSSES, EdgeLoss
 from trace_edges.detector.student import StudentSettings
+from trace_edges.detector.teachers import Averaging
 from trace_edges.settings import TraceSettings
+
+_SEVERAL = ("resolutions", "timesteps", "seeds")  # of Averaging: tuples, lists in JSON
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class DistillationSettings:
         teacher = asdict(self.teacher)
         teacher["layers"] = None if self.teacher.layers is None else list(self.teacher.layers)
         averaging = asdict(self.averaging)
-        averaging |= {name: list(averaging[name]) for name in ("timesteps", "seeds")}
+        averaging |= {name: list(averaging[name]) for name in _SEVERAL}
         return asdict(self) | {
             "student": self.student.describe(), "teacher": teacher, "averaging": averaging
         }  # fmt: skip

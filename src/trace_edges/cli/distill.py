@@ -14,15 +14,6 @@ from trace_edges.cli.common import console, error, plain_errors, progress
 from trace_edges.cli.options import Backbone, Device, DType, load_detector, load_pipeline
 
 
-class Config(StrEnum):
-    """Names of the sets of settings, for the command line."""
-
-    toy = "toy"
-    cpu = "cpu"
-    card = "24gb"
-    paper = "paper"
-
-
 class Precision(StrEnum):
     """Number types of the training, as accelerate calls them."""
 
@@ -41,7 +32,10 @@ def distill(
     inputs: Annotated[list[str], typer.Argument(help="Photographs: files, folders or globs.")],
     out: Annotated[Path, typer.Option(help="Folder of the run and of the detector.")],
     backbone: Backbone = "trace-mini",
-    config: Annotated[Config, typer.Option(help="How large a run.")] = Config.cpu,
+    config: Annotated[
+        str,
+        typer.Option(help="toy, cpu, 24gb, paper, or a JSON file: settings, or a detector's own."),
+    ] = "cpu",
     labels: Annotated[
         Path | None, typer.Option(help="Folder of the label cache. Default: OUT/labels.")
     ] = None,
@@ -58,7 +52,9 @@ def distill(
     reconstruction_weight: Annotated[
         float | None, typer.Option(help="Of L_rec, which holds the LoRA; 0: none.", min=0)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights and crops.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of weights and crops. Default: the config's.")
+    ] = None,
     hold_out: Annotated[
         int, typer.Option(help="Every so many-th photograph is for validation.", min=2)
     ] = 10,
@@ -91,11 +87,12 @@ def distill(
     with plain_errors():
         from accelerate import Accelerator
 
-        from trace_edges.detector import CONFIGS, EdgeDetector, Student
+        from trace_edges.detector import EdgeDetector, Student
         from trace_edges.detector.distillation import distill as train
         from trace_edges.detector.judge import Judge
         from trace_edges.detector.label_cache import LabelCache
-        from trace_edges.detector.teachers import Averaging, StudentTeacher, TrainingFreeTeacher
+        from trace_edges.detector.settings import read_config
+        from trace_edges.detector.teachers import StudentTeacher, TrainingFreeTeacher
         from trace_edges.extras import require
         from trace_edges.files import find_images
 
@@ -106,7 +103,9 @@ def distill(
         found = find_images(inputs, recursive)
         for problem in found.problems:
             error(str(problem))
-        chosen = replace(CONFIGS[config.value], seed=seed)
+        chosen = read_config(config)
+        if seed is not None:
+            chosen = replace(chosen, seed=seed)
         if steps is not None:
             chosen = replace(chosen, steps=steps)
         if rank is not None:
@@ -117,7 +116,11 @@ def distill(
             chosen = replace(chosen, reconstruction_weight=reconstruction_weight)
         if gradient_checkpointing and not chosen.student.rank:
             raise ValueError("--gradient-checkpointing saves memory of a LoRA only: give --rank")
-        averaging = Averaging(resolutions=tuple(label_resolution or ()), mirror=average_mirrored)
+        averaging = chosen.averaging
+        if label_resolution:
+            averaging = replace(averaging, resolutions=tuple(label_resolution))
+        if average_mirrored:
+            averaging = replace(averaging, mirror=True)
         chosen = replace(chosen, averaging=averaging)
         judge = None
         if check_images is not None and check_truth is not None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from trace_edges.detector.labels import LabelSettings
 from trace_edges.detector.losses import EDGE_LOSSES, EdgeLoss
 from trace_edges.detector.student import StudentSettings
 from trace_edges.detector.teachers import Averaging
+from trace_edges.files import FileError
+from trace_edges.json_files import read_json
 from trace_edges.settings import TraceSettings
 
+_PARTS: dict[str, Any] = {
+    "student": StudentSettings, "labels": LabelSettings, "teacher": TraceSettings,
+    "averaging": Averaging,
+}  # fmt: skip
 _SEVERAL = ("resolutions", "timesteps", "seeds")  # of Averaging: tuples, lists in JSON
 
 
@@ -75,6 +83,19 @@ class DistillationSettings:
             "student": self.student.describe(), "teacher": teacher, "averaging": averaging
         }  # fmt: skip
 
+    @classmethod
+    def from_description(cls, values: Mapping[str, Any]) -> DistillationSettings:
+        """The inverse of `describe`; what is left out stays as it is by default.
+
+        Raises:
+            ValueError: a name or a value is unknown.
+        """
+        try:
+            parts = {name: _PARTS[name](**_tuples(values[name])) for name in _PARTS.keys() & values}
+            return cls(**{**values, **parts})
+        except TypeError as error:
+            raise ValueError(f"no settings of a distillation: {error}") from error
+
 
 CONFIGS = {
     # Two CPU cores, minutes: does it learn at all?
@@ -96,3 +117,32 @@ CONFIGS = {
         learning_rate=1e-4, edge_loss="dice", reconstruction_weight=1.0,
     ),
 }  # fmt: skip
+
+
+def read_config(name: str) -> DistillationSettings:
+    """One of `CONFIGS`, or a JSON file: settings as `describe` gives them, all or some, or the
+    config.json of a detector, whose run is repeated.
+
+    Raises:
+        FileError: the file does not hold settings.
+        ValueError: there is no such config, nor file.
+    """
+    if name in CONFIGS:
+        return CONFIGS[name]
+    path = Path(name)
+    if not path.is_file():
+        known = ", ".join(CONFIGS)
+        raise ValueError(f"config {name!r} is neither one of {known} nor a JSON file")
+    values = read_json(path)
+    known_names = {each.name for each in fields(DistillationSettings)}
+    try:
+        if "training" in values:
+            values = {k: v for k, v in values["training"].items() if k in known_names}
+        return DistillationSettings.from_description(values)
+    except (TypeError, ValueError) as error:
+        raise FileError(path, str(error), f"see {', '.join(CONFIGS)}") from error
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples; no setting is a list."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

@@ -1,7 +1,7 @@
 """The table of checkpoints that have names: what each needs, before anything is fetched.
 
 Parameters, layers, tokens and TFLOP are those of the denoiser at its native size, and are checked
-against its architecture without its weights (tests/backbones/test_checkpoints.py).
+against its architecture without its weights (tests/backbones/test_sizing.py).
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ CHECKPOINTS: dict[str, Checkpoint] = {
         1024, 611, 28, 64, 6.51,
     ),
     "pixart-sigma": Checkpoint(
-        "pixart", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS", "CreativeML OpenRAIL++-M", False,
-        1024, 611, 28, 64, 6.5,
+        "pixart-sigma", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS", "CreativeML OpenRAIL++-M", False,
+        1024, 611, 28, 64, 6.63,
     ),
     "sd3-medium": Checkpoint(
         "sd3", "stabilityai/stable-diffusion-3-medium-diffusers", _STABILITY, True,
@@ -85,6 +85,6 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     ),
     "flux-schnell": Checkpoint(
         "flux", "black-forest-labs/FLUX.1-schnell", "Apache-2.0", True,
-        1024, 11891, 57, 64, 72.0, note="distilled to few steps: prefer the noise trajectory",
+        1024, 11891, 57, 64, 69.5, note="distilled to few steps: prefer the noise trajectory",
     ),
 }  # fmt: skip

@@ -6,6 +6,8 @@ Its self-attention sees the image's tokens only.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,9 +38,7 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     ).sample
 
 
-def _condition(config: Any) -> Shapes:
-    # Sigma has no conditions on the size, and a longer prompt.
-    tokens = _ALPHA_TOKENS if config.use_additional_conditions else _SIGMA_TOKENS
+def _condition(config: Any, tokens: int = _ALPHA_TOKENS) -> Shapes:
     return {
         "prompt_embeds": (1, tokens, config.caption_channels),
         "prompt_attention_mask": (1, tokens),
@@ -54,7 +54,7 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
 
 PIXART = Family(
     name="pixart",
-    pipelines=("PixArtAlphaPipeline", "PixArtSigmaPipeline"),
+    pipelines=("PixArtAlphaPipeline",),
     denoiser="transformer",
     self_attention=re.compile(r"transformer_blocks\.\d+\.attn1"),
     predict=_predict,
@@ -64,4 +64,11 @@ PIXART = Family(
     channels=lambda config: config.in_channels,
     patch=lambda config: config.patch_size,
     image_tokens=image_first,
+)
+
+PIXART_SIGMA = replace(
+    PIXART,
+    name="pixart-sigma",
+    pipelines=("PixArtSigmaPipeline",),
+    condition=partial(_condition, tokens=_SIGMA_TOKENS),
 )

@@ -5,7 +5,7 @@ import torch
 
 from trace_edges.backbones import CHECKPOINTS, FAMILIES, load_backbone
 from trace_edges.backbones.architectures import ARCHITECTURES
-from trace_edges.backbones.sizing import empty_backbone, flops, parameter_count, peak_memory
+from trace_edges.backbones.sizing import empty_backbone, flops, memory, parameter_count
 
 # TFLOP that the maps add to a pass at the native size: 2 H N^2 d of every layer.
 CAPTURE = {"sd15": 0.06, "sdxl": 0.38, "pixart-alpha": 1.08, "sd3.5-large": 3.10, "flux-dev": 5.88}
@@ -52,33 +52,38 @@ def test_maps_cost_the_product_of_queries_and_keys_once_more(name):
     assert (captured - plain) / 1e12 == pytest.approx(CAPTURE[name], abs=0.01)
 
 
-def weights(backbone):
-    return sum(
-        tensor.numel() * tensor.element_size()
+def test_a_step_holds_two_maps_and_what_they_are_made_from(tiny_model):
+    backbone = load_backbone(tiny_model("flux-dev")).to("meta")
+    small, large, batch = (
+        memory(backbone, size, images).step
+        for size, images in (((256, 384), 1), ((512, 768), 1), ((512, 768), 2))
+    )
+    maps = 4 * (32 * 48) ** 2  # bytes of one, at 512 x 768 px
+    # At its peak: the map before, the sum over layers, and one head's before and after softmax.
+    assert 3 * maps < large < 5 * maps
+    assert 10 < large / small < 16  # four times the tokens
+    assert batch == pytest.approx(2 * large, rel=0.1)
+
+
+def test_memory_is_weights_and_the_larger_of_encoding_and_step(tiny_model):
+    backbone = load_backbone(tiny_model("sd3")).to("meta")
+    found = memory(backbone, (64, 96))
+    tensors = [
+        tensor
         for model in (backbone.denoiser, backbone.vae)
         for tensor in [*model.parameters(), *model.buffers()]
-    )
-
-
-def test_memory_is_weights_and_what_is_alive_at_once(tiny_model):
-    backbone = load_backbone(tiny_model("flux-dev")).to("meta")
-    beyond = [
-        peak_memory(backbone, size, batch) - weights(backbone)
-        for size, batch in (((256, 384), 1), ((512, 768), 1), ((512, 768), 2))
     ]
-    assert 0 < beyond[0] < beyond[1] < beyond[2]
-    tokens = 32 * 48
-    # At 512 x 768 px: two maps and one being made at least, and not as many as there are layers.
-    assert 3 * 4 * tokens**2 < beyond[1] < 6 * 4 * tokens**2
-    assert beyond[2] == pytest.approx(2 * beyond[1], rel=0.2)
+    assert found.weights == sum(t.numel() * t.element_size() for t in tensors)
+    assert found.encoding > 4 * 16 * 64 * 96  # the first feature map of the VAE
+    assert found.peak == found.weights + max(found.encoding, found.step)
 
 
 def test_a_larger_number_type_takes_more(tiny_model):
     half, single = (
-        peak_memory(load_backbone(tiny_model("sdxl"), dtype=dtype).to("meta"), (64, 64))
+        memory(load_backbone(tiny_model("sdxl"), dtype=dtype).to("meta"), (64, 64)).weights
         for dtype in (torch.bfloat16, torch.float32)
     )
-    assert 1.8 < single / half <= 2
+    assert single == 2 * half
 
 
 def test_the_vae_of_sdxl_keeps_float32_beside_float16():

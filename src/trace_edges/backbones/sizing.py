@@ -8,6 +8,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import diffusers
@@ -68,13 +69,31 @@ def flops(backbone: DiffusionBackbone, size: tuple[int, int], *, capture: bool =
     return counter.get_total_flops()
 
 
-@torch.no_grad()
-def peak_memory(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> int:
-    """Bytes at the peak of a trajectory's step: weights of denoiser and VAE, activations, and the
-    maps of this step and of the one before.
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on the device.
 
-    Counted is what is alive at one time on a device whose attention kernel keeps no map of its own;
-    what the allocator holds beyond that comes on top.
+    Attributes:
+        weights: of denoiser and VAE.
+        encoding: alive at once while the image becomes a latent, beside the weights.
+        step: alive at once in a step of the trajectory: activations, the maps of this step and of
+            the one before.
+    """
+
+    weights: int
+    encoding: int
+    step: int
+
+    @property
+    def peak(self) -> int:
+        return self.weights + max(self.encoding, self.step)
+
+
+@torch.no_grad()
+def memory(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> Memory:
+    """What is alive at one time, on a device whose attention kernel keeps no map of its own.
+
+    What the allocator and the kernels hold beyond that comes on top.
 
     Args:
         backbone: on the meta device.
@@ -94,7 +113,7 @@ def peak_memory(backbone: DiffusionBackbone, size: tuple[int, int], batch: int =
         after = backbone.attend(latents, _TIMESTEP)
         del before, after
     held = sum(tensor.numel() * tensor.element_size() for tensor in weights)
-    return held + max(encoding.peak, step.peak)
+    return Memory(held, encoding.peak, step.peak)
 
 
 def _latents(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> Tensor:

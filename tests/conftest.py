@@ -44,6 +44,110 @@ def trace_mini():
     return load_backbone()
 
 
+def tiny_vae():
+    """A random autoencoder of 8 px to a latent cell and four channels, with a shift."""
+    import diffusers
+
+    return diffusers.AutoencoderKL(
+        latent_channels=4, block_out_channels=(16,) * 4, norm_num_groups=8, layers_per_block=1,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        scaling_factor=0.5, shift_factor=0.25,
+    )  # fmt: skip
+
+
+_UNET = {"in_channels": 4, "out_channels": 4, "layers_per_block": 1, "norm_num_groups": 8}
+_SD15 = _UNET | {
+    "sample_size": 16, "block_out_channels": (16, 32, 32, 32), "cross_attention_dim": 24,
+    "attention_head_dim": 4,
+    "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+    "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+}  # fmt: skip
+_SDXL = _UNET | {
+    "sample_size": 32, "block_out_channels": (16, 32, 32), "cross_attention_dim": 24,
+    "transformer_layers_per_block": (1, 1, 2), "attention_head_dim": (2, 4, 4),
+    "use_linear_projection": True, "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 6 * 8 + 20,
+    "down_block_types": ("DownBlock2D",) + ("CrossAttnDownBlock2D",) * 2,
+    "up_block_types": ("CrossAttnUpBlock2D",) * 2 + ("UpBlock2D",),
+}  # fmt: skip
+_PIXART = {"sample_size": 32, "patch_size": 2, "in_channels": 4, "out_channels": 8,
+           "num_layers": 2, "attention_head_dim": 12, "num_attention_heads": 4,
+           "cross_attention_dim": 48, "caption_channels": 16, "interpolation_scale": 2,
+           "use_additional_conditions": False}  # fmt: skip
+_SD3 = {"sample_size": 32, "patch_size": 2, "in_channels": 4, "out_channels": 4, "num_layers": 3,
+        "attention_head_dim": 8, "num_attention_heads": 4, "joint_attention_dim": 24,
+        "caption_projection_dim": 32, "pooled_projection_dim": 20,
+        "pos_embed_max_size": 32}  # fmt: skip
+_FLUX = {"patch_size": 1, "in_channels": 16, "num_layers": 2, "num_single_layers": 2,
+         "attention_head_dim": 16, "num_attention_heads": 2, "joint_attention_dim": 24,
+         "pooled_projection_dim": 20, "axes_dims_rope": (4, 4, 8),
+         "guidance_embeds": True}  # fmt: skip
+_EMBEDS, _POOLED = {"prompt_embeds": (1, 7, 24)}, {"pooled_prompt_embeds": (1, 20)}
+
+# What a tiny random model of each is made of: classes of the pipeline and of the denoiser, its
+# config, the scheduler (a prediction type of DDPM's kind, or "flow") and the null condition.
+TINY = {
+    "sd15": ("StableDiffusionPipeline", "UNet2DConditionModel", _SD15, "epsilon", _EMBEDS),
+    "sd21": ("StableDiffusionPipeline", "UNet2DConditionModel",
+             _SD15 | {"attention_head_dim": (2, 4, 4, 4), "use_linear_projection": True},
+             "v_prediction", _EMBEDS),
+    "sdxl": ("StableDiffusionXLPipeline", "UNet2DConditionModel", _SDXL, "epsilon",
+             _EMBEDS | _POOLED),
+    "pixart": ("PixArtAlphaPipeline", "PixArtTransformer2DModel", _PIXART, "epsilon",
+               {"prompt_embeds": (1, 6, 16), "prompt_attention_mask": (1, 6)}),
+    "sd3": ("StableDiffusion3Pipeline", "SD3Transformer2DModel", _SD3, "flow", _EMBEDS | _POOLED),
+    "sd3.5-large": ("StableDiffusion3Pipeline", "SD3Transformer2DModel",
+                    _SD3 | {"qk_norm": "rms_norm"}, "flow", _EMBEDS | _POOLED),
+    "sd3.5-medium": ("StableDiffusion3Pipeline", "SD3Transformer2DModel",
+                     _SD3 | {"qk_norm": "rms_norm", "dual_attention_layers": (0, 1)}, "flow",
+                     _EMBEDS | _POOLED),
+    "flux-dev": ("FluxPipeline", "FluxTransformer2DModel", _FLUX, "flow", _EMBEDS | _POOLED),
+    "flux-schnell": ("FluxPipeline", "FluxTransformer2DModel", _FLUX | {"guidance_embeds": False},
+                     "flow", _EMBEDS | _POOLED),
+}  # fmt: skip
+
+
+@pytest.fixture
+def tiny_model(tmp_path):
+    """A function that writes the folder of a random pipeline, by a name of `TINY`."""
+    import inspect
+
+    import diffusers
+
+    def write(kind: str, *, null: bool = True, folder: str = "", **components) -> Path:
+        torch.manual_seed(0)
+        pipeline_class, denoiser_class, config, prediction, shapes = TINY[kind]
+        pipeline = getattr(diffusers, pipeline_class)
+        denoiser = getattr(diffusers, denoiser_class)(**config)
+        with torch.no_grad():  # as after training, no norm is the identity and no bias zero
+            for parameter in denoiser.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.05)
+        scheduler = (
+            diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+            if prediction == "flow"
+            else diffusers.DDIMScheduler(
+                prediction_type=prediction, steps_offset=1, clip_sample=False
+            )
+        )
+        parts = dict.fromkeys(inspect.signature(pipeline.__init__).parameters)
+        made = {"vae": tiny_vae(), "scheduler": scheduler, "requires_safety_checker": False,
+                "force_zeros_for_empty_prompt": True,
+                "unet" if "UNet" in denoiser_class else "transformer": denoiser}  # fmt: skip
+        parts |= {name: part for name, part in (made | components).items() if name in parts}
+        place = tmp_path / (folder or kind)
+        pipeline(**{name: part for name, part in parts.items() if name != "self"}).save_pretrained(
+            place
+        )
+        if null:
+            tensors = {name: torch.randn(shape) for name, shape in shapes.items()}
+            if "prompt_attention_mask" in tensors:  # the first token is the only real one
+                tensors["prompt_attention_mask"] = torch.tensor([[1, 0, 0, 0, 0, 0]])
+            save_file(tensors, place / "null_condition.safetensors")
+        return place
+
+    return write
+
+
 @pytest.fixture
 def tiny_pixart(tmp_path):
     """A function that writes the folder of a random PixArt pipeline without text encoder.
@@ -57,16 +161,7 @@ def tiny_pixart(tmp_path):
         name: str = "tiny", *, null: bool = True, scheduler=None, text=None, **transformer
     ) -> Path:
         torch.manual_seed(0)
-        config = {"sample_size": 32, "patch_size": 2, "in_channels": 4, "out_channels": 8,
-                  "num_layers": 2, "attention_head_dim": 12, "num_attention_heads": 4,
-                  "cross_attention_dim": 48, "caption_channels": 16, "interpolation_scale": 2,
-                  "use_additional_conditions": False}  # fmt: skip
-        denoiser = diffusers.PixArtTransformer2DModel(**config | transformer)
-        vae = diffusers.AutoencoderKL(
-            latent_channels=4, block_out_channels=(16,) * 4, norm_num_groups=8, layers_per_block=1,
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-            scaling_factor=0.5, shift_factor=0.25,
-        )  # fmt: skip
+        denoiser, vae = diffusers.PixArtTransformer2DModel(**_PIXART | transformer), tiny_vae()
         scheduler = scheduler or diffusers.DPMSolverMultistepScheduler(beta_schedule="linear")
         tokenizer, text_encoder = text or (None, None)
         folder = tmp_path / name

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from diffusers import DDPMScheduler
+from diffusers import DDPMScheduler, FlowMatchEulerDiscreteScheduler
 
-from trace_edges.schedules import DDPMSchedule
+from trace_edges.schedules import DDPMSchedule, FlowSchedule
 
 REFERENCE = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
 PAIRS = [(0, 99), (99, 0), (199, 899), (999, 0)]
@@ -81,3 +81,45 @@ def test_other_predictions_are_refused():
     with pytest.raises(ValueError, match="'sample' is not supported; known: epsilon, v_prediction"):
         # Called as it is, since the checker of the tests refuses the argument in its own words.
         DDPMSchedule.__post_init__(SimpleNamespace(prediction_type="sample"))
+
+
+def test_flow_goes_from_the_image_to_noise_in_even_steps():
+    assert FlowSchedule().timesteps(100) == tuple(range(0, 1001, 100))
+    assert FlowSchedule().timesteps(300) == (0, 300, 600, 900)
+    torch.testing.assert_close(
+        FlowSchedule().levels[::250], torch.tensor([0, 0.25, 0.5, 0.75, 1]).double()
+    )
+    # The shift of a sampler moves where it stops, not what a timestep means.
+    shifted = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    assert FlowSchedule.of(shifted) == FlowSchedule(1000)
+
+
+def test_flow_noises_as_diffusers_does():
+    clean, noise = samples()
+    reference = FlowMatchEulerDiscreteScheduler()
+    expected = reference.scale_noise(clean, torch.tensor([300.0, 300.0]), noise)
+    torch.testing.assert_close(FlowSchedule().noised(clean, noise, 300), expected)
+
+
+@pytest.mark.parametrize(("timestep", "to"), [(0, 100), (100, 0), (200, 900), (1000, 0)])
+def test_along_the_exact_velocity_flow_meets_every_level(timestep, to):
+    clean, noise = samples()
+    ours = FlowSchedule()
+    moved = ours.move(ours.noised(clean, noise, timestep), noise - clean, timestep, to)
+    torch.testing.assert_close(moved, ours.noised(clean, noise, to))
+
+
+def test_flow_moves_as_diffusers_steps():
+    """Downwards, where diffusers can go."""
+    latents, output = samples()
+    reference = FlowMatchEulerDiscreteScheduler()
+    reference.set_timesteps(sigmas=[0.5, 0.25])
+    expected = reference.step(output, reference.timesteps[0], latents).prev_sample
+    torch.testing.assert_close(FlowSchedule().move(latents, output, 500, 250), expected)
+
+
+def test_schedulers_of_the_other_kind_are_refused():
+    with pytest.raises(ValueError, match="FlowMatchEulerDiscreteScheduler has no alphas_cumprod"):
+        DDPMSchedule.of(FlowMatchEulerDiscreteScheduler())
+    with pytest.raises(ValueError, match="DDPMScheduler is of DDPM's kind"):
+        FlowSchedule.of(REFERENCE)

@@ -4,7 +4,7 @@ import torch
 from diffusers import DDPMScheduler
 
 from trace_edges.backbones import DiffusionBackbone
-from trace_edges.schedules import DDPMSchedule
+from trace_edges.schedules import DDPMSchedule, FlowSchedule
 from trace_edges.trajectory import inversion, noise
 
 TIMESTEPS = (0, 99, 499, 999)
@@ -77,6 +77,19 @@ def test_noise_is_a_matter_of_the_seed():
     first, again, other = (seen_by(noise, seed) for seed in (5, 5, 6))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.allclose(first[-1], other[-1], atol=0.1)
+
+
+def test_inversion_of_a_flow_shows_the_model_the_latent_of_the_label():
+    """With one velocity everywhere the path is straight: x_s = x_0 + s v, and s = 1 is reached."""
+    backbone = FakeBackbone(latents(1))
+    backbone.schedule = FlowSchedule()
+    timesteps = backbone.schedule.timesteps(250)
+    assert [step.timestep for step in inversion(backbone, latents(0), timesteps)] == [
+        0, 250, 500, 750, 1000
+    ]  # fmt: skip
+    for (timestep, x), s in zip(backbone.seen, (0, 0.25, 0.5, 0.75, 1), strict=True):
+        assert timestep == 1000 * s
+        torch.testing.assert_close(x, latents(0) + s * latents(1))
 
 
 def test_noise_leaves_the_callers_random_numbers_alone():

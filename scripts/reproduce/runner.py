@@ -114,7 +114,7 @@ def check(need: Need) -> None:
 
 def readable_models() -> tuple[str, ...]:
     """Classes of the models that this version can read as a backbone."""
-    from trace_edges.backbones.specs import FAMILIES  # brings torch, which takes seconds
+    from trace_edges.backbones import FAMILIES  # brings torch, which takes seconds
 
     return tuple(name for family in FAMILIES for name in family.pipelines)
 

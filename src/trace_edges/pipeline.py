@@ -232,7 +232,7 @@ class TraceEdgePipeline:
                     f"choose t* from with ignore_first={settings.ignore_first}"
                 )
             return steps
-        last = len(self.backbone.schedule.alphas_cumprod) - 1
+        last = len(self.backbone.schedule.levels) - 1
         if not 0 <= settings.timestep <= last:
             raise ValueError(f"timestep {settings.timestep} is outside 0 .. {last}")
         if settings.trajectory == "noise":

@@ -1,14 +1,16 @@
 """Noise schedules, moved by hand: how a latent gets from one noise level to the next.
 
 diffusers' DDIMInverseScheduler evaluates the model on x_{t-100} with label t, so a map captured
-in its loop belongs to no noise level. These few lines keep latent and label together.
+in its loop belongs to no noise level, and its flow schedulers know no way up. These few lines keep
+latent and label together.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
@@ -31,6 +33,24 @@ class DDPMSchedule:
         if self.prediction_type not in ("epsilon", "v_prediction"):
             raise ValueError(f"prediction type {self.prediction_type!r} is not supported; "
                              "known: epsilon, v_prediction")  # fmt: skip
+
+    @classmethod
+    def of(cls, scheduler: Any) -> DDPMSchedule:
+        """The noise levels of a diffusers scheduler, whatever way it takes through them.
+
+        Raises:
+            ValueError: it has none, as those of flow matching.
+        """
+        alphas = getattr(scheduler, "alphas_cumprod", None)
+        if alphas is None:
+            raise ValueError(f"the scheduler {type(scheduler).__name__} has no alphas_cumprod; "
+                             "this family wants one of DDPM's kind")  # fmt: skip
+        return cls(alphas.double(), scheduler.config.prediction_type)
+
+    @property
+    def levels(self) -> Float64[Tensor, " t"]:
+        """a_t: the share of the image's variance at each timestep."""
+        return self.alphas_cumprod
 
     def timesteps(self, stride: int = 100) -> tuple[int, ...]:
         """Tau = 0, 99, 199, ..., 999 for a stride of 100 and 1,000 training steps."""
@@ -55,3 +75,51 @@ class DDPMSchedule:
         noise = self.epsilon(latents, output, timestep)
         clean = (latents - (1 - a) ** 0.5 * noise) / a**0.5
         return self.noised(clean, noise, to)
+
+
+@dataclass(frozen=True)
+class FlowSchedule:
+    """x_s = (1 - s) x_0 + s noise; the denoiser's output is the velocity v = noise - x_0.
+
+    A timestep t = 0 .. T stands for s = t / T. The levels are uniform in s: the shift that samplers
+    of these models apply only says at which s they stop, and would skip the small ones.
+
+    Attributes:
+        steps: T.
+    """
+
+    steps: int = 1000
+    prediction_type: Literal["flow"] = "flow"
+
+    @classmethod
+    def of(cls, scheduler: Any) -> FlowSchedule:
+        """Of a flow-matching scheduler of diffusers.
+
+        Raises:
+            ValueError: it is one of DDPM's kind.
+        """
+        if getattr(scheduler, "alphas_cumprod", None) is not None:
+            raise ValueError(f"the scheduler {type(scheduler).__name__} is of DDPM's kind; "
+                             "this family wants one of flow matching")  # fmt: skip
+        return cls(scheduler.config.num_train_timesteps)
+
+    @property
+    def levels(self) -> Float64[Tensor, " t"]:
+        """The s of each timestep: the share of noise."""
+        return torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
+
+    def timesteps(self, stride: int = 100) -> tuple[int, ...]:
+        """0, 100, ..., 1000 (s = 0, 0.1, ..., 1) for a stride of 100 and 1,000 training steps."""
+        return tuple(range(0, self.steps + 1, stride))
+
+    def noised(self, clean: Latents, noise: Float[Tensor, "#b c h w"], timestep: int) -> Latents:
+        """x_s with this noise, one for each image or one for all."""
+        s = timestep / self.steps
+        return (1 - s) * clean + s * noise
+
+    def move(self, latents: Latents, output: Latents, timestep: int, to: int) -> Latents:
+        """Euler step along the velocity, up or down."""
+        return latents + (to - timestep) / self.steps * output
+
+
+Schedule = DDPMSchedule | FlowSchedule

@@ -227,8 +227,8 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path):
 
 
 def test_other_pipelines_are_refused(tmp_path):
-    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    refused(tmp_path, "is a FluxPipeline", "PixArtAlphaPipeline, PixArtSigmaPipeline")
+    (tmp_path / "model_index.json").write_text('{"_class_name": "AnimateDiffPipeline"}')
+    refused(tmp_path, "is a AnimateDiffPipeline", "PixArtAlphaPipeline, PixArtSigmaPipeline")
 
 
 def test_a_folder_without_the_weights_is_refused(tiny_pixart):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, ViTConfig, ViTModel
 
-from trace_edges.backbones.loading import BackboneError
+from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.vit import load_vit
 
 SMALL = {

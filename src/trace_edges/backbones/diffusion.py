@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from hashlib import blake2b
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
+from trace_edges.backbones.features import block_outputs, feature_map_sizes
 from trace_edges.backbones.latents import encode, pixels_per_latent
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
-from trace_edges.schedules import DDPMSchedule
+from trace_edges.schedules import Schedule
 
+_SAMPLE_SIZE = 128  # latents along a side, where a config does not say what it was trained at
 _SAMPLE = 1024  # values of each tensor that the fingerprint looks at
 
 Latents = Float[Tensor, "b c h w"]
@@ -28,7 +32,9 @@ class DiffusionBackbone:
         name: what the user asked for (a name, hub id or folder), recorded in results.
         family: the row of the table that says how to run it.
         layers: names of the self-attention modules.
-        patch: latents along a side of one attention token.
+        blocks: names of the modules around them, whose outputs are the hidden states.
+        channels: of the latents.
+        patch: latents along a side of one attention token, on the finest grid.
         cell: image pixels along a side of one attention token (VAE factor x patch).
         defaults: settings stored with the checkpoint; else the resolution it was trained at.
     """
@@ -39,7 +45,7 @@ class DiffusionBackbone:
         family: Family,
         denoiser: nn.Module,
         vae: nn.Module,
-        schedule: DDPMSchedule,
+        schedule: Schedule,
         null: NullCondition,
         defaults: Defaults | None = None,
     ) -> None:
@@ -48,11 +54,12 @@ class DiffusionBackbone:
         self.vae: Any = vae.eval().requires_grad_(False)
         self.schedule, self._null = schedule, null
         self.layers = family.layers(denoiser)
+        self.blocks = list(dict.fromkeys(layer.rpartition(".")[0] for layer in self.layers))
         config: Any = denoiser.config
         factor = pixels_per_latent(vae)
-        self.patch: int = config.patch_size
+        self.channels, self.patch = family.channels(config), family.patch(config)
         self.cell = factor * self.patch
-        self.defaults = defaults or Defaults(factor * config.sample_size)
+        self.defaults = defaults or Defaults(factor * config.get("sample_size", _SAMPLE_SIZE))
 
     @property
     def device(self) -> torch.device:
@@ -76,7 +83,7 @@ class DiffusionBackbone:
         """
         parts = (self.family.name, self.dtype, self.device.type, self.schedule.prediction_type)
         digest = blake2b(repr(parts).encode(), digest_size=16)
-        tensors = {"alphas": self.schedule.alphas_cumprod, **vars(self._null)}
+        tensors = {"alphas": self.schedule.levels, **self._null}
         tensors |= self.denoiser.state_dict(prefix="denoiser.")
         tensors |= self.vae.state_dict(prefix="vae.")
         for name, tensor in tensors.items():
@@ -109,10 +116,7 @@ class DiffusionBackbone:
     def predict(self, latents: Latents, timestep: int) -> Float32[Tensor, "b c h w"]:
         """The denoiser's output at this step (what it is, the schedule knows), in float32."""
         b, channels = latents.shape[:2]
-        null = NullCondition(
-            self._null.prompt_embeds.to(self.device, self.dtype),
-            self._null.prompt_attention_mask.to(self.device, self.dtype),
-        )
+        null = {name: tensor.to(self.device, self.dtype) for name, tensor in self._null.items()}
         timesteps = torch.full((b,), timestep, device=self.device)
         latents = latents.to(self.device, self.dtype)
         output = self.family.predict(self.denoiser, latents, timesteps, null)
@@ -127,11 +131,52 @@ class DiffusionBackbone:
         Raises:
             RecorderError: a layer's attention did not pass through SDPA, so the map would lack it.
         """
-        grid = (latents.shape[-2] // self.patch, latents.shape[-1] // self.patch)
         average = MapAverage()
-        with AttentionRecorder(
-            self.denoiser, self.layers, lambda name, q, k, scale: average.add(grid, q, k, scale)
-        ):
-            output = self.predict(latents, timestep)
+        with self._grids(latents, self.layers) as grid_of:
+
+            def add(layer: str, q: Tensor, k: Tensor, scale: float) -> None:
+                h, w = grid_of(layer)
+                # Of a joint attention, what the image's tokens pay to each other, before softmax.
+                image = self.family.image_tokens(h * w, q.shape[2])
+                average.add((h, w), q[:, :, image], k[:, :, image], scale)
+
+            with AttentionRecorder(self.denoiser, self.layers, add):
+                output = self.predict(latents, timestep)
         attention, grid = average.mean()
         return output, attention, grid
+
+    def hidden_states(
+        self, latents: Latents, timestep: int, blocks: Sequence[str]
+    ) -> tuple[list[Float32[Tensor, "b _ gh gw"]], Float32[Tensor, "b c h w"]]:
+        """One pass: the outputs of these `blocks` for the image's tokens, brought to the finest
+        grid, each with its own number of channels; and the denoiser's output.
+        """
+        with (
+            self._grids(latents, blocks) as grid_of,
+            block_outputs(self.denoiser, blocks) as outputs,
+        ):
+            output = self.predict(latents, timestep)
+        finest = (latents.shape[-2] // self.patch, latents.shape[-1] // self.patch)
+        states = []
+        for block in blocks:
+            hidden, (h, w) = outputs[block], grid_of(block)
+            if isinstance(hidden, tuple):
+                hidden = hidden[self.family.image_output]
+            tokens = hidden[:, self.family.image_tokens(h * w, hidden.shape[1])]
+            # (B, h * w, C) -> (B, C, h, w)
+            state = tokens.float().transpose(1, 2).reshape(len(latents), -1, h, w)
+            if (h, w) != finest:
+                state = interpolate(state, finest, mode="bilinear", align_corners=False)
+            states.append(state)
+        return states, output
+
+    @contextmanager
+    def _grids(self, latents: Latents, names: Sequence[str]) -> Iterator[Callable[[str], Grid]]:
+        """Within, gives the grid of a layer or block from its turn in the pass on."""
+        locate = self.family.feature_map
+        if locate is None:
+            grid = (latents.shape[-2] // self.patch, latents.shape[-1] // self.patch)
+            yield lambda name: grid
+            return
+        with feature_map_sizes(self.denoiser, map(locate, names)) as sizes:
+            yield lambda name: sizes[locate(name)]

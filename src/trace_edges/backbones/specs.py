@@ -1,36 +1,30 @@
-"""The table of families: all that differs between denoisers, each family one row.
+"""What a row of the table of families holds: all that differs between denoisers.
 
-A family says which modules hold self-attention, how the denoiser is called without a prompt, and
-where the null prompt comes from. Everything else (latents, trajectory, capture) is shared.
+A family says which modules hold self-attention, which of its tokens are the image's, how the
+denoiser is called without a prompt, and where the null prompt comes from. Everything else (latents,
+trajectory, capture) is shared. The rows are in `families/`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
 from torch import Tensor
+
+from trace_edges.schedules import Schedule
 
 EMBEDDED = "trace-mini"
 
+NullCondition = dict[str, Tensor]
+"""What the denoiser is given in place of a prompt; every tensor has a batch of one in front."""
 
-@dataclass(frozen=True)
-class NullCondition:
-    """What the denoiser is given in place of a prompt: the encoded empty string.
-
-    Attributes:
-        prompt_embeds: (1, L, C) output of the text encoder.
-        prompt_attention_mask: (1, L), 1 for real tokens.
-    """
-
-    prompt_embeds: Float[Tensor, "1 l c"]
-    prompt_attention_mask: Shaped[Tensor, "1 l"]
+Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +45,20 @@ class Defaults:
 
 
 @dataclass(frozen=True)
+class Null:
+    """One way to a null condition.
+
+    Attributes:
+        components: of the pipeline, that it needs with their weights; besides them the pipeline
+            has the denoiser, without weights.
+        encode: (pipeline, device) -> the null condition.
+    """
+
+    components: tuple[str, ...]
+    encode: Callable[[Any, torch.device], NullCondition]
+
+
+@dataclass(frozen=True)
 class Family:
     """One row of the table.
 
@@ -58,8 +66,18 @@ class Family:
         pipelines: diffusers pipeline classes (`_class_name` of model_index.json) it covers.
         denoiser: the pipeline's component that holds the attention, "transformer" or "unet".
         self_attention: full names of the self-attention modules inside the denoiser.
-        predict: (denoiser, latents, timesteps (B,), null) -> the denoiser's raw output.
-        null: (pipeline) -> the encoded empty prompt, from the pipeline's text encoder.
+        predict: (denoiser, latents, timesteps (B,), null) -> the denoiser's raw output, (B, C or
+            more, h, w). Of a flow model this is the velocity from image to noise.
+        condition: (config of the denoiser) -> the null condition's tensors and their shapes.
+        nulls: ways to the null condition by name; the first one is the default.
+        schedule: (scheduler of diffusers) -> the noise of each step.
+        channels: (config of the denoiser) -> of the latents.
+        patch: (config of the denoiser) -> latents along a side of one token, on the finest grid.
+        image_tokens: (N image tokens, all tokens of a joint attention) -> which are the image's.
+        feature_map: (name of a layer) -> the module whose input is the feature map (B, C, h, w)
+            that its tokens come from; None: tokens are patches of the latent, in all layers.
+        image_output: which output of a block holds the image's tokens, if it has several.
+        float32_vae: the VAE overflows in float16, and keeps float32.
     """
 
     name: str
@@ -67,49 +85,29 @@ class Family:
     denoiser: str
     self_attention: re.Pattern[str]
     predict: Callable[[Any, Tensor, Tensor, NullCondition], Tensor]
-    null: Callable[[Any], NullCondition]
+    condition: Callable[[Any], Shapes]
+    nulls: Mapping[str, Null]
+    schedule: Callable[[Any], Schedule]
+    channels: Callable[[Any], int]
+    patch: Callable[[Any], int]
+    image_tokens: Callable[[int, int], slice]
+    feature_map: Callable[[str], str] | None = None
+    image_output: int = -1
+    float32_vae: bool = False
 
     def layers(self, denoiser: torch.nn.Module) -> list[str]:
         """Full names of the self-attention modules of this denoiser."""
         return [name for name, _ in denoiser.named_modules() if self.self_attention.fullmatch(name)]
 
 
-def _predict_pixart(
-    denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition
-) -> Tensor:
-    b, _, h, w = latents.shape
-    conditions: dict[str, Tensor | None] = {"resolution": None, "aspect_ratio": None}
-    if denoiser.config.use_additional_conditions:
-        height, width = 8 * h, 8 * w  # in pixels, as in training
-        conditions = {
-            "resolution": latents.new_tensor([[height, width]]).expand(b, 2),
-            "aspect_ratio": latents.new_tensor([[height / width]]).expand(b, 1),
-        }
-    return denoiser(
-        latents,
-        timestep=timesteps,
-        encoder_hidden_states=null.prompt_embeds.expand(b, -1, -1),
-        # Without the mask the padding tokens would be attended to, and the output changes.
-        encoder_attention_mask=null.prompt_attention_mask.expand(b, -1),
-        added_cond_kwargs=conditions,
-    ).sample
+def image_first(image: int, tokens: int) -> slice:
+    """The image's tokens lead; with no others there, they are all."""
+    return slice(0, image)
 
 
-def _null_pixart(pipeline: Any) -> NullCondition:
-    embeds, mask, _, _ = pipeline.encode_prompt("", do_classifier_free_guidance=False)
-    return NullCondition(embeds, mask)
-
-
-FAMILIES = (
-    Family(
-        name="pixart",
-        pipelines=("PixArtAlphaPipeline", "PixArtSigmaPipeline"),
-        denoiser="transformer",
-        self_attention=re.compile(r"transformer_blocks\.\d+\.attn1"),
-        predict=_predict_pixart,
-        null=_null_pixart,
-    ),
-)
+def image_last(image: int, tokens: int) -> slice:
+    """The image's tokens come behind those of the text; with no others there, they are all."""
+    return slice(tokens - image, tokens)
 
 
 def embedded_folder() -> Path:

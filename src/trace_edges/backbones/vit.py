@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
-from trace_edges.backbones.loading import BackboneError
+from trace_edges.backbones.problems import BackboneError
 
 ENCODERS = {  # the table: short names of what is known to work; ids and folders work as well
     "dino-vitb8": "facebook/dino-vitb8",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -57,16 +56,15 @@ class Student(nn.Module):
     def __init__(self, backbone: DiffusionBackbone, settings: StudentSettings) -> None:
         super().__init__()
         self.settings, self.backbone = settings, backbone
-        names = _blocks(backbone)
+        names = backbone.blocks
         if wrong := [index for index in settings.blocks if not -len(names) <= index < len(names)]:
             raise ValueError(f"{backbone.name} has no block {wrong[0]}, only 0 .. {len(names) - 1}")
         self._read = [names[index] for index in settings.blocks]
         self.base = backbone.fingerprint()  # before there is anything of ours in it
+        channels = sum(_width(backbone, name) for name in self._read)
+        channels += 2 * backbone.channels * backbone.patch**2
         if settings.rank:
             add_lora(backbone, settings.rank)
-        config: Any = backbone.denoiser.config
-        width = config.num_attention_heads * config.attention_head_dim
-        channels = len(self._read) * width + 2 * config.in_channels * backbone.patch**2
         self.decoder = EdgeDecoder(channels, settings.width, backbone.cell).to(backbone.device)
         self.denoiser = backbone.denoiser  # a submodule, so that its LoRA is trained and moved
 
@@ -90,14 +88,11 @@ class Student(nn.Module):
         """
         with torch.no_grad():
             latents = self.backbone.encode(images)
-        with _hidden_states(self.denoiser, self._read) as hidden:
-            output = self.backbone.predict(latents, 0)
-        b, patch = len(output), self.backbone.patch
-        h, w = (side // patch for side in output.shape[-2:])
-        # (B, h * w, C) -> (B, C, h, w)
-        states = [hidden[n].float().transpose(1, 2).reshape(b, -1, h, w) for n in self._read]
+        states, output = self.backbone.hidden_states(latents, 0, self._read)
         # p x p latents of a token become channels: (B, z, p * h, p * w) -> (B, z * p * p, h, w)
-        states += [pixel_unshuffle(x, patch) for x in (latents.to(output.device), output)]
+        states += [
+            pixel_unshuffle(x, self.backbone.patch) for x in (latents.to(output.device), output)
+        ]
         return torch.cat(states, dim=1), output
 
     def reconstruct(self, output: Float32[Tensor, "b z lh lw"]) -> Float[Tensor, "b 3 H W"]:
@@ -120,30 +115,15 @@ def add_lora(backbone: DiffusionBackbone, rank: int) -> None:
     from trace_edges.extras import require
 
     peft = require("peft", "distill", "peft")
-    targets = [f"{layer}.{projection}" for layer in backbone.layers for projection in _PROJECTIONS]
+    modules = dict(backbone.denoiser.named_modules())
+    wanted = [f"{layer}.{projection}" for layer in backbone.layers for projection in _PROJECTIONS]
+    # The single blocks of FLUX mix attention and MLP in one projection, and have no `to_out`.
+    targets = [name for name in wanted if name in modules]
     config = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=targets)
     peft.inject_adapter_in_model(config, backbone.denoiser)
 
 
-def _blocks(backbone: DiffusionBackbone) -> list[str]:
-    """The modules that hold one self-attention each."""
-    return [layer.rsplit(".", 1)[0] for layer in backbone.layers]
-
-
-@contextmanager
-def _hidden_states(denoiser: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Outputs of these modules, (B, N, C), as they are computed."""
-    hidden: dict[str, Tensor] = {}
-
-    def keeper(name: str) -> Any:
-        def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            hidden[name] = output
-
-        return keep
-
-    handles = [denoiser.get_submodule(name).register_forward_hook(keeper(name)) for name in names]
-    try:
-        yield hidden
-    finally:
-        for handle in handles:
-            handle.remove()
+def _width(backbone: DiffusionBackbone, block: str) -> int:
+    """Channels of a block's hidden states: what its self-attention asks with."""
+    layer = next(name for name in backbone.layers if name.rpartition(".")[0] == block)
+    return backbone.denoiser.get_submodule(layer).to_q.in_features

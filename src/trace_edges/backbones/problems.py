@@ -1,0 +1,66 @@
+"""What can go wrong on the way to a backbone, each in one line that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from safetensors import SafetensorError
+
+
+class BackboneError(ValueError):
+    """A backbone that cannot be found, is not supported, or lacks a part; one line says which."""
+
+
+# The first class that an error, or one behind it, is of; subclasses before their bases.
+_MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
+    (GatedRepoError, "it is gated: accept its licence on its page on the hub, then log in with "
+                     "`hf auth login` or set HF_TOKEN"),
+    (RepositoryNotFoundError, "the hub knows no such repository: check the spelling, or log in "
+                              "with `hf auth login` if it is private"),
+    (RevisionNotFoundError, "it has no such revision: give a branch, tag or commit of it"),
+    (LocalEntryNotFoundError, "it is not in the local cache and the hub was not reached: connect, "
+                              "or fetch it elsewhere with `hf download` and give the folder"),
+    (OfflineModeIsEnabled, "it is not in the local cache and HF_HUB_OFFLINE keeps the hub away: "
+                           "unset it, or fetch it elsewhere with `hf download` and give the "
+                           "folder"),
+    (ConnectionError, "the hub was not reached: connect, or fetch it elsewhere with `hf download` "
+                      "and give the folder"),
+)  # fmt: skip
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn the errors of the libraries into a BackboneError about `what`, of one line.
+
+    Raises:
+        BackboneError: whatever was missing, gated, out of reach or broken.
+    """
+    try:
+        yield
+    except (OSError, EntryNotFoundError, HfHubHTTPError, SafetensorError) as error:
+        raise BackboneError(f"{what} could not be loaded: {_meaning(error)}") from error
+
+
+def _meaning(error: BaseException) -> str:
+    behind = list(_chain(error))
+    for kind, meaning in _MEANINGS:
+        if any(isinstance(one, kind) for one in behind):
+            return meaning
+    return " ".join(str(error).split())
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that it was raised from or in the handling of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,171 @@
+"""What a model costs, found out without its weights: parameters, operations, memory.
+
+Models are made on torch's `meta` device, where tensors have shapes and no values, and run there.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from trace_edges.backbones.architectures import ARCHITECTURES
+from trace_edges.backbones.diffusion import DiffusionBackbone
+from trace_edges.backbones.families import FAMILIES
+
+_TIMESTEP = 100  # any does
+
+
+def empty_backbone(name: str, dtype: torch.dtype = torch.bfloat16) -> DiffusionBackbone:
+    """A named checkpoint without its weights, on the meta device.
+
+    Args:
+        name: of `CHECKPOINTS`.
+    """
+    made = ARCHITECTURES[name]
+    (family,) = (row for row in FAMILIES if made.pipeline in row.pipelines)
+    scheduler_class, scheduler_config = made.scheduler
+    schedule = family.schedule(getattr(diffusers, scheduler_class)(**scheduler_config))
+    with torch.device("meta"):
+        denoiser = getattr(diffusers, made.denoiser)(**made.config)
+        vae_dtype = torch.float32 if family.float32_vae and dtype == torch.float16 else dtype
+        vae = diffusers.AutoencoderKL(**made.vae)
+        for model, kind in ((denoiser, dtype), (vae, vae_dtype)):
+            nn.Module.to(model, kind)  # diffusers' own `to` would warn
+        shapes = family.condition(denoiser.config)
+        null = {key: torch.zeros(shape, dtype=dtype) for key, shape in shapes.items()}
+    return DiffusionBackbone(name, family, denoiser, vae, schedule, null)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Of all its weights."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@torch.no_grad()
+def flops(backbone: DiffusionBackbone, size: tuple[int, int], *, capture: bool = False) -> int:
+    """Operations (two for a multiply and add) of one pass over one image.
+
+    Args:
+        backbone: on the meta device.
+        size: (H, W) in px.
+        capture: also those of the attention maps.
+    """
+    latents = _latents(backbone, size)
+    run = backbone.attend if capture else backbone.predict
+    with FlopCounterMode(display=False) as counter:
+        run(latents, _TIMESTEP)
+    return counter.get_total_flops()
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on the device.
+
+    Attributes:
+        weights: of denoiser and VAE.
+        encoding: alive at once while the image becomes a latent, beside the weights.
+        step: alive at once in a step of the trajectory: activations, the maps of this step and of
+            the one before.
+    """
+
+    weights: int
+    encoding: int
+    step: int
+
+    @property
+    def peak(self) -> int:
+        return self.weights + max(self.encoding, self.step)
+
+
+@torch.no_grad()
+def memory(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> Memory:
+    """What is alive at one time, on a device whose attention kernel keeps no map of its own.
+
+    What the allocator and the kernels hold beyond that comes on top.
+
+    Args:
+        backbone: on the meta device.
+        size: (H, W) in px.
+    """
+    weights = [
+        tensor
+        for model in (backbone.denoiser, backbone.vae)
+        for tensor in [*model.parameters(), *model.buffers()]
+    ]
+    latents = _latents(backbone, size, batch)
+    pictures = torch.zeros(batch, 3, *size, device="meta")
+    with _live_bytes(weights) as encoding:
+        backbone.encode(pictures)
+    with _live_bytes(weights) as step:
+        before = backbone.attend(latents, _TIMESTEP)
+        after = backbone.attend(latents, _TIMESTEP)
+        del before, after
+    held = sum(tensor.numel() * tensor.element_size() for tensor in weights)
+    return Memory(held, encoding.peak, step.peak)
+
+
+def _latents(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> Tensor:
+    h, w = (side // backbone.cell * backbone.patch for side in size)
+    return torch.zeros(batch, backbone.channels, h, w, device="meta")
+
+
+class _Live(TorchDispatchMode):
+    """Adds up the bytes of the storages that are alive, of those made within."""
+
+    def __init__(self, before: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known = {tensor.untyped_storage()._cdata for tensor in before}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        output = func(*args, **kwargs or {})
+        for tensor in tree_leaves(output):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage())
+        return output
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        if storage._cdata in self._known or storage.device.type != "meta":
+            return
+        self._known.add(storage._cdata)
+        self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, storage._cdata, storage.nbytes())
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+class _FusedAttention(TorchFunctionMode):
+    """Attention as a fused kernel has it: no map, only its output."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is F.scaled_dot_product_attention:
+            named = dict(zip(("query", "key", "value"), args, strict=False)) | kwargs
+            query, value = named["query"], named["value"]
+            return query.new_empty(*query.shape[:-1], value.shape[-1])
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def _live_bytes(before: Iterable[Tensor]) -> Iterator[_Live]:
+    with _FusedAttention(), _Live(before) as live:
+        yield live

@@ -1,0 +1,125 @@
+"""Where a backbone lies: embedded, a folder, or a repository on the hub."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+from trace_edges.backbones.checkpoints import CHECKPOINTS
+from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.specs import EMBEDDED, embedded_folder
+
+INDEX = "model_index.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A diffusers pipeline, by where it lies.
+
+    Attributes:
+        name: what the user asked for.
+        place: a folder, or a hub id (owner/name).
+        revision, local_files_only: as in huggingface_hub.
+        variant: of the weights' files, as in diffusers ("fp16").
+    """
+
+    name: str
+    place: str
+    revision: str | None = None
+    local_files_only: bool = False
+    variant: str | None = None
+
+    def __str__(self) -> str:
+        at = f" ({self.place})" if self.place != self.name else ""
+        revision = f", revision {self.revision!r}" if self.revision else ""
+        return f"backbone {self.name!r}{at}{revision}"
+
+    @property
+    def is_folder(self) -> bool:
+        """On this disk; else on the hub."""
+        return Path(self.place).is_dir()
+
+    @property
+    def hub(self) -> dict[str, Any]:
+        """Options of every call that may go to the hub."""
+        return {"revision": self.revision, "local_files_only": self.local_files_only}
+
+    def find(self, file: str) -> Path | None:
+        """A file of the folder or repository, fetched if need be; None if it carries none."""
+        if self.is_folder:
+            path = Path(self.place) / file
+            return path if path.exists() else None
+        try:
+            return Path(hf_hub_download(self.place, file, **self.hub))
+        except LocalEntryNotFoundError:  # not here, and the hub was not reached
+            if file == INDEX:
+                raise
+            return None  # the pipeline itself is here: so would this be, if there were one
+        except EntryNotFoundError:
+            return None
+
+    def index(self) -> dict[str, Any]:
+        """What model_index.json says: the pipeline's class, and its components.
+
+        Raises:
+            BackboneError: there is none, or it cannot be fetched or read.
+        """
+        with explained(str(self)):
+            path = self.find(INDEX)
+        if path is None:
+            raise BackboneError(
+                f"{self} could not be loaded: it has no {INDEX}; give a pipeline in "
+                "diffusers' format"
+            )
+        try:
+            return dict(json.loads(path.read_text()))
+        except ValueError as error:
+            raise BackboneError(
+                f"{self} could not be loaded: {path} is no JSON: {error}"
+            ) from error
+
+    def version(self, components: tuple[str, ...]) -> str:
+        """The commit on the hub; of a folder, a digest of when these components were written."""
+        if not self.is_folder:
+            path = self.find(INDEX)
+            assert path is not None
+            return path.parent.name  # .../snapshots/COMMIT/model_index.json
+        digest = blake2b(str(Path(self.place).resolve()).encode(), digest_size=16)
+        for component in components:
+            for path in sorted((Path(self.place) / component).rglob("*")):
+                seen = path.stat()
+                digest.update(f"{path.name} {seen.st_size} {seen.st_mtime_ns}".encode())
+        return digest.hexdigest()
+
+
+def find_source(
+    name: str | Path,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    variant: str | None = None,
+) -> Source:
+    """Where a backbone of this name lies; nothing is fetched yet.
+
+    Args:
+        name: "trace-mini", a name of the table of checkpoints, a folder, or a hub id.
+
+    Raises:
+        BackboneError: the name is none of these.
+    """
+    place = str(name)
+    if place == EMBEDDED:
+        place = str(embedded_folder())
+    elif checkpoint := CHECKPOINTS.get(place):
+        place, revision = checkpoint.hub, revision or checkpoint.revision
+    elif not place or (not Path(place).is_dir() and place.count("/") != 1):
+        raise BackboneError(
+            f"backbone {place!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id "
+            f"(owner/name), nor one of {', '.join(CHECKPOINTS)}"
+        )
+    return Source(str(name), place, revision, local_files_only, variant)

@@ -1,0 +1,184 @@
+"""Every family on a tiny random model: maps against explicit softmax, output untouched, edges."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from trace_edges.attention import AttentionRecorder
+from trace_edges.attention.maps import upsample_map
+from trace_edges.pipeline import TraceEdgePipeline
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+IMAGES = torch.from_numpy(PICTURE).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, 64, 96)
+
+# Cell in px, and how many layers look at which grid of this picture. UNets halve odd sides upwards.
+FAMILIES = {
+    "sd15": (8, {(8, 12): 3, (4, 6): 3, (2, 3): 3, (1, 2): 1}),
+    "sd21": (8, {(8, 12): 3, (4, 6): 3, (2, 3): 3, (1, 2): 1}),
+    "sdxl": (16, {(4, 6): 3, (2, 3): 8}),
+    "pixart": (16, {(4, 6): 2}),
+    "sd3": (16, {(4, 6): 3}),
+    "sd3.5-large": (16, {(4, 6): 3}),
+    "sd3.5-medium": (16, {(4, 6): 5}),  # two of the three blocks have a second one
+    "flux-dev": (16, {(4, 6): 4}),
+    "flux-schnell": (16, {(4, 6): 4}),
+}
+TIMESTEP = 300
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request):
+    return request.param
+
+
+@pytest.fixture
+def backbone(tiny_model, family):
+    return TraceEdgePipeline.from_pretrained(tiny_model(family)).backbone
+
+
+def rotated(x, grid, axes=(4, 4, 8)):
+    """Rotary embedding by (0, row, column), as the papers of RoPE and FLUX have it; x (h, N, d)."""
+    rows, columns = (part.flatten() for part in np.mgrid[: grid[0], : grid[1]])
+    angles = []
+    for positions, width in zip((0 * rows, rows, columns), axes, strict=True):
+        frequencies = 10000.0 ** (-np.arange(0, width, 2) / width)
+        angles.append(np.outer(positions, frequencies))
+    turn = torch.from_numpy(np.exp(1j * np.concatenate(angles, axis=1)))  # (N, d / 2)
+    pairs = torch.view_as_complex(x.double().reshape(*x.shape[:-1], -1, 2).contiguous())
+    return torch.view_as_real(pairs * turn).flatten(-2)
+
+
+def reference_maps(backbone, latents):
+    """By layer, softmax(q k^T / sqrt(d)) averaged over heads, from the projections' outputs."""
+    projected = {}
+    modules = dict(backbone.denoiser.named_modules())
+    handles = [
+        modules[f"{layer}.to_{what}"].register_forward_hook(
+            lambda module, inputs, output, key=(layer, what): projected.update({key: output})
+        )
+        for layer in backbone.layers
+        for what in "qk"
+    ]
+    backbone.predict(latents, TIMESTEP)
+    for handle in handles:
+        handle.remove()
+    maps = {}
+    for layer in backbone.layers:
+        module = modules[layer]
+        (tokens,) = {projected[layer, what].shape[1] for what in "qk"}
+        grid = grid_of(backbone, layer, latents)
+        heads = []
+        for what in "qk":
+            x = projected[layer, what][0]
+            if "single" in layer:  # text's seven tokens in front; elsewhere the image's alone
+                assert tokens == 7 + math.prod(grid)
+                x = x[7:]
+            x = x.reshape(len(x), module.heads, -1).transpose(0, 1)  # (heads, N, d)
+            norm = getattr(module, f"norm_{what}", None)
+            if norm is not None:
+                mean_square = x.double().square().mean(-1, keepdim=True)
+                x = x.double() / (mean_square + norm.eps).sqrt() * norm.weight.double()
+            if backbone.family.name == "flux":
+                x = rotated(x, grid)
+            heads.append(x.double())
+        logits = heads[0] @ heads[1].transpose(1, 2) / math.sqrt(heads[0].shape[-1])
+        maps[layer] = logits.softmax(-1).mean(0)[None]
+    return maps
+
+
+def grid_of(backbone, layer, latents):
+    """Without looking at the model: in a UNet the name of a block says how deep it lies."""
+    h, w = latents.shape[-2:]
+    if backbone.family.denoiser != "unet":
+        return h // 2, w // 2
+    levels = len(backbone.denoiser.config.down_block_types)
+    place = re.match(r"(down|mid|up)_block(?:s\.(\d+))?", layer)
+    depth = {"down": lambda n: n, "mid": lambda n: levels - 1, "up": lambda n: levels - 1 - n}
+    halvings = depth[place[1]](int(place[2] or 0))
+    return math.ceil(h / 2**halvings), math.ceil(w / 2**halvings)
+
+
+@torch.no_grad()
+def test_maps_are_softmax_of_the_projections(backbone, family):
+    cell, grids = FAMILIES[family]
+    latents = backbone.encode(IMAGES)
+    expected = reference_maps(backbone, latents)
+    seen = dict.fromkeys(grids, 0)
+    for index, layer in enumerate(backbone.layers):
+        _, attention, grid = backbone.reading((index,)).attend(latents, TIMESTEP)
+        assert grid == grid_of(backbone, layer, latents)
+        assert (attention.double() - expected[layer]).abs().max() < 1e-6
+        seen[grid] += 1
+    assert backbone.cell == cell
+    assert seen == grids
+
+    _, average, finest = backbone.attend(latents, TIMESTEP)
+    assert finest == (64 // cell, 96 // cell)
+    torch.testing.assert_close(average.sum(-1), torch.ones(1, finest[0] * finest[1]))
+    together = [
+        upsample_map(reference.float(), grid_of(backbone, layer, latents), finest)
+        for layer, reference in expected.items()
+    ]
+    assert (average - torch.stack(together).mean(0)).abs().max() < 1e-6
+
+
+@torch.no_grad()
+def test_recording_changes_no_bit_of_the_output(backbone):
+    latents = backbone.encode(IMAGES).repeat(2, 1, 1, 1)
+    plain = backbone.predict(latents, TIMESTEP)
+    recorded, attention, _ = backbone.attend(latents, TIMESTEP)
+    assert torch.equal(plain, recorded)
+    assert plain.shape == latents.shape
+    assert torch.isfinite(attention).all()
+    torch.testing.assert_close(attention[0], attention[1])
+
+
+@torch.no_grad()
+def test_the_image_reaches_every_map(backbone):
+    """The tokens read are the image's: another image changes the map in all its rows."""
+    latents = backbone.encode(IMAGES)
+    one, other = (backbone.attend(x, TIMESTEP)[1] for x in (latents, latents.flip(-1)))
+    assert ((one - other).abs().amax(-1) > 1e-7).all()
+
+
+def test_every_self_attention_is_read_and_no_other(backbone, family):
+    """A layer asks with the image's tokens; those that ask about the prompt have other keys."""
+    expected = [
+        name
+        for name, module in backbone.denoiser.named_modules()
+        if hasattr(module, "to_q") and not getattr(module, "is_cross_attention", False)
+    ]
+    assert backbone.layers == expected
+    assert len(expected) == sum(FAMILIES[family][1].values())
+    assert not any(getattr(m, "fused_projections", False) for m in backbone.denoiser.modules())
+
+
+@pytest.mark.parametrize("trajectory", ["inversion", "noise"])
+def test_edges_from_a_picture_that_is_not_square(tiny_model, family, trajectory):
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model(family))
+    out = pipe(PICTURE[:50], resolution=80, stride=500, trajectory=trajectory)
+    assert out.edges.shape == (1, 50, 96)
+    assert np.isfinite(out.raw).all()
+    cell = FAMILIES[family][0]
+    h, w = out.raw.shape[1:]
+    assert (h * cell, w * cell) == tuple(out.settings["model_size"])
+    last = [0, 500, 1000] if pipe.backbone.schedule.prediction_type == "flow" else [0, 499, 999]
+    assert out.emergence.timesteps.tolist() == last
+
+
+@torch.no_grad()
+def test_bfloat16_keeps_rows_that_sum_to_one(tiny_model, family):
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model(family), dtype=torch.bfloat16)
+    backbone = pipe.backbone
+    output, attention, grid = backbone.attend(backbone.encode(IMAGES), TIMESTEP)
+    assert output.dtype == attention.dtype == torch.float32
+    torch.testing.assert_close(attention.sum(-1), torch.ones(1, grid[0] * grid[1]))
+
+
+def test_a_layer_is_seen_once_a_pass(backbone):
+    with AttentionRecorder(backbone.denoiser, backbone.layers, lambda *_: None) as recorder:
+        backbone.predict(backbone.encode(IMAGES), TIMESTEP)
+    assert set(recorder.calls.values()) == {1}

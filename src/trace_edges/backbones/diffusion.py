@@ -162,7 +162,8 @@ class DiffusionBackbone:
             hidden, (h, w) = outputs[block], grid_of(block)
             if isinstance(hidden, tuple):
                 hidden = hidden[self.family.image_output]
-            tokens = hidden[:, self.family.image_tokens(h * w, hidden.shape[1])]
+            # int: while the ONNX exporter traces, shapes are tensors.
+            tokens = hidden[:, self.family.image_tokens(int(h * w), int(hidden.shape[1]))]
             # (B, h * w, C) -> (B, C, h, w)
             state = tokens.float().transpose(1, 2).reshape(len(latents), -1, h, w)
             if (h, w) != finest:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trace_edges.backbones import load_backbone
+from trace_edges.detector.attention_window import attention_window
 from trace_edges.detector.student import Student, StudentSettings
 
 
@@ -15,6 +16,18 @@ def student(tiny_pixart):
         torch.manual_seed(0)
         settings = StudentSettings(blocks=(0, -1), width=16, rank=rank)
         return Student(load_backbone(tiny_pixart(**options)), settings)
+
+    return make
+
+
+@pytest.fixture
+def student_reading_attention(tiny_pixart):
+    """One whose decoder reads a window of 5 x 5 cells of the aggregated attention, and no block."""
+
+    def make(rank=0):
+        torch.manual_seed(0)
+        settings = StudentSettings(blocks=(), attention=2, width=16, rank=rank)
+        return Student(load_backbone(tiny_pixart()), settings)
 
     return make
 
@@ -83,3 +96,29 @@ def test_a_block_that_is_not_there_is_named(tiny_pixart):
 def test_settings_that_make_no_student_are_refused(wrong):
     with pytest.raises(ValueError, match="rank must be"):
         StudentSettings(**wrong)
+
+
+def test_attention_comes_on_top_of_what_is_read(student_reading_attention):
+    features, _ = student_reading_attention().features(IMAGES)
+    assert features.shape[1] == 25 + 2 * 4 * 4  # latent and output: 4 channels of 2 x 2 each
+    assert student_reading_attention()(IMAGES)[0].shape == (2, 64, 96)
+
+
+def test_the_attention_that_is_read_is_that_of_the_backbone(student_reading_attention):
+    made = student_reading_attention()
+    features, _ = made.features(IMAGES)
+    with torch.no_grad():
+        _, attention, grid = made.backbone.attend(made.backbone.encode(IMAGES), 0)
+    assert torch.allclose(features[:, :25], attention_window(attention, grid, 2), atol=1e-5)
+
+
+def test_gradients_reach_queries_and_keys_through_the_attention(student_reading_attention):
+    pytest.importorskip("peft")
+    made = student_reading_attention(rank=2)
+    features, _ = made.features(IMAGES)
+    features[:, :25].square().mean().backward()
+    reached = {
+        n for n, p in made.trained() if "lora_B" in n and p.grad is not None and p.grad.any()
+    }
+    wanted = {f"denoiser.transformer_blocks.{b}.attn1.to_{p}" for b in (0, 1) for p in "qk"}
+    assert wanted <= {name.split(".lora_")[0] for name in reached}

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float32
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 Grid = tuple[int, int]
 
@@ -40,6 +41,21 @@ def add_head_mean(
         for head in range(heads):
             logits = queries[:, head, start : start + step] @ keys[:, head]
             rows.add_(torch.softmax(logits, dim=-1), alpha=1 / heads)
+
+
+def head_mean(
+    q: Float[Tensor, "b heads n d"], k: Float[Tensor, "b heads m d"], scale: float
+) -> Float32[Tensor, "b n m"]:
+    """Mean over heads of softmax(q k^T * scale), for gradients to flow through: nothing is
+    overwritten, and what the backward pass needs of a head is computed again.
+    """
+
+    def one(query: Tensor, key: Tensor) -> Tensor:
+        return torch.softmax(query.float() * scale @ key.float().mT, dim=-1)  # (B, N, M)
+
+    heads = zip(q.unbind(1), k.unbind(1), strict=True)
+    maps = [checkpoint(one, query, key, use_reentrant=False) for query, key in heads]
+    return torch.stack(maps).mean(0)
 
 
 def upsample_map(
@@ -91,7 +107,10 @@ class MapAverage:
             raise ValueError(f"{n} tokens do not fill a grid of {grid[0]} x {grid[1]}")
         if grid not in self._totals:
             self._totals[grid] = torch.zeros(b, n, n, device=q.device)
-        add_head_mean(self._totals[grid], q, k, scale)
+        if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad):
+            self._totals[grid] = self._totals[grid] + head_mean(q, k, scale)
+        else:
+            add_head_mean(self._totals[grid], q, k, scale)
         self._layers += 1
 
     def mean(self) -> tuple[Float32[Tensor, "b n n"], Grid]:

@@ -36,6 +36,7 @@ class AttentionRecorder:
         names: full names (as in `model.named_modules()`) of the self-attention modules.
         sink: called once per module and forward pass with q and k of shape (B, heads, N, d), in
             the model's dtype, and the scale of the softmax. Must not keep q or k alive.
+        differentiable: gradients may flow back through what `sink` computes.
 
     On exit, every module must have been seen equally often and at least once.
 
@@ -43,7 +44,9 @@ class AttentionRecorder:
         RecorderError: a name is not in the model, or the counts are not equal.
     """
 
-    def __init__(self, model: nn.Module, names: Iterable[str], sink: Sink) -> None:
+    def __init__(
+        self, model: nn.Module, names: Iterable[str], sink: Sink, differentiable: bool = False
+    ) -> None:
         modules = dict(model.named_modules())
         self.calls = dict.fromkeys(names, 0)
         missing = [name for name in self.calls if name not in modules]
@@ -54,7 +57,7 @@ class AttentionRecorder:
                 else f"no self-attention module was selected in {type(model).__name__}"
             )
         self._modules = {name: modules[name] for name in self.calls}
-        self._sink = sink
+        self._sink, self._differentiable = sink, differentiable
         self._handles: list[RemovableHandle] = []
         self._listening: list[_SDPAListener] = []
 
@@ -102,7 +105,7 @@ class AttentionRecorder:
         self.calls[name] += 1
         if k.shape[1] != q.shape[1]:  # grouped-query attention: every key head serves several
             k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)  # (B, heads, N, d)
-        with torch.no_grad():
+        with torch.set_grad_enabled(self._differentiable and torch.is_grad_enabled()):
             self._sink(name, q, k, q.shape[-1] ** -0.5 if scale is None else scale)
 
 

@@ -131,6 +131,18 @@ class DiffusionBackbone:
         Raises:
             RecorderError: a layer's attention did not pass through SDPA, so the map would lack it.
         """
+        with self.recording(latents) as average:
+            output = self.predict(latents, timestep)
+        attention, grid = average.mean()
+        return output, attention, grid
+
+    @contextmanager
+    def recording(self, latents: Latents, differentiable: bool = False) -> Iterator[MapAverage]:
+        """Within, a pass over these latents adds the self-attention of every layer to the average.
+
+        Raises:
+            RecorderError: at the end; a layer's attention did not pass through SDPA.
+        """
         average = MapAverage()
         with self._grids(latents, self.layers) as grid_of:
 
@@ -140,10 +152,8 @@ class DiffusionBackbone:
                 image = self.family.image_tokens(h * w, q.shape[2])
                 average.add((h, w), q[:, :, image], k[:, :, image], scale)
 
-            with AttentionRecorder(self.denoiser, self.layers, add):
-                output = self.predict(latents, timestep)
-        attention, grid = average.mean()
-        return output, attention, grid
+            with AttentionRecorder(self.denoiser, self.layers, add, differentiable):
+                yield average
 
     def hidden_states(
         self, latents: Latents, timestep: int, blocks: Sequence[str]

@@ -110,9 +110,10 @@ CONFIGS = {
         student=StudentSettings(width=128, rank=64), resolution=512, crop=384, batch_size=16,
         steps=10_000, learning_rate=2e-4, reconstruction_weight=1.0,
     ),
-    # The paper's labels and loss as well.
+    # The paper's labels and loss as well, and a decoder that reads attention.
     "paper": DistillationSettings(
-        student=StudentSettings(width=128, rank=64), labels=LabelSettings(rule="literal"),
+        student=StudentSettings(blocks=(), attention=3, width=128, rank=64),
+        labels=LabelSettings(rule="literal"),
         teacher=TraceSettings(), resolution=512, crop=512, batch_size=16, steps=50_000,
         learning_rate=1e-4, edge_loss="dice", reconstruction_weight=1.0,
     ),

@@ -13,6 +13,7 @@ from torch.nn.functional import pixel_unshuffle
 
 from trace_edges.backbones import DiffusionBackbone
 from trace_edges.backbones.latents import denormalise
+from trace_edges.detector.attention_window import attention_window
 from trace_edges.detector.decoder import EdgeDecoder
 
 _PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -24,6 +25,8 @@ class StudentSettings:
 
     Attributes:
         blocks: whose hidden states the decoder reads, counted from 0; negative ones from the end.
+        attention: radius in cells of the window of SA(X_0), the aggregated self-attention, that
+            the decoder reads as well; the paper's reads SA alone. 0: none.
         width: of the decoder on the grid.
         rank: of the LoRA on self-attention; 0: the denoiser stays as it is.
     """
@@ -31,10 +34,13 @@ class StudentSettings:
     blocks: tuple[int, ...] = (2, 5, 8, 10, 12, 13)
     width: int = 64
     rank: int = 0
+    attention: int = 0
 
     def __post_init__(self) -> None:
-        if self.rank < 0 or self.width < 16 or self.width % 8:
-            raise ValueError("rank must be 0 or more, width a multiple of 8 from 16 on")
+        if min(self.rank, self.attention) < 0 or self.width < 16 or self.width % 8:
+            raise ValueError(
+                "rank must be 0 or more, attention too, width a multiple of 8 from 16 on"
+            )
 
     def describe(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -63,6 +69,7 @@ class Student(nn.Module):
         self.base = backbone.fingerprint()  # before there is anything of ours in it
         channels = sum(_width(backbone, name) for name in self._read)
         channels += 2 * backbone.channels * backbone.patch**2
+        channels += (2 * settings.attention + 1) ** 2 if settings.attention else 0
         if settings.rank:
             add_lora(backbone, settings.rank)
         self.decoder = EdgeDecoder(channels, settings.width, backbone.cell).to(backbone.device)
@@ -83,12 +90,17 @@ class Student(nn.Module):
     def features(
         self, images: Float[Tensor, "b 3 H W"]
     ) -> tuple[Float32[Tensor, "b c h w"], Float32[Tensor, "b z lh lw"]]:
-        """What the decoder reads (hidden states, latent, output) on the attention grid, and the
-        output as it is.
+        """What the decoder reads (hidden states, attention, latent, output) on the attention grid,
+        and the output as it is.
         """
         with torch.no_grad():
             latents = self.backbone.encode(images)
-        states, output = self.backbone.hidden_states(latents, 0, self._read)
+        if radius := self.settings.attention:
+            with self.backbone.recording(latents, differentiable=True) as average:
+                states, output = self.backbone.hidden_states(latents, 0, self._read)
+            states.append(attention_window(*average.mean(), radius))
+        else:
+            states, output = self.backbone.hidden_states(latents, 0, self._read)
         # p x p latents of a token become channels: (B, z, p * h, p * w) -> (B, z * p * p, h, w)
         states += [
             pixel_unshuffle(x, self.backbone.patch) for x in (latents.to(output.device), output)

@@ -21,7 +21,7 @@ def attention_window(
     them to be.
 
     Args:
-        attention: rows that sum to 1. Even attention, 1 / N, gives 0, and so does what lies outside.
+        attention: rows that sum to 1. Even attention, 1 / N, gives 0; so does what lies outside.
         grid: (h, w) with N = h * w, row-major.
         radius: cells.
     """

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
 
 import trace_edges as te
 from trace_edges.datasets import open_ground_truth
@@ -40,7 +41,10 @@ from trace_edges.metrics.cldice import cldice
 from trace_edges.metrics.peers import PEERS
 
 BASE = CONFIGS["cpu"]
+LOOKING = replace(BASE.student, attention=3)  # all that some row's decoder reads
+REST = 32  # channels of latent and output
 PROTOCOL = EdgeProtocol(thresholds=25)
+DECODER = "decoder.safetensors"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Row:
     Attributes:
         labels, loss: see DistillationSettings.
         blocks: positions in BASE.student.blocks that the decoder reads, beside latent and output.
+        attention: it reads the aggregated self-attention as well.
         shuffled: labels are made of another photograph's divergence.
         blind: the decoder is shown the picture only.
         teacher: a row whose student makes the labels instead of the training-free way.
@@ -59,6 +64,7 @@ class Row:
     labels: LabelSettings = field(default_factory=LabelSettings)
     loss: str = "entropy"
     blocks: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    attention: bool = False
     shuffled: bool = False
     blind: bool = False
     teacher: str = ""
@@ -76,6 +82,8 @@ ROWS = {
     "no block": Row(blocks=()),
     "last block": Row(blocks=(5,)),
     "three blocks": Row(blocks=(1, 3, 5)),
+    "attention": Row(blocks=(), attention=True),
+    "attention and blocks": Row(attention=True),
     "picture only": Row(blind=True, blocks=()),
     "shuffled labels": Row(shuffled=True),
     "second round": Row(teacher="default"),
@@ -105,7 +113,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     pipe = te.TraceEdgePipeline.from_pretrained()
-    student = Student(pipe.backbone, BASE.student)
+    student = Student(pipe.backbone, LOOKING)
     cache = LabelCache(options.labels, TrainingFreeTeacher(pipe, BASE.teacher))
     kept = options.out / "features"
     paths = find_images([options.photographs]).images[: options.limit]
@@ -163,8 +171,8 @@ def trained(
     """Thin edges of what was seen, by a student of this row."""
     blocks = tuple(BASE.student.blocks[position] for position in row.blocks)
     settings = replace(
-        BASE, student=replace(BASE.student, blocks=blocks), labels=row.labels,
-        edge_loss=row.loss, steps=options.steps,
+        BASE, student=replace(LOOKING, blocks=blocks, attention=LOOKING.attention * row.attention),
+        labels=row.labels, edge_loss=row.loss, steps=options.steps,
     )  # fmt: skip
     student = Student(pipe.backbone, settings.student)
     others = np.roll(np.arange(len(learn)), 1) if row.shuffled else np.arange(len(learn))
@@ -186,17 +194,18 @@ def trained(
         height, width, _ = load_image(photograph.path).shape
         edges, crests = draw_probabilities(edges, (height, width))
         drawn[photograph.path.stem] = np.where(crests, edges, 0)
-    torch.save(student.decoder.state_dict(), options.out / name / "decoder.pt")
+    save_file(student.decoder.state_dict(), options.out / name / DECODER)
     return drawn
 
 
 def chosen(photograph: Photograph, row: Row) -> torch.Tensor:
     """The features that this row's decoder reads."""
-    whole, blocks = photograph.features, len(BASE.student.blocks)
-    rest = 32  # latent and output
-    width = (len(whole) - rest) // blocks
-    parts = [whole[position * width : (position + 1) * width] for position in row.blocks]
-    features = torch.cat([*parts, whole[blocks * width :]])
+    whole, blocks = photograph.features, len(LOOKING.blocks)
+    window = (2 * LOOKING.attention + 1) ** 2
+    hidden, attention, rest = whole.split([len(whole) - window - REST, window, REST])
+    states = hidden.chunk(blocks)
+    parts = [states[position] for position in row.blocks] + [attention] * row.attention
+    features = torch.cat([*parts, rest])
     return torch.zeros_like(features) if row.blind else features
 
 
@@ -211,7 +220,7 @@ def probabilities(student: Student, photograph: Photograph, row: Row) -> np.ndar
 def load_student(folder: Path, pipe: te.TraceEdgePipeline) -> Student:
     """That a row before this one has trained."""
     student = Student(pipe.backbone, BASE.student)
-    student.decoder.load_state_dict(torch.load(folder / "decoder.pt"))
+    student.decoder.load_state_dict(load_file(folder / DECODER))
     return student.eval()
 
 

@@ -176,7 +176,8 @@ def distill(
                 "validation loss, first": first, "validation loss, last": last,
                 **({"validation ODS": judged} if (judged := _best_ods(measured)) else {}),
             }  # fmt: skip
-        EdgeDetector(trained, chosen.resolution, training).save_pretrained(out)
+        detect_at = chosen.detect_resolution or chosen.resolution
+        EdgeDetector(trained, detect_at, training).save_pretrained(out)
         if not quiet:
             for line in measured:
                 ods = f", ODS {line['validation_ods']:.3f}" if "validation_ods" in line else ""

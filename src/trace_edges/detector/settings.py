@@ -30,6 +30,8 @@ class DistillationSettings:
         student, labels, teacher: what it is, what it learns, and who says so.
         averaging: looks of the teacher that one label is made of.
         resolution: sqrt(H * W) in px of what the student sees.
+        detect_resolution: what the finished detector looks at, if not asked otherwise; None: the
+            same. Lines can be placed better on a larger picture than on those it was trained on.
         crop: side in px of the squares it is trained on.
         batch_size, steps, learning_rate, weight_decay: of AdamW; one warm-up of 50 steps, then a
             cosine down to a fiftieth.
@@ -48,6 +50,7 @@ class DistillationSettings:
     )
     averaging: Averaging = field(default_factory=Averaging)
     resolution: int = 384
+    detect_resolution: int | None = None
     crop: int = 256
     batch_size: int = 8
     steps: int = 1200
@@ -104,7 +107,7 @@ CONFIGS = {
         resolution=256, crop=128, steps=300, validate_every=50, save_every=10,
     ),
     # Two CPU cores, an hour or two: the detector that comes with the package.
-    "cpu": DistillationSettings(),
+    "cpu": DistillationSettings(detect_resolution=512),
     # The paper's student (rank 64, L_rec) with our labels, on one card.
     "24gb": DistillationSettings(
         student=StudentSettings(width=128, rank=64), resolution=512, crop=384, batch_size=16,

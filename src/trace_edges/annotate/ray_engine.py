@@ -18,7 +18,7 @@ from trace_edges.annotate.manifest import Item
 from trace_edges.annotate.workers import Workers
 from trace_edges.extras import require
 
-_IMAGES = 64  # about as many are handed out, and lost with a worker, at once
+IMAGES = 64  # about as many are handed out, and lost with a worker, at once
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _handed_out(stretches: Iterator[list[Item]]) -> Iterator[list[list[Item]]]:
     some: list[list[Item]] = []
     for stretch in stretches:
         some.append(stretch)
-        if sum(map(len, some)) >= _IMAGES:
+        if sum(map(len, some)) >= IMAGES:
             yield some
             some = []
     if some:

@@ -212,6 +212,13 @@ def test_forms_that_cannot_hold_a_task_are_refused():
         make_sink("out", "zip", EdgesTask())
 
 
+def test_results_do_not_become_inputs(photos, make_job):
+    for name in ("photos", "photos/out"):
+        with pytest.raises(ValueError, match="lies in the source"):
+            make_job(open_source(str(photos)), name)
+    make_job(open_source(str(photos)), "photos2")
+
+
 def test_source_and_destination_may_both_be_urls(tmp_path):
     memory = fsspec.filesystem("memory")
     for number in range(3):

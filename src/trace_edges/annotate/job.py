@@ -14,7 +14,7 @@ from trace_edges.annotate.entries import FilePlace, Shard, Source
 from trace_edges.annotate.look import STRETCH, Finish, Outcome, look
 from trace_edges.annotate.manifest import Item, Manifest
 from trace_edges.annotate.models import Loader
-from trace_edges.annotate.remote import in_memory, is_local, join, write_bytes
+from trace_edges.annotate.remote import in_memory, is_local, is_within, join, write_bytes
 from trace_edges.annotate.sinks import PartSink, Sink
 from trace_edges.annotate.tasks import Task
 from trace_edges.annotate.workers import Workers
@@ -52,6 +52,10 @@ class Job:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, not {self.batch_size}")
+        source = str(self.source.describe().get("url", ""))
+        if source and is_within(self.dest, source):
+            raise ValueError(f"{self.dest} lies in the source, which would find its own results: "
+                             "give a folder beside it")  # fmt: skip
 
     def manifest(self, model: dict[str, Any]) -> Manifest:
         """Open it.

@@ -180,6 +180,11 @@ class ModelLoader:
         device = self.device
         if device == "auto":
             device = str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"device {device!r} is not available: {reason}") from error
         options: dict[str, Any] = {"device": device, "dtype": getattr(torch, self.dtype)}
         if self.kind == "detector":
             detector = EdgeDetector.from_pretrained(self.name, **options)

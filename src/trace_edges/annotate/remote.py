@@ -57,6 +57,12 @@ def absolute(url: str) -> str:
     return url if "://" in url else os.path.abspath(url)
 
 
+def is_within(url: str, folder: str) -> bool:
+    """Whether it is the folder or lies in it."""
+    (system, path), (other, base) = filesystem(url), filesystem(folder)
+    return system == other and f"{path.rstrip('/')}/".startswith(f"{base.rstrip('/')}/")
+
+
 def join(folder: str, name: str) -> str:
     """A name under a folder or URL."""
     return f"{folder.rstrip('/')}/{name}" if "://" in folder else os.path.join(folder, name)

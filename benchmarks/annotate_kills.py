@@ -50,6 +50,9 @@ def main() -> None:
 
     began = time.monotonic()
     process = start(pictures, options.work / "undisturbed", options)
+    while process.poll() is None and not list((options.work / "undisturbed").rglob("*.json")):
+        time.sleep(0.05)
+    startup = time.monotonic() - began
     process.wait()
     whole = time.monotonic() - began
     expect(process.returncode == 1, f"an undisturbed run ends with {process.returncode}, not 1")
@@ -57,12 +60,11 @@ def main() -> None:
     rng, reached = random.Random(options.seed), []
     out = options.work / "killed"
     for kill in range(options.kills):
-        # The moments spread over all of the work, which every start but the first finds shorter;
-        # starting alone takes seconds, and those are hit too.
-        span = min(whole, 12 + 1.3 * whole / options.kills)
+        # Moments in the second half of the start, and in about two kills' share of the work.
+        latest = startup + 2 * (whole - startup) / options.kills
         process = start(pictures, out, options)
         try:
-            process.wait(timeout=rng.uniform(0.2 * span, span))
+            process.wait(timeout=rng.uniform(0.5 * startup, latest))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -56,7 +56,8 @@ def actors():
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if "MapWorker" in " ".join(process.cmdline()):
+            title = " ".join(process.cmdline())
+            if title.startswith("ray::") and "Map" in title:
                 found.append(process)
         except psutil.NoSuchProcess:
             continue

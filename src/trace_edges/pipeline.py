@@ -169,7 +169,7 @@ class TraceEdgePipeline:
 
         # 1. Walk the latents towards noise; read SA(X_t), its ABDiv, and the change (KL) since the
         # step before.
-        (shift, images), timesteps = next(views), self._timesteps(settings)
+        (shift, images), timesteps = next(views), self.timesteps(settings)
         coarse = self._emergence_view(pictures, size, settings)
         first = self.look(images if coarse is None else coarse, timesteps, settings, on_step)
 
@@ -223,7 +223,12 @@ class TraceEdgePipeline:
             return None
         return next(shifted_views(pictures, coarse, self.backbone.cell, 1))[1]
 
-    def _timesteps(self, settings: TraceSettings) -> tuple[int, ...]:
+    def timesteps(self, settings: TraceSettings) -> tuple[int, ...]:
+        """The steps of the trajectory, ascending, up to the one that was asked for.
+
+        Raises:
+            ValueError: the settings leave no step to choose, or ask for one that is not there.
+        """
         steps = self.backbone.schedule.timesteps(settings.stride)
         if settings.timestep is None:
             if len(steps) < 2 + settings.ignore_first:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float32
@@ -30,6 +32,24 @@ def add_head_mean(
     scale: float,
 ) -> None:
     """Add the mean over heads of softmax(q k^T * scale) to `total`, in float32.
+
+    On a CUDA device where Triton is installed by its kernels, elsewhere block by block.
+    """
+    if total.device.type == "cuda" and find_spec("triton") is not None:
+        from trace_edges.attention.fused import add_head_mean_fused
+
+        add_head_mean_fused(total, q, k, scale)
+    else:
+        add_head_mean_blocks(total, q, k, scale)
+
+
+def add_head_mean_blocks(
+    total: Float32[Tensor, "b n m"],
+    q: Float[Tensor, "b heads n d"],
+    k: Float[Tensor, "b heads m d"],
+    scale: float,
+) -> None:
+    """`add_head_mean` with PyTorch alone, on any device.
 
     One block of rows of one head is alive at a time, so the extra memory does not grow with N^2.
     """

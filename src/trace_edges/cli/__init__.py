@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trace_edges import __version__
+from trace_edges.cli.annotate import annotate
 from trace_edges.cli.composites import composites
 from trace_edges.cli.detect import detect
 from trace_edges.cli.distill import distill
@@ -31,6 +32,7 @@ app.command()(explain)
 app.command()(segment)
 app.command()(refine)
 app.command()(panoptic)
+app.command()(annotate)
 app.command()(distill)
 app.command()(composites)
 app.add_typer(evaluate)

@@ -100,8 +100,8 @@ def detect(
         }  # fmt: skip
         source: Any
         settings: DetectorSettings | TraceSettings
-        if _is_one_step(training_free, detector, backbone):
-            _refuse_others(given)
+        if is_one_step(training_free, detector, backbone):
+            refuse_others(given)
             source = load_detector(detector or _EMBEDDED, device, dtype)
             settings = DetectorSettings(resolution)
         else:
@@ -119,14 +119,16 @@ def detect(
             raise typer.Exit(1)
 
 
-def _is_one_step(training_free: bool, detector: str | None, backbone: str) -> bool:
+def is_one_step(training_free: bool, detector: str | None, backbone: str) -> bool:
+    """Whether a detector is asked for; `ValueError` if it is and it is not."""
     if detector is not None and (training_free or backbone != _EMBEDDED):
         other = "--training-free" if training_free else "--backbone"
         raise ValueError(f"--detector brings its own backbone: leave {other} out")
     return detector is not None or (not training_free and backbone == _EMBEDDED)
 
 
-def _refuse_others(given: Mapping[str, Any]) -> None:
+def refuse_others(given: Mapping[str, Any]) -> None:
+    """`ValueError` where an option of the training-free way was given."""
     for name, value in given.items():
         if value != _OF_TRAINING_FREE[name]:
             option = name.replace("_", "-")

@@ -54,7 +54,7 @@ def panoptic(
     with plain_errors():
         from trace_edges.refinement import panoptic_files
 
-        classes = _classes(categories, contiguous, things, stuff)
+        classes = read_classes(categories, contiguous, things, stuff)
         how = propagation(threshold, close_gap, method)
         with image_progress(quiet) as report:
             outcomes = panoptic_files(
@@ -72,9 +72,10 @@ def panoptic(
             raise typer.Exit(1)
 
 
-def _classes(
+def read_classes(
     categories: str | None, contiguous: bool, things: str | None, stuff: str | None
 ) -> ClassTable:
+    """The table of classes that the options stand for."""
     from trace_edges.refinement.classes import class_table, read_class_table, table_of_numbers
 
     if categories is None:

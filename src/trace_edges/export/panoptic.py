@@ -62,11 +62,11 @@ def export_panoptic(
     for name, number in listed.ids.items():
         panoptic, file_name = maps[name], f"{name}.png"
         _check_segments(panoptic, categories, places, name)
-        _write_png(_colours(panoptic.ids), pictures / file_name)
+        _write_png(id_colours(panoptic.ids), pictures / file_name)
         if semantic_folder is not None:
             _write_png(_semantic(panoptic, places), Path(semantic_folder) / file_name)
         images.append(listed.entry(name, panoptic.ids.shape))
-        segments = _segments_info(panoptic)
+        segments = segments_info(panoptic)
         annotations.append({"image_id": number, "file_name": file_name, "segments_info": segments})
     content = {
         "images": images,
@@ -110,7 +110,8 @@ def _check_segments(
             )
 
 
-def _segments_info(panoptic: PanopticMap) -> list[Entry]:
+def segments_info(panoptic: PanopticMap) -> list[Entry]:
+    """COCO's entry of every segment."""
     entries = []
     for segment in panoptic.segments:
         rows, columns = np.nonzero(panoptic.ids == segment.id)
@@ -129,7 +130,8 @@ def _segments_info(panoptic: PanopticMap) -> list[Entry]:
     return entries
 
 
-def _colours(ids: Int32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+def id_colours(ids: Int32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Numbers as the colours that COCO writes them in: id = R + 256 G + 65536 B."""
     return np.stack([(ids >> shift) & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)
 
 

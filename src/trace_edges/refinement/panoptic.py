@@ -25,7 +25,7 @@ from trace_edges.results import PanopticMap, Segment
 from trace_edges.segmentation.bgp import PROPAGATION, Propagation
 from trace_edges.segmentation.semantic import panoptic_from_semantic
 
-_VOID = -1
+VOID = -1
 
 
 def panoptic_files(
@@ -63,15 +63,15 @@ def panoptic_files(
     def work(name: str) -> Done[PanopticMap]:
         numbers = read_semantic(paths[name], background=background)
         try:
-            categories = _categories(numbers, classes)
+            categories = categories_of(numbers, classes)
             lines = folder.read_lines(name, propagation)
             found = panoptic_from_semantic(
                 categories, lines, classes.things, classes.stuff,
-                void=_VOID, propagation=propagation,
+                void=VOID, propagation=propagation,
             )  # fmt: skip
         except ValueError as error:
             raise ValueError(f"{paths[name]}: {error}") from error
-        return Done(found, len(np.setdiff1d(categories, [_VOID])), len(found.segments))
+        return Done(found, len(np.setdiff1d(categories, [VOID])), len(found.segments))
 
     outcomes: list[ImageOutcome] = []
     maps = _Packed()
@@ -127,9 +127,15 @@ def _find_maps(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _categories(numbers: Int32[np.ndarray, "h w"], classes: ClassTable) -> Int32[np.ndarray, "h w"]:
-    """The category id of every pixel, `_VOID` for none."""
-    table = np.full(UNKNOWN + 1, _VOID, dtype=np.int32)
+def categories_of(
+    numbers: Int32[np.ndarray, "h w"], classes: ClassTable
+) -> Int32[np.ndarray, "h w"]:
+    """The category id of every pixel, `VOID` for none.
+
+    Raises:
+        ValueError: a class is not in the table.
+    """
+    table = np.full(UNKNOWN + 1, VOID, dtype=np.int32)
     for number, category in classes.by_number.items():
         if 0 <= number < UNKNOWN:
             table[number] = category

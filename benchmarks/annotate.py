@@ -1,0 +1,98 @@
+"""The job against a loop over the pipeline, on the same pictures: images per second, and memory.
+
+    python benchmarks/annotate.py PHOTOGRAPHS --json out/annotate.json
+
+The loop is what one would write first: the model loaded once, torch's default threads, one picture
+after the other through the pipeline, its thin edges written as PNG. The job is `trace-edges
+annotate` with --workers. Both count from the first result to the last, so that loading the model
+is in neither. The record says how busy the machine was when it began; only a quiet one measures.
+Memory is that of the job and its workers, after a tenth of the pictures and at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+
+import torch
+
+import trace_edges as te
+from trace_edges.annotate import EdgesTask, Job, ModelLoader, annotate, make_sink, open_source
+from trace_edges.cli.annotate_progress import memory
+from trace_edges.files import find_images, write_atomically
+from trace_edges.settings import TraceSettings
+from trace_edges.visualize import grey_image
+
+
+def main() -> None:
+    """Parse, run both, print, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs")
+    parser.add_argument("--work", type=Path, default=Path("out/annotate"))
+    parser.add_argument("--resolution", type=int, default=256)
+    parser.add_argument("--timestep", type=int, default=99)
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    settings = TraceSettings(options.resolution, refine=1, timestep=options.timestep)
+    shutil.rmtree(options.work, ignore_errors=True)
+    loop = run_loop(options, settings)
+    job, tenth, end = run_job(options, settings)
+    record = {
+        "loop_images_per_s": round(loop, 3), "job_images_per_s": round(job, 3),
+        "ratio": round(job / loop, 3), "memory_after_a_tenth": tenth, "memory_at_the_end": end,
+        "memory_growth": round(end / tenth - 1, 4), "threads": torch.get_num_threads(),
+        "load_average_at_the_start": load, "cores": os.cpu_count(),
+        "machine": platform.processor() or platform.machine(),
+        "settings": {name: str(value) for name, value in vars(options).items()},
+    }  # fmt: skip
+    print(json.dumps(record, indent=1))
+    if options.json:
+        with write_atomically(options.json) as temporary:
+            temporary.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def run_loop(options: argparse.Namespace, settings: TraceSettings) -> float:
+    """Images per second of a plain loop."""
+    pipe = te.TraceEdgePipeline.from_pretrained(device=options.device)
+    folder = options.work / "loop"
+    folder.mkdir(parents=True)
+    moments = []
+    for path in find_images([options.photographs]).images:
+        found = pipe(path, settings)
+        grey_image(found.thin[0]).save(folder / f"{path.stem}.png")
+        moments.append(time.monotonic())
+    return (len(moments) - 1) / (moments[-1] - moments[0])
+
+
+def run_job(options: argparse.Namespace, settings: TraceSettings) -> tuple[float, int, int]:
+    """Images per second of the job; its memory after a tenth, and at the end."""
+    task, dest = EdgesTask(), str(options.work / "job")
+    loader = ModelLoader("pipeline", "trace-mini", settings, options.device)
+    source, sink = open_source(options.photographs), make_sink(dest, "folder", task)
+    moments: list[float] = []
+    used: list[int] = []
+
+    def note(status: object) -> None:
+        moments.append(time.monotonic())
+        used.append(memory())
+
+    job = Job(
+        source, task, sink, loader, dest, batch_size=options.batch_size, workers=options.workers
+    )
+    annotate(job, note)
+    finished, used = moments[1:], used[1:]  # the first tells how it begins
+    rate = (len(finished) - 1) / (finished[-1] - finished[0])
+    return rate, used[len(used) // 10], used[-1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The Triton kernels against the formula, run by Triton's interpreter: no GPU is needed.
+
+Not in bfloat16: the interpreter multiplies its bits as if they were integers.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import torch
+from trace_edges.attention.fused import add_head_mean_fused
+from trace_edges.attention.maps import add_head_mean_blocks
+
+torch.manual_seed(0)
+for (b, heads, n, m, d), dtype in (
+    ((2, 3, 70, 70, 24), torch.float32),  # neither tokens nor channels fill a block
+    ((1, 2, 64, 130, 16), torch.float32),
+    ((1, 2, 40, 40, 72), torch.float16),
+):
+    # (B, N, heads, d) turned, as attention modules hand them over: not contiguous
+    q = (3 * torch.randn(b, n, heads, d)).to(dtype).transpose(1, 2)
+    k = torch.randn(b, m, heads, d).to(dtype).transpose(1, 2)
+    before = torch.rand(b, n, m)
+    fused, blocks = before.clone(), before.clone()
+    add_head_mean_fused(fused, q, k, d**-0.5)
+    add_head_mean_blocks(blocks, q, k, d**-0.5)
+    plain = before + torch.softmax(q.double() @ k.double().mT * d**-0.5, -1).mean(1)
+    assert (fused - plain).abs().max() < 1e-5, (fused - plain).abs().max()
+    assert (fused - blocks).abs().max() < 1e-5
+    rows = (fused - before).sum(-1)
+    assert (rows - 1).abs().max() < 1e-4, rows
+print("equal")
+"""
+
+
+def test_the_kernels_give_the_mean_over_heads_of_the_softmax():
+    pytest.importorskip("triton", reason='pip install "trace-edges[fast]"')
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True, env=environment
+    )
+    assert ended.stdout == "equal\n", ended.stderr

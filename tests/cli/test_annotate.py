@@ -1,0 +1,88 @@
+import csv
+import json
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from trace_edges.annotate import Status
+from trace_edges.cli import app
+from trace_edges.cli.annotate_progress import Pace
+
+FAST = ["--resolution", "64", "--device", "cpu", "--workers", "0"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["annotate", *map(str, arguments)])
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.effect_noise((48, 32), 80).convert("RGB").save(folder / "a.png")
+    (folder / "b.png").write_text("none")
+    return folder
+
+
+def test_edges_of_a_folder_by_the_detector(photos, tmp_path):
+    result = run(photos, tmp_path / "out", "--task", "edges", *FAST)
+    assert result.exit_code == 1  # for b.png
+    assert "1 done, 1 failed (2 now)" in result.stdout
+    with (tmp_path / "out" / "report.csv").open() as file:
+        ((key, reason),) = list(csv.reader(file))[1:]
+    assert (key, "is not a JPEG" in reason) == ("b", True)
+    assert (
+        "1 done, 1 failed (0 now)" in run(photos, tmp_path / "out", "--task", "edges", *FAST).stdout
+    )
+    refused = run(photos, tmp_path / "out", "--task", "edges", *FAST, "--soft")
+    assert refused.exit_code == 1
+    assert 'kind "thin", not "soft"' in refused.stderr
+
+
+def test_instances_are_those_of_segment(photos, tmp_path):
+    (photos / "b.png").unlink()
+    ways = ["--training-free", "--timestep", "0", "--refine", "1"]
+    result = run(photos, tmp_path / "out", "--task", "instances", "--to", "coco", *FAST, *ways)
+    assert result.exit_code == 0, result.output
+    options = ["--resolution", "64", "--timestep", "0", "--refine", "1", "--device", "cpu"]
+    command = ["segment", str(photos), "--out", str(tmp_path / "segment"), *options]
+    CliRunner().invoke(app, command)
+    ours, theirs = (
+        json.loads((tmp_path / folder / "instances.json").read_text())["annotations"]
+        for folder in ("out", "segment")
+    )
+    assert ours == theirs
+    assert len(ours) > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--task", "panoptic"], "give their folder with --semantic"),
+        (["--task", "edges", "--to", "coco"], "COCO JSON holds instances"),
+        (["--task", "edges", "--shard", "5/4"], "shard 5/4: give 1/4 ... 4/4"),
+        (["--task", "edges", "--shard", "first"], "write the first of four as 1/4"),
+        (["--task", "edges", "--timestep", "9"], "add --training-free"),
+        (["--task", "edges", "--training-free", "--timestep", "5000"], "timestep 5000 is outside"),
+        (["--task", "edges", "--training-free", "--refine", "3"], "does not divide the cell"),
+        (["--task", "instances", "--strength", "0.2", "--count", "2"], "exclude each other"),
+    ],
+)
+def test_wrong_options_end_in_one_line_before_anything_is_written(photos, tmp_path, options, words):
+    result = run(photos, tmp_path / "out", *FAST, *options)
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stderr.splitlines() if line.strip()]
+    assert words in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_pace_is_that_of_the_last_minute():
+    now = iter([0.0, 10.0, 20.0, 200.0, 210.0])
+    pace = Pace(clock=lambda: next(now))
+    assert pace.line(Status(100, 0, 0, 0)).startswith("0.00 images/s, ? left, ")
+    assert pace.line(Status(80, 20, 0, 20)).startswith("2.00 images/s, 0:00:40 left, ")
+    pace.line(Status(60, 40, 0, 40))
+    pace.line(Status(50, 50, 0, 50))
+    assert pace.line(Status(10, 80, 10, 90)).startswith("4.00 images/s, 0:00:02 left, ")
+    assert pace.line.__self__._memory > 1 << 20

@@ -95,7 +95,8 @@ def pretrain(
             raise ValueError("--held-out names rows of an archive: give --sprites too")
         settings = _changed(
             CONFIGS[config.value], autoencoder_steps, steps, batch_size,
-            scenes=scenes, check_scenes=check_scenes, photographs_share=photographs_share, seed=seed,
+            scenes=scenes, check_scenes=check_scenes, photographs_share=photographs_share,
+            seed=seed,
         )  # fmt: skip
         found = load_sprites(sprites)
         names = list(found)[::_EVERY] if held_out is None else list(load_sprites(sprites, held_out))
@@ -182,7 +183,6 @@ def _print_result(measured: Mapping[str, Any], out: Path) -> None:
         f"{name} {max(measured[key].values()):.3f}"
         for name, key in (("random denoiser", "untrained"), ("random weights", "random"))
     )
-    console.print(
-        f"F {measured['F'][best]:.3f} at t = {best}; {others}, chance {measured['chance'][best]:.3f}"
-    )
+    f, chance = measured["F"][best], measured["chance"][best]
+    console.print(f"F {f:.3f} at t = {best}; {others}, chance {chance:.3f}")
     console.print(f"model: {escape(str(out))}")

@@ -93,8 +93,8 @@ def visible_scene(
     settings: SceneSettings,
     entropy: tuple[int, ...],
 ) -> tuple[Scene, np.ndarray, Int32[np.ndarray, "h w"]]:
-    """A scene in which every object shows, its picture, and the number of the instance of each pixel
-    (0: ground); `entropy`, such as a seed and a number, decides all of it.
+    """A scene in which every object shows, its picture, and the number of the instance of each
+    pixel (0: ground); `entropy`, such as a seed and a number, decides all of it.
     """
     scene = draw_scene(names, np.random.default_rng((*entropy, 0)), settings)
     while True:

@@ -40,7 +40,7 @@ def write_card(
 
 
 def carbon(seconds: float, told: Told) -> tuple[float, float]:
-    """kWh and g of CO2-equivalent of so long a run."""
+    """Energy in kWh and g of CO2-equivalent of so long a run."""
     energy = seconds / 3600 * told.watts / 1000
     return energy, energy * told.carbon_intensity
 
@@ -88,8 +88,8 @@ tags:
 
 # A backbone for TRACE, trained from nothing
 
-Edges between instances are read from the self-attention of this small latent diffusion model, by the
-method of [TRACE](https://arxiv.org/abs/2503.07982). It was made by this command, which makes it again:
+Edges between instances are read from the self-attention of this small latent diffusion model, by
+the method of [TRACE](https://arxiv.org/abs/2503.07982). This command made it, and makes it again:
 
 ```
 {told.command}
@@ -103,10 +103,10 @@ pipe = te.TraceEdgePipeline.from_pretrained("FOLDER")  # this one
 
 ## What it is
 
-A plain diffusers folder in float16: `{settings.denoiser}` with {parameters["denoiser"]:,} parameters and
-an `AutoencoderTiny` with {parameters["autoencoder"]:,}; DDIM, scaled-linear betas 0.00085 to 0.012,
-epsilon prediction; {settings.resolution} px. There is no text encoder: it was trained on the null condition
-of `null_condition.safetensors` alone.
+A plain diffusers folder in float16: `{settings.denoiser}` with {parameters["denoiser"]:,}
+parameters and an `AutoencoderTiny` with {parameters["autoencoder"]:,}; DDIM, scaled-linear betas
+0.00085 to 0.012, epsilon prediction; {settings.resolution} px. There is no text encoder: it was
+trained on the null condition of `null_condition.safetensors` alone.
 
 ## What it was trained on
 
@@ -119,8 +119,9 @@ No label was used. Autoencoder: {first.steps:,} steps of batch {first.batch_size
 
 ## What was measured
 
-F of ABDiv on {settings.check_scenes} composites of sprites that training never saw, one-to-one matching
-within {settings.tolerance:g} px, per timestep (inversion, all layers). The best step is t = {best}.
+F of ABDiv on {settings.check_scenes} composites of sprites that training never saw, one-to-one
+matching within {settings.tolerance:g} px, per timestep (inversion, all layers). The best step is
+t = {best}.
 
 {table}
 
@@ -135,7 +136,8 @@ Curves: `training/denoiser/curves.png` (and `.jsonl`); samples and edges: `train
 
 ## Limits
 
-- The numbers above are on composites: clean sprites on smooth ground. They say nothing of photographs.
+- The numbers above are on composites: clean sprites on smooth ground. They say nothing of
+  photographs.
 - Localisation is limited by the attention grid; objects of less than a few cells are lost.
 - It was not made to generate pictures.
 - Terms of the training pictures may reach the weights; that is unsettled. Check those named above.

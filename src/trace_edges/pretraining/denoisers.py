@@ -116,8 +116,11 @@ KINDS = {
         condition=_null_unet,
         predict=_predict_unet,
         absent={
-            "text_encoder": None, "tokenizer": None, "safety_checker": None,
-            "feature_extractor": None, "requires_safety_checker": False,
-        },  # fmt: skip
+            "text_encoder": None,
+            "tokenizer": None,
+            "safety_checker": None,
+            "feature_extractor": None,
+            "requires_safety_checker": False,
+        },
     ),
 }

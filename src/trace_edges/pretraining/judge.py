@@ -87,9 +87,7 @@ class Judge:
             chance: measure that as well; without it, it is NaN.
         """
         timesteps = backbone.schedule.timesteps()
-        walks = [
-            walk(backbone, images, timesteps) for images in self.images.split(_TOGETHER)
-        ]
+        walks = [walk(backbone, images, timesteps) for images in self.images.split(_TOGETHER)]
         divergence = torch.cat([one.divergence for one in walks], dim=1).numpy()  # (S, N, h, w)
         curve = torch.cat([one.curve for one in walks]).mean(dim=0)  # (S - 1,)
         halves = [float(np.median(at)) for at in divergence]

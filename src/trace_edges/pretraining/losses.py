@@ -21,9 +21,7 @@ def autoencoder_loss(
     return error.abs().mean() + 2 * error.square().mean() + 0.7 * gradient
 
 
-def min_snr_weight(
-    alphas_cumprod: Float[Tensor, " b"], gamma: float
-) -> Float[Tensor, " b"]:
+def min_snr_weight(alphas_cumprod: Float[Tensor, " b"], gamma: float) -> Float[Tensor, " b"]:
     """min(SNR, gamma) / SNR with SNR = a / (1 - a): the weight, in (0, 1], of the error of epsilon
     (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", ICCV 2023).
 

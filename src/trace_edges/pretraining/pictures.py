@@ -117,7 +117,7 @@ def cover(picture: UInt8[np.ndarray, "h w 3"], side: int) -> Iterator[Square]:
     image = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
     spare = max(size) - side
     count = min(_SQUARES, 1 + round(spare / side + 0.25))  # from a quarter more than a square on
-    for place in ([0.5] if count == 1 else np.linspace(0, 1, count)):
+    for place in [0.5] if count == 1 else np.linspace(0, 1, count):
         start = round(spare * float(place))
         left, top = (start, 0) if size[0] > size[1] else (0, start)
         yield np.asarray(image.crop((left, top, left + side, top + side)))
@@ -185,9 +185,7 @@ class Batches(Dataset):
 
     def loader(self, start: int, stop: int, workers: int) -> DataLoader:
         """The batches `start` to `stop`, made by so many processes; 0: by this one."""
-        return DataLoader(
-            self, batch_size=None, sampler=range(start, stop), num_workers=workers
-        )
+        return DataLoader(self, batch_size=None, sampler=range(start, stop), num_workers=workers)
 
 
 def random_crop(picture: Square, resolution: int, rng: np.random.Generator) -> Square:

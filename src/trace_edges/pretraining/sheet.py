@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def draw_samples(
     shape = (count, vae.config.latent_channels, side, side)
     latents = torch.randn(shape, generator=generator).to(backbone.device)
     timesteps = schedule.timesteps(_STRIDE)[::-1]
-    for timestep, to in zip(timesteps, timesteps[1:], strict=False):
+    for timestep, to in pairwise(timesteps):
         latents = schedule.move(latents, backbone.predict(latents, timestep), timestep, to)
     pixels = vae.decode(denormalise(vae, latents).to(next(vae.parameters()).dtype)).sample
     levels = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().byte()

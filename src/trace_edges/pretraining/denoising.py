@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -57,7 +58,8 @@ def train_denoiser(
         on_step: called with what was written to the curves.
     """
     device, kind = accelerator.device, KINDS[settings.denoiser]
-    null = {name: t.to(device) for name, t in kind.condition(denoiser.config).items()}
+    config: Any = denoiser.config
+    null = {name: tensor.to(device) for name, tensor in kind.condition(config).items()}
     alphas = make_scheduler().alphas_cumprod.to(device)
     weights = min_snr_weight(alphas, settings.min_snr)
 

@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import diffusers
 from diffusers import AutoencoderTiny
@@ -62,7 +63,8 @@ def save_model(
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".", dir=folder) as made:
         pipeline.save_pretrained(made)
-        null = {n: t.half() for n, t in kind.condition(denoiser.config).items()}
+        config: Any = denoiser.config
+        null = {part: tensor.half() for part, tensor in kind.condition(config).items()}
         save_file(null, Path(made, "null_condition.safetensors"))
         defaults = asdict(Defaults(resolution, half_edge=float(f"{half_edge:.3g}")))
         Path(made, "trace_edges.json").write_text(json.dumps(defaults) + "\n")

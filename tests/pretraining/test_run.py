@@ -84,6 +84,7 @@ def test_a_folder_with_another_run_is_refused(run, tmp_path):
     with pytest.raises(FileError, match=r"min_snr 5\.0, not 1\.0"):
         run("a", min_snr=1.0)
     assert (tmp_path / "a/training/denoiser" / CHECKPOINT).read_bytes() == before
+    assert len(list((tmp_path / "a/training").glob("composites-*.raw"))) == 1
 
 
 def test_the_latents_are_measured_so_that_they_are_standard(settings, sprites):
@@ -101,8 +102,9 @@ def test_the_latents_are_measured_so_that_they_are_standard(settings, sprites):
 def test_true_borders_score_one_and_another_scenes_do_not(settings, sprites):
     judge = Judge(sprites[1], replace(settings, check_scenes=3, tolerance=1.0))
     truth = [border.astype(np.float32) for border in judge._truth]
-    assert judge._f(truth) == pytest.approx(1, abs=1e-6)
-    assert judge._f([*truth[1:], truth[0]]) < 0.7
+    right, wrong = judge.score([truth, [*truth[1:], truth[0]]])
+    assert right == pytest.approx(1, abs=1e-6)
+    assert wrong < 0.7
 
 
 def test_sprites_on_both_sides_are_refused(settings, sprites, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import hypot
 
 import numpy as np
@@ -15,7 +16,10 @@ from trace_edges.backbones import DiffusionBackbone
 from trace_edges.composites import visible_scene
 from trace_edges.composites.sprites import Sprite
 from trace_edges.images import to_tensor
-from trace_edges.metrics import EdgeProtocol, boundaries_from_labels, evaluate_edges
+from trace_edges.metrics import EdgeProtocol, boundaries_from_labels
+from trace_edges.metrics.counts import EdgeCounts, edge_counts
+from trace_edges.metrics.edges import edge_scores
+from trace_edges.parallel import spread
 from trace_edges.pretraining.pictures import CHECK
 from trace_edges.pretraining.settings import PretrainingSettings
 from trace_edges.surface import draw_edges
@@ -57,9 +61,12 @@ class Judge:
     Args:
         sprites: that are never learnt from, by name.
         settings: of the run.
+        workers: processes that score.
     """
 
-    def __init__(self, sprites: Mapping[str, Sprite], settings: PretrainingSettings) -> None:
+    def __init__(
+        self, sprites: Mapping[str, Sprite], settings: PretrainingSettings, workers: int = 1
+    ) -> None:
         side = settings.resolution
         scene = replace(settings.scene, height=side, width=side)
         drawn = [
@@ -74,7 +81,7 @@ class Judge:
         self._protocol = EdgeProtocol(
             thresholds=_THRESHOLDS, max_distance=settings.tolerance / hypot(side, side)
         )
-        self.seed = settings.seed
+        self.seed, self._workers = settings.seed, workers
 
     def abdiv(self, backbone: DiffusionBackbone, chance: bool = False) -> Judgement:
         """F of ABDiv at every step of the trajectory, and the KL curve.
@@ -95,8 +102,8 @@ class Judge:
         others = [[*edges[1:], edges[0]] for edges in drawn]
         return Judgement(
             timesteps,
-            tuple(map(self._f, drawn)),
-            tuple(map(self._f, others)) if chance else (float("nan"),) * len(timesteps),
+            self.score(drawn),
+            self.score(others) if chance else (float("nan"),) * len(timesteps),
             tuple(curve.tolist()),
             tuple(halves),
         )
@@ -109,8 +116,17 @@ class Judge:
         found = [draw_edges(raw, size, 1, max(half_edge, 1e-12)) for raw in divergence]
         return [np.where(crests, edges, np.float32(0)) for edges, crests in found]
 
-    def _f(self, edges: Sequence[Float32[np.ndarray, "r r"]]) -> float:
-        return evaluate_edges(edges, self._truth, protocol=self._protocol).ods
+    def score(self, drawn: Sequence[Sequence[Float32[np.ndarray, "r r"]]]) -> tuple[float, ...]:
+        """F of ODS of each set of edges, which has one map for every scene."""
+        pairs = [pair for edges in drawn for pair in zip(edges, self._truth, strict=True)]
+        count = partial(_count, protocol=self._protocol)
+        counts = list(spread(count, pairs, self._workers))  # of all sets in one go
+        n = len(self._truth)
+        sets = [counts[start : start + n] for start in range(0, len(counts), n)]
+        return tuple(
+            edge_scores({str(i): one for i, one in enumerate(each)}, self._protocol).ods
+            for each in sets
+        )
 
     @torch.no_grad()
     def denoising(self, backbone: DiffusionBackbone) -> dict[str, float]:
@@ -132,3 +148,8 @@ class Judge:
                     errors.append(float(torch.mean((output.to(added) - added) ** 2)))
             found[f"{first}-{end}"] = float(np.mean(errors))
         return found
+
+
+def _count(pair: tuple[np.ndarray, Bool[np.ndarray, "r r"]], protocol: EdgeProtocol) -> EdgeCounts:
+    edges, truth = pair
+    return edge_counts(edges, [truth], protocol)

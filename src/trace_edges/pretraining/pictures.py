@@ -135,6 +135,8 @@ def _stored(
                 file.write(picture.tobytes())
                 if progress is not None:
                     progress()
+            if not file.tell():
+                raise ValueError("none of the photographs can be used: give others, or none")
     flat = np.memmap(path, dtype=np.uint8, mode="r")
     return flat.reshape(-1, settings.side, settings.side, 3)
 

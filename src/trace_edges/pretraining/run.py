@@ -41,6 +41,7 @@ from trace_edges.pretraining.pictures import (
 )
 from trace_edges.pretraining.settings import PretrainingSettings
 from trace_edges.pretraining.sheet import draw_sheet
+from trace_edges.training import CHECKPOINT, check_checkpoint
 
 TRAINING, MEASURED, SHEET = "training", "measured.json", "sheet.png"
 _ANOTHER = 1_000  # added to the seed of the weights that are only compared with
@@ -89,6 +90,8 @@ def pretrain(
     accelerator = accelerator or Accelerator()
     run = _Run(out, settings, accelerator, workers, on_step)
     begun_with = _begun_with(settings, sprites, held_out, photographs, accelerator)
+    if (begun := run.folder / "autoencoder" / CHECKPOINT).exists():
+        check_checkpoint(begun, begun_with)  # before anything is rendered
     with accelerator.main_process_first(), run.clock.of("pictures"):
         ahead = stored = None
         if settings.scenes:
@@ -98,11 +101,10 @@ def pretrain(
         if photographs:
             place = run.folder / f"photographs-{_digest(begun_with)}.raw"
             stored = store_photographs(place, photographs, settings, on_problem=on_problem)
-        judge = Judge(held_out, settings)
+        judge = Judge(held_out, settings, max(1, workers))
     composites = Composites(sprites, settings.scene, settings.seed, ahead)
     vae = run.autoencoder(composites, stored, judge, begun_with)
-    measured = run.denoiser(vae, composites, stored, judge, begun_with)
-    return measured
+    return run.denoiser(vae, composites, stored, judge, begun_with)
 
 
 class _Run:

@@ -108,7 +108,7 @@ CONFIGS = {
     "smoke": PretrainingSettings(
         resolution=128, vae=_tiny(16, 16, (1, 1, 1, 1)),
         config={"num_layers": 3, "num_attention_heads": 4, "attention_head_dim": 16},
-        autoencoder=Stage(4, 200, 3e-3, validate_every=200),
+        autoencoder=Stage(4, 250, 1e-3, warm_up=50, validate_every=250),
         training=Stage(16, 300, 2e-3, validate_every=300),
         objects=(2, 5), size=(0.25, 0.6), scenes=200, check_scenes=20,
     ),

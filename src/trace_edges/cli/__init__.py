@@ -14,6 +14,7 @@ from trace_edges.cli.distill import distill
 from trace_edges.cli.evaluate import evaluate
 from trace_edges.cli.explain import explain
 from trace_edges.cli.panoptic import panoptic
+from trace_edges.cli.pretrain import pretrain
 from trace_edges.cli.refine import refine
 from trace_edges.cli.segment import segment
 
@@ -35,6 +36,7 @@ app.command()(panoptic)
 app.command()(annotate)
 app.command()(distill)
 app.command()(composites)
+app.command()(pretrain)
 app.add_typer(evaluate)
 
 

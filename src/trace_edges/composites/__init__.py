@@ -4,7 +4,7 @@ from trace_edges.composites.render import Placed, Scene, render
 from trace_edges.composites.scenes import SceneSettings, draw_scene
 from trace_edges.composites.sprites import load_sprites
 from trace_edges.composites.twins import border_between, touching_twins
-from trace_edges.composites.write import write_composites
+from trace_edges.composites.write import visible_scene, write_composites
 
 __all__ = [
     "Placed",
@@ -15,5 +15,6 @@ __all__ = [
     "load_sprites",
     "render",
     "touching_twins",
+    "visible_scene",
     "write_composites",
 ]

@@ -61,7 +61,7 @@ def write_composites(
     scenes: dict[str, Any] = {}
     for number in range(n):
         name = f"{number:06d}"
-        scene, picture, ids = _visible(list(sprites), sprites, settings, (seed, number))
+        scene, picture, ids = visible_scene(list(sprites), sprites, settings, (seed, number))
         with write_atomically(folder / "images" / f"{name}.png") as temporary:
             Image.fromarray(picture).save(temporary, format="png", optimize=True)
         write_label_png(ids, folder / "labels" / f"{name}.png")
@@ -87,13 +87,15 @@ def write_composites(
     )  # fmt: skip
 
 
-def _visible(
+def visible_scene(
     names: Sequence[str],
     sprites: Mapping[str, Sprite],
     settings: SceneSettings,
-    entropy: tuple[int, int],
+    entropy: tuple[int, ...],
 ) -> tuple[Scene, np.ndarray, Int32[np.ndarray, "h w"]]:
-    """A scene in which every object shows."""
+    """A scene in which every object shows, its picture, and the number of the instance of each
+    pixel (0: ground); `entropy`, such as a seed and a number, decides all of it.
+    """
     scene = draw_scene(names, np.random.default_rng((*entropy, 0)), settings)
     while True:
         picture, ids, shown = render(scene, sprites, np.random.default_rng((*entropy, 1)))

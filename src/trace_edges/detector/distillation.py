@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from trace_edges.detector.checkpoint import Weights, load_checkpoint, save_checkpoint
-from trace_edges.detector.curves import Curves
 from trace_edges.detector.examples import Batch, Example, draw_batch, read_example
 from trace_edges.detector.judge import Judge
 from trace_edges.detector.label_cache import LabelCache
@@ -28,6 +25,13 @@ from trace_edges.detector.settings import DistillationSettings
 from trace_edges.detector.sheet import draw_sheet
 from trace_edges.detector.student import Student
 from trace_edges.files import write_atomically
+from trace_edges.training import (
+    Curves,
+    averaged,
+    follow_weights,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 CHECKPOINT, BEST, SHEET = "checkpoint.safetensors", "best.safetensors", "sheet.png"
 _WARM_UP = 50  # steps
@@ -130,7 +134,7 @@ def fit(
         torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        _follow(average, weights, step, settings.ema)
+        follow_weights(average, weights, step, settings.ema)
         done = step + 1
         line = {"step": done, "loss": float(torch.stack(losses).mean())}
         if done == 1 or done % settings.validate_every == 0 or done == settings.steps:
@@ -206,31 +210,9 @@ def validation_loss(
     return sum(losses) / len(losses)
 
 
-@contextmanager
-def averaged(weights: Mapping[str, nn.Parameter], average: Weights) -> Iterator[None]:
-    """Within, the student has the running average of its weights."""
-    own = {name: weight.detach().clone() for name, weight in weights.items()}
-    with torch.no_grad():
-        for name, weight in weights.items():
-            weight.copy_(average[name])
-        try:
-            yield
-        finally:
-            for name, weight in weights.items():
-                weight.copy_(own[name])
-
-
 def _rate(step: int, steps: int) -> float:
     cosine = (1 + math.cos(math.pi * step / steps)) / 2
     return min(1, (step + 1) / _WARM_UP) * (_LAST_RATE + (1 - _LAST_RATE) * cosine)
-
-
-@torch.no_grad()
-def _follow(average: Weights, weights: Mapping[str, nn.Parameter], step: int, most: float) -> None:
-    """The running average; at first it forgets fast, since it starts from random weights."""
-    share = min(most, (1 + step) / (10 + step))
-    for name, weight in weights.items():
-        average[name].lerp_(weight, 1 - share)
 
 
 def _begun_with(

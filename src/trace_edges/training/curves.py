@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,18 @@ class Curves:
         folder: of the run.
         start: steps that the checkpoint has behind it.
         mine: whether this process writes.
+        scores: what is drawn on an axis of its own, the first of them being what is best when it
+            is highest.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
 
-    def __init__(self, folder: Path, start: int, mine: bool) -> None:
+    def __init__(
+        self, folder: Path, start: int, mine: bool, scores: Sequence[str] = ("validation_ods",)
+    ) -> None:
         self._figure = require("matplotlib.figure", "distill").Figure
-        self._folder, self._mine = folder, mine
+        self._folder, self._mine, self._scores = folder, mine, scores
         path = folder / LINES
         lines = path.read_text().splitlines() if path.exists() else []
         self._lines: list[dict[str, float]] = [json.loads(line) for line in lines[:start]]
@@ -41,8 +45,8 @@ class Curves:
         return [(int(line["step"]), line[what]) for line in self._lines if what in line]
 
     def since_best(self) -> int:
-        """Validations after the one with the highest ODS; 0 where none was judged."""
-        judged = [ods for _, ods in self.of("validation_ods")]
+        """Validations after the one with the highest score; 0 where none was judged."""
+        judged = [score for _, score in self.of(self._scores[0])]
         return len(judged) - 1 - judged.index(max(judged)) if judged else 0
 
     def write(self) -> None:
@@ -61,8 +65,10 @@ class Curves:
             if points := self.of(what):
                 axes.plot(*zip(*points, strict=True), label=what.replace("_", " "), **style)
         axes.legend(loc="upper right", fontsize="small")
-        if points := self.of("validation_ods"):
-            right = axes.twinx()
-            right.set_ylabel("validation ODS")
-            right.plot(*zip(*points, strict=True), color="0.3", linestyle="--", marker="x")
+        right = axes.twinx() if any(map(self.of, self._scores)) else None
+        for what in self._scores:
+            if right is not None and (points := self.of(what)):
+                label = what.replace("_", " ")
+                right.plot(*zip(*points, strict=True), linestyle="--", marker="x", label=label)
+                right.legend(loc="lower right", fontsize="small")
         return figure

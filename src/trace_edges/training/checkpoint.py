@@ -36,6 +36,20 @@ def save_checkpoint(
         save_file(tensors, temporary, metadata={"run": run})
 
 
+def check_checkpoint(path: Path, settings: str) -> int:
+    """The step of a saved state that may go on with these settings.
+
+    Raises:
+        FileError: it was made with other settings or pictures; the line says which.
+    """
+    with safe_open(path, "pt") as stored:
+        run = json.loads(stored.metadata()["run"])
+    if run["settings"] != json.loads(settings):
+        changed = _difference(run["settings"], json.loads(settings))
+        raise FileError(path, f"was begun with {changed}", "give another folder, or those")
+    return run["step"]
+
+
 def load_checkpoint(
     path: Path,
     weights: Mapping[str, nn.Parameter],
@@ -46,13 +60,10 @@ def load_checkpoint(
     """Put a saved state back in place and return its step.
 
     Raises:
-        FileError: it was made with other settings or photographs; the line says which.
+        FileError: as in `check_checkpoint`.
     """
+    step = check_checkpoint(path, settings)
     with safe_open(path, "pt") as stored:
-        run = json.loads(stored.metadata()["run"])
-        if run["settings"] != json.loads(settings):
-            changed = _difference(run["settings"], json.loads(settings))
-            raise FileError(path, f"was begun with {changed}", "give another folder, or those")
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     with torch.no_grad():
         for name, parameter in weights.items():
@@ -63,7 +74,7 @@ def load_checkpoint(
                 value = tensors[f"optimizer/{key}/{name}"]
                 state[key] = value if key == "step" else value.to(parameter.device)
             optimizer.state[parameter] = state
-    return run["step"]
+    return step
 
 
 def _difference(before: Mapping, now: Mapping) -> str:

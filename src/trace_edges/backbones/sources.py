@@ -117,6 +117,12 @@ def find_source(
         place = str(embedded_folder())
     elif checkpoint := CHECKPOINTS.get(place):
         place, revision = checkpoint.hub, revision or checkpoint.revision
+    elif Path(place).is_file():
+        raise BackboneError(
+            f"backbone {place!r} is a single file: write it as a folder once, with the pipeline of "
+            "its family, for instance diffusers.StableDiffusionXLPipeline.from_single_file(FILE)"
+            ".save_pretrained(FOLDER), and give the folder"
+        )
     elif not place or (not Path(place).is_dir() and place.count("/") != 1):
         raise BackboneError(
             f"backbone {place!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id "

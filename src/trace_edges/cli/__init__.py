@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from trace_edges import __version__
+from trace_edges.cli.backbones import backbones
 from trace_edges.cli.composites import composites
 from trace_edges.cli.detect import detect
 from trace_edges.cli.distill import distill
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(detect)
 app.command()(explain)
+app.command()(backbones)
 app.command()(segment)
 app.command()(refine)
 app.command()(panoptic)

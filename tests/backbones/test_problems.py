@@ -212,6 +212,9 @@ def test_an_offloaded_model_runs_where_it_is_moved_to(tiny_model):
     backbone = load_backbone(tiny_model("sd3")).enable_model_cpu_offload("meta")
     assert next(backbone.denoiser.parameters()).device.type == "cpu"
     assert backbone.device.type == "meta"
+    # Each lets the other go before it comes.
+    assert backbone.vae._hf_hook.prev_module_hook.model is backbone.denoiser
+    assert backbone.denoiser._hf_hook.prev_module_hook.model is backbone.vae
 
 
 def test_tiles_of_the_vae_are_small(tiny_model):

@@ -86,12 +86,9 @@ def test_sana_says_why_it_cannot_be(tmp_path):
     assert "its self-attention is linear" in message
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "model.ckpt"])
-def test_a_single_file_says_how_it_becomes_a_folder(tmp_path, name):
-    (tmp_path / name).write_bytes(b"weights")
-    message = message_of(load_backbone, tmp_path / name)
-    assert "from_single_file" in message
-    assert "save_pretrained" in message
+def test_a_pickle_is_not_read(tmp_path):
+    (tmp_path / "model.ckpt").write_bytes(b"weights")
+    assert "is a pickle" in message_of(load_backbone, tmp_path / "model.ckpt")
 
 
 def test_an_unknown_model_names_the_families(tmp_path):

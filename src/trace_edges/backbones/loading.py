@@ -1,4 +1,4 @@
-"""From a name, a folder or a hub id to a backbone that is ready to run."""
+"""From a name, a folder, a file or a hub id to a backbone that is ready to run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.families import family_of
 from trace_edges.backbones.nulls import components_of, empty_denoiser, find_null, null_file
 from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
-from trace_edges.backbones.sources import find_source
+from trace_edges.backbones.sources import Parts, Source, find_source
 from trace_edges.backbones.specs import EMBEDDED, Defaults
 
 DEFAULTS = "trace_edges.json"
@@ -37,9 +38,10 @@ def load_backbone(
 
     Args:
         name: "trace-mini" (embedded in the package), a name of `CHECKPOINTS` ("sd3.5-large"), a
-            folder written by `save_pretrained`, or a hub id. The family is recognised from
-            `_class_name` in model_index.json. A file null_condition.safetensors in it replaces the
-            text encoders; trace_edges.json holds `Defaults`.
+            folder written by `save_pretrained`, a hub id, or a single .safetensors file. The
+            family is recognised from `_class_name` in model_index.json, or from the file's tensors.
+            A file null_condition.safetensors in the folder replaces the text encoders;
+            trace_edges.json holds `Defaults`.
         dtype: of the weights; softmax and all that follows are float32 in any case.
         device: where the weights go.
         revision: branch, tag or commit on the hub.
@@ -52,30 +54,16 @@ def load_backbone(
         BackboneError: not found, unsupported family, or neither null condition nor text encoder.
     """
     source = find_source(name, revision, local_files_only, variant)
-    index = source.index()
-    family = family_of(source, index)
-    # With the null condition at hand, nothing but these three is loaded, or even fetched.
-    wanted = (family.denoiser, "vae", "scheduler")
-    left_out = {part: None for part in components_of(index) if part not in wanted}
-    types = {"default": dtype}
-    if family.float32_vae and dtype == torch.float16:
-        types["vae"] = torch.float32
+    read = read_single_file if source.is_file else _read_pipeline
     with explained(str(source)), _quiet_diffusers():
-        # First: the text encoders, if they must run, are gone when the denoiser comes.
-        config = empty_denoiser(source, family, index).config
-        condition = find_null(source, family, index, config, null, dtype, torch.device(device))
-        pipeline = DiffusionPipeline.from_pretrained(
-            source.place, dtype=types, variant=variant, use_safetensors=True,
-            **source.hub, **left_out,
-        )  # fmt: skip
-        defaults_file = source.find(DEFAULTS)
-    defaults = _defaults(defaults_file) if defaults_file else None
+        parts = read(source, dtype, torch.device(device), null)
     try:
-        schedule = family.schedule(pipeline.scheduler)
+        schedule = parts.family.schedule(parts.scheduler)
     except ValueError as error:
         raise BackboneError(f"{source}: {error}") from error
-    denoiser, vae = getattr(pipeline, family.denoiser), pipeline.vae
-    backbone = DiffusionBackbone(str(name), family, denoiser, vae, schedule, condition, defaults)
+    backbone = DiffusionBackbone(
+        str(name), parts.family, parts.denoiser, parts.vae, schedule, parts.null, parts.defaults
+    )
     try:
         return backbone.to(device)
     except RuntimeError as error:
@@ -115,6 +103,32 @@ def prepare_null(
         config = empty_denoiser(source, family, index).config
         find_null(source, family, index, config, null, dtype, torch.device(device))
         return null_file(source, family, null, dtype)
+
+
+def _read_pipeline(
+    source: Source, dtype: torch.dtype, device: torch.device, null: str | None
+) -> Parts:
+    """Of a folder or a repository of the hub."""
+    index = source.index()
+    family = family_of(source, index)
+    # First: the text encoders, if they must run, are gone when the denoiser comes.
+    config = empty_denoiser(source, family, index).config
+    condition = find_null(source, family, index, config, null, dtype, device)
+    # With the null condition at hand, nothing but these three is loaded, or even fetched.
+    wanted = (family.denoiser, "vae", "scheduler")
+    left_out = {part: None for part in components_of(index) if part not in wanted}
+    types = {"default": dtype}
+    if family.float32_vae and dtype == torch.float16:
+        types["vae"] = torch.float32
+    pipeline = DiffusionPipeline.from_pretrained(
+        source.place, dtype=types, variant=source.variant, use_safetensors=True,
+        **source.hub, **left_out,
+    )  # fmt: skip
+    file = source.find(DEFAULTS)
+    return Parts(
+        family, getattr(pipeline, family.denoiser), pipeline.vae, pipeline.scheduler, condition,
+        _defaults(file) if file else None,
+    )  # fmt: skip
 
 
 def _defaults(path: Path) -> Defaults:

@@ -36,6 +36,14 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """The cache of null conditions of this test alone."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("TRACE_EDGES_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def trace_mini():
     """The embedded backbone, loaded once; no test may change it."""

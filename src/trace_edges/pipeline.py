@@ -13,7 +13,12 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from trace_edges.backbones import EMBEDDED, DiffusionBackbone, load_backbone
+from trace_edges.backbones import (
+    EMBEDDED,
+    DiffusionBackbone,
+    explained_memory,
+    load_backbone,
+)
 from trace_edges.emergence import emergence_index
 from trace_edges.images import ImageSource, load_image, load_images, model_size
 from trace_edges.results import EdgeMap, Emergence
@@ -40,11 +45,12 @@ class TraceEdgePipeline:
 
     @classmethod
     def from_pretrained(cls, name: str | Path = EMBEDDED, **options: Any) -> TraceEdgePipeline:
-        """Load a backbone: the embedded trace-mini, a diffusers folder, or a hub id.
+        """Load a backbone: the embedded trace-mini, one with a name ("sd3.5-large"), a diffusers
+        folder, or a hub id.
 
         Args:
             name: see `load_backbone`, as for `options` (dtype, device, revision,
-                local_files_only).
+                local_files_only, variant, null).
 
         Raises:
             BackboneError: it cannot be found or is not supported.
@@ -54,6 +60,18 @@ class TraceEdgePipeline:
     def to(self, device: str | torch.device) -> TraceEdgePipeline:
         """Move the model; returns itself."""
         self.backbone.to(device)
+        return self
+
+    def enable_model_cpu_offload(self, device: str | torch.device = "cuda") -> TraceEdgePipeline:
+        """Keep the weights in the computer's memory, and each model on `device` only while it runs;
+        returns itself.
+        """
+        self.backbone.enable_model_cpu_offload(device)
+        return self
+
+    def enable_vae_tiling(self) -> TraceEdgePipeline:
+        """Encode large images in tiles: less memory, slightly other latents; returns itself."""
+        self.backbone.vae.enable_tiling()
         return self
 
     def __call__(
@@ -206,7 +224,9 @@ class TraceEdgePipeline:
         on_step: Callable[[Step], None] | None = None,
     ) -> list[EdgeMap]:
         """The method, on pictures that the model sees at one size."""
-        readings = self.read(pictures, settings, on_step)
+        size = self.model_size(pictures[0], settings)
+        with explained_memory(self.backbone, size, len(pictures)):
+            readings = self.read(pictures, settings, on_step)
         # 4. ABDiv at t*, from the grid to the pixels of the input.
         return [
             self._edge_map(raw, picture, emergence, settings)

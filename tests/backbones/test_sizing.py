@@ -52,6 +52,18 @@ def test_maps_cost_the_product_of_queries_and_keys_once_more(name):
     assert (captured - plain) / 1e12 == pytest.approx(CAPTURE[name], abs=0.01)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pixart-alpha-512",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("sdxl", "sd3.5-large")),
+    ],
+)
+def test_memory_is_as_the_table_says(name):
+    needed = memory(empty_backbone(name), square(name)).peak
+    assert needed / 2**30 == pytest.approx(CHECKPOINTS[name].memory, abs=0.06)
+
+
 def test_a_step_holds_two_maps_and_what_they_are_made_from(tiny_model):
     backbone = load_backbone(tiny_model("flux-dev")).to("meta")
     small, large, batch = (

@@ -24,7 +24,7 @@ _SDPA = F.scaled_dot_product_attention
 Sink = Callable[[str, Float[Tensor, "b heads n d"], Float[Tensor, "b heads n d"], float], None]
 
 
-class RecorderError(RuntimeError):
+class RecorderError(ValueError):
     """Attention could not be seen: a backend bypasses SDPA, or the selection is wrong."""
 
 
@@ -87,7 +87,8 @@ class AttentionRecorder:
             raise RecorderError(
                 f"{len(unseen)} of {len(self.calls)} self-attention layers did not pass through "
                 f"F.scaled_dot_product_attention (first: {unseen[0]!r}); "
-                "switch off attention slicing, xformers and other attention backends"
+                "switch off attention slicing, xformers and other attention backends "
+                "(DIFFUSERS_ATTN_BACKEND)"
             )
 
     def _start(self, name: str) -> Callable[[nn.Module, Any], None]:

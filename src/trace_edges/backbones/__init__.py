@@ -3,8 +3,10 @@
 from trace_edges.backbones.checkpoints import CHECKPOINTS, Checkpoint
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.families import FAMILIES
+from trace_edges.backbones.fitting import explained_memory
+from trace_edges.backbones.inventory import Inventory, take_inventory
 from trace_edges.backbones.latents import denormalise, encode
-from trace_edges.backbones.loading import load_backbone
+from trace_edges.backbones.loading import load_backbone, prepare_null
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.specs import EMBEDDED, Defaults, Family, NullCondition
 from trace_edges.backbones.vit import DEFAULT_ENCODER, ENCODERS, ViTBackbone, load_vit
@@ -20,10 +22,14 @@ __all__ = [
     "Defaults",
     "DiffusionBackbone",
     "Family",
+    "Inventory",
     "NullCondition",
     "ViTBackbone",
     "denormalise",
     "encode",
+    "explained_memory",
     "load_backbone",
     "load_vit",
+    "prepare_null",
+    "take_inventory",
 ]

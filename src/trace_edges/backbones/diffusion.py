@@ -9,13 +9,14 @@ from hashlib import blake2b
 from typing import Any
 
 import torch
+from accelerate import cpu_offload_with_hook
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.backbones.features import block_outputs, feature_map_sizes
-from trace_edges.backbones.latents import encode, pixels_per_latent
+from trace_edges.backbones.latents import encode, execution_device, pixels_per_latent
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 from trace_edges.schedules import Schedule
 
@@ -63,8 +64,8 @@ class DiffusionBackbone:
 
     @property
     def device(self) -> torch.device:
-        """Where the denoiser's weights lie."""
-        return next(self.denoiser.parameters()).device
+        """Where the denoiser runs: where its weights lie, or will while it does."""
+        return execution_device(self.denoiser)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -75,6 +76,16 @@ class DiffusionBackbone:
         """Move the weights; returns itself, as torch modules do."""
         self.denoiser.to(device)
         self.vae.to(device)
+        return self
+
+    def enable_model_cpu_offload(self, device: str | torch.device = "cuda") -> DiffusionBackbone:
+        """Keep the weights in the computer's memory, and each model on `device` only while it runs;
+        returns itself.
+        """
+        self.to("cpu")
+        _, encoder = cpu_offload_with_hook(self.vae, torch.device(device))
+        _, denoiser = cpu_offload_with_hook(self.denoiser, torch.device(device), encoder)
+        encoder.hook.prev_module_hook = denoiser  # the next image is encoded without it
         return self
 
     def fingerprint(self) -> str:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 def encode(vae: Any, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:
     """Normalised latents of images in [-1, 1]; H and W multiples of the VAE's factor."""
-    parameter = next(vae.parameters())
-    encoded = vae.encode(images.to(parameter.device, parameter.dtype))
+    dtype = next(vae.parameters()).dtype
+    encoded = vae.encode(images.to(execution_device(vae), dtype))
     latents = encoded.latent_dist.mode() if "latent_dist" in encoded else encoded.latents
     mean, scale = _normalisation(vae)
     return (latents.float() - mean.to(latents.device)) * scale.to(latents.device)
@@ -28,6 +28,13 @@ def denormalise(vae: Any, latents: Float[Tensor, "b c h w"]) -> Float32[Tensor, 
     """The inverse of the normalisation: what `vae.decode` expects."""
     mean, scale = _normalisation(vae)
     return latents.float() / scale.to(latents.device) + mean.to(latents.device)
+
+
+def execution_device(model: Any) -> torch.device:
+    """Where a model runs: where its weights lie, if accelerate does not move them there first."""
+    hook = getattr(model, "_hf_hook", None)
+    moved_to = getattr(hook, "execution_device", None)
+    return next(model.parameters()).device if moved_to is None else torch.device(moved_to)
 
 
 def pixels_per_latent(vae: Any) -> int:

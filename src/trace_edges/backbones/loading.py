@@ -1,4 +1,4 @@
-"""From a name, a folder or a hub id to a backbone that is ready to run."""
+"""From a name, a folder, a file or a hub id to a backbone that is ready to run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
+from accelerate.utils.memory import should_reduce_batch_size
 from diffusers import DiffusionPipeline
 from diffusers.utils import logging as diffusers_logging
 
 from trace_edges.backbones.diffusion import DiffusionBackbone
-from trace_edges.backbones.families import FAMILIES
-from trace_edges.backbones.nulls import components_of, find_null
+from trace_edges.backbones.families import family_of
+from trace_edges.backbones.nulls import components_of, empty_denoiser, find_null, null_file
 from trace_edges.backbones.problems import BackboneError, explained
-from trace_edges.backbones.sources import Source, find_source
-from trace_edges.backbones.specs import EMBEDDED, Defaults, Family
+from trace_edges.backbones.single_file import read_single_file
+from trace_edges.backbones.sizing import weight_bytes
+from trace_edges.backbones.sources import Parts, Source, find_source
+from trace_edges.backbones.specs import EMBEDDED, Defaults
 
 DEFAULTS = "trace_edges.json"
 
@@ -36,9 +38,10 @@ def load_backbone(
 
     Args:
         name: "trace-mini" (embedded in the package), a name of `CHECKPOINTS` ("sd3.5-large"), a
-            folder written by `save_pretrained`, or a hub id. The family is recognised from
-            `_class_name` in model_index.json. A file null_condition.safetensors in it replaces the
-            text encoders; trace_edges.json holds `Defaults`.
+            folder written by `save_pretrained`, a hub id, or a single .safetensors file. The
+            family is recognised from `_class_name` in model_index.json, or from the file's tensors.
+            A file null_condition.safetensors in the folder replaces the text encoders;
+            trace_edges.json holds `Defaults`.
         dtype: of the weights; softmax and all that follows are float32 in any case.
         device: where the weights go.
         revision: branch, tag or commit on the hub.
@@ -51,44 +54,81 @@ def load_backbone(
         BackboneError: not found, unsupported family, or neither null condition nor text encoder.
     """
     source = find_source(name, revision, local_files_only, variant)
+    read = read_single_file if source.is_file else _read_pipeline
+    with explained(str(source)), _quiet_diffusers():
+        parts = read(source, dtype, torch.device(device), null)
+    try:
+        schedule = parts.family.schedule(parts.scheduler)
+    except ValueError as error:
+        raise BackboneError(f"{source}: {error}") from error
+    backbone = DiffusionBackbone(
+        str(name), parts.family, parts.denoiser, parts.vae, schedule, parts.null, parts.defaults
+    )
+    try:
+        return backbone.to(device)
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        raise BackboneError(
+            f"{source} does not fit on {device}: its weights take "
+            f"{weight_bytes(backbone) / 2**30:.1f} GiB in {str(dtype).removeprefix('torch.')}; "
+            "load it in bfloat16, or on the CPU with enable_model_cpu_offload()"
+        ) from error
+
+
+def prepare_null(
+    name: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+    local_files_only: bool = False,
+    variant: str | None = None,
+    null: str | None = None,
+) -> Path | None:
+    """Have the null condition at hand, so that loading needs the text encoders no more.
+
+    Args: as of `load_backbone`; the denoiser's weights are not needed.
+
+    Returns:
+        The file it is kept in; None if it needs no encoder.
+
+    Raises:
+        BackboneError: as `load_backbone`.
+    """
+    source = find_source(name, revision, local_files_only, variant)
     index = source.index()
     family = family_of(source, index)
+    with explained(str(source)), _quiet_diffusers():
+        config = empty_denoiser(source, family, index).config
+        find_null(source, family, index, config, null, dtype, torch.device(device))
+        return null_file(source, family, null, dtype)
+
+
+def _read_pipeline(
+    source: Source, dtype: torch.dtype, device: torch.device, null: str | None
+) -> Parts:
+    """Of a folder or a repository of the hub."""
+    index = source.index()
+    family = family_of(source, index)
+    # First: the text encoders, if they must run, are gone when the denoiser comes.
+    config = empty_denoiser(source, family, index).config
+    condition = find_null(source, family, index, config, null, dtype, device)
     # With the null condition at hand, nothing but these three is loaded, or even fetched.
     wanted = (family.denoiser, "vae", "scheduler")
     left_out = {part: None for part in components_of(index) if part not in wanted}
-    with explained(str(source)), _quiet_diffusers():
-        pipeline = DiffusionPipeline.from_pretrained(
-            source.place, dtype=dtype, variant=variant, use_safetensors=True,
-            **source.hub, **left_out,
-        )  # fmt: skip
-        denoiser, vae = getattr(pipeline, family.denoiser), pipeline.vae
-        condition = find_null(
-            source, family, index, denoiser.config, null, dtype, torch.device(device)
-        )
-        defaults_file = source.find(DEFAULTS)
-    defaults = _defaults(defaults_file) if defaults_file else None
-    try:
-        schedule = family.schedule(pipeline.scheduler)
-    except ValueError as error:
-        raise BackboneError(f"{source}: {error}") from error
+    types = {"default": dtype}
     if family.float32_vae and dtype == torch.float16:
-        vae.to(torch.float32)
-    backbone = DiffusionBackbone(str(name), family, denoiser, vae, schedule, condition, defaults)
-    return backbone.to(device)
-
-
-def family_of(source: Source, index: dict[str, Any]) -> Family:
-    """The row of the table whose pipelines include this one.
-
-    Raises:
-        BackboneError: no row has it.
-    """
-    pipeline = index.get("_class_name", "none")
-    for family in FAMILIES:
-        if pipeline in family.pipelines:
-            return family
-    known = ", ".join(name for family in FAMILIES for name in family.pipelines)
-    raise BackboneError(f"{source} is a {pipeline}; supported pipelines: {known}")
+        types["vae"] = torch.float32
+    pipeline = DiffusionPipeline.from_pretrained(
+        source.place, dtype=types, variant=source.variant, use_safetensors=True,
+        **source.hub, **left_out,
+    )  # fmt: skip
+    file = source.find(DEFAULTS)
+    return Parts(
+        family, getattr(pipeline, family.denoiser), pipeline.vae, pipeline.scheduler, condition,
+        _defaults(file) if file else None,
+    )  # fmt: skip
 
 
 def _defaults(path: Path) -> Defaults:

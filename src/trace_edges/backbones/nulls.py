@@ -10,6 +10,8 @@ from typing import Any
 
 import diffusers
 import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from trace_edges.backbones.problems import BackboneError
@@ -44,24 +46,33 @@ def find_null(
     names = tuple(family.condition(config))
     if kind is None and (stored := source.find(NULL_CONDITION)):
         return _read(stored, names)
-    kind = kind or next(iter(family.nulls))
+    kept = null_file(source, family, kind, dtype)
+    if kept is not None and kept.exists():
+        return _read(kept, names)
+    null = _encode(source, family, index, kind or family.default_null, dtype, device)
+    if kept is not None:
+        _keep(null, kept)
+    return null
+
+
+def null_file(source: Source, family: Family, kind: str | None, dtype: torch.dtype) -> Path | None:
+    """Where a null condition lies or is to be kept: by repository, revision, kind, number type.
+
+    None: it is made from nothing, and is not kept.
+
+    Raises:
+        BackboneError: the family has no such kind.
+    """
+    if kind is None and (stored := source.find(NULL_CONDITION)):
+        return stored
+    kind = kind or family.default_null
     if kind not in family.nulls:
         raise BackboneError(
             f"{source} has no null condition {kind!r}; known: {', '.join(family.nulls)}"
         )
     components = family.nulls[kind].components
-    if not components:  # it costs nothing
-        return _encode(source, family, index, kind, dtype, device)
-    kept = null_file(source, kind, components, dtype)
-    if kept.exists():
-        return _read(kept, names)
-    null = _encode(source, family, index, kind, dtype, device)
-    _keep(null, kept)
-    return null
-
-
-def null_file(source: Source, kind: str, components: tuple[str, ...], dtype: torch.dtype) -> Path:
-    """Where a null condition is kept: by repository, revision, kind and number type."""
+    if not components:
+        return None
     place = Path(source.place).name if source.is_folder else source.place.replace("/", "--")
     name = f"{kind}-{str(dtype).removeprefix('torch.')}.safetensors"
     return cache_folder() / "null" / place / source.version(components) / name
@@ -75,7 +86,12 @@ def cache_folder() -> Path:
 
 
 def _read(path: Path, names: tuple[str, ...]) -> NullCondition:
-    tensors = load_file(path)
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise BackboneError(
+            f"{path} is damaged ({error}): remove it, to have it made again"
+        ) from error
     if missing := [name for name in names if name not in tensors]:
         raise BackboneError(f"{path} lacks {', '.join(missing)}; write it again")
     return {name: tensors[name] for name in names}
@@ -116,10 +132,19 @@ def _encode(
         source.place, dtype=dtype, variant=source.variant, use_safetensors=True, **source.hub,
         **left_out | {family.denoiser: empty_denoiser(source, family, index)},
     )  # fmt: skip
-    for name in wanted.components:
-        if isinstance(module := getattr(pipeline, name), torch.nn.Module):
-            module.to(device)
-    return wanted.encode(pipeline, device)
+    try:
+        for name in wanted.components:
+            if isinstance(module := getattr(pipeline, name), torch.nn.Module):
+                module.to(device)
+        return wanted.encode(pipeline, device)
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        raise BackboneError(
+            f"the text encoders of {source} do not fit on {device}: have them run on the CPU "
+            f"once, with `trace-edges backbones {source.name} --prepare --device cpu --dtype "
+            f"{str(dtype).removeprefix('torch.')}`"
+        ) from error
 
 
 def components_of(index: dict[str, Any]) -> list[str]:

@@ -53,6 +53,11 @@ def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def weight_bytes(backbone: DiffusionBackbone) -> int:
+    """Of denoiser and VAE, as they are held."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in _weights(backbone))
+
+
 @torch.no_grad()
 def flops(backbone: DiffusionBackbone, size: tuple[int, int], *, capture: bool = False) -> int:
     """Operations (two for a multiply and add) of one pass over one image.
@@ -99,21 +104,20 @@ def memory(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -
         backbone: on the meta device.
         size: (H, W) in px.
     """
-    weights = [
-        tensor
-        for model in (backbone.denoiser, backbone.vae)
-        for tensor in [*model.parameters(), *model.buffers()]
-    ]
     latents = _latents(backbone, size, batch)
     pictures = torch.zeros(batch, 3, *size, device="meta")
-    with _live_bytes(weights) as encoding:
+    with _live_bytes(_weights(backbone)) as encoding:
         backbone.encode(pictures)
-    with _live_bytes(weights) as step:
+    with _live_bytes(_weights(backbone)) as step:
         before = backbone.attend(latents, _TIMESTEP)
         after = backbone.attend(latents, _TIMESTEP)
         del before, after
-    held = sum(tensor.numel() * tensor.element_size() for tensor in weights)
-    return Memory(held, encoding.peak, step.peak)
+    return Memory(weight_bytes(backbone), encoding.peak, step.peak)
+
+
+def _weights(backbone: DiffusionBackbone) -> list[Tensor]:
+    models = (backbone.denoiser, backbone.vae)
+    return [tensor for model in models for tensor in [*model.parameters(), *model.buffers()]]
 
 
 def _latents(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> Tensor:

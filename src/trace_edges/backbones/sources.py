@@ -13,9 +13,22 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from trace_edges.backbones.checkpoints import CHECKPOINTS
 from trace_edges.backbones.problems import BackboneError, explained
-from trace_edges.backbones.specs import EMBEDDED, embedded_folder
+from trace_edges.backbones.specs import EMBEDDED, Defaults, Family, NullCondition, embedded_folder
 
 INDEX = "model_index.json"
+_PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a backbone is made of, as it was read."""
+
+    family: Family
+    denoiser: Any
+    vae: Any
+    scheduler: Any
+    null: NullCondition
+    defaults: Defaults | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +59,19 @@ class Source:
         return Path(self.place).is_dir()
 
     @property
+    def is_file(self) -> bool:
+        """A single file of weights."""
+        return Path(self.place).is_file()
+
+    @property
     def hub(self) -> dict[str, Any]:
         """Options of every call that may go to the hub."""
         return {"revision": self.revision, "local_files_only": self.local_files_only}
 
     def find(self, file: str) -> Path | None:
         """A file of the folder or repository, fetched if need be; None if it carries none."""
+        if self.is_file:
+            return None
         if self.is_folder:
             path = Path(self.place) / file
             return path if path.exists() else None
@@ -107,7 +127,8 @@ def find_source(
     """Where a backbone of this name lies; nothing is fetched yet.
 
     Args:
-        name: "trace-mini", a name of the table of checkpoints, a folder, or a hub id.
+        name: "trace-mini", a name of the table of checkpoints, a folder, a .safetensors file, or a
+            hub id.
 
     Raises:
         BackboneError: the name is none of these.
@@ -117,9 +138,14 @@ def find_source(
         place = str(embedded_folder())
     elif checkpoint := CHECKPOINTS.get(place):
         place, revision = checkpoint.hub, revision or checkpoint.revision
-    elif not place or (not Path(place).is_dir() and place.count("/") != 1):
+    elif Path(place).suffix in _PICKLED and Path(place).is_file():
+        raise BackboneError(
+            f"backbone {place!r} is a pickle, which may run any program when it is read: "
+            "give its .safetensors, or a folder"
+        )
+    elif not place or (not Path(place).exists() and place.count("/") != 1):
         raise BackboneError(
             f"backbone {place!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id "
-            f"(owner/name), nor one of {', '.join(CHECKPOINTS)}"
+            f"(owner/name), nor a file, nor one of {', '.join(CHECKPOINTS)}"
         )
     return Source(str(name), place, revision, local_files_only, variant)

@@ -95,6 +95,11 @@ class Family:
     image_output: int = -1
     float32_vae: bool = False
 
+    @property
+    def default_null(self) -> str:
+        """The kind of null condition that is taken unless another is asked for."""
+        return next(iter(self.nulls))
+
     def layers(self, denoiser: torch.nn.Module) -> list[str]:
         """Full names of the self-attention modules of this denoiser."""
         return [name for name, _ in denoiser.named_modules() if self.self_attention.fullmatch(name)]

@@ -8,6 +8,7 @@ import typer
 
 from trace_edges import __version__
 from trace_edges.cli.annotate import annotate
+from trace_edges.cli.backbones import backbones
 from trace_edges.cli.composites import composites
 from trace_edges.cli.detect import detect
 from trace_edges.cli.distill import distill
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(detect)
 app.command()(explain)
+app.command()(backbones)
 app.command()(segment)
 app.command()(refine)
 app.command()(panoptic)

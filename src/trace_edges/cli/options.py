@@ -31,7 +31,9 @@ class DType(StrEnum):
     bfloat16 = "bfloat16"
 
 
-Backbone = Annotated[str, typer.Option(help="trace-mini, a diffusers folder, or a hub id.")]
+Backbone = Annotated[
+    str, typer.Option(help="A name (`trace-edges backbones`), a folder, or a hub id.")
+]
 Resolution = Annotated[
     int | None,
     typer.Option(help="sqrt(H*W) in px of what the model sees. Default: the backbone's.", min=1),
@@ -56,24 +58,24 @@ def load_pipeline(name: str, device: str, dtype: DType) -> Any:
     """The pipeline that `--backbone`, `--device` and `--dtype` name."""
     from trace_edges.pipeline import TraceEdgePipeline
 
-    return TraceEdgePipeline.from_pretrained(name, **_placement(device, dtype))
+    return TraceEdgePipeline.from_pretrained(name, **placement(device, dtype))
 
 
 def load_detector(name: str, device: str, dtype: DType) -> Any:
     """The distilled detector that `--detector`, `--device` and `--dtype` name."""
     from trace_edges.detector import EdgeDetector
 
-    return EdgeDetector.from_pretrained(name, **_placement(device, dtype))
+    return EdgeDetector.from_pretrained(name, **placement(device, dtype))
 
 
 def load_encoder(name: str, device: str, dtype: DType) -> Any:
     """The ViT that `--encoder`, `--device` and `--dtype` name."""
     from trace_edges.backbones import load_vit
 
-    return load_vit(name, **_placement(device, dtype))
+    return load_vit(name, **placement(device, dtype))
 
 
-def _placement(device: str, dtype: DType) -> dict[str, Any]:
+def placement(device: str, dtype: DType) -> dict[str, Any]:
     """Where weights are to lie and as what; `ValueError` if the device is not there."""
     import torch
 

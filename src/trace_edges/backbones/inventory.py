@@ -1,0 +1,103 @@
+"""What of a backbone is on this machine and what is missing, without asking the network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub import get_token
+
+from trace_edges.backbones.checkpoints import CHECKPOINTS, Checkpoint
+from trace_edges.backbones.families import FAMILIES, family_of
+from trace_edges.backbones.nulls import NULL_CONDITION, null_file
+from trace_edges.backbones.problems import BackboneError
+from trace_edges.backbones.sources import find_source
+from trace_edges.backbones.specs import Family
+
+_WEIGHTS = "*.safetensors"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Of one backbone.
+
+    Attributes:
+        place: hub id or folder.
+        family: its row of the table of families.
+        checkpoint: its row of the table of checkpoints, if it has a name there.
+        folder: where its files lie; None: nothing of it is here.
+        components: what loading needs, and whether it is here.
+        nulls: kinds of null condition, and whether each is here (or needs nothing).
+        logged_in: a token for the hub is set.
+    """
+
+    place: str
+    family: Family
+    checkpoint: Checkpoint | None
+    folder: Path | None
+    components: dict[str, bool]
+    nulls: dict[str, bool]
+    logged_in: bool
+
+    @property
+    def is_here(self) -> bool:
+        """Everything but the null condition, for which the text encoders may be needed once."""
+        return all(self.components.values())
+
+    @property
+    def gated(self) -> bool:
+        return self.checkpoint is not None and self.checkpoint.gated
+
+
+def take_inventory(
+    name: str | Path, revision: str | None = None, dtype: torch.dtype = torch.float32
+) -> Inventory:
+    """Look for a backbone in the cache of the hub, or in its folder.
+
+    Args:
+        dtype: of the null condition that is looked for.
+
+    Raises:
+        BackboneError: no backbone is called so, or nothing is known of it.
+    """
+    source = find_source(name, revision, local_files_only=True)
+    checkpoint = CHECKPOINTS.get(str(name))
+    try:
+        index = source.index()
+    except BackboneError:
+        if checkpoint is None:
+            raise
+        (family,) = (row for row in FAMILIES if row.name == checkpoint.family)
+        components = dict.fromkeys((family.denoiser, "vae", "scheduler"), False)
+        nulls = {kind: not null.components for kind, null in family.nulls.items()}
+        return Inventory(
+            source.place, family, checkpoint, None, components, nulls, get_token() is not None
+        )
+    family = family_of(source, index)
+    at = source.find("model_index.json")
+    assert at is not None
+    folder = at.parent
+    components = {
+        family.denoiser: _has_weights(folder / family.denoiser),
+        "vae": _has_weights(folder / "vae"),
+        "scheduler": (folder / "scheduler" / "scheduler_config.json").exists(),
+    }
+    nulls = {}
+    for kind in family.nulls:
+        file = null_file(source, family, kind, dtype)
+        nulls[kind] = file is None or file.exists()
+    if source.find(NULL_CONDITION):
+        nulls = {"stored": True} | nulls
+    return Inventory(
+        source.place, family, checkpoint, folder, components, nulls, get_token() is not None
+    )
+
+
+def _has_weights(folder: Path) -> bool:
+    """All files of weights that there should be: of several, an index says which."""
+    for index in folder.glob(f"{_WEIGHTS}.index.json"):
+        files = set(json.loads(index.read_text())["weight_map"].values())
+        return all((folder / file).exists() for file in files)
+    return any(folder.glob(_WEIGHTS))

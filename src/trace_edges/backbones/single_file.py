@@ -1,0 +1,130 @@
+"""A single file of weights, as people share them: no config beside it, none fetched.
+
+The file is recognised by its tensors, and read with the architecture of the named checkpoint that
+it is a version of.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import diffusers
+import torch
+from diffusers.loaders.single_file_utils import (
+    CHECKPOINT_KEY_NAMES,
+    SingleFileComponentError,
+    infer_diffusers_model_type,
+)
+from safetensors import safe_open
+
+from trace_edges.backbones.architectures import ARCHITECTURES
+from trace_edges.backbones.families import family_of
+from trace_edges.backbones.nulls import empty_denoiser, find_null
+from trace_edges.backbones.problems import BackboneError
+from trace_edges.backbones.sources import INDEX, Parts, Source, find_source
+
+# What diffusers calls the kinds of files -> the named checkpoint of the same architecture.
+_KINDS = {
+    "v1": "sd15",
+    "xl_base": "sdxl",
+    "sd3": "sd3-medium",
+    "sd35_medium": "sd3.5-medium",
+    "sd35_large": "sd3.5-large",
+    "flux-dev": "flux-dev",
+    "flux-schnell": "flux-schnell",
+}
+
+
+def read_single_file(
+    source: Source, dtype: torch.dtype, device: torch.device, null: str | None
+) -> Parts:
+    """Denoiser, VAE, scheduler and null condition of a .safetensors file.
+
+    A null condition that needs text encoders is that of the checkpoint it is a version of.
+
+    Raises:
+        BackboneError: it is of no known kind, or lacks the denoiser or the VAE.
+    """
+    base = recognise(source)
+    with TemporaryDirectory() as folder:
+        configs = Source(source.name, folder)
+        write_configs(base, Path(folder))
+        index = configs.index()
+        family = family_of(configs, index)
+        config = empty_denoiser(configs, family, index).config
+        if not family.nulls[null or family.default_null].components:
+            condition = find_null(configs, family, index, config, null, dtype, device)
+        else:
+            origin = find_source(base, local_files_only=source.local_files_only)
+            condition = find_null(origin, family, origin.index(), config, null, dtype, device)
+        vae_type = torch.float32 if family.float32_vae and dtype == torch.float16 else dtype
+        denoiser = _part(source, folder, ARCHITECTURES[base].denoiser, family.denoiser, dtype)
+        vae = _part(source, folder, "AutoencoderKL", "vae", vae_type)
+        scheduler_class, scheduler_config = ARCHITECTURES[base].scheduler
+        scheduler = getattr(diffusers, scheduler_class)(**scheduler_config)
+    return Parts(family, denoiser, vae, scheduler, condition)
+
+
+def recognise(source: Source) -> str:
+    """The named checkpoint that a file is a version of, by the names and shapes of its tensors.
+
+    Raises:
+        BackboneError: it is none of them.
+    """
+    with safe_open(source.place, "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    kind = infer_diffusers_model_type(tensors)
+    # "v1" is also what it says of a file that it does not know.
+    known = kind in _KINDS and (kind != "v1" or CHECKPOINT_KEY_NAMES["v1"] in tensors)
+    if not known:
+        raise BackboneError(
+            f"{source} holds no whole model of a known kind (known: {', '.join(_KINDS.values())}); "
+            "write it as a folder with from_single_file and save_pretrained of its pipeline in "
+            "diffusers, and give the folder"
+        )
+    return _KINDS[kind]
+
+
+def write_configs(base: str, folder: Path) -> None:
+    """The folder that a pipeline of this architecture would have, but for its weights."""
+    made = ARCHITECTURES[base]
+    pipeline = getattr(diffusers, made.pipeline)
+    expected, _ = pipeline._get_signature_keys(pipeline)
+    denoiser = "unet" if "unet" in expected else "transformer"
+    parts = {
+        denoiser: (made.denoiser, made.config),
+        "vae": ("AutoencoderKL", made.vae),
+        "scheduler": made.scheduler,
+    }
+    index: dict[str, Any] = {"_class_name": made.pipeline}
+    index |= {name: [None, None] for name in expected}
+    for name, (kind, config) in parts.items():
+        with torch.device("meta" if name != "scheduler" else "cpu"):
+            getattr(diffusers, kind)(**config).save_config(folder / name)
+        index[name] = ["diffusers", kind]
+    (folder / INDEX).write_text(json.dumps(index))
+
+
+def _part(source: Source, folder: str, kind: str, name: str, dtype: torch.dtype) -> Any:
+    try:
+        part = getattr(diffusers, kind).from_single_file(
+            source.place, config=folder, subfolder=name, dtype=dtype, local_files_only=True
+        )
+    except SingleFileComponentError as error:
+        raise BackboneError(_lacks(source, name)) from error
+    except NotImplementedError as error:  # some of its tensors were never given a value
+        if "meta tensor" not in str(error):
+            raise
+        raise BackboneError(_lacks(source, name)) from error
+    return part
+
+
+def _lacks(source: Source, name: str) -> str:
+    return (
+        f"{source} does not hold all weights of the {name}: put them together in a folder with "
+        "save_pretrained of its pipeline in diffusers, and give the folder"
+    )

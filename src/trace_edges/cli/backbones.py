@@ -1,0 +1,118 @@
+"""`trace-edges backbones`: the models that have names, and what one of them needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from trace_edges.cli.common import console, plain_errors
+from trace_edges.cli.options import Device, DType, Weights
+
+
+def backbones(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A name of the table, a folder or a hub id. Default: the table."),
+    ] = None,
+    prepare: Annotated[
+        bool, typer.Option("--prepare", help="Encode the null condition now and keep it.")
+    ] = False,
+    null: Annotated[
+        str | None, typer.Option(help="Which null condition. Default: the family's.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    device: Device = "auto",
+    dtype: Weights = DType.float32,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+) -> None:
+    """Print the models that have names; of one, what it needs and whether it is here."""
+    with plain_errors():
+        if name is None:
+            if prepare or null or revision:
+                raise ValueError("--prepare, --null and --revision need the name of a backbone")
+            _print_table(as_json)
+            return
+        from trace_edges.backbones import prepare_null
+        from trace_edges.cli.options import placement
+
+        if prepare:
+            where = placement(device, dtype)
+            file = prepare_null(name, revision=revision, null=null, **where)
+            if not as_json:
+                console.print(f"null condition: {escape(str(file or 'needs no text encoder'))}")
+        _print_one(name, revision, dtype, as_json)
+
+
+def _print_table(as_json: bool) -> None:
+    from trace_edges.backbones import CHECKPOINTS
+
+    if as_json:
+        typer.echo(json.dumps({name: asdict(row) for name, row in CHECKPOINTS.items()}, indent=1))
+        return
+    table = Table(box=None, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    for column in ("px", "B param.", "layers", "grid", "TFLOP", "GiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("licence", overflow="fold")
+    for name, row in CHECKPOINTS.items():
+        licence = escape(row.licence) + (" (gated)" if row.gated else "")
+        numbers = (row.resolution, f"{row.parameters / 1000:.2f}", row.layers, row.grid)
+        costs = (f"{row.tflop:.1f}", f"{row.memory:.1f}")
+        table.add_row(name, *map(str, numbers), *costs, licence)
+    console.print(table)
+    console.print(
+        "TFLOP of one pass at the native px; GiB at the peak in bfloat16, computed. "
+        "Other checkpoints of these families: give their folder or hub id."
+    )
+
+
+def _print_one(name: str, revision: str | None, dtype: DType, as_json: bool) -> None:
+    import torch
+
+    from trace_edges.backbones import take_inventory
+
+    found = take_inventory(name, revision, getattr(torch, dtype.value))
+    row = found.checkpoint
+    if as_json:
+        typer.echo(json.dumps(_described(name, found), indent=1))
+        return
+    about: dict[str, str] = {"family": found.family.name, "from": found.place}
+    if row is not None:
+        about |= {
+            "licence": row.licence,
+            "size": f"{row.parameters} M parameters, {row.layers} layers of self-attention",
+            "at": f"{row.resolution} px: {row.tflop} TFLOP a pass, {row.memory} GiB in bfloat16",
+        }
+        about |= {"note": row.note} if row.note else {}
+    for part, here in found.components.items():
+        about[part] = "here" if here else "missing"
+    known = ", ".join(f"{kind} {_state(here)}" for kind, here in found.nulls.items())
+    about["null condition"] = f"{known} ({dtype.value}; default: {next(iter(found.nulls))})"
+    if found.gated and not found.is_here:
+        login = "you are logged in" if found.logged_in else "then log in with `hf auth login`"
+        about["gated"] = f"accept the licence on its page on the hub; {login}"
+    for title, text in about.items():
+        console.print(f"[bold]{title:<15}[/] {escape(text)}")
+
+
+def _state(here: bool) -> str:
+    return "here" if here else "missing"
+
+
+def _described(name: str, found: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "family": found.family.name,
+        "from": found.place,
+        "checkpoint": None if found.checkpoint is None else asdict(found.checkpoint),
+        "here": found.is_here,
+        "components": found.components,
+        "nulls": found.nulls,
+        "gated": found.gated,
+        "logged_in": found.logged_in,
+    }

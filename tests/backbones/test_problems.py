@@ -1,0 +1,240 @@
+"""Whatever keeps a backbone away ends in one line that says what to do."""
+
+from unittest.mock import MagicMock
+
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from trace_edges.attention import RecorderError
+from trace_edges.backbones import BackboneError, load_backbone
+from trace_edges.images import to_tensor
+from trace_edges.pipeline import TraceEdgePipeline
+
+ANSWER = MagicMock()  # of the hub; the errors keep it, and nothing looks into it
+MEANINGS = [
+    (GatedRepoError("Access is restricted.\nLog in.", response=ANSWER), "accept its licence"),
+    (RepositoryNotFoundError("404", response=ANSWER), "check the spelling"),
+    (RevisionNotFoundError("404", response=ANSWER), "no such revision"),
+    (LocalEntryNotFoundError("not cached"), "the hub was not reached: connect"),
+    (OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE"),
+    (ConnectionError("no route"), "the hub was not reached: connect"),
+]
+
+
+def fails_with(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+def message_of(function, *arguments, **options):
+    with pytest.raises(BackboneError) as caught:
+        function(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("error", "meaning"), MEANINGS)
+def test_errors_of_the_hub_say_what_to_do(monkeypatch, error, meaning):
+    monkeypatch.setattr("trace_edges.backbones.sources.hf_hub_download", fails_with(error))
+    message = message_of(load_backbone, "sd3.5-large", revision="v9")
+    assert message.startswith(
+        "backbone 'sd3.5-large' (stabilityai/stable-diffusion-3.5-large), revision 'v9' could not "
+        "be loaded: "
+    )
+    assert meaning in message
+
+
+def test_errors_that_diffusers_wraps_are_seen_through(tiny_model, monkeypatch):
+    """The index may be open and the weights gated."""
+
+    def wrapped(*_, **__):
+        try:
+            raise GatedRepoError("Access is restricted.", response=ANSWER)
+        except GatedRepoError:
+            raise OSError("something\nof many lines")  # noqa: B904 - as diffusers does
+
+    monkeypatch.setattr(DiffusionPipeline, "from_pretrained", wrapped)
+    assert "accept its licence" in message_of(load_backbone, tiny_model("sd15"))
+
+
+@pytest.mark.long  # huggingface_hub tries again, and waits in between
+def test_a_hub_that_does_not_answer(monkeypatch, tmp_path):
+    """Nothing listens there: the real way through huggingface_hub."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+        "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
+    )
+    assert "was not reached: connect" in message_of(load_backbone, "nobody/nothing")
+
+
+def test_sana_says_why_it_cannot_be(tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "SanaPipeline"}')
+    message = message_of(load_backbone, tmp_path)
+    assert "its self-attention is linear" in message
+
+
+def test_a_pickle_is_not_read(tmp_path):
+    (tmp_path / "model.ckpt").write_bytes(b"weights")
+    assert "is a pickle" in message_of(load_backbone, tmp_path / "model.ckpt")
+
+
+def test_an_unknown_model_names_the_families(tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "CogVideoXPipeline"}')
+    message = message_of(load_backbone, tmp_path)
+    for known in ("StableDiffusionXLPipeline", "StableDiffusion3Pipeline", "FluxPipeline"):
+        assert known in message
+
+
+def test_an_index_that_is_no_json_is_named(tmp_path):
+    (tmp_path / "model_index.json").write_text("{")
+    assert "model_index.json is no JSON" in message_of(load_backbone, tmp_path)
+
+
+def test_a_scheduler_of_the_other_kind_is_named(tiny_model):
+    import diffusers
+
+    folder = tiny_model("sd3")
+    diffusers.DDIMScheduler().save_pretrained(folder / "scheduler")
+    index = folder / "model_index.json"
+    index.write_text(index.read_text().replace("FlowMatchEulerDiscreteScheduler", "DDIMScheduler"))
+    assert "wants one of flow matching" in message_of(load_backbone, folder)
+
+
+def test_weights_that_are_pickled_are_not_read(tiny_model):
+    folder = tiny_model("sd15")
+    (weights,) = (folder / "unet").glob("*.safetensors")
+    torch.save({}, folder / "unet" / "diffusion_pytorch_model.bin")
+    weights.unlink()
+    assert "could not be loaded" in message_of(load_backbone, folder)
+
+
+def test_attention_slicing_is_not_read_past(tiny_model):
+    backbone = load_backbone(tiny_model("sd15"))
+    backbone.denoiser.set_attention_slice(1)
+    with pytest.raises(RecorderError, match=r"10 of 10 .* switch off attention slicing") as caught:
+        backbone.attend(torch.zeros(1, 4, 8, 8), 300)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_layer_that_passes_by_is_not_read_past(tiny_model):
+    """Less than all layers would be as wrong as none."""
+    backbone = load_backbone(tiny_model("sd15"))
+    backbone.denoiser.mid_block.attentions[0].transformer_blocks[0].attn1.set_processor(
+        AttnProcessor()  # writes the softmax out
+    )
+    with pytest.raises(RecorderError, match=r"1 of 10 .*mid_block"):
+        backbone.attend(torch.zeros(1, 4, 8, 8), 300)
+
+
+@pytest.mark.long  # flex_attention takes long to import
+def test_a_backend_that_passes_by_is_not_read_past(tiny_model):
+    backbone = load_backbone(tiny_model("flux-dev"))
+    backbone.denoiser.transformer_blocks[1].attn.processor._attention_backend = "flex"
+    with pytest.raises(RecorderError, match=r"1 of 4 .*transformer_blocks\.1\.attn"):
+        backbone.attend(torch.zeros(1, 4, 8, 8), 300)
+
+
+def out_of_memory_beyond(backbone, pixels):
+    """A stand-in for a device: its VAE finds no memory for more than so many pixels."""
+    encode = backbone.vae.encode
+
+    def limited(images):
+        if images.shape[-2] * images.shape[-1] > pixels:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return encode(images)
+
+    backbone.vae.encode = limited
+
+
+def test_out_of_memory_says_which_resolution_would_fit(tiny_model, monkeypatch):
+    from trace_edges.backbones import fitting
+    from trace_edges.backbones.sizing import memory
+
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd3"))
+    out_of_memory_beyond(pipe.backbone, 0)
+    picture = torch.zeros(3, 300, 400)
+    at_192 = memory(fitting.emptied(pipe.backbone), (176, 224)).peak
+    monkeypatch.setattr(fitting, "available_memory", lambda device: int(at_192 / 0.9) + 1)
+    message = message_of(pipe, picture, resolution=256)
+    assert "ran out of memory on cpu at 224 x 288 px" in message
+    assert message.endswith("a resolution of 192 would fit")
+
+    monkeypatch.setattr(fitting, "available_memory", lambda device: 1000)
+    assert "its weights alone take" in message_of(pipe, picture, resolution=256)
+    monkeypatch.setattr(fitting, "available_memory", lambda device: None)
+    assert "ask for a smaller resolution" in message_of(pipe, picture, resolution=256)
+
+
+def test_other_errors_are_left_as_they_are(tiny_model):
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd3"))
+    pipe.backbone.vae.encode = fails_with(RuntimeError("a bug"))
+    with pytest.raises(RuntimeError, match="a bug"):
+        pipe(torch.zeros(3, 64, 64), resolution=64)
+
+
+def test_weights_too_large_for_the_device_are_counted(tiny_model, monkeypatch):
+    error = torch.OutOfMemoryError("CUDA out of memory.")
+    monkeypatch.setattr("trace_edges.backbones.DiffusionBackbone.to", fails_with(error))
+    message = message_of(load_backbone, tiny_model("sd3"), dtype=torch.float16)
+    assert "does not fit on cpu: its weights take 0.0 GiB in float16" in message
+
+
+def test_offloading_gives_the_same_maps(tiny_model):
+    """To the CPU itself, since there may be no other device: the hooks are there and are used."""
+    image = to_tensor((torch.rand(64, 96, 3) * 255).byte().numpy())[None]
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sdxl"))
+    plain = pipe.backbone.attend(pipe.backbone.encode(image), 300)
+    assert pipe.enable_model_cpu_offload("cpu") is pipe
+    assert hasattr(pipe.backbone.denoiser, "_hf_hook")
+    assert hasattr(pipe.backbone.vae, "_hf_hook")
+    again = pipe.backbone.attend(pipe.backbone.encode(image), 300)
+    assert torch.equal(plain[0], again[0])
+    assert torch.equal(plain[1], again[1])
+
+
+def test_an_offloaded_model_runs_where_it_is_moved_to(tiny_model):
+    backbone = load_backbone(tiny_model("sd3")).enable_model_cpu_offload("meta")
+    assert next(backbone.denoiser.parameters()).device.type == "cpu"
+    assert backbone.device.type == "meta"
+    # Each lets the other go before it comes.
+    assert backbone.vae._hf_hook.prev_module_hook.model is backbone.denoiser
+    assert backbone.denoiser._hf_hook.prev_module_hook.model is backbone.vae
+
+
+def test_tiles_of_the_vae_are_small(tiny_model):
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model("pixart"))
+    seen = []
+    pipe.backbone.vae.encoder.register_forward_pre_hook(
+        lambda module, inputs: seen.append(inputs[0].shape[-2:])
+    )
+    image = torch.rand(1, 3, 64, 96)
+    pipe.backbone.encode(image)
+    assert seen == [(64, 96)]
+    seen.clear()
+    assert pipe.enable_vae_tiling() is pipe
+    pipe.backbone.encode(image)
+    assert len(seen) > 1
+    assert max(seen) < (64, 64)
+
+
+def test_the_vae_of_sdxl_keeps_float32(tiny_model):
+    half = load_backbone(tiny_model("sdxl"), dtype=torch.float16)
+    assert half.dtype == torch.float16
+    weight = next(half.vae.parameters())
+    assert weight.dtype == torch.float32
+    assert not torch.equal(weight, weight.half().float())  # and was never rounded
+    other = load_backbone(tiny_model("sd15"), dtype=torch.float16)
+    assert next(other.vae.parameters()).dtype == torch.float16

@@ -31,7 +31,7 @@ class StudentSettings:
         rank: of the LoRA on self-attention; 0: the denoiser stays as it is.
     """
 
-    blocks: tuple[int, ...] = (2, 5, 8, 10, 12, 13)
+    blocks: tuple[int, ...] = (-1,)
     width: int = 64
     rank: int = 0
     attention: int = 0

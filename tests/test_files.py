@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trace_edges.files import Found, InputError, find_images, output_names, write_atomically
+from trace_edges.files import (
+    Found,
+    InputError,
+    find_images,
+    output_names,
+    remove_temporaries,
+    write_atomically,
+)
 
 TREE = [
     "b.PNG",
@@ -284,3 +291,15 @@ def test_further_errors_of_the_system_name_the_right_file(tmp_path, monkeypatch)
     with pytest.raises(PermissionError, match=r"'.*a\.png'$"):
         write_half(target, None)
     assert left(tmp_path) == ["file"]
+
+
+def test_what_a_killed_writer_left_is_taken_away_and_nothing_else(tmp_path):
+    (tmp_path / "below").mkdir()
+    kept = [tmp_path / name for name in ("a.png", ".part.png", ".0123.part.png", "below/b.part")]
+    for path in kept:
+        path.touch()
+    write = write_atomically(tmp_path / "below" / "c.png")
+    write.__enter__().touch()  # and never ended, as by a kill
+    assert len(list((tmp_path / "below").iterdir())) == 2
+    remove_temporaries(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)

@@ -5,6 +5,7 @@ Nothing here opens an image, and nothing but the standard library is needed.
 
 import glob
 import os
+import re
 import secrets
 import unicodedata
 from collections import Counter
@@ -17,6 +18,7 @@ from pathlib import Path
 # Written by `detect` and `segment`: not photographs, when a folder is its own output.
 RESULT_SUFFIXES = (".edges.png", ".overlay.png", ".instances.png")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.part(\..*)?")  # a name of `write_atomically`
 
 
 class InputError(ValueError):
@@ -135,6 +137,16 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # what went wrong first is what matters
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: str | os.PathLike[str]) -> None:
+    """Take away what `write_atomically` left in a folder, and below it, when it was killed.
+
+    To be called where nobody else writes.
+    """
+    for place, _, names in os.walk(folder):
+        for name in filter(_TEMPORARY.fullmatch, names):
+            Path(place, name).unlink(missing_ok=True)
 
 
 def _expand(given: str, recursive: bool) -> Iterator[Path]:

@@ -18,6 +18,7 @@ from trace_edges.annotate.remote import in_memory, is_local, is_within, join, wr
 from trace_edges.annotate.sinks import PartSink, Sink
 from trace_edges.annotate.tasks import Task
 from trace_edges.annotate.workers import Workers
+from trace_edges.files import remove_temporaries
 
 _ALL = 1 << 62  # positions: where results do not share files
 
@@ -115,6 +116,8 @@ def annotate(
         _register(job, manifest)
         seal = _Seals(job.sink, manifest)
         counts, now = manifest.counts(), 0
+        if job.shard.count == 1 and is_local(job.dest):  # else others may be writing
+            remove_temporaries(job.dest)
 
         def tell() -> None:
             if on_change is not None:

@@ -29,6 +29,7 @@ from trace_edges.annotate.remote import (
 from trace_edges.annotate.tasks import Files
 from trace_edges.export.coco import CATEGORY
 from trace_edges.extras import require
+from trace_edges.files import write_atomically
 
 Form = Literal["folder", "tar", "parquet", "coco"]
 RECORD = "json"  # suffix of what says that the other files of a key are there
@@ -256,11 +257,12 @@ def make_sink(
 
 
 def _write(url: str, write: Callable[[Path], None]) -> None:
-    """Write a large file beside the others on this machine, and move it to its place."""
-    local = Path(filesystem(url)[1]).parent if is_local(url) else None
-    if local is not None:
-        local.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".part-", dir=local) as folder:
+    """Write a large file here, and move it to its place when it is whole."""
+    if is_local(url):
+        with write_atomically(filesystem(url)[1]) as temporary:
+            write(temporary)
+        return
+    with TemporaryDirectory() as folder:
         finished = Path(folder) / "finished"
         write(finished)
         put_file(finished, url)

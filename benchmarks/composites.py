@@ -29,6 +29,7 @@ from trace_edges.files import write_atomically
 from trace_edges.images import load_image
 from trace_edges.metrics import EdgeProtocol, evaluate_edges
 from trace_edges.metrics.cldice import cldice
+from trace_edges.metrics.counts import unit_strength
 from trace_edges.metrics.peers import PEERS
 
 
@@ -48,7 +49,7 @@ def main() -> None:
     truth = {name: edge_truth(source[name](), protocol) for name in source}
     twins = {
         name: border_between(
-            np.asarray(read_labels(options.folder / "labels" / f"{name}.png")[0].ids),
+            read_labels(options.folder / "labels" / f"{name}.png")[0].labels,
             scenes["scenes"][name]["touching"],
         )
         for name in source
@@ -57,7 +58,7 @@ def main() -> None:
     for given in options.edges:
         name, _, folder = given.partition("=")
         found = find_edge_maps(Path(folder))
-        methods[name] = {scene: np.asarray(read_edge_map(found[scene])) for scene in source}
+        methods[name] = {scene: unit_strength(read_edge_map(found[scene])) for scene in source}
     rows = {}
     for name, drawn in methods.items():
         others = dict(zip(drawn, [*list(drawn.values())[1:], next(iter(drawn.values()))],

@@ -35,6 +35,7 @@ from trace_edges.cli.refining_options import (
     Quiet,
     Threshold,
     propagation,
+    selection,
 )
 
 if TYPE_CHECKING:
@@ -225,17 +226,11 @@ def read_shard(text: str) -> Shard:
 
 def _task(name: TaskName, *, edges: Any, instances: Any, panoptic: Any, how: Any) -> Task:
     from trace_edges.annotate import EdgesTask, InstancesTask, PanopticTask
-    from trace_edges.segmentation.regions import STRENGTH
-    from trace_edges.segmenting import Selection
 
     if name is TaskName.edges:
         return EdgesTask(**edges)
     if name is TaskName.instances:
-        if instances["strength"] is None:
-            instances["strength"] = STRENGTH
-        elif instances["count"] is not None or instances["proposals"] is not None:
-            raise ValueError("--strength, --count and --proposals exclude each other: give one")
-        return InstancesTask(Selection(**instances))
+        return InstancesTask(selection(**instances))
     if panoptic["semantic"] is None:
         raise ValueError("--task panoptic cuts semantic maps: give their folder with --semantic")
     maps = panoptic.pop("semantic")

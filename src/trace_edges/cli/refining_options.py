@@ -1,4 +1,4 @@
-"""What `refine`, `panoptic` and `segment` share: how edges cut, and what became of the images."""
+"""What commands of masks share: how edges cut, which regions are taken, how images fared."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from trace_edges.cli.common import error, errors, progress
 if TYPE_CHECKING:
     from trace_edges.refinement import ImageOutcome
     from trace_edges.segmentation import Propagation
+    from trace_edges.segmenting import Selection
 
 _MOST_ERRORS = 20
 
@@ -40,6 +41,23 @@ def propagation(threshold: float, close_gap: int, method: Method) -> Propagation
     return Propagation(
         threshold=threshold, close_gap=close_gap, method="random_walk" if walk else "watershed"
     )
+
+
+def selection(
+    strength: float | None,
+    count: int | None,
+    proposals: int | None,
+    min_area: float,
+    blur: float = 0.0,
+) -> Selection:
+    """What the options stand for; a strength that nobody gave is the default one."""
+    from trace_edges.segmenting import Selection
+
+    if strength is None:
+        return Selection(count=count, proposals=proposals, min_area=min_area, blur=blur)
+    if count is not None or proposals is not None:
+        raise ValueError("--strength, --count and --proposals exclude each other: give one")
+    return Selection(strength, min_area=min_area, blur=blur)
 
 
 @contextmanager

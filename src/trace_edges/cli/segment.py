@@ -42,6 +42,7 @@ from trace_edges.cli.refining_options import (
     Quiet,
     Threshold,
     propagation,
+    selection,
 )
 
 _COLUMNS = {
@@ -110,16 +111,12 @@ def segment(
     with plain_errors():
         from trace_edges.files import find_images, output_names
         from trace_edges.refinement import EdgeFolder
-        from trace_edges.segmentation.regions import STRENGTH
-        from trace_edges.segmenting import InstanceFinder, Selection, segment_files
+        from trace_edges.segmenting import InstanceFinder, segment_files
         from trace_edges.settings import TraceSettings
 
-        if strength is not None and (count is not None or proposals is not None):
-            raise ValueError("--strength, --count and --proposals exclude each other: give one")
+        taken = selection(strength, count, proposals, min_area=min_area, blur=blur)
         if masks is Masks.edges and (encoder is not None or crf):
             raise ValueError("--encoder and --crf are for maskcut and promerge: leave them out")
-        level = STRENGTH if strength is None else strength
-        selection = Selection(level, count, proposals, min_area, blur)
         how = propagation(threshold, close_gap, method)
         found = find_images(inputs, recursive)
         for problem in found.problems:
@@ -136,7 +133,7 @@ def segment(
             ),
             None if edges is None else EdgeFolder(edges),
             None if encoder is None else load_encoder(encoder, device, dtype),
-            selection,
+            taken,
             how,
             iou,
             crf,

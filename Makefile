@@ -2,6 +2,7 @@
 # for instance PyTorch's CPU builds: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 PYTHON ?= python3
 TORCH_INDEX ?=
+TEST_WORKERS ?= 2
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -12,10 +13,10 @@ demo: .venv/installed
 	@echo "See out/demo/*.overlay.png and *.edges.png"
 
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not long"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal -m "not long"
 
 test-long: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m long
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal -m long
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -13,13 +13,14 @@ from safetensors.torch import load_file
 
 from trace_edges.backbones import load_backbone
 from trace_edges.detector import CONFIGS, EdgeDetector, Student, StudentSettings, distill
-from trace_edges.detector.distillation import BEST, CHECKPOINT, SHEET, seed_student
+from trace_edges.detector.distillation import SHEET, seed_student
 from trace_edges.detector.judge import Judge
 from trace_edges.detector.label_cache import LabelCache
 from trace_edges.detector.teachers import TrainingFreeTeacher
 from trace_edges.files import FileError
 from trace_edges.pipeline import TraceEdgePipeline
 from trace_edges.settings import TraceSettings
+from trace_edges.training import BEST, CHECKPOINT
 from trace_edges.training.curves import LINES as CURVES
 from trace_edges.training.curves import PICTURE
 

@@ -8,7 +8,17 @@ from accelerate import Accelerator
 from torch import nn
 
 from trace_edges.files import FileError
-from trace_edges.training import CHECKPOINT, Stage, averaged, fit, follow_weights
+from trace_edges.training import (
+    BEST,
+    CHECKPOINT,
+    Best,
+    Stage,
+    averaged,
+    falling_cosine,
+    falling_line,
+    fit,
+    follow_weights,
+)
 from trace_edges.training.curves import LINES
 
 STAGE = Stage(2, 10, 1e-2, warm_up=2, ema=0.9, validate_every=4, save_every=3)
@@ -35,7 +45,7 @@ def train(folder, stage=STAGE, begun_with='{"seed": 0}', stop=None, accumulate=1
             raise StoppedError
 
     fit(
-        model, stage, folder, begun_with, batches, loss_of,
+        model, dict(model.named_parameters()), stage, folder, begun_with, batches, loss_of,
         lambda step: {"validation_loss": float(model.weight.sum())},
         Accelerator(cpu=True, gradient_accumulation_steps=accumulate), on_step=on_step,
     )  # fmt: skip
@@ -44,8 +54,16 @@ def train(folder, stage=STAGE, begun_with='{"seed": 0}', stop=None, accumulate=1
 
 def test_the_rate_rises_to_one_and_falls_to_nothing_over_the_last_half():
     stage = Stage(1, 100, 1.0, warm_up=10)
-    assert [stage.rate(step) for step in (0, 4, 9, 50)] == pytest.approx([0.1, 0.5, 1, 1])
-    assert [stage.rate(step) for step in (75, 99)] == pytest.approx([0.5, 0.02])
+    assert [falling_line(stage, n) for n in (0, 4, 9, 50)] == pytest.approx([0.1, 0.5, 1, 1])
+    assert [falling_line(stage, n) for n in (75, 99)] == pytest.approx([0.5, 0.02])
+
+
+def test_the_cosine_rises_to_one_and_falls_to_a_fiftieth():
+    stage = Stage(1, 1000, 1.0, warm_up=10)
+    assert falling_cosine(stage, 0) == pytest.approx(0.1)
+    assert [falling_cosine(stage, n) for n in (10, 500, 999)] == pytest.approx(
+        [1, 0.51, 0.02], abs=1e-3
+    )
 
 
 def test_the_average_is_the_mean_of_old_and_new_by_its_share():
@@ -112,3 +130,31 @@ def test_another_run_in_the_folder_is_refused(tmp_path):
 def test_a_stage_of_no_steps_is_refused():
     with pytest.raises(ValueError, match="steps must be 1"):
         Stage(1, 0, 1e-3)
+
+
+def test_a_run_ends_with_its_best_weights_and_stops_after_the_patience(tmp_path):
+    """The score falls from the second validation on; best is the first of all."""
+    model = nn.Linear(1, 1)
+    stage = Stage(1, 100, 1e-1, validate_every=10, validate_first=True)
+    seen = []
+
+    def measure(step):
+        seen.append((step, model.weight.detach().clone()))
+        return {"score": -step}
+
+    def run():
+        torch.manual_seed(0)
+        fit(
+            model, dict(model.named_parameters()), stage, tmp_path, "{}",
+            lambda first, end: (torch.ones(1, 1) for _ in range(first, end)),
+            lambda called, x, number: called(x).square().mean(),
+            measure, Accelerator(cpu=True), best=Best("score", patience=2),
+        )  # fmt: skip
+
+    run()
+    assert [step for step, _ in seen] == [1, 10, 20]
+    assert torch.equal(model.weight, seen[0][1])
+    assert (tmp_path / BEST).exists()
+    run()  # it has ended: nothing is done again
+    assert len(seen) == 3
+    assert torch.equal(model.weight, seen[0][1])

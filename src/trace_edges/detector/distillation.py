@@ -1,20 +1,18 @@
-"""The training loop (section 3.4): resumable to the bit, since the step alone decides a batch.
+"""How a student is trained (section 3.4); resumable to the bit, since the step decides a batch.
 
-A run is a folder: checkpoint.safetensors, curves.jsonl and curves.png, sheet.png, at its end the
-detector, and best.safetensors where a judge says which weights are the best.
+A run is the folder of its stage (see `training`), with sheet.png and at its end the detector.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from trace_edges.detector.examples import Batch, Example, draw_batch, read_example
@@ -24,20 +22,13 @@ from trace_edges.detector.losses import EDGE_LOSSES, reconstruction_loss
 from trace_edges.detector.settings import DistillationSettings
 from trace_edges.detector.sheet import draw_sheet
 from trace_edges.detector.student import Student
-from trace_edges.files import write_atomically
-from trace_edges.training import (
-    Curves,
-    averaged,
-    follow_weights,
-    load_checkpoint,
-    save_checkpoint,
-)
+from trace_edges.training import Best, falling_cosine
+from trace_edges.training import fit as run_stage
 
-CHECKPOINT, BEST, SHEET = "checkpoint.safetensors", "best.safetensors", "sheet.png"
-_WARM_UP = 50  # steps
-_LAST_RATE = 0.02  # of the learning rate, at the end of the cosine
+SHEET = "sheet.png"
 _VALIDATION_BATCHES = 4
 _VALIDATION = 1  # the entropy that keeps its crops apart from those of training, which have 0
+_ODS = "validation_ods"  # on a judge's images
 
 
 def distill(
@@ -104,62 +95,29 @@ def fit(
 ) -> Student:
     """`distill` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
     seed_student(student, settings.seed)
-    weights = dict(student.trained())
-    average = {name: weight.detach().clone() for name, weight in weights.items()}
-    optimizer = torch.optim.AdamW(
-        weights.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    model = accelerator.prepare(student) if accelerator.num_processes > 1 else student
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint, start = folder / CHECKPOINT, 0
-    if checkpoint.exists():
-        start = load_checkpoint(checkpoint, weights, average, optimizer, begun_with)
-    main = accelerator.is_main_process
-    curves = Curves(folder, start, main)
-    cell = student.backbone.cell
-    batch_of = (settings.seed, 0, accelerator.process_index)
     student.decoder.train()
-    for step in range(start, settings.steps):
-        if curves.since_best() >= patience:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * _rate(step, settings.steps)
-        losses = []
-        for part in range(accelerator.gradient_accumulation_steps):
-            batch = draw_batch(learn, settings, cell, *batch_of, step, part)
-            with accelerator.autocast():
-                loss = batch_loss(model, student, batch, settings)
-            accelerator.backward(loss / accelerator.gradient_accumulation_steps)
-            losses.append(loss.detach())
-        torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        follow_weights(average, weights, step, settings.ema)
-        done = step + 1
-        line = {"step": done, "loss": float(torch.stack(losses).mean())}
-        if done == 1 or done % settings.validate_every == 0 or done == settings.steps:
-            with averaged(weights, average):
-                line["validation_loss"] = validation_loss(student, check, settings)
-                if main:
-                    draw_sheet(student, check, folder / SHEET)
-                if judge is not None:
-                    line["validation_ods"] = judge(student)
-        curves.add(line)
-        accelerator.log({name: line[name] for name in line if name != "step"}, step=done)
-        if main and "validation_ods" in line and curves.since_best() == 0:
-            with write_atomically(folder / BEST) as temporary:
-                save_file({n: w.detach().cpu().contiguous() for n, w in average.items()}, temporary)
-        last = done == settings.steps or curves.since_best() >= patience
-        if main and (done % settings.save_every == 0 or last):
-            curves.write()  # first: what is ahead of the checkpoint will be forgotten
-            save_checkpoint(checkpoint, done, weights, average, optimizer, begun_with)
-        if on_step is not None:
-            on_step(line)
-    accelerator.wait_for_everyone()
-    final = average if judge is None else load_file(folder / BEST)
-    with torch.no_grad():
-        for name, weight in weights.items():
-            weight.copy_(final[name])
+    cell, parts = student.backbone.cell, accelerator.gradient_accumulation_steps
+    batch_of = (settings.seed, 0, accelerator.process_index)
+
+    def batches(first: int, end: int) -> Iterator[Batch]:
+        for number in range(first, end):
+            yield draw_batch(learn, settings, cell, *batch_of, *divmod(number, parts))
+
+    def loss_of(model: nn.Module, batch: Batch, number: int) -> Tensor:
+        return batch_loss(model, student, batch, settings)
+
+    def measure(step: int) -> dict[str, float]:
+        measured = {"validation_loss": validation_loss(student, check, settings)}
+        draw_sheet(student, check, folder / SHEET)
+        if judge is not None:
+            measured[_ODS] = judge(student)
+        return measured
+
+    run_stage(
+        student, dict(student.trained()), settings.stage, folder, begun_with, batches, loss_of,
+        measure, accelerator, rate=falling_cosine, scores=(_ODS,),
+        best=None if judge is None else Best(_ODS, patience), on_step=on_step,
+    )  # fmt: skip
     return student.eval()
 
 
@@ -208,11 +166,6 @@ def validation_loss(
     ]
     student.decoder.train()
     return sum(losses) / len(losses)
-
-
-def _rate(step: int, steps: int) -> float:
-    cosine = (1 + math.cos(math.pi * step / steps)) / 2
-    return min(1, (step + 1) / _WARM_UP) * (_LAST_RATE + (1 - _LAST_RATE) * cosine)
 
 
 def _begun_with(

@@ -14,6 +14,7 @@ from trace_edges.detector.teachers import Averaging
 from trace_edges.files import FileError
 from trace_edges.json_files import read_json
 from trace_edges.settings import TraceSettings
+from trace_edges.training import Stage, at_least_one
 
 _PARTS: dict[str, Any] = {
     "student": StudentSettings, "labels": LabelSettings, "teacher": TraceSettings,
@@ -68,13 +69,21 @@ class DistillationSettings:
         if self.edge_loss not in EDGE_LOSSES:
             known = ", ".join(EDGE_LOSSES)
             raise ValueError(f"unknown edge loss {self.edge_loss!r}; known: {known}")
-        counted = ("resolution", "crop", "batch_size", "steps", "validate_every", "save_every")
-        if wrong := [name for name in counted if getattr(self, name) < 1]:
-            raise ValueError(f"{wrong[0]} must be 1 or more, not {getattr(self, wrong[0])}")
+        at_least_one(self, "resolution", "crop")
+        _ = self.stage  # which checks the rest
         if self.reconstruction_weight and not self.student.rank:
             raise ValueError("the reconstruction loss trains the LoRA only: give it a rank")
         if not self.edge_weight > 0:
             raise ValueError("edge_weight must be positive: nothing else trains the decoder")
+
+    @property
+    def stage(self) -> Stage:
+        """How the loop trains it."""
+        return Stage(
+            self.batch_size, self.steps, self.learning_rate, self.weight_decay, warm_up=50,
+            ema=self.ema, validate_every=self.validate_every, save_every=self.save_every,
+            validate_first=True,
+        )  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
         """As JSON holds it."""

@@ -91,8 +91,9 @@ def train_autoencoder(
             losses.append(float(autoencoder_loss(decoded, images)))
         return {"validation_loss": sum(losses) / len(losses)}
 
+    model = Reconstruction(vae)
     fit(
-        Reconstruction(vae), settings.autoencoder, folder, begun_with,
+        model, dict(model.named_parameters()), settings.autoencoder, folder, begun_with,
         lambda start, stop: batches.loader(start, stop, workers), loss_of, measure, accelerator,
         on_step=on_step,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from trace_edges.pretraining.denoisers import KINDS
 from trace_edges.pretraining.denoising import make_scheduler
 
 _HALF_EDGE = 0.5  # nats, until it is measured
+_INDEX = "model_index.json"
 
 
 def check_readable(denoiser: str) -> None:
@@ -45,7 +46,8 @@ def save_model(
     resolution: int,
     half_edge: float = _HALF_EDGE,
 ) -> None:
-    """Write the folder, in float16; what is there is replaced file by file.
+    """Write the folder, in float16. What tells that it is a model comes last, and goes first where
+    there is one: at no time can a mixture of two models be opened.
 
     Args:
         folder: made if it is not there; other files in it stay.
@@ -68,6 +70,7 @@ def save_model(
         save_file(null, Path(made, "null_condition.safetensors"))
         defaults = asdict(Defaults(resolution, half_edge=float(f"{half_edge:.3g}")))
         Path(made, "trace_edges.json").write_text(json.dumps(defaults) + "\n")
+        (folder / _INDEX).unlink(missing_ok=True)
         _move(Path(made), folder)
 
 
@@ -83,7 +86,7 @@ def as_backbone(
 
 def _move(source: Path, target: Path) -> None:
     """Every file of a folder to the same place below another one on the same disk."""
-    for path in sorted(source.rglob("*")):
+    for path in sorted(source.rglob("*"), key=lambda path: (path.name == _INDEX, path)):
         place = target / path.relative_to(source)
         if path.is_dir():
             place.mkdir(exist_ok=True)

@@ -8,15 +8,29 @@ from trace_edges.training.checkpoint import (
     save_checkpoint,
 )
 from trace_edges.training.curves import Curves
-from trace_edges.training.loop import CHECKPOINT, Stage, fit
+from trace_edges.training.loop import (
+    BEST,
+    CHECKPOINT,
+    Best,
+    Stage,
+    at_least_one,
+    falling_cosine,
+    falling_line,
+    fit,
+)
 
 __all__ = [
+    "BEST",
     "CHECKPOINT",
+    "Best",
     "Curves",
     "Stage",
     "Weights",
+    "at_least_one",
     "averaged",
     "check_checkpoint",
+    "falling_cosine",
+    "falling_line",
     "fit",
     "follow_weights",
     "load_checkpoint",

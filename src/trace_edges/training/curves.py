@@ -20,16 +20,13 @@ class Curves:
         folder: of the run.
         start: steps that the checkpoint has behind it.
         mine: whether this process writes.
-        scores: what is drawn on an axis of its own, the first of them being what is best when it
-            is highest.
+        scores: what is drawn on an axis of its own.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
 
-    def __init__(
-        self, folder: Path, start: int, mine: bool, scores: Sequence[str] = ("validation_ods",)
-    ) -> None:
+    def __init__(self, folder: Path, start: int, mine: bool, scores: Sequence[str] = ()) -> None:
         self._figure = require("matplotlib.figure", "distill").Figure
         self._folder, self._mine, self._scores = folder, mine, scores
         path = folder / LINES
@@ -44,9 +41,9 @@ class Curves:
         """Steps and values, where it was measured."""
         return [(int(line["step"]), line[what]) for line in self._lines if what in line]
 
-    def since_best(self) -> int:
+    def since_best(self, score: str) -> int:
         """Validations after the one with the highest score; 0 where none was judged."""
-        judged = [score for _, score in self.of(self._scores[0])]
+        judged = [value for _, value in self.of(score)]
         return len(judged) - 1 - judged.index(max(judged)) if judged else 0
 
     def write(self) -> None:

@@ -1,10 +1,12 @@
 """A stage of training that goes on where it was stopped, to the bit.
 
-In its folder: checkpoint.safetensors, curves.jsonl and curves.png.
+In its folder: checkpoint.safetensors, curves.jsonl and curves.png, and best.safetensors where a
+score says which weights are the best.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +14,23 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from trace_edges.files import write_atomically
 from trace_edges.training.average import averaged, follow_weights
 from trace_edges.training.checkpoint import load_checkpoint, save_checkpoint
 from trace_edges.training.curves import Curves
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+
+
+def at_least_one(settings: Any, *names: str) -> None:
+    """Raise ValueError for the first of these settings that is below 1."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} must be 1 or more, not {getattr(settings, name)}")
 
 
 @dataclass(frozen=True)
@@ -27,10 +39,10 @@ class Stage:
 
     Attributes:
         batch_size, steps, learning_rate, weight_decay: of AdamW.
-        warm_up: steps in which the rate rises to `learning_rate`; it falls to 0 along a line over
-            the last half.
+        warm_up: steps in which the rate rises to `learning_rate`.
         ema: at most so much of the running average of weights stays from step to step.
         validate_every, save_every: steps.
+        validate_first: after the first step as well, to see where it started.
     """
 
     batch_size: int
@@ -41,19 +53,46 @@ class Stage:
     ema: float = 0.99
     validate_every: int = 100
     save_every: int = 50
+    validate_first: bool = False
 
     def __post_init__(self) -> None:
-        counted = ("batch_size", "steps", "warm_up", "validate_every", "save_every")
-        if wrong := [name for name in counted if getattr(self, name) < 1]:
-            raise ValueError(f"{wrong[0]} must be 1 or more, not {getattr(self, wrong[0])}")
+        at_least_one(self, "batch_size", "steps", "warm_up", "validate_every", "save_every")
 
-    def rate(self, step: int) -> float:
-        """The share of the learning rate at this step, counted from 0."""
-        return min(1, (step + 1) / self.warm_up) * min(1, 2 * (1 - step / self.steps))
+    def validates(self, done: int) -> bool:
+        """Whether there is a validation after so many steps."""
+        first = self.validate_first and done == 1
+        return first or done % self.validate_every == 0 or done == self.steps
+
+
+@dataclass(frozen=True)
+class Best:
+    """A run that ends with its best weights, not with its last.
+
+    Attributes:
+        score: of what is measured; the highest is the best.
+        patience: the run ends after so many validations without a higher one.
+    """
+
+    score: str
+    patience: int
+
+
+def falling_line(stage: Stage, step: int) -> float:
+    """The share of the learning rate at a step, counted from 0: whole for half of the run, then
+    down to nothing along a line.
+    """
+    return min(1, (step + 1) / stage.warm_up) * min(1, 2 * (1 - step / stage.steps))
+
+
+def falling_cosine(stage: Stage, step: int) -> float:
+    """The share of the learning rate at a step, counted from 0: a cosine down to a fiftieth."""
+    cosine = (1 + math.cos(math.pi * step / stage.steps)) / 2
+    return min(1, (step + 1) / stage.warm_up) * (0.02 + 0.98 * cosine)
 
 
 def fit(
     model: nn.Module,
+    weights: Mapping[str, nn.Parameter],
     stage: Stage,
     folder: Path,
     begun_with: str,
@@ -62,14 +101,17 @@ def fit(
     measure: Callable[[int], Mapping[str, float]],
     accelerator: Accelerator,
     *,
+    rate: Callable[[Stage, int], float] = falling_line,
     scores: Sequence[str] = (),
+    best: Best | None = None,
     on_step: Callable[[Mapping[str, float]], object] | None = None,
 ) -> None:
-    """Train all weights of a model; at the end it has their running average.
+    """Train weights of a model; at the end they are their running average.
 
     Args:
         model: with its first weights, on the accelerator's device; called as it is or, where there
             are several processes, in torch's wrapper.
+        weights: of the model, by name, that are trained.
         stage: how.
         folder: of the stage; what lies there goes on.
         begun_with: JSON that must be equal to go on.
@@ -77,16 +119,17 @@ def fit(
             the accelerator accumulates gradients.
         loss_of: (model, batch, its number) -> the loss.
         measure: (steps done) -> what is written to the curves beside the loss; called at
-            validations while the model has its running average.
-        accelerator: number type, gradient accumulation and devices.
+            validations, in the main process, while the model has its running average.
+        accelerator: number type, gradient accumulation, devices and trackers.
+        rate: (stage, step) -> the share of the learning rate.
         scores: what the curves draw on an axis of its own.
+        best: the average is that of the validation with the highest score; None: the last one.
         on_step: called with what was written to the curves.
 
     Raises:
         FileError: the folder holds a run with other settings or pictures.
         MissingExtraError: matplotlib is not installed.
     """
-    weights = dict(model.named_parameters())
     average = {name: weight.detach().clone() for name, weight in weights.items()}
     optimizer = torch.optim.AdamW(
         weights.values(), lr=stage.learning_rate, weight_decay=stage.weight_decay
@@ -100,8 +143,10 @@ def fit(
     curves = Curves(folder, start, main, scores)
     coming = iter(batches(start * parts, stage.steps * parts)) if start < stage.steps else iter(())
     for step in range(start, stage.steps):
+        if best is not None and curves.since_best(best.score) >= best.patience:
+            break
         for group in optimizer.param_groups:
-            group["lr"] = stage.learning_rate * stage.rate(step)
+            group["lr"] = stage.learning_rate * rate(stage, step)
         losses = []
         for part in range(parts):
             with accelerator.autocast():
@@ -114,16 +159,30 @@ def fit(
         follow_weights(average, weights, step, stage.ema)
         done, last = step + 1, step + 1 == stage.steps
         line = {"step": done, "loss": float(torch.stack(losses).mean())}
-        if main and (done % stage.validate_every == 0 or last):
+        if stage.validates(done):
             with averaged(weights, average):
-                line |= measure(done)
+                (measured,) = broadcast_object_list([dict(measure(done)) if main else {}])
+            line |= measured
         curves.add(line)
+        accelerator.log({name: line[name] for name in line if name != "step"}, step=done)
+        if best is not None and best.score in line:
+            since = curves.since_best(best.score)
+            last = last or since >= best.patience
+            if main and since == 0:
+                save_weights(folder / BEST, average)
         if main and (done % stage.save_every == 0 or last):
             curves.write()  # first: what is ahead of the checkpoint will be forgotten
             save_checkpoint(checkpoint, done, weights, average, optimizer, begun_with)
         if on_step is not None:
             on_step(line)
     accelerator.wait_for_everyone()
+    final = average if best is None else load_file(folder / BEST)
     with torch.no_grad():
         for name, weight in weights.items():
-            weight.copy_(average[name])
+            weight.copy_(final[name])
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """As safetensors, wherever they are."""
+    with write_atomically(path) as temporary:
+        save_file({n: w.detach().cpu().contiguous() for n, w in weights.items()}, temporary)

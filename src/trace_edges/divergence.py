@@ -6,10 +6,11 @@ boundary between two instances one looks at the first, the other at the second.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from trace_edges.attention.maps import Grid, row_block
@@ -26,6 +27,29 @@ def kl_divergence(p: Float[Tensor, "*b n m"], q: Float[Tensor, "*b n m"]) -> Flo
     """KL(p || q) in nats of each row of two maps whose rows are distributions."""
     p, q = p.clamp_min(MINIMUM_PROBABILITY), q.clamp_min(MINIMUM_PROBABILITY)
     return (p * (p / q).log()).sum(dim=-1)
+
+
+def kl_between_rows(
+    p: Float32[Tensor, "b n m"],
+    q: Float32[Tensor, "b n m"],
+    first: Int64[Tensor, " r"],
+    second: Int64[Tensor, " r"],
+) -> Float32[Tensor, "b r"]:
+    """KL(p[:, first[i]] || q[:, second[i]]) in nats for every i.
+
+    On a CUDA device where Triton is installed without a copy of any row, elsewhere block by block.
+    """
+    if p.device.type == "cuda" and find_spec("triton") is not None:
+        from trace_edges.attention.fused_divergence import kl_between_rows_fused
+
+        here = first.to(p.device), second.to(p.device)
+        return kl_between_rows_fused(p, q, *here, MINIMUM_PROBABILITY)
+    divergence = p.new_empty(p.shape[0], len(first))
+    step = row_block(p)
+    for start in range(0, len(first), step):
+        block = slice(start, start + step)
+        divergence[:, block] = kl_divergence(p[:, first[block]], q[:, second[block]])
+    return divergence
 
 
 def boundary_divergence(
@@ -80,14 +104,8 @@ def _opposite_divergence(
     first = (ahead[0] * w + ahead[1]).flatten()  # (h * w,), indices of queries
     second = (behind[0] * w + behind[1]).flatten()
 
-    divergence = attention.new_empty(attention.shape[:2])  # (B, h * w)
-    step = row_block(attention)
-    for start in range(0, h * w, step):
-        block = slice(start, start + step)
-        p, q = attention[:, first[block]], attention[:, second[block]]  # (B, rows, N)
-        term = kl_divergence(p, q)
-        if symmetric:
-            term = (term + kl_divergence(q, p)) / 2
-        divergence[:, block] = term
+    divergence = kl_between_rows(attention, attention, first, second)
+    if symmetric:
+        divergence = (divergence + kl_between_rows(attention, attention, second, first)) / 2
     # Rounding can leave a hair below zero where both neighbours agree.
     return divergence.clamp_min_(0).unflatten(1, grid) * scale.to(divergence)

@@ -18,11 +18,12 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from trace_edges.attention.maps import Grid, row_block
-from trace_edges.divergence import MINIMUM_PROBABILITY, kl_divergence
+from trace_edges.divergence import MINIMUM_PROBABILITY, kl_between_rows
 
 Criterion = Literal["kl", "l1", "l2", "entropy", "wasserstein"]
 Rows = Float32[Tensor, "b rows n"]
@@ -43,12 +44,7 @@ def map_change(
         grid: (h, w).
         criterion: see the head of this module, as for the units.
     """
-    measure, step = _ROW_CHANGES[criterion], row_block(current)
-    total = current.new_zeros(current.shape[0])
-    for start in range(0, current.shape[1], step):
-        block = slice(start, start + step)
-        total += measure(previous[:, block], current[:, block], grid).sum(dim=1)
-    return (total / current.shape[1]).abs()  # only the change of the entropy has a sign
+    return _CHANGES[criterion](previous, current, grid).mean(dim=1).abs()  # entropy has a sign
 
 
 def emergence_index(
@@ -71,7 +67,19 @@ def emergence_index(
 
 
 def _kl(p: Rows, q: Rows, grid: Grid) -> Values:
-    return kl_divergence(p, q)
+    every = torch.arange(p.shape[1])
+    return kl_between_rows(p, q, every, every)
+
+
+def _in_blocks(measure: Callable[[Rows, Rows, Grid], Values]) -> Callable[..., Values]:
+    """The same of whole maps, with no more than a block of rows beside them."""
+
+    def of_maps(p: Rows, q: Rows, grid: Grid) -> Values:
+        step = row_block(p)
+        blocks = zip(p.split(step, dim=1), q.split(step, dim=1), strict=True)
+        return torch.cat([measure(before, now, grid) for before, now in blocks], dim=1)
+
+    return of_maps
 
 
 def _l1(p: Rows, q: Rows, grid: Grid) -> Values:
@@ -96,10 +104,10 @@ def _marginal_wasserstein(p: Rows, q: Rows, grid: Grid) -> Values:
     return sum(moved.sum(dim=axis).cumsum(dim=-1).abs().sum(dim=-1) for axis in (-1, -2))
 
 
-_ROW_CHANGES: dict[Criterion, Callable[[Rows, Rows, Grid], Values]] = {
+_CHANGES: dict[Criterion, Callable[[Rows, Rows, Grid], Values]] = {
     "kl": _kl,
-    "l1": _l1,
-    "l2": _l2,
-    "entropy": _entropy_rise,
-    "wasserstein": _marginal_wasserstein,
+    "l1": _in_blocks(_l1),
+    "l2": _in_blocks(_l2),
+    "entropy": _in_blocks(_entropy_rise),
+    "wasserstein": _in_blocks(_marginal_wasserstein),
 }

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-CODE = """
+HEAD_MEAN = """
 import torch
 from trace_edges.attention.fused import add_head_mean_fused
 from trace_edges.attention.maps import add_head_mean_blocks
@@ -35,11 +35,28 @@ for (b, heads, n, m, d), dtype in (
 print("equal")
 """
 
+DIVERGENCE = """
+import torch
+from trace_edges.attention.fused_divergence import kl_between_rows_fused
+from trace_edges.divergence import MINIMUM_PROBABILITY, kl_between_rows, kl_divergence
 
-def test_the_kernels_give_the_mean_over_heads_of_the_softmax():
+torch.manual_seed(0)
+for b, n, m in ((2, 70, 70), (1, 5, 2050)):  # less than a block of keys, and more than two
+    p, q = (torch.softmax(8 * torch.randn(b, m, n), 1).mT for _ in "pq")  # not contiguous
+    first, second = torch.randint(n, (2, 9))
+    fused = kl_between_rows_fused(p, q, first, second, MINIMUM_PROBABILITY)
+    plain = kl_divergence(p.double()[:, first], q.double()[:, second])
+    assert (fused - plain).abs().max() < 1e-5 * plain.max(), (fused - plain).abs().max()
+    assert (kl_between_rows(p, q, first, second) - plain).abs().max() < 1e-5 * plain.max()
+print("equal")
+"""
+
+
+@pytest.mark.parametrize("code", [HEAD_MEAN, DIVERGENCE], ids=["head mean", "divergence"])
+def test_the_kernels_give_what_the_formula_gives(code):
     pytest.importorskip("triton", reason='pip install "trace-edges[fast]"')
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     ended = subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True, env=environment
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
     )
     assert ended.stdout == "equal\n", ended.stderr

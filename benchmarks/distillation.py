@@ -27,8 +27,8 @@ from safetensors.torch import load_file, save_file
 import trace_edges as te
 from trace_edges.datasets import open_ground_truth
 from trace_edges.detector import CONFIGS, LabelSettings, Student, StudentSettings
-from trace_edges.detector.detector import draw_probabilities
 from trace_edges.detector.distillation import fit
+from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.detector.examples import Example
 from trace_edges.detector.label_cache import LabelCache
 from trace_edges.detector.labels import Labels

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float32, UInt8
 
 from trace_edges.detector import DetectorSettings, EdgeDetector
-from trace_edges.detector.detector import draw_probabilities
+from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.images import MIN_SIDE, model_size, resize_image
 from trace_edges.pipeline import TraceEdgePipeline
 from trace_edges.settings import TraceSettings

@@ -13,10 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from huggingface_hub import HfApi
-from jaxtyping import Bool, Float32, UInt8
-from PIL import Image
+from jaxtyping import Float32, UInt8
 from safetensors.torch import save_file
-from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from trace_edges import __version__
@@ -29,6 +27,7 @@ from trace_edges.detector.artefact import (
     model_card,
     read_artefact,
 )
+from trace_edges.detector.drawing import control_picture, draw_probabilities, edge_map
 from trace_edges.detector.student import Student
 from trace_edges.files import write_atomically
 from trace_edges.images import (
@@ -39,13 +38,7 @@ from trace_edges.images import (
     resize_image,
     to_tensor,
 )
-from trace_edges.results import EdgeMap, Emergence
-from trace_edges.surface import fit_surface, surface_crests, surface_height
-from trace_edges.visualize import grey_image
-
-# px of what the model sees: neighbouring pixels disagree by a little, and every disagreement would
-# be a crest of its own.
-_SMOOTHING = 1.0
+from trace_edges.results import EdgeMap
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 
@@ -212,8 +205,8 @@ class EdgeDetector:
                 np.concatenate([getattr(one, what) for one in found])
                 for what in ("edges", "crests")
             )
-            return _edge_map(edges, crests, found[0].settings)
-        drawn = [_picture(one.thin[0], image_resolution) for one in found]
+            return edge_map(edges, crests, found[0].settings)
+        drawn = [control_picture(one.thin[0], image_resolution) for one in found]
         several = isinstance(images, list | tuple) or (hasattr(images, "ndim") and images.ndim == 4)
         answers = drawn if output_type == "pil" else [np.asarray(picture) for picture in drawn]
         return answers if several else answers[0]
@@ -275,7 +268,7 @@ class EdgeDetector:
             height, width, _ = picture.shape
             edges, crests = draw_probabilities(seen, (height, width))
             made_with = self.describe(DetectorSettings(resolution)) | {"model_size": list(size)}
-            found.append(_edge_map(edges[None], crests[None], made_with))
+            found.append(edge_map(edges[None], crests[None], made_with))
         return found
 
     def _size(self, picture: Picture, resolution: int | None) -> tuple[int, int]:
@@ -293,30 +286,3 @@ class EdgeDetector:
             "student": self.student.settings.describe(),
             "training": self.training,
         }
-
-
-def draw_probabilities(
-    seen: Float32[np.ndarray, "H W"], size: tuple[int, int]
-) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
-    """Edges in [0, 1] and their crests at `size` (h, w), from those at the student's pixels."""
-    surface = fit_surface(gaussian_filter(seen, _SMOOTHING), size)
-    return surface_height(surface, size).clip(0, 1), surface_crests(surface, size)
-
-
-def _edge_map(
-    edges: Float32[np.ndarray, "n h w"], crests: Bool[np.ndarray, "n h w"], made_with: Mapping
-) -> EdgeMap:
-    """One step was visited, t = 0, so there is no change to draw a curve of, and no divergence."""
-    n = len(edges)
-    steps = np.zeros(1, dtype=np.int64)
-    emergence = Emergence(steps, np.zeros((n, 0), np.float32), np.zeros(n, dtype=np.int64))
-    return EdgeMap(edges, crests, np.zeros((n, 0, 0), np.float32), emergence, made_with)
-
-
-def _picture(thin: Float32[np.ndarray, "h w"], shorter: int | None) -> Image.Image:
-    picture = grey_image(thin).convert("RGB")
-    if shorter is None:
-        return picture
-    scale = shorter / min(picture.size)
-    size = (round(picture.width * scale), round(picture.height * scale))
-    return picture.resize(size, Image.Resampling.LANCZOS)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from trace_edges.datasets import open_ground_truth
-from trace_edges.detector.detector import draw_probabilities
+from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.detector.student import Student
 from trace_edges.evaluation.truth import edge_truth
 from trace_edges.images import load_image, model_size, resize_image, to_tensor

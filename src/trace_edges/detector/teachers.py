@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from trace_edges.detector.detector import EdgeDetector, draw_probabilities
+from trace_edges.detector.detector import EdgeDetector
+from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.detector.labels import Labels, LabelSettings, make_labels, ridge_labels
 from trace_edges.pipeline import TraceEdgePipeline
 from trace_edges.settings import TraceSettings

@@ -60,12 +60,12 @@ def main() -> None:
         "device": torch.cuda.get_device_name() if cuda else _processor(),
         "threads": options.threads,
         "load_average": os.getloadavg()[0],
-        "rows": [
-            stages(options, resolution, batch)
-            for resolution in options.resolutions
-            for batch in (options.batches if resolution == options.resolutions[0] else [1])
-        ],
+        "rows": [],
     }
+    for resolution in options.resolutions:
+        for batch in options.batches if resolution == options.resolutions[0] else [1]:
+            record["rows"].append(stages(options, resolution, batch))
+            print(f"{resolution} px, batch of {batch}: measured", flush=True)
     text = table(record)
     print(text)
     for path, content in (

@@ -4,8 +4,9 @@
 
 The loop is what one would write first: the model loaded once, torch's default threads, one picture
 after the other through the pipeline, its thin edges written as PNG. The job is `trace-edges
-annotate` with --workers. Both count from the first result to the last, so that loading the model
-is in neither. The record says how busy the machine was when it began; only a quiet one measures.
+annotate` with --workers, or with --actors, copies of the model. Both count from the first result to
+the last, so that loading the model is in neither. The record says how busy the
+machine was when it began; only a quiet one measures.
 Memory is that of the job and its workers, after a tenth of the pictures and at the end.
 """
 
@@ -23,6 +24,7 @@ import torch
 
 import trace_edges as te
 from trace_edges.annotate import EdgesTask, Job, ModelLoader, annotate, make_sink, open_source
+from trace_edges.annotate.process_engine import ProcessEngine
 from trace_edges.cli.annotate_progress import memory
 from trace_edges.files import find_images, write_atomically
 from trace_edges.settings import TraceSettings
@@ -38,6 +40,7 @@ def main() -> None:
     parser.add_argument("--timestep", type=int, default=99)
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--actors", type=int, help="copies of the model, with a thread each")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -88,7 +91,7 @@ def run_job(options: argparse.Namespace, settings: TraceSettings) -> tuple[float
     job = Job(
         source, task, sink, loader, dest, batch_size=options.batch_size, workers=options.workers
     )
-    annotate(job, note)
+    annotate(job, note, ProcessEngine(options.actors) if options.actors else None)
     finished, used = moments[1:], used[1:]  # the first tells how it begins
     rate = (len(finished) - 1) / (finished[-1] - finished[0])
     return rate, used[len(used) // 10], used[-1]

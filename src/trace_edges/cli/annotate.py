@@ -107,7 +107,10 @@ def annotate(
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try the images of the report.")] = False,
     engine: Annotated[EngineName, typer.Option(help="ray: on a Ray cluster.")] = EngineName.local,
-    actors: Annotated[int, typer.Option(help="With ray: copies of the model.", min=1)] = 1,
+    actors: Annotated[
+        int | None,
+        typer.Option(help="Copies of the model, each in a process with one thread.", min=1),
+    ] = None,
     gpus: Annotated[float, typer.Option(help="With ray: GPUs of each copy.", min=0)] = 0,
     training_free: Annotated[
         bool, typer.Option("--training-free", help="The teacher's way: slower, any backbone.")
@@ -198,11 +201,15 @@ def annotate(
             what, make_sink(out, to.value, what, part=part, shard=part_of), loader, out,
             shard=part_of, batch_size=batch_size, workers=workers, retry=retry, state=state,
         )  # fmt: skip
-        others = None
+        others: Any = None
         if engine is EngineName.ray:
             from trace_edges.annotate.ray_engine import RayEngine
 
-            others = RayEngine(actors, gpus)
+            others = RayEngine(actors or 1, gpus)
+        elif actors is not None:
+            from trace_edges.annotate.process_engine import ProcessEngine
+
+            others = ProcessEngine(actors)
         with job_progress(task.value, quiet) as show:
             status = run(job, show, others)
         if not quiet:

@@ -63,6 +63,28 @@ def tiny_vae():
     )  # fmt: skip
 
 
+def tiny_flux2_vae():
+    """One whose batch norm has seen something."""
+    import diffusers
+
+    vae = diffusers.AutoencoderKLFlux2(
+        latent_channels=4, block_out_channels=(16,) * 4, norm_num_groups=8, layers_per_block=1
+    )
+    vae.bn.running_mean.copy_(torch.linspace(-0.2, 0.3, 16))
+    vae.bn.running_var.copy_(torch.linspace(0.5, 2, 16))
+    return vae
+
+
+def tiny_qwen_vae():
+    """One of videos, with mean and standard deviation of its four channels."""
+    import diffusers
+
+    return diffusers.AutoencoderKLQwenImage(
+        base_dim=8, z_dim=4, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
+        latents_mean=[0.1, -0.2, 0.3, 0.0], latents_std=[0.5, 1.5, 1.0, 2.0],
+    )  # fmt: skip
+
+
 _UNET = {"in_channels": 4, "out_channels": 4, "layers_per_block": 1, "norm_num_groups": 8}
 _SD15 = _UNET | {
     "sample_size": 16, "block_out_channels": (16, 32, 32, 32), "cross_attention_dim": 24,
@@ -90,6 +112,9 @@ _FLUX = {"patch_size": 1, "in_channels": 16, "num_layers": 2, "num_single_layers
          "attention_head_dim": 16, "num_attention_heads": 2, "joint_attention_dim": 24,
          "pooled_projection_dim": 20, "axes_dims_rope": (4, 4, 8),
          "guidance_embeds": True}  # fmt: skip
+_FLUX2 = {"in_channels": 16, "num_layers": 2, "num_single_layers": 2, "attention_head_dim": 16,
+          "num_attention_heads": 2, "joint_attention_dim": 24, "axes_dims_rope": (4, 4, 4, 4),
+          "timestep_guidance_channels": 32, "guidance_embeds": True}  # fmt: skip
 _EMBEDS, _POOLED = {"prompt_embeds": (1, 7, 24)}, {"pooled_prompt_embeds": (1, 20)}
 
 # What a tiny random model of each is made of: classes of the pipeline and of the denoiser, its
@@ -112,7 +137,12 @@ TINY = {
     "flux-dev": ("FluxPipeline", "FluxTransformer2DModel", _FLUX, "flow", _EMBEDS | _POOLED),
     "flux-schnell": ("FluxPipeline", "FluxTransformer2DModel", _FLUX | {"guidance_embeds": False},
                      "flow", _EMBEDS | _POOLED),
+    "flux2-dev": ("Flux2Pipeline", "Flux2Transformer2DModel", _FLUX2, "flow", _EMBEDS),
+    "flux2-klein": ("Flux2KleinPipeline", "Flux2Transformer2DModel",
+                    _FLUX2 | {"guidance_embeds": False}, "flow", _EMBEDS),
 }  # fmt: skip
+
+VAES = {"Flux2Pipeline": tiny_flux2_vae, "Flux2KleinPipeline": tiny_flux2_vae}
 
 
 @pytest.fixture
@@ -138,8 +168,9 @@ def tiny_model(tmp_path):
             )
         )
         parts = dict.fromkeys(inspect.signature(pipeline.__init__).parameters)
-        made = {"vae": tiny_vae(), "scheduler": scheduler, "requires_safety_checker": False,
-                "force_zeros_for_empty_prompt": True,
+        made = {"vae": VAES.get(pipeline_class, tiny_vae)(), "scheduler": scheduler,
+                "requires_safety_checker": False, "force_zeros_for_empty_prompt": True,
+                "is_distilled": True,
                 "unet" if "UNet" in denoiser_class else "transformer": denoiser}  # fmt: skip
         parts |= {name: part for name, part in (made | components).items() if name in parts}
         place = tmp_path / (folder or kind)

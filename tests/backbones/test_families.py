@@ -25,8 +25,22 @@ FAMILIES = {
     "sd3.5-medium": (16, {(4, 6): 5}),  # two of the three blocks have a second one
     "flux-dev": (16, {(4, 6): 4}),
     "flux-schnell": (16, {(4, 6): 4}),
+    "flux2-dev": (16, {(4, 6): 4}),
+    "flux2-klein": (16, {(4, 6): 4}),
 }
 TIMESTEP = 300
+
+
+# Tokens that a joint attention has beside the image's, and whether the image's come first. Where
+# there is none of them in the projections of the image, the text has its own.
+BESIDE = {"flux": (7, "last"), "flux2": (7, "last")}
+
+# By family: the rotary embedding's widths, base, and the place of every token of the image, of
+# which `r` and `c` are row and column, and `h` and `w` the sides of the grid.
+ROTARY = {
+    "flux": ((4, 4, 8), 10000, lambda r, c, h, w: (0 * r, r, c)),
+    "flux2": ((4, 4, 4, 4), 2000, lambda r, c, h, w: (0 * r, r, c, 0 * r)),
+}
 
 
 @pytest.fixture(params=FAMILIES)
@@ -39,50 +53,74 @@ def backbone(tiny_model, family):
     return TraceEdgePipeline.from_pretrained(tiny_model(family)).backbone
 
 
-def rotated(x, grid, axes=(4, 4, 8)):
-    """Rotary embedding by (0, row, column), as the papers of RoPE and FLUX have it; x (h, N, d)."""
+def rotated(x, grid, widths, base, places):
+    """Rotary embedding as the papers of RoPE and FLUX have it; x (heads, N, d)."""
     rows, columns = (part.flatten() for part in np.mgrid[: grid[0], : grid[1]])
     angles = []
-    for positions, width in zip((0 * rows, rows, columns), axes, strict=True):
-        frequencies = 10000.0 ** (-np.arange(0, width, 2) / width)
+    for positions, width in zip(places(rows, columns, *grid), widths, strict=True):
+        frequencies = float(base) ** (-np.arange(0, width, 2) / width)
         angles.append(np.outer(positions, frequencies))
     turn = torch.from_numpy(np.exp(1j * np.concatenate(angles, axis=1)))  # (N, d / 2)
     pairs = torch.view_as_complex(x.double().reshape(*x.shape[:-1], -1, 2).contiguous())
     return torch.view_as_real(pairs * turn).flatten(-2)
 
 
-def reference_maps(backbone, latents):
-    """By layer, softmax(q k^T / sqrt(d)) averaged over heads, from the projections' outputs."""
-    projected = {}
-    modules = dict(backbone.denoiser.named_modules())
-    handles = [
-        modules[f"{layer}.to_{what}"].register_forward_hook(
-            lambda module, inputs, output, key=(layer, what): projected.update({key: output})
-        )
-        for layer in backbone.layers
-        for what in "qk"
-    ]
+def normed(x, norm):
+    """Root mean square of every head."""
+    mean_square = x.double().square().mean(-1, keepdim=True)
+    return x.double() / (mean_square + norm.eps).sqrt() * norm.weight.double()
+
+
+def projections(backbone, latents):
+    """By layer, the queries and keys (tokens, heads * d) as they leave their projections."""
+    projected, handles = {}, []
+
+    def keeper(layer, parts):
+        def keep(module, inputs, output):
+            projected.update({(layer, name): output[0][:, part] for name, part in parts.items()})
+
+        return keep
+
+    for layer in backbone.layers:
+        module = backbone.denoiser.get_submodule(layer)
+        width = module.query_dim
+        sources = {
+            "to_q": {"q": slice(None)},
+            "to_k": {"k": slice(None)},
+            # The single blocks of FLUX.2 make them in one, with the values and more behind them.
+            "to_qkv_mlp_proj": {"q": slice(0, width), "k": slice(width, 2 * width)},
+        }
+        handles += [
+            getattr(module, name).register_forward_hook(keeper(layer, parts))
+            for name, parts in sources.items()
+            if hasattr(module, name)
+        ]
     backbone.predict(latents, TIMESTEP)
     for handle in handles:
         handle.remove()
-    maps = {}
+    return projected
+
+
+def reference_maps(backbone, latents):
+    """By layer, softmax(q k^T / sqrt(d)) averaged over heads, from the projections' outputs."""
+    projected = projections(backbone, latents)
+    family, maps = backbone.family.name, {}
     for layer in backbone.layers:
-        module = modules[layer]
-        (tokens,) = {projected[layer, what].shape[1] for what in "qk"}
+        module = backbone.denoiser.get_submodule(layer)
         grid = grid_of(backbone, layer, latents)
         heads = []
         for what in "qk":
-            x = projected[layer, what][0]
-            if "single" in layer:  # text's seven tokens in front; elsewhere the image's alone
-                assert tokens == 7 + math.prod(grid)
-                x = x[7:]
+            x = projected[layer, what]
+            if (tokens := len(x)) != math.prod(grid):
+                beside, place = BESIDE[family]
+                assert tokens == math.prod(grid) + beside
+                x = x[beside:] if place == "last" else x[:-beside]
             x = x.reshape(len(x), module.heads, -1).transpose(0, 1)  # (heads, N, d)
             norm = getattr(module, f"norm_{what}", None)
             if norm is not None:
-                mean_square = x.double().square().mean(-1, keepdim=True)
-                x = x.double() / (mean_square + norm.eps).sqrt() * norm.weight.double()
-            if backbone.family.name == "flux":
-                x = rotated(x, grid)
+                x = normed(x, norm)
+            if family in ROTARY:
+                x = rotated(x, grid, *ROTARY[family])
             heads.append(x.double())
         logits = heads[0] @ heads[1].transpose(1, 2) / math.sqrt(heads[0].shape[-1])
         maps[layer] = logits.softmax(-1).mean(0)[None]
@@ -149,7 +187,8 @@ def test_every_self_attention_is_read_and_no_other(backbone, family):
     expected = [
         name
         for name, module in backbone.denoiser.named_modules()
-        if hasattr(module, "to_q") and not getattr(module, "is_cross_attention", False)
+        if (hasattr(module, "to_q") or hasattr(module, "to_qkv_mlp_proj"))
+        and not getattr(module, "is_cross_attention", False)
     ]
     assert backbone.layers == expected
     assert len(expected) == sum(FAMILIES[family][1].values())

@@ -113,6 +113,15 @@ def test_a_scheduler_of_the_other_kind_is_named(tiny_model):
     assert "wants one of flow matching" in message_of(load_backbone, folder)
 
 
+def test_a_library_that_a_text_encoder_wants_is_named(tiny_model, monkeypatch):
+    def fake_from_pretrained(*_, **__):
+        raise ImportError("\nA processor requires Torchvision\nbut it was not found")
+
+    monkeypatch.setattr("diffusers.DiffusionPipeline.from_pretrained", fake_from_pretrained)
+    message = message_of(load_backbone, tiny_model("flux2-dev"))
+    assert "could not be loaded: A processor requires Torchvision but it was not found" in message
+
+
 def test_weights_that_are_pickled_are_not_read(tiny_model):
     folder = tiny_model("sd15")
     (weights,) = (folder / "unet").glob("*.safetensors")

@@ -8,7 +8,14 @@ from trace_edges.backbones.architectures import ARCHITECTURES
 from trace_edges.backbones.sizing import empty_backbone, flops, memory, parameter_count
 
 # TFLOP that the maps add to a pass at the native size: 2 H N^2 d of every layer.
-CAPTURE = {"sd15": 0.06, "sdxl": 0.38, "pixart-alpha": 1.08, "sd3.5-large": 3.10, "flux-dev": 5.88}
+CAPTURE = {
+    "sd15": 0.06,
+    "sdxl": 0.38,
+    "pixart-alpha": 1.08,
+    "sd3.5-large": 3.10,
+    "flux-dev": 5.88,
+    "flux2-klein-4b": 2.58,
+}
 
 
 def _quick(name):

@@ -20,7 +20,7 @@ class Architecture:
         pipeline: class of the pipeline.
         denoiser: class of the denoiser.
         config: of the denoiser, where it is not the class's default.
-        vae: of the AutoencoderKL.
+        vae: of the autoencoder, where it is not the class's default.
         scheduler: class and config.
     """
 
@@ -73,6 +73,11 @@ _SD3: Config = {
     "joint_attention_dim": 4096, "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
 }  # fmt: skip
 _FLUX: Config = {"in_channels": 64, "guidance_embeds": True}
+# Of klein, as the code of its makers has it; its config on the hub was not read.
+_KLEIN: Config = {
+    "num_layers": 5, "num_single_layers": 20, "num_attention_heads": 24,
+    "joint_attention_dim": 7680, "guidance_embeds": False,
+}  # fmt: skip
 
 
 def _sd(config: Config, prediction: str = "epsilon") -> Architecture:
@@ -102,6 +107,12 @@ def _flux(**config: Any) -> Architecture:
     )
 
 
+def _flux2(kind: str = "", **config: Any) -> Architecture:
+    return Architecture(
+        f"Flux2{kind}Pipeline", "Flux2Transformer2DModel", config, {}, (_FLOW, {"shift": 3.0})
+    )
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     "sd15": _sd(_SD15),
     "sd21": _sd(
@@ -127,4 +138,11 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "flux-dev": _flux(),
     "flux-schnell": _flux(guidance_embeds=False),
+    "flux2-dev": _flux2(),
+    "flux2-klein-4b": _flux2("Klein", **_KLEIN),
+    "flux2-klein-9b": _flux2(
+        "Klein",
+        **_KLEIN | {"num_layers": 8, "num_single_layers": 24, "num_attention_heads": 32,
+                    "joint_attention_dim": 12288},
+    ),
 }  # fmt: skip

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _STABILITY = "Stability AI Community License"
+_FLUX = "FLUX Non-Commercial License"
+_FEW_STEPS = "distilled to few steps: prefer the noise trajectory"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,18 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     ),
     "flux-schnell": Checkpoint(
         "flux", "black-forest-labs/FLUX.1-schnell", "Apache-2.0", True,
-        1024, 11891, 57, 64, 69.5, 23.6, note="distilled to few steps: prefer the noise trajectory",
+        1024, 11891, 57, 64, 69.5, 23.6, note=_FEW_STEPS,
+    ),
+    "flux2-dev": Checkpoint(
+        "flux2", "black-forest-labs/FLUX.2-dev", _FLUX, True,
+        1024, 32223, 56, 64, 282.6, 61.4, note="its text encoder takes 48 GB once",
+    ),
+    "flux2-klein-4b": Checkpoint(
+        "flux2", "black-forest-labs/FLUX.2-klein-4B", "Apache-2.0", False,
+        1024, 3876, 25, 64, 34.8, 8.6, note=_FEW_STEPS,
+    ),
+    "flux2-klein-9b": Checkpoint(
+        "flux2", "black-forest-labs/FLUX.2-klein-9B", _FLUX, True,
+        1024, 9079, 32, 64, 75.5, 18.3, note=_FEW_STEPS,
     ),
 }  # fmt: skip

@@ -40,7 +40,7 @@ def empty_backbone(name: str, dtype: torch.dtype = torch.bfloat16) -> DiffusionB
     with torch.device("meta"):
         denoiser = getattr(diffusers, made.denoiser)(**made.config)
         vae_dtype = torch.float32 if family.float32_vae and dtype == torch.float16 else dtype
-        vae = diffusers.AutoencoderKL(**made.vae)
+        vae = getattr(diffusers, family.autoencoder.name)(**made.vae)
         for model, kind in ((denoiser, dtype), (vae, vae_dtype)):
             nn.Module.to(model, kind)  # diffusers' own `to` would warn
         shapes = family.condition(denoiser.config)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.latents import KL, Autoencoder
 from trace_edges.schedules import Schedule
 
 EMBEDDED = "trace-mini"
@@ -77,6 +78,7 @@ class Family:
         feature_map: (name of a layer) -> the module whose input is the feature map (B, C, h, w)
             that its tokens come from; None: tokens are patches of the latent, in all layers.
         image_output: which output of a block holds the image's tokens, if it has several.
+        autoencoder: the kind of its VAE.
         float32_vae: the VAE overflows in float16, and keeps float32.
     """
 
@@ -93,6 +95,7 @@ class Family:
     image_tokens: Callable[[int, int], slice]
     feature_map: Callable[[str], str] | None = None
     image_output: int = -1
+    autoencoder: Autoencoder = KL
     float32_vae: bool = False
 
     @property

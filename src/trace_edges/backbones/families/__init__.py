@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trace_edges.backbones.families.flux import FLUX
+from trace_edges.backbones.families.flux2 import FLUX2
 from trace_edges.backbones.families.pixart import PIXART, PIXART_SIGMA
 from trace_edges.backbones.families.sd3 import SD3
 from trace_edges.backbones.families.unet import SD, SDXL
@@ -11,7 +12,7 @@ from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sources import Source
 from trace_edges.backbones.specs import Family
 
-FAMILIES: tuple[Family, ...] = (SD, SDXL, PIXART, PIXART_SIGMA, SD3, FLUX)
+FAMILIES: tuple[Family, ...] = (SD, SDXL, PIXART, PIXART_SIGMA, SD3, FLUX, FLUX2)
 
 # What cannot be read, and why.
 _UNREADABLE = {

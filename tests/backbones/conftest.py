@@ -1,6 +1,7 @@
 """Text encoders small enough to run in a test, each with a tokenizer of a few pieces."""
 
 import pytest
+import tokenizers
 import torch
 import transformers
 
@@ -28,30 +29,65 @@ def clip(width, projection=None):
     return getattr(transformers, kind)(config), tokenizer
 
 
-def t5(width):
+def t5(width, kind="T5EncoderModel"):
     pieces = ["<pad>", "</s>", "<unk>", "▁", "a", "b"]
     tokenizer = transformers.T5Tokenizer(
         vocab=[(p, -float(i)) for i, p in enumerate(pieces)], extra_ids=0
     )
-    config = transformers.T5Config(
+    model = getattr(transformers, kind)
+    config = model.config_class(
         vocab_size=8, d_model=width, d_kv=8, d_ff=16, num_layers=1, num_heads=2
     )
-    return transformers.T5EncoderModel(config), tokenizer
+    return model(config), tokenizer
 
 
 def byte_tokenizer():
     """Of Qwen's kind, with a token for every byte."""
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    vocab = {byte: index for index, byte in enumerate(sorted(ByteLevel.alphabet()))}
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    vocab = {byte: index for index, byte in enumerate(alphabet)}
     return transformers.Qwen2Tokenizer(vocab=vocab, merges=[], chat_template=_TEMPLATE)
 
 
-def qwen3(width, layers):
-    config = transformers.Qwen3Config(
-        **_DECODER, hidden_size=width, head_dim=4, num_hidden_layers=layers
+def decoder(kind, width, layers, tokenizer=byte_tokenizer):
+    """A language model of this class of transformers."""
+    model = getattr(transformers, kind)
+    config = model.config_class(**_DECODER, hidden_size=width, head_dim=4, num_hidden_layers=layers)
+    return model(config), tokenizer()
+
+
+def gemma_tokenizer():
+    """That begins every text with a token of its own."""
+    vocab = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<unk>": 3, "▁": 4, "a": 5}
+    return transformers.GemmaTokenizer(vocab=vocab, merges=[], add_bos_token=True)
+
+
+def glm_tokenizer():
+    """That begins every text with two tokens of its own."""
+    words = {"<pad>": 0, "[gMASK]": 1, "<sop>": 2, "a": 3}
+    model = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="a"))
+    model.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[gMASK] <sop> $A", special_tokens=[("[gMASK]", 1), ("<sop>", 2)]
     )
-    return transformers.Qwen3ForCausalLM(config), byte_tokenizer()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=model, pad_token="<pad>")
+
+
+def qwen2_vl(width):
+    """With eyes, which are not looked with."""
+    text = {"hidden_size": width, "num_hidden_layers": 1, "rope_parameters": {
+        "rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 2, 2]}}  # fmt: skip
+    sight = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2,
+             "out_hidden_size": width}  # fmt: skip
+    config = transformers.Qwen2_5_VLConfig(text_config=_DECODER | text, vision_config=sight)
+    return transformers.Qwen2_5_VLForConditionalGeneration(config), byte_tokenizer()
+
+
+def bert(width):
+    words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a")
+    tokenizer = transformers.BertTokenizer(vocab={word: i for i, word in enumerate(words)})
+    config = transformers.BertConfig(
+        **_SMALL, vocab_size=6, hidden_size=width, num_hidden_layers=1, max_position_embeddings=77
+    )
+    return transformers.BertModel(config), tokenizer
 
 
 def mistral3(width, layers):
@@ -84,7 +120,14 @@ TEXTS = {
     "sd3": [lambda: clip(4, projection=4), lambda: clip(16, projection=16), lambda: t5(24)],
     "flux-dev": [lambda: clip(20), lambda: t5(24)],
     "flux2-dev": [lambda: mistral3(8, layers=30)],  # three layers of width 8 are read
-    "flux2-klein": [lambda: qwen3(8, layers=27)],
+    "flux2-klein": [lambda: decoder("Qwen3ForCausalLM", 8, layers=27)],
+    "qwen-image": [lambda: qwen2_vl(24)],
+    "z-image": [lambda: decoder("Qwen3Model", 24, layers=2)],
+    "lumina2": [lambda: decoder("Gemma2Model", 24, layers=2, tokenizer=gemma_tokenizer)],
+    "auraflow": [lambda: t5(24, "UMT5EncoderModel")],
+    "chroma": [lambda: t5(24)],
+    "cogview4": [lambda: decoder("GlmModel", 24, layers=2, tokenizer=glm_tokenizer)],
+    "hunyuan-dit": [lambda: bert(16), lambda: t5(24)],
 }
 
 

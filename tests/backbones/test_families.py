@@ -27,20 +27,43 @@ FAMILIES = {
     "flux-schnell": (16, {(4, 6): 4}),
     "flux2-dev": (16, {(4, 6): 4}),
     "flux2-klein": (16, {(4, 6): 4}),
+    "qwen-image": (16, {(4, 6): 3}),
+    "z-image": (16, {(4, 6): 3}),  # with a refiner of the image
+    "lumina2": (16, {(4, 6): 3}),
+    "auraflow": (16, {(4, 6): 3}),
+    "chroma": (16, {(4, 6): 4}),
+    "cogview4": (16, {(4, 6): 2}),
+    "hunyuan-dit": (16, {(4, 6): 4}),
 }
 TIMESTEP = 300
 
 
-# Tokens that a joint attention has beside the image's, and whether the image's come first. Where
-# there is none of them in the projections of the image, the text has its own.
-BESIDE = {"flux": (7, "last"), "flux2": (7, "last")}
+# How many tokens a projection may have beside the image's, and where the image's are.
+BESIDE = {
+    "flux": ({7}, "last"),
+    "flux2": ({7}, "last"),
+    "chroma": ({7}, "last"),
+    "cogview4": ({7}, "last"),
+    "lumina2": ({7}, "last"),
+    "auraflow": ({8 + 7}, "last"),  # registers and text
+    "z-image": ({8, 8 + 32}, "first"),  # 24 of the image are filled up to 32, seven of the text too
+}
 
 # By family: the rotary embedding's widths, base, and the place of every token of the image, of
 # which `r` and `c` are row and column, and `h` and `w` the sides of the grid.
 ROTARY = {
     "flux": ((4, 4, 8), 10000, lambda r, c, h, w: (0 * r, r, c)),
     "flux2": ((4, 4, 4, 4), 2000, lambda r, c, h, w: (0 * r, r, c, 0 * r)),
+    "chroma": ((4, 4, 8), 10000, lambda r, c, h, w: (0 * r, r, c)),
+    # From the middle; behind the text; both sides stretched to 256; laid into a square of 32.
+    "qwen-image": ((4, 6, 6), 10000, lambda r, c, h, w: (0 * r, r - h // 2, c - w // 2)),
+    "lumina2": ((4, 4, 4), 10000, lambda r, c, h, w: (0 * r + 7, r, c)),
+    "z-image": ((4, 6, 6), 256, lambda r, c, h, w: (0 * r + 32 + 1, r, c)),
+    "cogview4": ((8, 8), 10000, lambda r, c, h, w: (r * 256 // h, c * 256 // w)),
+    "hunyuan-dit": ((4, 4), 10000, lambda r, c, h, w: (c * 32 / w, 6 + r * (27 * 3 / 4 - 6) / 3)),
 }
+HALVES = {"cogview4"}  # the two numbers that are turned together lie half a head apart
+LAYER_NORM = {"auraflow", "cogview4", "hunyuan-dit"}
 
 
 @pytest.fixture(params=FAMILIES)
@@ -53,7 +76,7 @@ def backbone(tiny_model, family):
     return TraceEdgePipeline.from_pretrained(tiny_model(family)).backbone
 
 
-def rotated(x, grid, widths, base, places):
+def rotated(x, grid, widths, base, places, halves=False):
     """Rotary embedding as the papers of RoPE and FLUX have it; x (heads, N, d)."""
     rows, columns = (part.flatten() for part in np.mgrid[: grid[0], : grid[1]])
     angles = []
@@ -61,14 +84,21 @@ def rotated(x, grid, widths, base, places):
         frequencies = float(base) ** (-np.arange(0, width, 2) / width)
         angles.append(np.outer(positions, frequencies))
     turn = torch.from_numpy(np.exp(1j * np.concatenate(angles, axis=1)))  # (N, d / 2)
-    pairs = torch.view_as_complex(x.double().reshape(*x.shape[:-1], -1, 2).contiguous())
-    return torch.view_as_real(pairs * turn).flatten(-2)
+    one, other = x.double().chunk(2, dim=-1) if halves else (x.double()[..., i::2] for i in (0, 1))
+    turned = torch.complex(one, other) * turn
+    if halves:
+        return torch.cat([turned.real, turned.imag], dim=-1)
+    return torch.view_as_real(turned).flatten(-2)
 
 
-def normed(x, norm):
-    """Root mean square of every head."""
-    mean_square = x.double().square().mean(-1, keepdim=True)
-    return x.double() / (mean_square + norm.eps).sqrt() * norm.weight.double()
+def normed(x, norm, layer_norm):
+    """Of every head: by its root mean square, or by mean and standard deviation."""
+    x = x.double()
+    if layer_norm:
+        x = x - x.mean(-1, keepdim=True)
+    x = x / (x.square().mean(-1, keepdim=True) + norm.eps).sqrt()
+    weight, bias = (getattr(norm, name, None) for name in ("weight", "bias"))
+    return x * (1 if weight is None else weight.double()) + (0 if bias is None else bias.double())
 
 
 def projections(backbone, latents):
@@ -113,14 +143,16 @@ def reference_maps(backbone, latents):
             x = projected[layer, what]
             if (tokens := len(x)) != math.prod(grid):
                 beside, place = BESIDE[family]
-                assert tokens == math.prod(grid) + beside
-                x = x[beside:] if place == "last" else x[:-beside]
-            x = x.reshape(len(x), module.heads, -1).transpose(0, 1)  # (heads, N, d)
+                assert tokens - math.prod(grid) in beside
+                x = x[-math.prod(grid) :] if place == "last" else x[: math.prod(grid)]
+            width = module.query_dim // module.heads
+            x = x.reshape(len(x), -1, width).transpose(0, 1)  # (heads, N, d)
+            x = x.repeat_interleave(module.heads // len(x), dim=0)  # a key's head may serve several
             norm = getattr(module, f"norm_{what}", None)
             if norm is not None:
-                x = normed(x, norm)
+                x = normed(x, norm, family in LAYER_NORM)
             if family in ROTARY:
-                x = rotated(x, grid, *ROTARY[family])
+                x = rotated(x, grid, *ROTARY[family], halves=family in HALVES)
             heads.append(x.double())
         logits = heads[0] @ heads[1].transpose(1, 2) / math.sqrt(heads[0].shape[-1])
         maps[layer] = logits.softmax(-1).mean(0)[None]
@@ -189,6 +221,7 @@ def test_every_self_attention_is_read_and_no_other(backbone, family):
         for name, module in backbone.denoiser.named_modules()
         if (hasattr(module, "to_q") or hasattr(module, "to_qkv_mlp_proj"))
         and not getattr(module, "is_cross_attention", False)
+        and not name.startswith("context_refiner")  # of the text alone
     ]
     assert backbone.layers == expected
     assert len(expected) == sum(FAMILIES[family][1].values())

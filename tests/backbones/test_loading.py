@@ -118,6 +118,16 @@ def test_latents_of_flux2_are_normalised_by_what_the_batch_norm_saw(tiny_model):
         torch.testing.assert_close(found, expected[:, index], rtol=1e-5, atol=1e-6)
 
 
+def test_latents_of_qwen_image_are_those_of_a_video_of_one_frame(tiny_model):
+    backbone = load_backbone(tiny_model("qwen-image"))
+    vae = backbone.vae
+    raw = vae.encode(images()[:, :, None]).latent_dist.mode()[:, :, 0]
+    mean, std = (torch.tensor(vae.config[f"latents_{name}"]) for name in ("mean", "std"))
+    expected = (raw - mean[:, None, None]) / std[:, None, None]
+    torch.testing.assert_close(backbone.encode(images()), expected)
+    assert backbone.decode(expected).shape == images().shape
+
+
 def test_latents_of_the_tiny_autoencoder_as_worked_by_hand(trace_mini):
     config = json.loads((embedded_folder() / "vae" / "config.json").read_text())
     mean = torch.tensor(config["latents_mean"])[:, None, None]

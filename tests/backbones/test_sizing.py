@@ -15,6 +15,13 @@ CAPTURE = {
     "sd3.5-large": 3.10,
     "flux-dev": 5.88,
     "flux2-klein-4b": 2.58,
+    "qwen-image": 6.18,
+    "z-image": 4.12,
+    "lumina2": 2.16,
+    "auraflow": 3.71,
+    "chroma1-hd": 5.88,
+    "cogview4": 3.85,
+    "hunyuan-dit-1.2": 1.89,
 }
 
 

@@ -23,6 +23,17 @@ TARGETS = {
         r"single_transformer_blocks\.\d+\.attn\.to_qkv_mlp_proj",
         4 * 2 + 2,
     ),
+    "qwen-image": (r"transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)", 4 * 3),
+    # Not on the refiner of the text.
+    "z-image": (r"(noise_refiner|layers)\.\d+\.attention\.(to_q|to_k|to_v|to_out\.0)", 4 * 3),
+    "lumina2": (r"(noise_refiner|layers)\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)", 4 * 3),
+    "auraflow": (
+        r"(joint|single)_transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)",
+        4 * 3,
+    ),
+    "chroma": (r"(single_)?transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)", 14),
+    "cogview4": (r"transformer_blocks\.\d+\.attn1\.(to_q|to_k|to_v|to_out\.0)", 4 * 2),
+    "hunyuan-dit": (r"blocks\.\d+\.attn1\.(to_q|to_k|to_v|to_out\.0)", 4 * 4),
 }
 IMAGES = torch.linspace(-1, 1, 3 * 64 * 96).reshape(1, 3, 64, 96)
 

@@ -20,7 +20,6 @@ from trace_edges.backbones.latents import decode, encode, execution_device
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 from trace_edges.schedules import Schedule
 
-_SAMPLE_SIZE = 128  # latents along a side, where a config does not say what it was trained at
 _SAMPLE = 1024  # values of each tensor that the fingerprint looks at
 
 Latents = Float[Tensor, "b c h w"]
@@ -60,7 +59,7 @@ class DiffusionBackbone:
         factor = family.autoencoder.pixels(vae)
         self.channels, self.patch = family.channels(config), family.patch(config)
         self.cell = factor * self.patch
-        self.defaults = defaults or Defaults(factor * config.get("sample_size", _SAMPLE_SIZE))
+        self.defaults = defaults or Defaults(factor * family.sample_size(config))
 
     @property
     def device(self) -> torch.device:

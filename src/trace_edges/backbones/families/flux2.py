@@ -12,31 +12,29 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from trace_edges.backbones.families.packing import PATCH, pack, unpack
 from trace_edges.backbones.latents import FLUX2_KL
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
 from trace_edges.schedules import FlowSchedule
 
-_PATCH = 2
 _TOKENS = 512  # of the language model, padding included: it is attended to
 _NO_GUIDANCE = 1.0  # what the distilled guidance calls none
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    b, (h, w) = len(latents), (side // _PATCH for side in latents.shape[-2:])
-    packed = pixel_unshuffle(latents, _PATCH)  # (B, C * 4, h, w)
+    b, (h, w) = len(latents), (side // PATCH for side in latents.shape[-2:])
     embeds = null["prompt_embeds"].expand(b, -1, -1)
     guidance = latents.new_full((b,), _NO_GUIDANCE) if denoiser.config.guidance_embeds else None
     output = denoiser(
-        hidden_states=packed.flatten(2).mT,  # (B, h * w, C * 4)
+        hidden_states=pack(latents),
         timestep=timesteps / 1000,
         guidance=guidance,
         encoder_hidden_states=embeds,
         txt_ids=_positions((1, 1, 1, embeds.shape[1]), latents),
         img_ids=_positions((1, h, w, 1), latents),
     ).sample
-    return pixel_shuffle(output.mT.unflatten(2, (h, w)), _PATCH)
+    return unpack(output, latents)
 
 
 def _positions(sides: tuple[int, int, int, int], like: Tensor) -> Float[Tensor, "n 4"]:
@@ -63,8 +61,8 @@ FLUX2 = Family(
     condition=_condition,
     nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
     schedule=FlowSchedule.of,
-    channels=lambda config: config.in_channels // _PATCH**2,
-    patch=lambda config: _PATCH,
+    channels=lambda config: config.in_channels // PATCH**2,
+    patch=lambda config: PATCH,
     image_tokens=image_last,
     autoencoder=FLUX2_KL,
 )

@@ -23,6 +23,7 @@ CAPTURE = {
     "cogview4": 3.85,
     "hunyuan-dit-1.2": 1.89,
 }
+_LARGE = ("sdxl", "sd3.5-large", "flux2-klein-4b", "qwen-image", "lumina2")
 
 
 def _quick(name):
@@ -70,7 +71,7 @@ def test_maps_cost_the_product_of_queries_and_keys_once_more(name):
     "name",
     [
         "pixart-alpha-512",
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("sdxl", "sd3.5-large")),
+        *(pytest.param(name, marks=pytest.mark.long) for name in _LARGE),
     ],
 )
 def test_memory_is_as_the_table_says(name):

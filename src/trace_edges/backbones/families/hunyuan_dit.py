@@ -56,7 +56,7 @@ def _condition(config: Any) -> Shapes:
 
 
 def _encode(pipeline: Any, device: torch.device) -> NullCondition:
-    null = {}
+    null: NullCondition = {}
     config = pipeline.transformer.config
     for index, (end, tokens) in enumerate((("", config.text_len), ("_2", config.text_len_t5))):
         embeds, _, mask, _ = pipeline.encode_prompt(

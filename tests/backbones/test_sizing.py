@@ -24,11 +24,13 @@ CAPTURE = {
     "hunyuan-dit-1.2": 1.89,
 }
 _LARGE = ("sdxl", "sd3.5-large", "flux2-klein-4b", "qwen-image", "lumina2")
+_MANY_LAYERS = ("qwen-image", "z-image", "chroma1-hd", "hunyuan-dit-1.2")
 
 
 def _quick(name):
-    """One of each family; the others with the long tests."""
-    return name if name in CAPTURE else pytest.param(name, marks=pytest.mark.long)
+    """One of most families; the others, and those of many layers, with the long tests."""
+    quick = name in CAPTURE and name not in _MANY_LAYERS
+    return name if quick else pytest.param(name, marks=pytest.mark.long)
 
 
 def square(name):

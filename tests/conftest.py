@@ -52,14 +52,36 @@ def trace_mini():
     return load_backbone()
 
 
-def tiny_vae():
+def tiny_vae(shift=0.25):
     """A random autoencoder of 8 px to a latent cell and four channels, with a shift."""
     import diffusers
 
     return diffusers.AutoencoderKL(
         latent_channels=4, block_out_channels=(16,) * 4, norm_num_groups=8, layers_per_block=1,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        scaling_factor=0.5, shift_factor=0.25,
+        scaling_factor=0.5, shift_factor=shift,
+    )  # fmt: skip
+
+
+def tiny_flux2_vae():
+    """One whose batch norm has seen something."""
+    import diffusers
+
+    vae = diffusers.AutoencoderKLFlux2(
+        latent_channels=4, block_out_channels=(16,) * 4, norm_num_groups=8, layers_per_block=1
+    )
+    vae.bn.running_mean.copy_(torch.linspace(-0.2, 0.3, 16))
+    vae.bn.running_var.copy_(torch.linspace(0.5, 2, 16))
+    return vae
+
+
+def tiny_qwen_vae():
+    """One of videos, with mean and standard deviation of its four channels."""
+    import diffusers
+
+    return diffusers.AutoencoderKLQwenImage(
+        base_dim=8, z_dim=4, dim_mult=[1, 1, 1, 1], num_res_blocks=1,
+        latents_mean=[0.1, -0.2, 0.3, 0.0], latents_std=[0.5, 1.5, 1.0, 2.0],
     )  # fmt: skip
 
 
@@ -90,6 +112,34 @@ _FLUX = {"patch_size": 1, "in_channels": 16, "num_layers": 2, "num_single_layers
          "attention_head_dim": 16, "num_attention_heads": 2, "joint_attention_dim": 24,
          "pooled_projection_dim": 20, "axes_dims_rope": (4, 4, 8),
          "guidance_embeds": True}  # fmt: skip
+_FLUX2 = {"in_channels": 16, "num_layers": 2, "num_single_layers": 2, "attention_head_dim": 16,
+          "num_attention_heads": 2, "joint_attention_dim": 24, "axes_dims_rope": (4, 4, 4, 4),
+          "timestep_guidance_channels": 32, "guidance_embeds": True}  # fmt: skip
+_QWEN_IMAGE = {"in_channels": 16, "out_channels": 4, "num_layers": 3, "attention_head_dim": 16,
+               "num_attention_heads": 2, "joint_attention_dim": 24,
+               "axes_dims_rope": (4, 6, 6)}  # fmt: skip
+_Z_IMAGE = {"in_channels": 4, "dim": 32, "n_layers": 2, "n_refiner_layers": 1, "n_heads": 2,
+            "n_kv_heads": 2, "cap_feat_dim": 24, "axes_dims": [4, 6, 6],
+            "axes_lens": [256, 32, 32]}  # fmt: skip
+_LUMINA2 = {"sample_size": 32, "in_channels": 4, "hidden_size": 48, "num_layers": 2,
+            "num_refiner_layers": 1, "num_attention_heads": 4, "num_kv_heads": 2,
+            "multiple_of": 16, "axes_dim_rope": (4, 4, 4), "axes_lens": (300, 32, 32),
+            "cap_feat_dim": 24}  # fmt: skip
+_AURA_FLOW = {"sample_size": 16, "in_channels": 4, "num_mmdit_layers": 1,
+              "num_single_dit_layers": 2, "attention_head_dim": 8, "num_attention_heads": 4,
+              "joint_attention_dim": 24, "caption_projection_dim": 32, "out_channels": 4,
+              "pos_embed_max_size": 64}  # fmt: skip
+_CHROMA = {"in_channels": 16, "num_layers": 2, "num_single_layers": 2, "attention_head_dim": 16,
+           "num_attention_heads": 2, "joint_attention_dim": 24, "axes_dims_rope": (4, 4, 8),
+           "approximator_num_channels": 32, "approximator_hidden_dim": 16,
+           "approximator_layers": 1}  # fmt: skip
+_COGVIEW4 = {"sample_size": 32, "in_channels": 4, "out_channels": 4, "num_layers": 2,
+             "attention_head_dim": 16, "num_attention_heads": 2, "text_embed_dim": 24,
+             "time_embed_dim": 16, "condition_dim": 8}  # fmt: skip
+_HUNYUAN_DIT = {"sample_size": 32, "in_channels": 4, "patch_size": 2, "num_layers": 4,
+                "attention_head_dim": 8, "num_attention_heads": 4, "hidden_size": 32,
+                "cross_attention_dim": 16, "cross_attention_dim_t5": 24,
+                "pooled_projection_dim": 12}  # fmt: skip
 _EMBEDS, _POOLED = {"prompt_embeds": (1, 7, 24)}, {"pooled_prompt_embeds": (1, 20)}
 
 # What a tiny random model of each is made of: classes of the pipeline and of the denoiser, its
@@ -112,7 +162,36 @@ TINY = {
     "flux-dev": ("FluxPipeline", "FluxTransformer2DModel", _FLUX, "flow", _EMBEDS | _POOLED),
     "flux-schnell": ("FluxPipeline", "FluxTransformer2DModel", _FLUX | {"guidance_embeds": False},
                      "flow", _EMBEDS | _POOLED),
+    "flux2-dev": ("Flux2Pipeline", "Flux2Transformer2DModel", _FLUX2, "flow", _EMBEDS),
+    "flux2-klein": ("Flux2KleinPipeline", "Flux2Transformer2DModel",
+                    _FLUX2 | {"guidance_embeds": False}, "flow", _EMBEDS),
+    "qwen-image": ("QwenImagePipeline", "QwenImageTransformer2DModel", _QWEN_IMAGE, "flow",
+                   _EMBEDS),
+    "z-image": ("ZImagePipeline", "ZImageTransformer2DModel", _Z_IMAGE, "flow", _EMBEDS),
+    "lumina2": ("Lumina2Pipeline", "Lumina2Transformer2DModel", _LUMINA2, "flow", _EMBEDS),
+    "auraflow": ("AuraFlowPipeline", "AuraFlowTransformer2DModel", _AURA_FLOW, "flow", _EMBEDS),
+    "chroma": ("ChromaPipeline", "ChromaTransformer2DModel", _CHROMA, "flow", _EMBEDS),
+    "cogview4": ("CogView4Pipeline", "CogView4Transformer2DModel", _COGVIEW4, "flow", _EMBEDS),
+    "hunyuan-dit": ("HunyuanDiTPipeline", "HunyuanDiT2DModel", _HUNYUAN_DIT, "v_prediction",
+                    {"prompt_embeds": (1, 77, 16), "prompt_attention_mask": (1, 77),
+                     "prompt_embeds_2": (1, 256, 24), "prompt_attention_mask_2": (1, 256)}),
 }  # fmt: skip
+
+
+def tiny_plain_vae():
+    """One without a shift, which some pipelines know nothing of."""
+    return tiny_vae(shift=None)
+
+
+# Of the pipelines that want another autoencoder than `tiny_vae`.
+VAES = {
+    "Flux2Pipeline": tiny_flux2_vae,
+    "Flux2KleinPipeline": tiny_flux2_vae,
+    "QwenImagePipeline": tiny_qwen_vae,
+    "AuraFlowPipeline": tiny_plain_vae,
+    "CogView4Pipeline": tiny_plain_vae,
+    "HunyuanDiTPipeline": tiny_plain_vae,
+}
 
 
 @pytest.fixture
@@ -122,11 +201,15 @@ def tiny_model(tmp_path):
 
     import diffusers
 
-    def write(kind: str, *, null: bool = True, folder: str = "", **components) -> Path:
+    def write(kind: str, *, null: bool = True, folder: str = "", **given) -> Path:
+        """Given: components of the pipeline, and what else stands in the denoiser's config."""
         torch.manual_seed(0)
         pipeline_class, denoiser_class, config, prediction, shapes = TINY[kind]
         pipeline = getattr(diffusers, pipeline_class)
-        denoiser = getattr(diffusers, denoiser_class)(**config)
+        parts = dict.fromkeys(inspect.signature(pipeline.__init__).parameters)
+        components = {name: part for name, part in given.items() if name in parts}
+        others = {name: value for name, value in given.items() if name not in parts}
+        denoiser = getattr(diffusers, denoiser_class)(**config | others)
         with torch.no_grad():  # as after training, no norm is the identity and no bias zero
             for parameter in denoiser.parameters():
                 parameter.add_(torch.randn_like(parameter), alpha=0.05)
@@ -137,9 +220,9 @@ def tiny_model(tmp_path):
                 prediction_type=prediction, steps_offset=1, clip_sample=False
             )
         )
-        parts = dict.fromkeys(inspect.signature(pipeline.__init__).parameters)
-        made = {"vae": tiny_vae(), "scheduler": scheduler, "requires_safety_checker": False,
-                "force_zeros_for_empty_prompt": True,
+        made = {"vae": VAES.get(pipeline_class, tiny_vae)(), "scheduler": scheduler,
+                "requires_safety_checker": False, "force_zeros_for_empty_prompt": True,
+                "is_distilled": True,
                 "unet" if "UNet" in denoiser_class else "transformer": denoiser}  # fmt: skip
         parts |= {name: part for name, part in (made | components).items() if name in parts}
         place = tmp_path / (folder or kind)
@@ -148,8 +231,9 @@ def tiny_model(tmp_path):
         )
         if null:
             tensors = {name: torch.randn(shape) for name, shape in shapes.items()}
-            if "prompt_attention_mask" in tensors:  # the first token is the only real one
-                tensors["prompt_attention_mask"] = torch.tensor([[1, 0, 0, 0, 0, 0]])
+            for name in tensors:
+                if "mask" in name:  # the first token is the only real one
+                    tensors[name] = (torch.arange(shapes[name][1]) == 0).long()[None]
             save_file(tensors, place / "null_condition.safetensors")
         return place
 

@@ -25,8 +25,45 @@ FAMILIES = {
     "sd3.5-medium": (16, {(4, 6): 5}),  # two of the three blocks have a second one
     "flux-dev": (16, {(4, 6): 4}),
     "flux-schnell": (16, {(4, 6): 4}),
+    "flux2-dev": (16, {(4, 6): 4}),
+    "flux2-klein": (16, {(4, 6): 4}),
+    "qwen-image": (16, {(4, 6): 3}),
+    "z-image": (16, {(4, 6): 3}),  # with a refiner of the image
+    "lumina2": (16, {(4, 6): 3}),
+    "auraflow": (16, {(4, 6): 3}),
+    "chroma": (16, {(4, 6): 4}),
+    "cogview4": (16, {(4, 6): 2}),
+    "hunyuan-dit": (16, {(4, 6): 4}),
 }
 TIMESTEP = 300
+
+
+# How many tokens a projection may have beside the image's, and where the image's are.
+BESIDE = {
+    "flux": ({7}, "last"),
+    "flux2": ({7}, "last"),
+    "chroma": ({7}, "last"),
+    "cogview4": ({7}, "last"),
+    "lumina2": ({7}, "last"),
+    "auraflow": ({8 + 7}, "last"),  # registers and text
+    "z-image": ({8, 8 + 32}, "first"),  # 24 of the image are filled up to 32, seven of the text too
+}
+
+# By family: the rotary embedding's widths, base, and the place of every token of the image, of
+# which `r` and `c` are row and column, and `h` and `w` the sides of the grid.
+ROTARY = {
+    "flux": ((4, 4, 8), 10000, lambda r, c, h, w: (0 * r, r, c)),
+    "flux2": ((4, 4, 4, 4), 2000, lambda r, c, h, w: (0 * r, r, c, 0 * r)),
+    "chroma": ((4, 4, 8), 10000, lambda r, c, h, w: (0 * r, r, c)),
+    # From the middle; behind the text; both sides stretched to 256; laid into a square of 32.
+    "qwen-image": ((4, 6, 6), 10000, lambda r, c, h, w: (0 * r, r - h // 2, c - w // 2)),
+    "lumina2": ((4, 4, 4), 10000, lambda r, c, h, w: (0 * r + 7, r, c)),
+    "z-image": ((4, 6, 6), 256, lambda r, c, h, w: (0 * r + 32 + 1, r, c)),
+    "cogview4": ((8, 8), 10000, lambda r, c, h, w: (r * 256 // h, c * 256 // w)),
+    "hunyuan-dit": ((4, 4), 10000, lambda r, c, h, w: (c * 32 / w, 6 + r * (27 * 3 / 4 - 6) / 3)),
+}
+HALVES = {"cogview4"}  # the two numbers that are turned together lie half a head apart
+LAYER_NORM = {"auraflow", "cogview4", "hunyuan-dit"}
 
 
 @pytest.fixture(params=FAMILIES)
@@ -39,50 +76,83 @@ def backbone(tiny_model, family):
     return TraceEdgePipeline.from_pretrained(tiny_model(family)).backbone
 
 
-def rotated(x, grid, axes=(4, 4, 8)):
-    """Rotary embedding by (0, row, column), as the papers of RoPE and FLUX have it; x (h, N, d)."""
+def rotated(x, grid, widths, base, places, halves=False):
+    """Rotary embedding as the papers of RoPE and FLUX have it; x (heads, N, d)."""
     rows, columns = (part.flatten() for part in np.mgrid[: grid[0], : grid[1]])
     angles = []
-    for positions, width in zip((0 * rows, rows, columns), axes, strict=True):
-        frequencies = 10000.0 ** (-np.arange(0, width, 2) / width)
+    for positions, width in zip(places(rows, columns, *grid), widths, strict=True):
+        frequencies = float(base) ** (-np.arange(0, width, 2) / width)
         angles.append(np.outer(positions, frequencies))
     turn = torch.from_numpy(np.exp(1j * np.concatenate(angles, axis=1)))  # (N, d / 2)
-    pairs = torch.view_as_complex(x.double().reshape(*x.shape[:-1], -1, 2).contiguous())
-    return torch.view_as_real(pairs * turn).flatten(-2)
+    one, other = x.double().chunk(2, dim=-1) if halves else (x.double()[..., i::2] for i in (0, 1))
+    turned = torch.complex(one, other) * turn
+    if halves:
+        return torch.cat([turned.real, turned.imag], dim=-1)
+    return torch.view_as_real(turned).flatten(-2)
+
+
+def normed(x, norm, layer_norm):
+    """Of every head: by its root mean square, or by mean and standard deviation."""
+    x = x.double()
+    if layer_norm:
+        x = x - x.mean(-1, keepdim=True)
+    x = x / (x.square().mean(-1, keepdim=True) + norm.eps).sqrt()
+    weight, bias = (getattr(norm, name, None) for name in ("weight", "bias"))
+    return x * (1 if weight is None else weight.double()) + (0 if bias is None else bias.double())
+
+
+def projections(backbone, latents):
+    """By layer, the queries and keys (tokens, heads * d) as they leave their projections."""
+    projected, handles = {}, []
+
+    def keeper(layer, parts):
+        def keep(module, inputs, output):
+            projected.update({(layer, name): output[0][:, part] for name, part in parts.items()})
+
+        return keep
+
+    for layer in backbone.layers:
+        module = backbone.denoiser.get_submodule(layer)
+        width = module.query_dim
+        sources = {
+            "to_q": {"q": slice(None)},
+            "to_k": {"k": slice(None)},
+            # The single blocks of FLUX.2 make them in one, with the values and more behind them.
+            "to_qkv_mlp_proj": {"q": slice(0, width), "k": slice(width, 2 * width)},
+        }
+        handles += [
+            getattr(module, name).register_forward_hook(keeper(layer, parts))
+            for name, parts in sources.items()
+            if hasattr(module, name)
+        ]
+    backbone.predict(latents, TIMESTEP)
+    for handle in handles:
+        handle.remove()
+    return projected
 
 
 def reference_maps(backbone, latents):
     """By layer, softmax(q k^T / sqrt(d)) averaged over heads, from the projections' outputs."""
-    projected = {}
-    modules = dict(backbone.denoiser.named_modules())
-    handles = [
-        modules[f"{layer}.to_{what}"].register_forward_hook(
-            lambda module, inputs, output, key=(layer, what): projected.update({key: output})
-        )
-        for layer in backbone.layers
-        for what in "qk"
-    ]
-    backbone.predict(latents, TIMESTEP)
-    for handle in handles:
-        handle.remove()
-    maps = {}
+    projected = projections(backbone, latents)
+    family, maps = backbone.family.name, {}
     for layer in backbone.layers:
-        module = modules[layer]
-        (tokens,) = {projected[layer, what].shape[1] for what in "qk"}
+        module = backbone.denoiser.get_submodule(layer)
         grid = grid_of(backbone, layer, latents)
         heads = []
         for what in "qk":
-            x = projected[layer, what][0]
-            if "single" in layer:  # text's seven tokens in front; elsewhere the image's alone
-                assert tokens == 7 + math.prod(grid)
-                x = x[7:]
-            x = x.reshape(len(x), module.heads, -1).transpose(0, 1)  # (heads, N, d)
+            x = projected[layer, what]
+            if (tokens := len(x)) != math.prod(grid):
+                beside, place = BESIDE[family]
+                assert tokens - math.prod(grid) in beside
+                x = x[-math.prod(grid) :] if place == "last" else x[: math.prod(grid)]
+            width = module.query_dim // module.heads
+            x = x.reshape(len(x), -1, width).transpose(0, 1)  # (heads, N, d)
+            x = x.repeat_interleave(module.heads // len(x), dim=0)  # a key's head may serve several
             norm = getattr(module, f"norm_{what}", None)
             if norm is not None:
-                mean_square = x.double().square().mean(-1, keepdim=True)
-                x = x.double() / (mean_square + norm.eps).sqrt() * norm.weight.double()
-            if backbone.family.name == "flux":
-                x = rotated(x, grid)
+                x = normed(x, norm, family in LAYER_NORM)
+            if family in ROTARY:
+                x = rotated(x, grid, *ROTARY[family], halves=family in HALVES)
             heads.append(x.double())
         logits = heads[0] @ heads[1].transpose(1, 2) / math.sqrt(heads[0].shape[-1])
         maps[layer] = logits.softmax(-1).mean(0)[None]
@@ -149,7 +219,9 @@ def test_every_self_attention_is_read_and_no_other(backbone, family):
     expected = [
         name
         for name, module in backbone.denoiser.named_modules()
-        if hasattr(module, "to_q") and not getattr(module, "is_cross_attention", False)
+        if (hasattr(module, "to_q") or hasattr(module, "to_qkv_mlp_proj"))
+        and not getattr(module, "is_cross_attention", False)
+        and not name.startswith("context_refiner")  # of the text alone
     ]
     assert backbone.layers == expected
     assert len(expected) == sum(FAMILIES[family][1].values())

@@ -1,6 +1,7 @@
 """Every way to a backbone, what it must then be able to do, and every way that ends in one line."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,30 @@ def test_latents_of_an_autoencoder_kl_as_worked_by_hand(tiny_pixart):
     expected = (moments[:, :4] - 0.25) * 0.5  # (z - shift) * scaling
     torch.testing.assert_close(encode(vae, images()), expected)
     torch.testing.assert_close(denormalise(vae, expected), moments[:, :4])
+
+
+def test_latents_of_flux2_are_normalised_by_what_the_batch_norm_saw(tiny_model):
+    backbone = load_backbone(tiny_model("flux2-dev"))
+    vae = backbone.vae
+    raw = vae.quant_conv(vae.encoder(images()))[:, :4]
+    packed = raw.unflatten(2, (-1, 2)).unflatten(4, (-1, 2)).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+    mean, variance = (t[:, None, None] for t in (vae.bn.running_mean, vae.bn.running_var))
+    expected = (packed - mean) / (variance + 1e-4).sqrt()  # (1, 4 * 2 * 2, h / 2, w / 2)
+    latents = backbone.encode(images())
+    assert latents.shape == raw.shape
+    for index, (channel, row, column) in enumerate(product(range(4), range(2), range(2))):
+        found = latents[:, channel, row::2, column::2]
+        torch.testing.assert_close(found, expected[:, index], rtol=1e-5, atol=1e-6)
+
+
+def test_latents_of_qwen_image_are_those_of_a_video_of_one_frame(tiny_model):
+    backbone = load_backbone(tiny_model("qwen-image"))
+    vae = backbone.vae
+    raw = vae.encode(images()[:, :, None]).latent_dist.mode()[:, :, 0]
+    mean, std = (torch.tensor(vae.config[f"latents_{name}"]) for name in ("mean", "std"))
+    expected = (raw - mean[:, None, None]) / std[:, None, None]
+    torch.testing.assert_close(backbone.encode(images()), expected)
+    assert backbone.decode(expected).shape == images().shape
 
 
 def test_latents_of_the_tiny_autoencoder_as_worked_by_hand(trace_mini):

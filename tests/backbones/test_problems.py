@@ -2,6 +2,7 @@
 
 from unittest.mock import MagicMock
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline
@@ -111,6 +112,23 @@ def test_a_scheduler_of_the_other_kind_is_named(tiny_model):
     index = folder / "model_index.json"
     index.write_text(index.read_text().replace("FlowMatchEulerDiscreteScheduler", "DDIMScheduler"))
     assert "wants one of flow matching" in message_of(load_backbone, folder)
+
+
+def test_a_library_that_a_text_encoder_wants_is_named(tiny_model, monkeypatch):
+    def fake_from_pretrained(*_, **__):
+        raise ImportError("\nA processor requires Torchvision\nbut it was not found")
+
+    monkeypatch.setattr("diffusers.DiffusionPipeline.from_pretrained", fake_from_pretrained)
+    message = message_of(load_backbone, tiny_model("flux2-dev"))
+    assert "could not be loaded: A processor requires Torchvision but it was not found" in message
+
+
+def test_cells_that_auraflow_has_no_positions_for_are_refused(tiny_model):
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model("auraflow"))  # 8 x 8 positions
+    image = np.zeros((64, 160, 3), np.uint8)
+    with pytest.raises(BackboneError, match=r"for 8 cells along a side, not for 10: .* of 80%"):
+        pipe(image, resolution=101)
+    assert pipe(image, resolution=80, stride=500).edges.shape == (1, 64, 160)
 
 
 def test_weights_that_are_pickled_are_not_read(tiny_model):
@@ -230,8 +248,9 @@ def test_tiles_of_the_vae_are_small(tiny_model):
     assert max(seen) < (64, 64)
 
 
-def test_the_vae_of_sdxl_keeps_float32(tiny_model):
-    half = load_backbone(tiny_model("sdxl"), dtype=torch.float16)
+@pytest.mark.parametrize("family", ["sdxl", "auraflow"])
+def test_the_vae_of_sdxl_keeps_float32(tiny_model, family):
+    half = load_backbone(tiny_model(family), dtype=torch.float16)
     assert half.dtype == torch.float16
     weight = next(half.vae.parameters())
     assert weight.dtype == torch.float32

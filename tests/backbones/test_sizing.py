@@ -8,12 +8,29 @@ from trace_edges.backbones.architectures import ARCHITECTURES
 from trace_edges.backbones.sizing import empty_backbone, flops, memory, parameter_count
 
 # TFLOP that the maps add to a pass at the native size: 2 H N^2 d of every layer.
-CAPTURE = {"sd15": 0.06, "sdxl": 0.38, "pixart-alpha": 1.08, "sd3.5-large": 3.10, "flux-dev": 5.88}
+CAPTURE = {
+    "sd15": 0.06,
+    "sdxl": 0.38,
+    "pixart-alpha": 1.08,
+    "sd3.5-large": 3.10,
+    "flux-dev": 5.88,
+    "flux2-klein-4b": 2.58,
+    "qwen-image": 6.18,
+    "z-image": 4.12,
+    "lumina2": 2.16,
+    "auraflow": 3.71,
+    "chroma1-hd": 5.88,
+    "cogview4": 3.85,
+    "hunyuan-dit-1.2": 1.89,
+}
+_LARGE = ("sdxl", "sd3.5-large", "flux2-klein-4b", "qwen-image", "lumina2")
+_MANY_LAYERS = ("qwen-image", "z-image", "chroma1-hd", "hunyuan-dit-1.2")
 
 
 def _quick(name):
-    """One of each family; the others with the long tests."""
-    return name if name in CAPTURE else pytest.param(name, marks=pytest.mark.long)
+    """One of most families; the others, and those of many layers, with the long tests."""
+    quick = name in CAPTURE and name not in _MANY_LAYERS
+    return name if quick else pytest.param(name, marks=pytest.mark.long)
 
 
 def square(name):
@@ -56,7 +73,7 @@ def test_maps_cost_the_product_of_queries_and_keys_once_more(name):
     "name",
     [
         "pixart-alpha-512",
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("sdxl", "sd3.5-large")),
+        *(pytest.param(name, marks=pytest.mark.long) for name in _LARGE),
     ],
 )
 def test_memory_is_as_the_table_says(name):

@@ -17,6 +17,23 @@ TARGETS = {
     "sd3.5-medium": (r"transformer_blocks\.\d+\.attn2?\.(to_q|to_k|to_v|to_out\.0)", 4 * 5),
     # Single blocks have no output projection of their own.
     "flux-dev": (r"(single_)?transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)", 14),
+    # And there the others are one, with the way into the MLP.
+    "flux2-dev": (
+        r"transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)|"
+        r"single_transformer_blocks\.\d+\.attn\.to_qkv_mlp_proj",
+        4 * 2 + 2,
+    ),
+    "qwen-image": (r"transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)", 4 * 3),
+    # Not on the refiner of the text.
+    "z-image": (r"(noise_refiner|layers)\.\d+\.attention\.(to_q|to_k|to_v|to_out\.0)", 4 * 3),
+    "lumina2": (r"(noise_refiner|layers)\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)", 4 * 3),
+    "auraflow": (
+        r"(joint|single)_transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)",
+        4 * 3,
+    ),
+    "chroma": (r"(single_)?transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)", 14),
+    "cogview4": (r"transformer_blocks\.\d+\.attn1\.(to_q|to_k|to_v|to_out\.0)", 4 * 2),
+    "hunyuan-dit": (r"blocks\.\d+\.attn1\.(to_q|to_k|to_v|to_out\.0)", 4 * 4),
 }
 IMAGES = torch.linspace(-1, 1, 3 * 64 * 96).reshape(1, 3, 64, 96)
 
@@ -68,7 +85,7 @@ def test_lora_is_on_the_self_attention_and_changes_nothing_yet(backbone, family)
     student = make(backbone, rank=2)
     names = {n.split(".lora_")[0] for n, _ in student.trained() if not n.startswith("decoder")}
     pattern, count = TARGETS[family]
-    assert all(re.fullmatch(rf"denoiser\.{pattern}", name) for name in names)
+    assert all(re.fullmatch(rf"denoiser\.({pattern})", name) for name in names)
     assert len(names) == count
     assert torch.equal(student.features(IMAGES)[1], before)
 

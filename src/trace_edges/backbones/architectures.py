@@ -20,7 +20,7 @@ class Architecture:
         pipeline: class of the pipeline.
         denoiser: class of the denoiser.
         config: of the denoiser, where it is not the class's default.
-        vae: of the AutoencoderKL.
+        vae: of the autoencoder, where it is not the class's default.
         scheduler: class and config.
     """
 
@@ -73,6 +73,17 @@ _SD3: Config = {
     "joint_attention_dim": 4096, "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
 }  # fmt: skip
 _FLUX: Config = {"in_channels": 64, "guidance_embeds": True}
+# Of klein, as the code of its makers has it; its config on the hub was not read.
+_KLEIN: Config = {
+    "num_layers": 5, "num_single_layers": 20, "num_attention_heads": 24,
+    "joint_attention_dim": 7680, "guidance_embeds": False,
+}  # fmt: skip
+_Z_IMAGE: Config = {"axes_lens": (1536, 512, 512)}
+_COGVIEW4: Config = {"num_layers": 28, "num_attention_heads": 32, "attention_head_dim": 128}
+_HUNYUAN_DIT: Config = {
+    "sample_size": 128, "in_channels": 4, "patch_size": 2, "num_layers": 40, "hidden_size": 1408,
+    "mlp_ratio": 4.3637, "use_style_cond_and_image_meta_size": False,
+}  # fmt: skip
 
 
 def _sd(config: Config, prediction: str = "epsilon") -> Architecture:
@@ -102,6 +113,14 @@ def _flux(**config: Any) -> Architecture:
     )
 
 
+def _flux2(kind: str = "", **config: Any) -> Architecture:
+    return _flow(f"Flux2{kind}Pipeline", "Flux2Transformer2DModel", config, {})
+
+
+def _flow(pipeline: str, denoiser: str, config: Config, vae: Config) -> Architecture:
+    return Architecture(pipeline, denoiser, config, vae, (_FLOW, {}))
+
+
 ARCHITECTURES: dict[str, Architecture] = {
     "sd15": _sd(_SD15),
     "sd21": _sd(
@@ -127,4 +146,28 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "flux-dev": _flux(),
     "flux-schnell": _flux(guidance_embeds=False),
+    "flux2-dev": _flux2(),
+    "flux2-klein-4b": _flux2("Klein", **_KLEIN),
+    "flux2-klein-9b": _flux2(
+        "Klein",
+        **_KLEIN | {"num_layers": 8, "num_single_layers": 24, "num_attention_heads": 32,
+                    "joint_attention_dim": 12288},
+    ),
+    "qwen-image": _flow("QwenImagePipeline", "QwenImageTransformer2DModel", {}, {}),
+    "z-image": _flow("ZImagePipeline", "ZImageTransformer2DModel", _Z_IMAGE, _FLUX_VAE),
+    "z-image-turbo": _flow("ZImagePipeline", "ZImageTransformer2DModel", _Z_IMAGE, _FLUX_VAE),
+    "lumina2": _flow(
+        "Lumina2Pipeline", "Lumina2Transformer2DModel", {"cap_feat_dim": 2304}, _FLUX_VAE
+    ),
+    "auraflow": _flow(
+        "AuraFlowPipeline", "AuraFlowTransformer2DModel", {"pos_embed_max_size": 4096}, _SDXL_VAE
+    ),
+    "chroma1-hd": _flow("ChromaPipeline", "ChromaTransformer2DModel", {}, _FLUX_VAE),
+    "cogview4": _flow(
+        "CogView4Pipeline", "CogView4Transformer2DModel", _COGVIEW4, _vae(16, 1.0, 0.0)
+    ),
+    "hunyuan-dit-1.2": Architecture(
+        "HunyuanDiTPipeline", "HunyuanDiT2DModel", _HUNYUAN_DIT, _SDXL_VAE,
+        ("DDPMScheduler", _SCALED | {"beta_end": 0.018, "prediction_type": "v_prediction"}),
+    ),
 }  # fmt: skip

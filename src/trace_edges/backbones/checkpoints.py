@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _STABILITY = "Stability AI Community License"
+_FLUX = "FLUX Non-Commercial License"
+_FEW_STEPS = "distilled to few steps: prefer the noise trajectory"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,51 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     ),
     "flux-schnell": Checkpoint(
         "flux", "black-forest-labs/FLUX.1-schnell", "Apache-2.0", True,
-        1024, 11891, 57, 64, 69.5, 23.6, note="distilled to few steps: prefer the noise trajectory",
+        1024, 11891, 57, 64, 69.5, 23.6, note=_FEW_STEPS,
+    ),
+    "flux2-dev": Checkpoint(
+        "flux2", "black-forest-labs/FLUX.2-dev", _FLUX, True,
+        1024, 32223, 56, 64, 282.6, 61.4, note="its text encoder takes 48 GB once",
+    ),
+    "flux2-klein-4b": Checkpoint(
+        "flux2", "black-forest-labs/FLUX.2-klein-4B", "Apache-2.0", False,
+        1024, 3876, 25, 64, 34.8, 8.6, note=_FEW_STEPS,
+    ),
+    "flux2-klein-9b": Checkpoint(
+        "flux2", "black-forest-labs/FLUX.2-klein-9B", _FLUX, True,
+        1024, 9079, 32, 64, 75.5, 18.3, note=_FEW_STEPS,
+    ),
+    "qwen-image": Checkpoint(
+        "qwen-image", "Qwen/Qwen-Image", "Apache-2.0", False,
+        1024, 20430, 60, 64, 68.2, 40.2,
+    ),
+    "z-image": Checkpoint(
+        "z-image", "Tongyi-MAI/Z-Image", "Apache-2.0", False,
+        1024, 6155, 32, 64, 55.1, 12.9,
+    ),
+    "z-image-turbo": Checkpoint(
+        "z-image", "Tongyi-MAI/Z-Image-Turbo", "Apache-2.0", False,
+        1024, 6155, 32, 64, 55.1, 12.9, note=_FEW_STEPS,
+    ),
+    "lumina2": Checkpoint(
+        "lumina2", "Alpha-VLLM/Lumina-Image-2.0", "Apache-2.0", False,
+        1024, 2610, 28, 64, 22.2, 6.3,
+    ),
+    "auraflow": Checkpoint(
+        "auraflow", "fal/AuraFlow", "Apache-2.0", False,
+        1024, 6843, 36, 64, 44.0, 14.2, note="no side of the image may be longer than 1024 px",
+    ),
+    "chroma1-hd": Checkpoint(
+        "chroma", "lodestones/Chroma1-HD", "Apache-2.0", False,
+        1024, 8900, 57, 64, 64.9, 18.0,
+    ),
+    "cogview4": Checkpoint(
+        "cogview4", "THUDM/CogView4-6B", "Apache-2.0", False,
+        1024, 6369, 28, 64, 54.1, 13.3,
+    ),
+    "hunyuan-dit-1.2": Checkpoint(
+        "hunyuan-dit", "Tencent-Hunyuan/HunyuanDiT-v1.2-Diffusers",
+        "Tencent Hunyuan Community License", False,
+        1024, 1500, 40, 64, 14.4, 4.2,
     ),
 }  # fmt: skip

@@ -16,11 +16,10 @@ from torch.nn.functional import interpolate
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.backbones.features import block_outputs, feature_map_sizes
-from trace_edges.backbones.latents import encode, execution_device, pixels_per_latent
+from trace_edges.backbones.latents import decode, encode, execution_device
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 from trace_edges.schedules import Schedule
 
-_SAMPLE_SIZE = 128  # latents along a side, where a config does not say what it was trained at
 _SAMPLE = 1024  # values of each tensor that the fingerprint looks at
 
 Latents = Float[Tensor, "b c h w"]
@@ -57,10 +56,10 @@ class DiffusionBackbone:
         self.layers = family.layers(denoiser)
         self.blocks = list(dict.fromkeys(layer.rpartition(".")[0] for layer in self.layers))
         config: Any = denoiser.config
-        factor = pixels_per_latent(vae)
+        factor = family.autoencoder.pixels(vae)
         self.channels, self.patch = family.channels(config), family.patch(config)
         self.cell = factor * self.patch
-        self.defaults = defaults or Defaults(factor * config.get("sample_size", _SAMPLE_SIZE))
+        self.defaults = defaults or Defaults(factor * family.sample_size(config))
 
     @property
     def device(self) -> torch.device:
@@ -122,7 +121,11 @@ class DiffusionBackbone:
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:
         """Normalised latents of images in [-1, 1] whose sides are multiples of `cell`."""
-        return encode(self.vae, images)
+        return encode(self.vae, images, self.family.autoencoder)
+
+    def decode(self, latents: Latents) -> Float[Tensor, "b 3 H W"]:
+        """Normalised latents back to images, about in [-1, 1]."""
+        return decode(self.vae, latents, self.family.autoencoder)
 
     def predict(self, latents: Latents, timestep: int) -> Float32[Tensor, "b c h w"]:
         """The denoiser's output at this step (what it is, the schedule knows), in float32."""

@@ -1,33 +1,105 @@
-"""Image to latent and back by four rules that hold for every diffusers autoencoder.
+"""Image to latent and back, by rules that hold for every autoencoder of diffusers.
 
-1. The latent is `.latent_dist.mode()` (AutoencoderKL) or `.latents` (AutoencoderTiny).
-2. Normalised: (z - (mean or shift or 0)) * (scaling or 1) / (std or 1), all from the VAE's config.
+1. The latent is `.latent_dist.mode()`, or `.latents` (AutoencoderTiny).
+2. Normalised: (z - mean) * scale, both kept with the VAE.
 3. The VAE runs in its own dtype; the latent comes back in float32.
 4. The VAE says how many pixels make a latent cell.
+
+Where the kinds of autoencoder differ, a row of this file says how.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+Normalisation = tuple[Float32[Tensor, "#c 1 1"], Float32[Tensor, "#c 1 1"]]
 
 
-def encode(vae: Any, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:
+@dataclass(frozen=True)
+class Autoencoder:
+    """One kind of autoencoder.
+
+    Attributes:
+        name: of its class in diffusers.
+        normalisation: (vae) -> mean and scale of every channel, after packing.
+        pixels: (vae) -> image pixels along a side of one latent cell.
+        packing: p x p latents are normalised as channels of one; 1: each by its own channels.
+        video: it takes videos; an image is a video of one frame.
+    """
+
+    name: str
+    normalisation: Callable[[Any], Normalisation]
+    pixels: Callable[[Any], int]
+    packing: int = 1
+    video: bool = False
+
+
+def _of_config(vae: Any) -> Normalisation:
+    """Mean and standard deviation, else shift and scaling, from the config."""
+    config = vae.config
+    mean = config.get("latents_mean") or config.get("shift_factor") or 0.0
+    std = config.get("latents_std") or 1.0
+    scaling = config.get("scaling_factor") or 1.0
+    return _column(mean), scaling / _column(std)
+
+
+def _of_batch_norm(vae: Any) -> Normalisation:
+    """What its batch norm has seen in training."""
+    mean, variance = (
+        t.float().reshape(-1, 1, 1) for t in (vae.bn.running_mean, vae.bn.running_var)
+    )
+    return mean, (variance + vae.config.batch_norm_eps).rsqrt()
+
+
+def _halvings(vae: Any) -> int:
+    return 2 ** (len(vae.config.block_out_channels) - 1)
+
+
+KL = Autoencoder("AutoencoderKL", _of_config, _halvings)  # and AutoencoderTiny
+FLUX2_KL = Autoencoder("AutoencoderKLFlux2", _of_batch_norm, _halvings, packing=2)
+QWEN_KL = Autoencoder(
+    "AutoencoderKLQwenImage", _of_config, lambda vae: vae.spatial_compression_ratio, video=True
+)
+
+
+def encode(
+    vae: Any, images: Float[Tensor, "b 3 H W"], kind: Autoencoder = KL
+) -> Float32[Tensor, "b c h w"]:
     """Normalised latents of images in [-1, 1]; H and W multiples of the VAE's factor."""
     dtype = next(vae.parameters()).dtype
-    encoded = vae.encode(images.to(execution_device(vae), dtype))
+    images = images.to(execution_device(vae), dtype)
+    encoded = vae.encode(images.unsqueeze(2) if kind.video else images)  # (B, 3, 1, H, W)
     latents = encoded.latent_dist.mode() if "latent_dist" in encoded else encoded.latents
-    mean, scale = _normalisation(vae)
-    return (latents.float() - mean.to(latents.device)) * scale.to(latents.device)
+    latents = latents.squeeze(2) if kind.video else latents  # (B, C, 1, h, w) -> (B, C, h, w)
+    mean, scale = (t.to(latents.device) for t in kind.normalisation(vae))
+    packed = pixel_unshuffle(latents.float(), kind.packing)
+    return pixel_shuffle((packed - mean) * scale, kind.packing)
 
 
-def denormalise(vae: Any, latents: Float[Tensor, "b c h w"]) -> Float32[Tensor, "b c h w"]:
+def denormalise(
+    vae: Any, latents: Float[Tensor, "b c h w"], kind: Autoencoder = KL
+) -> Float32[Tensor, "b c h w"]:
     """The inverse of the normalisation: what `vae.decode` expects."""
-    mean, scale = _normalisation(vae)
-    return latents.float() / scale.to(latents.device) + mean.to(latents.device)
+    mean, scale = (t.to(latents.device) for t in kind.normalisation(vae))
+    packed = pixel_unshuffle(latents.float(), kind.packing)
+    return pixel_shuffle(packed / scale + mean, kind.packing)
+
+
+def decode(
+    vae: Any, latents: Float[Tensor, "b c h w"], kind: Autoencoder = KL
+) -> Float[Tensor, "b 3 H W"]:
+    """Normalised latents back to images, about in [-1, 1]."""
+    dtype = next(vae.parameters()).dtype
+    latents = denormalise(vae, latents, kind).to(execution_device(vae), dtype)
+    images = vae.decode(latents.unsqueeze(2) if kind.video else latents).sample
+    return images.squeeze(2) if kind.video else images  # (B, 3, 1, H, W) -> (B, 3, H, W)
 
 
 def execution_device(model: Any) -> torch.device:
@@ -37,18 +109,5 @@ def execution_device(model: Any) -> torch.device:
     return next(model.parameters()).device if moved_to is None else torch.device(moved_to)
 
 
-def pixels_per_latent(vae: Any) -> int:
-    """Image pixels along a side of one latent cell (8 for every VAE of the paper)."""
-    return 2 ** (len(vae.config.block_out_channels) - 1)
-
-
-def _normalisation(vae: Any) -> tuple[Float32[Tensor, "#c 1 1"], Float32[Tensor, "#c 1 1"]]:
-    config = vae.config
-    mean = config.get("latents_mean") or config.get("shift_factor") or 0.0
-    std = config.get("latents_std") or 1.0
-    scaling = config.get("scaling_factor") or 1.0
-    return _column(mean), scaling / _column(std)
-
-
-def _column(value: float | list[float]) -> Float32[Tensor, "#c 1 1"]:
+def _column(value: float | list[float] | Tensor) -> Float32[Tensor, "#c 1 1"]:
     return torch.as_tensor(value, dtype=torch.float32).reshape(-1, 1, 1)  # (C or 1, 1, 1)

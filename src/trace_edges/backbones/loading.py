@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,13 +141,17 @@ def _defaults(path: Path) -> Defaults:
 
 @contextmanager
 def _quiet_diffusers() -> Iterator[None]:
-    """Keep diffusers' bar and its notes on unknown config keys (latents_mean) from the user."""
+    """Keep from the user diffusers' bar, its notes on unknown config keys (latents_mean), and what
+    it will remove from itself one day.
+    """
     verbosity = diffusers_logging.get_verbosity()
     bar = diffusers_logging.is_progress_bar_enabled()
     diffusers_logging.set_verbosity_error()
     diffusers_logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         diffusers_logging.set_verbosity(verbosity)
         if bar:

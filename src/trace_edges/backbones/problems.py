@@ -47,7 +47,8 @@ def explained(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, EntryNotFoundError, HfHubHTTPError, SafetensorError) as error:
+    # ImportError: a text encoder or tokenizer wants a library that is not installed.
+    except (OSError, ImportError, EntryNotFoundError, HfHubHTTPError, SafetensorError) as error:
         raise BackboneError(f"{what} could not be loaded: {_meaning(error)}") from error
 
 

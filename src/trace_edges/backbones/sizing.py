@@ -40,7 +40,7 @@ def empty_backbone(name: str, dtype: torch.dtype = torch.bfloat16) -> DiffusionB
     with torch.device("meta"):
         denoiser = getattr(diffusers, made.denoiser)(**made.config)
         vae_dtype = torch.float32 if family.float32_vae and dtype == torch.float16 else dtype
-        vae = diffusers.AutoencoderKL(**made.vae)
+        vae = getattr(diffusers, family.autoencoder.name)(**made.vae)
         for model, kind in ((denoiser, dtype), (vae, vae_dtype)):
             nn.Module.to(model, kind)  # diffusers' own `to` would warn
         shapes = family.condition(denoiser.config)
@@ -69,7 +69,7 @@ def flops(backbone: DiffusionBackbone, size: tuple[int, int], *, capture: bool =
     """
     latents = _latents(backbone, size)
     run = backbone.attend if capture else backbone.predict
-    with FlopCounterMode(display=False) as counter:
+    with _MasksWithoutValues(), FlopCounterMode(display=False) as counter:
         run(latents, _TIMESTEP)
     return counter.get_total_flops()
 
@@ -153,6 +153,18 @@ class _Live(TorchDispatchMode):
     def _forget(self, key: int, size: int) -> None:
         self._known.discard(key)
         self.now -= size
+
+
+class _MasksWithoutValues(TorchFunctionMode):
+    """Brings a mask of attention to the meta device, also one that had to have values before."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is F.scaled_dot_product_attention and kwargs.get("attn_mask") is not None:
+            kwargs = kwargs | {"attn_mask": kwargs["attn_mask"].to("meta")}
+        return func(*args, **kwargs)
 
 
 class _FusedAttention(TorchFunctionMode):

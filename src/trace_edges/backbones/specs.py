@@ -17,12 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.latents import KL, Autoencoder
 from trace_edges.schedules import Schedule
 
 EMBEDDED = "trace-mini"
 
 NullCondition = dict[str, Tensor]
 """What the denoiser is given in place of a prompt; every tensor has a batch of one in front."""
+
+_SAMPLE_SIZE = 128  # latents along a side, where a config does not say what it was trained at
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -74,9 +77,11 @@ class Family:
         channels: (config of the denoiser) -> of the latents.
         patch: (config of the denoiser) -> latents along a side of one token, on the finest grid.
         image_tokens: (N image tokens, all tokens of a joint attention) -> which are the image's.
+        sample_size: (config of the denoiser) -> latents along a side that it was trained at.
         feature_map: (name of a layer) -> the module whose input is the feature map (B, C, h, w)
             that its tokens come from; None: tokens are patches of the latent, in all layers.
         image_output: which output of a block holds the image's tokens, if it has several.
+        autoencoder: the kind of its VAE.
         float32_vae: the VAE overflows in float16, and keeps float32.
     """
 
@@ -91,8 +96,10 @@ class Family:
     channels: Callable[[Any], int]
     patch: Callable[[Any], int]
     image_tokens: Callable[[int, int], slice]
+    sample_size: Callable[[Any], int] = lambda config: config.get("sample_size", _SAMPLE_SIZE)
     feature_map: Callable[[str], str] | None = None
     image_output: int = -1
+    autoencoder: Autoencoder = KL
     float32_vae: bool = False
 
     @property

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
 from trace_edges.backbones import DiffusionBackbone
-from trace_edges.backbones.latents import denormalise
 from trace_edges.detector.attention_window import attention_window
 from trace_edges.detector.decoder import EdgeDecoder
 
-_PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
+# Of queries, keys, values and output; the last one is all that FLUX.2's single blocks have of the
+# first three, in one with the way into the MLP.
+_PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0", "to_qkv_mlp_proj")
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,7 @@ class Student(nn.Module):
 
         x0_hat at t = 0 hardly depends on the weights, so L_rec through it would teach nothing.
         """
-        vae = self.backbone.vae
-        weights = next(vae.parameters())
-        latents = denormalise(vae, output)
-        return vae.decode(latents.to(weights.device, weights.dtype)).sample
+        return self.backbone.decode(output)
 
     def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Decoder and LoRA, by name: what is learnt, and all that is saved."""
@@ -129,7 +127,7 @@ def add_lora(backbone: DiffusionBackbone, rank: int) -> None:
     peft = require("peft", "distill", "peft")
     modules = dict(backbone.denoiser.named_modules())
     wanted = [f"{layer}.{projection}" for layer in backbone.layers for projection in _PROJECTIONS]
-    # The single blocks of FLUX mix attention and MLP in one projection, and have no `to_out`.
+    # The single blocks of FLUX mix attention and MLP in one output, which is left alone.
     targets = [name for name in wanted if name in modules]
     config = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=targets)
     peft.inject_adapter_in_model(config, backbone.denoiser)
@@ -138,4 +136,4 @@ def add_lora(backbone: DiffusionBackbone, rank: int) -> None:
 def _width(backbone: DiffusionBackbone, block: str) -> int:
     """Channels of a block's hidden states: what its self-attention asks with."""
     layer = next(name for name in backbone.layers if name.rpartition(".")[0] == block)
-    return backbone.denoiser.get_submodule(layer).to_q.in_features
+    return backbone.denoiser.get_submodule(layer).query_dim

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
-from trace_edges.backbones import DiffusionBackbone, denormalise
+from trace_edges.backbones import DiffusionBackbone
 from trace_edges.files import write_atomically
 from trace_edges.pretraining.judge import Judge, Judgement
 from trace_edges.visualize import contact_sheet, curve_image, grey_image
@@ -33,8 +33,7 @@ def draw_samples(
     timesteps = schedule.timesteps(_STRIDE)[::-1]
     for timestep, to in pairwise(timesteps):
         latents = schedule.move(latents, backbone.predict(latents, timestep), timestep, to)
-    pixels = vae.decode(denormalise(vae, latents).to(next(vae.parameters()).dtype)).sample
-    levels = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().byte()
+    levels = ((backbone.decode(latents).float().clamp(-1, 1) + 1) * 127.5).round().byte()
     return levels.permute(0, 2, 3, 1).cpu().numpy()
 
 

@@ -11,40 +11,36 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from trace_edges.backbones.families.packing import PATCH, pack, unpack
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
 from trace_edges.schedules import FlowSchedule
 
-_PATCH = 2
 _TOKENS, _SCHNELL_TOKENS = 512, 256  # of T5
 _NO_GUIDANCE = 1.0  # what the distilled guidance calls none
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    b, (h, w) = len(latents), (side // _PATCH for side in latents.shape[-2:])
-    packed = pixel_unshuffle(latents, _PATCH)  # (B, C * 4, h, w)
+    b = len(latents)
     embeds = null["prompt_embeds"].expand(b, -1, -1)
     guidance = latents.new_full((b,), _NO_GUIDANCE) if denoiser.config.guidance_embeds else None
     output = denoiser(
-        hidden_states=packed.flatten(2).mT,  # (B, h * w, C * 4)
+        hidden_states=pack(latents),
         timestep=timesteps / 1000,
         guidance=guidance,
         pooled_projections=null["pooled_prompt_embeds"].expand(b, -1),
         encoder_hidden_states=embeds,
         txt_ids=torch.zeros(embeds.shape[1], 3, device=latents.device),
-        img_ids=image_positions(h, w, latents),
+        img_ids=image_positions(latents),
     ).sample
-    return pixel_shuffle(output.mT.unflatten(2, (h, w)), _PATCH)
+    return unpack(output, latents)
 
 
-def image_positions(h: int, w: int, like: Tensor) -> Float[Tensor, "n 3"]:
+def image_positions(latents: Float[Tensor, "b c h w"]) -> Float[Tensor, "n 3"]:
     """(0, row, column) of every token of the image, row-major, for the rotary embedding."""
-    rows, columns = torch.meshgrid(
-        torch.arange(h, device=like.device), torch.arange(w, device=like.device), indexing="ij"
-    )
-    positions = torch.stack([torch.zeros_like(rows), rows, columns], dim=-1)  # (h, w, 3)
-    return positions.reshape(h * w, 3).to(torch.float32)
+    h, w = (side // PATCH for side in latents.shape[-2:])
+    axes = (torch.arange(side, dtype=torch.float32, device=latents.device) for side in (1, h, w))
+    return torch.cartesian_prod(*axes)
 
 
 def _condition(config: Any) -> Shapes:
@@ -76,7 +72,7 @@ FLUX = Family(
         "encoded": Null(("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"), _encode)
     },
     schedule=FlowSchedule.of,
-    channels=lambda config: config.in_channels // _PATCH**2,
-    patch=lambda config: _PATCH,
+    channels=lambda config: config.in_channels // PATCH**2,
+    patch=lambda config: PATCH,
     image_tokens=image_last,
 )

@@ -1,0 +1,69 @@
+"""AuraFlow: joint blocks, then single ones; registers and text come before the image's tokens.
+
+Its positions are learnt, a square of them, of which the middle is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from math import isqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trace_edges.backbones.problems import BackboneError
+from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
+from trace_edges.schedules import FlowSchedule
+
+_TOKENS = 256  # of T5, padding included: it is zeros, and attended to
+_SAMPLE_SIZE = 128  # what it was trained at; its config says half of that
+
+
+def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
+    _check_positions(denoiser.config, *latents.shape[-2:])
+    return denoiser(
+        latents,
+        encoder_hidden_states=null["prompt_embeds"].expand(len(latents), -1, -1),
+        timestep=timesteps / 1000,
+    ).sample
+
+
+def _check_positions(config: Any, *sides: int) -> None:
+    """Raise where diffusers would silently take positions of other cells.
+
+    Raises:
+        BackboneError: a side has more cells than there are positions.
+    """
+    cells, most = (max(sides) // config.patch_size), isqrt(config.pos_embed_max_size)
+    if cells > most:
+        raise BackboneError(
+            f"this AuraFlow has positions for {most} cells along a side, not for {cells}: ask for "
+            f"a resolution of {most / cells:.0%} of this one, or less"
+        )
+
+
+def _condition(config: Any) -> Shapes:
+    return {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)}
+
+
+def _encode(pipeline: Any, device: torch.device) -> NullCondition:
+    embeds, *_ = pipeline.encode_prompt("", device=device, do_classifier_free_guidance=False)
+    return {"prompt_embeds": embeds}
+
+
+AURA_FLOW = Family(
+    name="auraflow",
+    pipelines=("AuraFlowPipeline",),
+    denoiser="transformer",
+    self_attention=re.compile(r"(joint|single)_transformer_blocks\.\d+\.attn"),
+    predict=_predict,
+    condition=_condition,
+    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    schedule=FlowSchedule.of,
+    channels=lambda config: config.in_channels,
+    patch=lambda config: config.patch_size,
+    image_tokens=image_last,
+    sample_size=lambda config: _SAMPLE_SIZE,
+    float32_vae=True,  # that of SDXL
+)

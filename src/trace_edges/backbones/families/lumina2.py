@@ -1,0 +1,58 @@
+"""Lumina-Image 2.0: one stream of tokens, the image's last, behind refiners of image and text.
+
+Time runs the other way: 0 is noise and 1 the image.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
+from trace_edges.schedules import FlowSchedule
+
+_TOKENS = 1  # that begins a text, be it empty
+
+
+def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
+    embeds = null["prompt_embeds"].expand(len(latents), -1, -1)
+    # The transformer counts its ones, for which it must have values, also where nothing else has.
+    device = "cpu" if latents.is_meta else latents.device
+    velocity = denoiser(
+        hidden_states=latents,
+        timestep=1 - timesteps / 1000,
+        encoder_hidden_states=embeds,
+        encoder_attention_mask=torch.ones(embeds.shape[:2], dtype=torch.bool, device=device),
+    ).sample
+    return -velocity  # it goes from noise to image
+
+
+def _condition(config: Any) -> Shapes:
+    return {"prompt_embeds": (1, _TOKENS, config.cap_feat_dim)}
+
+
+def _encode(pipeline: Any, device: torch.device) -> NullCondition:
+    """What its pipeline takes for no prompt: the empty text, without what it has it be told first.
+
+    Padding is left out, as the transformer would do itself.
+    """
+    *_, embeds, mask = pipeline.encode_prompt("", device=device)
+    return {"prompt_embeds": embeds[mask.bool()][None]}
+
+
+LUMINA2 = Family(
+    name="lumina2",
+    pipelines=("Lumina2Pipeline",),
+    denoiser="transformer",
+    self_attention=re.compile(r"(noise_refiner|layers)\.\d+\.attn"),
+    predict=_predict,
+    condition=_condition,
+    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    schedule=FlowSchedule.of,
+    channels=lambda config: config.in_channels,
+    patch=lambda config: config.patch_size,
+    image_tokens=image_last,
+)

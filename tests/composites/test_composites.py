@@ -166,7 +166,7 @@ def test_sizes_and_numbers_can_be_asked_for(tmp_path):
 
 
 def test_recall_of_the_small_objects_benchmark(monkeypatch):
-    """An outline with an edge near on three sides of four, and a mask that is half of the object."""
+    """An outline with edges near on three of its four sides; a mask that is half of the object."""
     monkeypatch.syspath_prepend(Path(__file__).parent.parent.parent / "benchmarks")
     benchmark = importlib.import_module("small_objects")
     labels = np.zeros((40, 40), dtype=np.int32)

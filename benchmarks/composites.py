@@ -54,7 +54,7 @@ def main() -> None:
         )
         for name in source
     }
-    methods = {peer: _peer(peer, options.folder, list(source)) for peer in options.peer}
+    methods = {peer: draw_peer(peer, options.folder, list(source)) for peer in options.peer}
     for given in options.edges:
         name, _, folder = given.partition("=")
         found = find_edge_maps(Path(folder))
@@ -71,7 +71,7 @@ def main() -> None:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
 
 
-def _peer(peer: str, folder: Path, names: list[str]) -> dict[str, np.ndarray]:
+def draw_peer(peer: str, folder: Path, names: list[str]) -> dict[str, np.ndarray]:
     return {name: PEERS[peer](load_image(folder / "images" / f"{name}.png")) for name in names}
 
 

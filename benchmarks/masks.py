@@ -9,6 +9,7 @@ folder's and by the ground truth's boundaries. The density of each pair of sourc
 one with the best AP on every other odd photograph; the table is of the even ones, with 95 % of
 1,000 paired resamplings of them. Ground truth: the things of the panoptic maps; crowds stay crowds.
 Masks are ranked by area. Resumes where it was stopped; writes masks.json and masks.md into --out.
+--limit and --densities make it shorter.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ from photographs import (
     NOTHING,
     RESAMPLES,
     TRUTH,
-    Collection,
     Photograph,
     collect,
     draws,
@@ -119,19 +119,15 @@ def largest(masks: np.ndarray) -> list[np.ndarray]:
     return [masks == k for k in np.argsort(-areas, kind="stable")[:LIMIT] if areas[k]]
 
 
-def choose(data: Collection, odd: Sequence[dict[str, Any]]) -> dict[tuple[str, str], Cell]:
+def choose(cells: Sequence[Cell], odd: Sequence[dict[str, Any]]) -> dict[tuple[str, str], Cell]:
     """For each source and each edges the density with the best AP on the odd photographs."""
     once = np.ones(len(odd), dtype=int)
     chosen = {}
-    for cell in cells_to_choose_from(data):
+    for cell in cells:
         score = Precision([one[key_of(cell)] for one in odd]).ap(once)
         if cell[:2] not in chosen or score > chosen[cell[:2]][0]:
             chosen[cell[:2]] = (score, cell)
     return {pair: cell for pair, (_, cell) in chosen.items()}
-
-
-def cells_to_choose_from(data: Collection) -> list[Cell]:
-    return [(s, m, d) for s in SOURCES for m in data.methods for d in GRID]
 
 
 def key_of(cell: Cell) -> str:
@@ -171,15 +167,19 @@ def main() -> None:
     parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--limit", type=int, help="only the first so many photographs by name")
+    parser.add_argument("--densities", type=float, nargs="+", default=GRID, help="to choose from")
     arguments = parser.parse_args()
 
-    data = collect(arguments.images, arguments.panoptic, arguments.edges, arguments.out)
+    data = collect(
+        arguments.images, arguments.panoptic, arguments.edges, arguments.out, arguments.limit
+    )
     settings = {
         "images": [one.name for one in data.photographs],
         "edges": sorted(arguments.edges),
         "sources": SETTINGS,
         "propagation": asdict(CUT),
-        "densities": GRID,
+        "densities": arguments.densities,
     }
     same_settings(settings, arguments.out)
     things = frozenset(category.id for category in data.categories if category.thing)
@@ -192,7 +192,8 @@ def main() -> None:
             print(f"{task.photograph.name}: {len(done)} of {len(tasks)}", flush=True)
         return done
 
-    chosen = choose(data, records(data.to_choose_on, cells_to_choose_from(data)))
+    asked = list(product(SOURCES, data.methods, arguments.densities))
+    chosen = choose(asked, records(data.to_choose_on, asked))
     cells = [
         *((s, m, None) for s in SOURCES for m in (NOTHING, TRUTH)),
         *chosen.values(),

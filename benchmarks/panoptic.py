@@ -176,9 +176,12 @@ def main() -> None:
     parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--limit", type=int, help="only the first so many photographs by name")
     arguments = parser.parse_args()
 
-    data = collect(arguments.images, arguments.panoptic, arguments.edges, arguments.out)
+    data = collect(
+        arguments.images, arguments.panoptic, arguments.edges, arguments.out, arguments.limit
+    )
     settings = {
         "images": [one.name for one in data.photographs],
         "edges": sorted(arguments.edges),

@@ -71,9 +71,12 @@ class Collection:
         return self.photographs[1::2]
 
 
-def collect(images: Path, panoptic: Path, folders: Sequence[str], out: Path) -> Collection:
-    """The photographs that are there, with edges of every folder NAME=DIR, and of the peers."""
-    found = {path.stem: path for path in sorted(images.iterdir()) if path.suffix == ".jpg"}
+def collect(
+    images: Path, panoptic: Path, folders: Sequence[str], out: Path, limit: int | None = None
+) -> Collection:
+    """The first photographs, with edges of every folder NAME=DIR and of the peers."""
+    paths = [path for path in sorted(images.iterdir()) if path.suffix == ".jpg"][:limit]
+    found = {path.stem: path for path in paths}
     maps = {name: find_edge_maps(Path(folder)) for name, folder in (f.split("=") for f in folders)}
     if "trace" not in maps:
         raise SystemExit("--edges trace=DIR is needed: the maps that the others stand beside")

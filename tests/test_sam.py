@@ -12,58 +12,14 @@ from trace_edges.results import InstanceMasks
 from trace_edges.sam import SamError, load_sam
 from trace_edges.segmentation.seeds import seeds_from_masks
 
-SIDE = 64  # of the square that the tiny models look at; their masks are 16 x 16
+SIDE = 64  # of the square that the models of `tiny_sam` look at; their masks are 16 x 16
 PROCESSOR = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.25, 0.5]}
-SHARED = {
-    "prompt_encoder_config": {"hidden_size": 32, "image_size": SIDE, "patch_size": 16},
-    "mask_decoder_config": {"hidden_size": 32, "mlp_dim": 32, "num_hidden_layers": 2,
-                            "num_attention_heads": 2, "iou_head_hidden_dim": 16},
-}  # fmt: skip
 
 
-def sam():
-    vision = {"hidden_size": 24, "output_channels": 32, "num_hidden_layers": 2, "window_size": 2,
-              "num_attention_heads": 3, "image_size": SIDE, "patch_size": 16, "num_pos_feats": 16,
-              "global_attn_indexes": [1]}  # fmt: skip
-    return transformers.SamModel(transformers.SamConfig(vision_config=vision, **SHARED))
-
-
-def sam2_vision():
-    backbone = {"hidden_size": 8, "image_size": [SIDE, SIDE], "blocks_per_stage": [1, 1, 2, 1],
-                "embed_dim_per_stage": [8, 16, 32, 64], "num_attention_heads_per_stage": [1] * 4,
-                "window_size_per_stage": [4, 4, 2, 2], "global_attention_blocks": [3],
-                "window_positional_embedding_background_size": [4, 4]}  # fmt: skip
-    return {"backbone_config": backbone | {"model_type": "sam2_hiera_det_model"},
-            "backbone_channel_list": [64, 32, 16, 8], "fpn_hidden_size": 32,
-            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]]}  # fmt: skip
-
-
-def sam2():
-    config = transformers.Sam2Config(vision_config=sam2_vision(), **SHARED)
-    return transformers.Sam2Model(config)
-
-
-def saved(model, folder):
-    """Folder of a random model that is lively enough to answer every prompt differently."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if weight.ndim > 1:
-                gain = 0.1 if "iou_prediction_head.proj_out" in name else 2  # scores in [0, 1]
-                weight.copy_(torch.randn(weight.shape, generator=generator))
-                weight.mul_(gain / weight[0].numel() ** 0.5)
-            else:
-                weight.fill_(0.4 if "iou_prediction_head.proj_out" in name else "norm" in name)
-    model.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
-    return folder
-
-
-@pytest.fixture(params=[sam, sam2], scope="module")
-def segmenter(request, tmp_path_factory):
+@pytest.fixture(params=["sam", "sam2"], scope="module")
+def segmenter(request, tiny_sam, tmp_path_factory):
     """Loaded once; no test may change it."""
-    torch.manual_seed(0)
-    folder = saved(request.param(), tmp_path_factory.mktemp("sam"))
+    folder = tiny_sam(request.param, tmp_path_factory.mktemp("sam"))
     return load_sam(folder, local_files_only=True)
 
 
@@ -164,8 +120,8 @@ def test_points_and_boxes_are_where_the_library_has_them(segmenter, picture):
     assert_found(found, *by_hand(segmenter, picture, input_points=points))
 
 
-def test_the_pictures_of_sam_are_those_of_its_own_processor(tmp_path, picture):
-    segmenter = load_sam(saved(sam(), tmp_path))
+def test_the_pictures_of_sam_are_those_of_its_own_processor(tiny_sam, tmp_path, picture):
+    segmenter = load_sam(tiny_sam("sam", tmp_path))
     processor = transformers.models.sam.image_processing_pil_sam.SamImageProcessorPil(
         size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE}, **PROCESSOR
     )
@@ -229,9 +185,9 @@ def test_half_precision(segmenter, picture):
     assert len(found) > 0
 
 
-def test_a_checkpoint_of_the_video_model_is_a_sam_2(tmp_path):
+def test_a_checkpoint_of_the_video_model_is_a_sam_2(tiny_sam, tmp_path):
     """As those of SAM 2 are published."""
-    saved(sam2(), tmp_path)
+    tiny_sam("sam2", tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "sam2_video"}))
     assert type(load_sam(tmp_path).model) is transformers.Sam2Model
@@ -271,17 +227,17 @@ def test_what_is_no_sam_is_refused_in_one_line(tmp_path):
     assert "could not be loaded: " in refusal(tmp_path)
 
 
-def test_a_sam_that_lacks_a_part_is_refused(tmp_path):
+def test_a_sam_that_lacks_a_part_is_refused(tiny_sam, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    folder = saved(sam(), tmp_path)
+    folder = tiny_sam("sam", tmp_path)
     weights = load_file(folder / "model.safetensors")
     name = "mask_decoder.iou_token.weight"
     save_file({k: v for k, v in weights.items() if k != name}, folder / "model.safetensors",
               {"format": "pt"})  # fmt: skip
     with pytest.raises(SamError, match=f"lacks 1 weights, {name} for one"):
         load_sam(folder)
-    saved(sam(), tmp_path)
+    tiny_sam("sam", tmp_path)
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(SamError, match=r"could not be loaded: .*preprocessor_config\.json"):
         load_sam(folder)

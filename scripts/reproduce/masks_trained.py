@@ -64,7 +64,10 @@ def table(options: Options) -> Table:
         refined = options.out / "refined" / f"{name.lower()}-imagenet.json"
         command = ("refine", str(masks.path), str(edges.folder), "--out", str(refined))
         needs = (pictures, masks, *(need for need in edges.needs if need != pictures))
-        fetch = f"by training the Mask R-CNN of {CUTLER} on {refined} and evaluating it"
+        fetch = (
+            f"by training the Mask R-CNN of {CUTLER} on {refined} and evaluating it; "
+            "train_mask_rcnn.py beside this script has a plainer recipe"
+        )
         work = (*before, below, Step(command, refined))
         rows.append(_row(options, f"{name} + TRACE", needs, work, fetch, edges.stand_in))
     expected = tuple(

@@ -62,7 +62,8 @@ def _row(options: Options, name: str) -> Row:
             options.data / "panoptic" / name.lower().replace(" + ", "-").replace(" ", "-") / one,
             f"the predictions of {name} on {one}",
             f"by training {MASK2FORMER} ({name.split()[-1]}) on "
-            + (f"{labels}" if traced else f"the connected components of {source}'s masks"),
+            + (str(labels) if traced else f"the connected components of {source}'s masks")
+            + "; train_mask2former.py beside this script has a plainer recipe",
             "panoptic.json and panoptic/ of PNGs, in COCO's format",
         )
         needs += truth

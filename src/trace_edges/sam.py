@@ -6,6 +6,8 @@ scaled here and not by the processors of transformers: that of SAM 2 needs torch
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +83,7 @@ class SamSegmenter:
             ValueError: unknown prompts, a number out of range, or the image and the seeds differ in
                 size.
         """
-        kinds = _kinds(prompts)
+        kinds = prompt_kinds(prompts)
         if chunk < 1:
             raise ValueError(f"chunk must be at least 1 seed, not {chunk}")
         if not 0 <= iou <= 1:
@@ -214,22 +216,19 @@ def load_sam(
     if not Path(source).is_dir() and source.count("/") != 1:
         raise SamError(f"SAM {source!r} is neither a folder nor a hub id (owner/name)")
     hub: dict[str, Any] = {"revision": revision, "local_files_only": local_files_only}
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # the weights of SAM 2 hold the video's memory too
     try:
-        config, _ = PretrainedConfig.get_config_dict(source, **hub)
-        model_class = _model_class(source, config.get("model_type", "model of unknown type"))
-        model, info = model_class.from_pretrained(
-            source, use_safetensors=True, output_loading_info=True, **hub
-        )
-        processor, _ = ImageProcessingMixin.get_image_processor_dict(source, **hub)
+        with _quiet_transformers():  # the weights of SAM 2 hold the video's memory too
+            config, _ = PretrainedConfig.get_config_dict(source, **hub)
+            model_class = _model_class(source, config.get("model_type", "model of unknown type"))
+            model, info = model_class.from_pretrained(
+                source, use_safetensors=True, output_loading_info=True, **hub
+            )
+            processor, _ = ImageProcessingMixin.get_image_processor_dict(source, **hub)
     except SamError:
         raise
     except (OSError, ValueError, RuntimeError) as error:  # missing, gated, damaged, no network
         reason = " ".join(str(error).split())
         raise SamError(f"SAM {source!r} could not be loaded: {reason}") from error
-    finally:
-        transformers_logging.set_verbosity(verbosity)
     if missing := sorted(info["missing_keys"]):
         raise SamError(
             f"SAM {source!r} lacks {len(missing)} weights, {missing[0]} for one: fetch it again"
@@ -238,6 +237,36 @@ def load_sam(
         torch.tensor(processor[f"image_{kind}"]).reshape(3, 1, 1) for kind in ("mean", "std")
     )
     return SamSegmenter(source, model.eval().to(device, dtype), mean, std)
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep its bar and its notes on weights that nobody reads from the user."""
+    verbosity = transformers_logging.get_verbosity()
+    bar = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bar:
+            transformers_logging.enable_progress_bar()
+
+
+def prompt_kinds(prompts: str) -> set[str]:
+    """The kinds of prompts that are named: "points+boxes" is points and boxes.
+
+    Raises:
+        ValueError: one of them is none of `PROMPTS`.
+    """
+    kinds = set(prompts.split("+"))
+    if unknown := kinds - set(PROMPTS):
+        raise ValueError(
+            f"unknown prompts {min(unknown)!r}: give {', '.join(PROMPTS)}, or several of them with "
+            "a plus between"
+        )
+    return kinds
 
 
 def _model_class(source: str, kind: str) -> Any:
@@ -252,16 +281,6 @@ def _model_class(source: str, kind: str) -> Any:
             "know: pip install --upgrade transformers"
         )
     return getattr(transformers, _MODELS[kind])
-
-
-def _kinds(prompts: str) -> set[str]:
-    kinds = set(prompts.split("+"))
-    if unknown := kinds - set(PROMPTS):
-        raise ValueError(
-            f"unknown prompts {min(unknown)!r}: give {', '.join(PROMPTS)}, or several of them with "
-            "a plus between"
-        )
-    return kinds
 
 
 def _resize(values: Float32[Tensor, "1 1 h w"], size: tuple[int, int]) -> Tensor:

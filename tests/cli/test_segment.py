@@ -9,6 +9,9 @@ from typer.testing import CliRunner
 
 from trace_edges.cli import app
 from trace_edges.export import read_coco_masks
+from trace_edges.sam import load_sam
+from trace_edges.segmentation import seeds_from_masks
+from trace_edges.segmenting import Selection
 
 pytest.importorskip("pycocotools.mask")
 
@@ -129,6 +132,47 @@ def test_an_encoder_needs_edges_but_no_diffusion_model(quarters, tmp_path, monke
     assert record["timestep"] is None
 
 
+@pytest.mark.parametrize("kind", ["sam", "sam2"])
+def test_sam_is_asked_for_every_instance(quarters, tiny_sam, tmp_path, kind, monkeypatch):
+    """With edges that are there and a folder of weights nothing else is loaded or asked for."""
+    monkeypatch.setattr("trace_edges.pipeline.TraceEdgePipeline.from_pretrained", None)
+    monkeypatch.setattr("socket.socket.connect", None)
+    photos, edges = quarters
+    (tmp_path / kind).mkdir()
+    options = ["--sam", tiny_sam(kind, tmp_path / kind), "--device", "cpu"]
+    options += ["--prompts", "masks+points+boxes", "--points", 2, "--iou", 1]
+    result = run(photos, "--out", tmp_path / "out", "--edges", edges, *options)
+    assert result.exit_code == 0, result.output
+    (found,) = read_coco_masks(tmp_path / "out" / "instances.json").values()
+
+    regions = Selection()(np.load(edges / "g.npy"))
+    asked = load_sam(tmp_path / kind).segment(
+        photos / "g.png", seeds_from_masks(regions, 2), "points+boxes+masks", iou=1
+    )
+    assert len(found) == len(asked) > 1
+    np.testing.assert_allclose(found.scores, asked.scores, atol=1e-4)
+    assert (found.masks == asked.masks).all()
+    assert len(found) != len(regions) or (found.masks != regions.masks).any()
+    record = json.loads((tmp_path / "out" / "g.json").read_text())
+    assert record["settings"]["sam"] == {
+        "name": str(tmp_path / kind), "prompts": "boxes+masks+points", "points": 2, "iou": 1.0,
+    }  # fmt: skip
+
+    again = run(photos, "--out", tmp_path / "out", "--edges", edges)
+    assert "was made with sam {" in again.stderr
+    assert "--overwrite makes it again" in again.stderr
+
+
+def test_sam_draws_what_a_generator_found(photos, tiny_sam, tmp_path):
+    (tmp_path / "sam").mkdir()
+    options = ["--masks", "maskcut", "--sam", tiny_sam("sam", tmp_path / "sam"), *FAST]
+    result = run(photos / "coffee.jpg", "--out", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out" / "coffee.json").read_text())
+    assert record["settings"]["source"] == "maskcut"
+    assert record["settings"]["sam"]["prompts"] == "boxes+points"
+
+
 def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
     photos, edges = quarters
     (photos / "text.png").write_text("hello")
@@ -155,10 +199,17 @@ def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
         (["--masks", "maskcut", "--count", 2], "choose among regions of edges"),
         (["--encoder", "dino-vitb8"], "are for maskcut and promerge"),
         (["--masks", "maskcut", "--encoder", "nothing"], "encoder 'nothing'"),
+        (["--points", 3], "--prompts and --points are for SAM: give --sam"),
+        (["--prompts", "boxes"], "--prompts and --points are for SAM: give --sam"),
+        (["--sam", "sam-vit-base"], "SAM 'sam-vit-base' is neither a folder nor a hub id"),
+        (["--sam", "TINY", "--prompts", "box"], "unknown prompts 'box': give points, boxes"),
     ],
 )
-def test_wrong_options_end_in_one_line(quarters, tmp_path, options, words):
+def test_wrong_options_end_in_one_line(quarters, tiny_sam, tmp_path, options, words):
     photos, edges = quarters
+    if "TINY" in options:
+        (tmp_path / "sam").mkdir()
+        options = [*options, "--sam", tiny_sam("sam", tmp_path / "sam")]
     result = run(photos, "--out", tmp_path / "out", "--edges", edges, *options, "--quiet")
     assert result.exit_code == 1
     (line,) = lines(result.stderr)

@@ -1,11 +1,16 @@
 """Scenes: what is drawn is what the ground truth says, and the same seed gives the same bytes."""
 
+import importlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import binary_erosion
+from typer.testing import CliRunner
 
+from trace_edges.cli import app
 from trace_edges.composites import (
     Placed,
     Scene,
@@ -18,6 +23,7 @@ from trace_edges.composites import (
     write_composites,
 )
 from trace_edges.files import FileError
+from trace_edges.results import InstanceMasks
 
 GREYS = ((0.5, 0.5, 0.5),) * 3
 SMALL = SceneSettings(height=96, width=128, objects=(2, 5))
@@ -140,3 +146,42 @@ def test_the_same_seed_gives_the_same_bytes_and_more_scenes_change_none(tmp_path
         assert one.read_bytes() == two.read_bytes()
     third = (tmp_path / "b" / "images" / "000002.png").read_bytes()
     assert third != (tmp_path / "b" / "images" / "000001.png").read_bytes()
+
+
+def test_sizes_and_numbers_can_be_asked_for(tmp_path):
+    """As shares of the side: 0.05 to 0.06 of 256 px are sprites of 13 to 16 px."""
+    options = ["--n", 2, "--height", 256, "--width", 256, "--quiet"]
+    options += ["--smallest", 0.05, "--largest", 0.06, "--most", 2]
+    arguments = ["composites", "--out", tmp_path, *options]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    for scene in range(2):
+        with Image.open(tmp_path / "labels" / f"{scene:06}.png") as labels:
+            areas = np.bincount(np.asarray(labels).ravel())[1:]
+        assert 1 <= len(areas) <= 2
+        assert 0 < areas.max() < 20 * 20
+    wrong = CliRunner().invoke(app, ["composites", "--out", str(tmp_path), "--smallest", "0.6"])
+    assert wrong.exit_code == 1
+    assert "size: smallest and largest, in (0, 1]" in wrong.stderr
+
+
+def test_recall_of_the_small_objects_benchmark(monkeypatch):
+    """An outline with edges near on three of its four sides; a mask that is half of the object."""
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent.parent / "benchmarks")
+    benchmark = importlib.import_module("small_objects")
+    labels = np.zeros((40, 40), dtype=np.int32)
+    labels[5:25, 5:25] = 1
+    mask = labels == 1
+    outline = np.argwhere(mask & ~binary_erosion(mask))
+    thing = benchmark.Instance("a", mask, outline)
+    edges = np.zeros((40, 40))
+    edges[5:25, [5, 24]] = edges[5, 5:25] = 1
+    found = benchmark.by_edges({"a": edges}, [thing], 0.5, 0)
+    assert found.tolist() == [True]
+    edges[5] = 0
+    assert benchmark.by_edges({"a": edges}, [thing], 0.5, 0).tolist() == [False]
+    half, less = mask.copy(), mask.copy()
+    half[15:], less[14:] = False, False
+    for drawn, expected in ((half, True), (less, False)):
+        masks = InstanceMasks(drawn[None], np.ones(1, dtype=np.float32))
+        assert benchmark.by_masks({"a": masks}, [thing]).tolist() == [expected]

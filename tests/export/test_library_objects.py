@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +74,31 @@ def test_fiftyone_reads_cocos_file_back(fiftyone, tmp_path, pictures):
     for entry, mask in zip(annotations[2], pictures["cat"].masks, strict=True):
         one = entry.to_detection((30, 20), classes_map=classes, load_segmentation=True)
         assert one.label == "object"
+        segmentation = one.to_segmentation(frame_size=(30, 20), target=255)
+        np.testing.assert_array_equal(segmentation.mask > 0, mask)
+
+
+def test_fiftyones_importer_gives_the_samples_of_cocos_file(fiftyone, tmp_path, pictures):
+    """The one behind `Dataset.from_dir`, which would put them into a database."""
+    from fiftyone.utils.coco import COCODetectionDatasetImporter
+    from PIL import Image
+
+    (tmp_path / "data").mkdir()
+    for name, instances in pictures.items():
+        Image.new("RGB", instances.shape[::-1]).save(tmp_path / "data" / f"{name}.jpg")
+    export_coco(pictures, tmp_path / "a.json")
+    importer = COCODetectionDatasetImporter(
+        data_path=str(tmp_path / "data"), labels_path=str(tmp_path / "a.json"),
+        label_types="segmentations", extra_attrs=True,
+    )  # fmt: skip
+    with importer:
+        samples = {Path(path).stem: (size, label) for path, size, label in importer}
+    assert samples.keys() == {"cat", "blank"}
+    size, label = samples["cat"]
+    assert (size.width, size.height) == (30, 20)
+    found = getattr(label, "detections", None) or label["segmentations"].detections
+    assert [one.confidence for one in found] == [0.9, 0.25, 0.125, 1.0]
+    for one, mask in zip(found, pictures["cat"].masks, strict=True):
         segmentation = one.to_segmentation(frame_size=(30, 20), target=255)
         np.testing.assert_array_equal(segmentation.mask > 0, mask)
 

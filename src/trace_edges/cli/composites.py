@@ -24,6 +24,11 @@ def composites(
     ] = None,
     height: Annotated[int, typer.Option(help="px.", min=32)] = 384,
     width: Annotated[int, typer.Option(help="px.", min=32)] = 384,
+    smallest: Annotated[
+        float, typer.Option(help="Sprite, as a share of sqrt(H * W): 0.013 covers about 0.01 %.")
+    ] = 0.12,
+    largest: Annotated[float, typer.Option(help="Sprite, likewise.")] = 0.45,
+    most: Annotated[int, typer.Option(help="Objects in a scene, at most.", min=1)] = 12,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Write composites: pictures of pasted sprites whose instances are known to the pixel."""
@@ -31,7 +36,8 @@ def composites(
         from trace_edges.composites import SceneSettings, load_sprites, write_composites
 
         found = load_sprites(sprites, rows)
-        settings = SceneSettings(height, width)
+        fewest = min(SceneSettings.objects[0], most)
+        settings = SceneSettings(height, width, (fewest, most), (smallest, largest))
         with progress(n, "scenes", hidden=quiet) as advance:
             write_composites(out, found, n, seed=seed, settings=settings, progress=advance)
         if not quiet:

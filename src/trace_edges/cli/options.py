@@ -75,6 +75,15 @@ def load_encoder(name: str, device: str, dtype: DType) -> Any:
     return load_vit(name, **placement(device, dtype))
 
 
+def load_sam(name: str, device: str, dtype: DType) -> Any:
+    """The SAM that `--sam`, `--device` and `--dtype` name; a folder never asks the network."""
+    from pathlib import Path
+
+    from trace_edges.sam import load_sam
+
+    return load_sam(name, local_files_only=Path(name).is_dir(), **placement(device, dtype))
+
+
 def placement(device: str, dtype: DType) -> dict[str, Any]:
     """Where weights are to lie and as what; `ValueError` if the device is not there."""
     import torch

@@ -33,6 +33,7 @@ from trace_edges.cli.options import (
     Weights,
     load_encoder,
     load_pipeline,
+    load_sam,
 )
 from trace_edges.cli.refining_options import (
     CloseGap,
@@ -88,6 +89,17 @@ def segment(
         typer.Option(help="ViT for maskcut and promerge, as dino-vitb8. Default: attention at t*."),
     ] = None,
     crf: Annotated[bool, typer.Option("--crf", help="Snap their masks to colours first.")] = False,
+    sam: Annotated[
+        str | None,
+        typer.Option(help="SAM or SAM 2 that draws what was found anew: a folder or a hub id."),
+    ] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option(help="What it is shown: points, boxes, masks with + between. [points+boxes]"),
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option(help="Points of each instance that it is shown. [1]", min=1)
+    ] = None,
     threshold: Threshold = 0.5,
     close_gap: CloseGap = 5,
     method: MethodOption = Method.watershed,
@@ -111,16 +123,23 @@ def segment(
     with plain_errors():
         from trace_edges.files import find_images, output_names
         from trace_edges.refinement import EdgeFolder
-        from trace_edges.segmenting import InstanceFinder, segment_files
+        from trace_edges.segmenting import InstanceFinder, Prompting, segment_files
         from trace_edges.settings import TraceSettings
 
         taken = selection(strength, count, proposals, min_area=min_area, blur=blur)
         if masks is Masks.edges and (encoder is not None or crf):
             raise ValueError("--encoder and --crf are for maskcut and promerge: leave them out")
+        if sam is None and (prompts is not None or points is not None):
+            raise ValueError("--prompts and --points are for SAM: give --sam, or leave them out")
         how = propagation(threshold, close_gap, method)
         found = find_images(inputs, recursive)
         for problem in found.problems:
             error(str(problem))
+        asked = None
+        if sam is not None:
+            asked = Prompting(
+                load_sam(sam, device, dtype), prompts or "points+boxes", points or 1, iou
+            )
         from_attention = masks is not Masks.edges and encoder is None
         pipe = None
         if edges is None or from_attention:
@@ -137,6 +156,7 @@ def segment(
             how,
             iou,
             crf,
+            asked,
         )
         with progress(len(found.images), "instances", hidden=quiet or as_json) as advance:
             names = output_names(found.images)

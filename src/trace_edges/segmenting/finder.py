@@ -1,4 +1,4 @@
-"""The instances of one picture, from its edges alone or from a mask generator cut at the edges."""
+"""The instances of one picture: of its edges alone, or of a generator cut at them; then SAM's."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from trace_edges.segmentation.regions import (
     instances_of_count,
     proposals,
 )
+from trace_edges.segmenting.prompting import Prompting
 from trace_edges.trajectory import Step
 
 Source = Literal["edges", "maskcut", "promerge"]
@@ -104,6 +105,7 @@ class InstanceFinder:
         selection: of the source "edges".
         propagation, iou: of the other sources (`refine_instances`).
         crf: outlines of their masks snap to the colours of the picture first (needs pydensecrf2).
+        prompting: SAM draws what was found anew; None leaves it as it is.
     """
 
     source: Source = "edges"
@@ -115,6 +117,7 @@ class InstanceFinder:
     propagation: Propagation = PROPAGATION
     iou: float = 0.5
     crf: bool = False
+    prompting: Prompting | None = None
 
     def __post_init__(self) -> None:
         if self.source not in get_args(Source):
@@ -136,6 +139,7 @@ class InstanceFinder:
             known |= self.pipe.describe(self.settings)
         if self.edges is not None:
             known["edges"] = str(self.edges.folder)
+        known["sam"] = None if self.prompting is None else self.prompting.describe()
         if self.source == "edges":
             return known | asdict(self.selection)
         encoder = None if self.encoder is None else self.encoder.name
@@ -143,7 +147,7 @@ class InstanceFinder:
         return known | made | {"propagation": asdict(self.propagation)}
 
     def __call__(self, picture: Picture, name: str) -> Found:
-        """Find the instances of a picture.
+        """Find the instances of a picture, as SAM sees them if it is asked.
 
         Args:
             name: of the picture, under which its edges are filed where `edges` is given.
@@ -152,17 +156,23 @@ class InstanceFinder:
             PictureError: it has no edge map, one of another size, or fewer regions than `count`.
             ValueError: the settings fit no picture.
         """
+        instances, timestep = self._instances(picture, name)
+        if self.prompting is not None:
+            instances = self.prompting(picture, instances)
+        return Found(instances, timestep)
+
+    def _instances(self, picture: Picture, name: str) -> tuple[InstanceMasks, int | None]:
         edges, timestep = self._edges(picture, name)
         if self.source == "edges":
             try:
-                return Found(self.selection(edges), timestep)
+                return self.selection(edges), timestep
             except ValueError as error:
                 raise PictureError(f"{name}: {error}") from error
         cells, timestep = self._cells(picture, timestep)
         colours = picture if self.crf else None
         masks = instances_from_grid(cells, (picture.shape[0], picture.shape[1]), colours)
         refined = refine_instances(masks, edges, propagation=self.propagation, iou=self.iou)
-        return Found(refined, timestep)
+        return refined, timestep
 
     def _asks_pipe(self) -> bool:
         return self.edges is None or (self.source != "edges" and self.encoder is None)

@@ -182,3 +182,62 @@ def tiny_pixart(tmp_path):
         return folder
 
     return write
+
+
+def _clip(width: int, projection: int | None = None):
+    """A random CLIP text encoder of two layers, and a tokenizer of letters and of "cats"."""
+    from transformers import (
+        CLIPTextConfig,
+        CLIPTextModel,
+        CLIPTextModelWithProjection,
+        CLIPTokenizer,
+    )
+
+    letters = [letter + end for letter in "abcdefghijklmnopqrstuvwxyz,'" for end in ("", "</w>")]
+    pieces = ["<|startoftext|>", "<|endoftext|>", *letters, "ca", "ts</w>", "cats</w>"]
+    tokenizer = CLIPTokenizer(
+        vocab={piece: place for place, piece in enumerate(pieces)},
+        merges=[("c", "a"), ("t", "s</w>"), ("ca", "ts</w>")], model_max_length=77,
+    )  # fmt: skip
+    config = CLIPTextConfig(
+        vocab_size=len(pieces), hidden_size=width, intermediate_size=16, num_hidden_layers=2,
+        num_attention_heads=2, projection_dim=projection or 8, bos_token_id=0, eos_token_id=1,
+        pad_token_id=1,
+    )  # fmt: skip
+    model = CLIPTextModelWithProjection if projection else CLIPTextModel
+    return model(config).eval(), tokenizer
+
+
+def _t5(width: int):
+    """A random T5 encoder of one layer, and a tokenizer of letters and of "cat"."""
+    from transformers import T5Config, T5EncoderModel, T5Tokenizer
+
+    pieces = ["<pad>", "</s>", "<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz,'", "▁cat", "▁two"]
+    tokenizer = T5Tokenizer(vocab=[(p, -float(i)) for i, p in enumerate(pieces)], extra_ids=0)
+    config = T5Config(
+        vocab_size=len(pieces), d_model=width, d_kv=8, d_ff=16, num_layers=1, num_heads=2
+    )
+    return T5EncoderModel(config).eval(), tokenizer
+
+
+@pytest.fixture
+def tiny_texts():
+    """A function that makes the random text encoders and tokenizers of a `tiny_model`."""
+
+    def make(kind: str) -> dict:
+        torch.manual_seed(1)
+        pairs = {
+            "sd15": lambda: [_clip(24)],
+            "sdxl": lambda: [_clip(4), _clip(20, projection=20)],
+            "pixart": lambda: [_t5(16)],
+            "sd3": lambda: [_clip(4, projection=4), _clip(16, projection=16), _t5(24)],
+            "flux-dev": lambda: [_clip(20), _t5(24)],
+        }
+        pairs["sd3.5-medium"], pairs["flux-schnell"] = pairs["sd3"], pairs["flux-dev"]
+        parts = {}
+        for number, (model, tokenizer) in enumerate(pairs[kind](), 1):
+            end = "" if number == 1 else f"_{number}"
+            parts |= {f"text_encoder{end}": model, f"tokenizer{end}": tokenizer}
+        return parts
+
+    return make

@@ -4,53 +4,9 @@ import diffusers
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-    T5Config,
-    T5EncoderModel,
-    T5Tokenizer,
-)
+from transformers import CLIPTextModel
 
 from trace_edges.backbones import BackboneError, load_backbone, prepare_null
-
-
-def clip(width, projection=None):
-    """A CLIP text encoder of one layer, and a tokenizer of a few pieces."""
-    ends = {"<|startoftext|>": 0, "<|endoftext|>": 1}
-    tokenizer = CLIPTokenizer(vocab=ends | {"a": 2, "a</w>": 3}, merges=[], model_max_length=77)
-    config = CLIPTextConfig(
-        vocab_size=4, hidden_size=width, intermediate_size=16, num_hidden_layers=2,
-        num_attention_heads=2, projection_dim=projection or 8, bos_token_id=0, eos_token_id=1,
-        pad_token_id=1,
-    )  # fmt: skip
-    model = CLIPTextModelWithProjection if projection else CLIPTextModel
-    return model(config).eval(), tokenizer
-
-
-def t5(width):
-    pieces = ["<pad>", "</s>", "<unk>", "▁", "a", "b"]
-    tokenizer = T5Tokenizer(vocab=[(p, -float(i)) for i, p in enumerate(pieces)], extra_ids=0)
-    config = T5Config(vocab_size=8, d_model=width, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    return T5EncoderModel(config).eval(), tokenizer
-
-
-def texts(kind):
-    torch.manual_seed(1)
-    pairs = {
-        "sd15": [clip(24)],
-        "sdxl": [clip(4), clip(20, projection=20)],
-        "pixart": [t5(16)],
-        "sd3": [clip(4, projection=4), clip(16, projection=16), t5(24)],
-        "flux-dev": [clip(20), t5(24)],
-    }[kind]
-    parts = {}
-    for number, (model, tokenizer) in enumerate(pairs, 1):
-        end = "" if number == 1 else f"_{number}"
-        parts |= {f"text_encoder{end}": model, f"tokenizer{end}": tokenizer}
-    return parts
 
 
 def by_diffusers(kind, folder):
@@ -86,9 +42,9 @@ ENCODED = {"sd15": None, "sdxl": "encoded", "pixart": None, "sd3": None, "flux-d
 
 @pytest.mark.parametrize("kind", ENCODED)
 def test_it_is_encoded_once_and_the_encoders_not_read_again(
-    tiny_model, own_cache, monkeypatch, kind
+    tiny_model, tiny_texts, own_cache, monkeypatch, kind
 ):
-    folder = tiny_model(kind, null=False, **texts(kind))
+    folder = tiny_model(kind, null=False, **tiny_texts(kind))
     expected = by_diffusers(kind, folder)
     backbone = load_backbone(folder, null=ENCODED[kind])
     (kept,) = kept_in(own_cache)
@@ -105,8 +61,8 @@ def test_it_is_encoded_once_and_the_encoders_not_read_again(
     assert torch.equal(again.predict(latents, 300), prediction)
 
 
-def test_what_is_kept_spares_the_encoders_until_they_change(tiny_model, own_cache):
-    folder = tiny_model("sd15", null=False, **texts("sd15"))
+def test_what_is_kept_spares_the_encoders_until_they_change(tiny_model, tiny_texts, own_cache):
+    folder = tiny_model("sd15", null=False, **tiny_texts("sd15"))
     prepared = prepare_null(folder)
     assert kept_in(own_cache) == [prepared]
     denoisers = list((folder / "unet").glob("*.safetensors"))
@@ -120,8 +76,8 @@ def test_what_is_kept_spares_the_encoders_until_they_change(tiny_model, own_cach
         load_backbone(folder)
 
 
-def test_every_number_type_has_its_own(tiny_model, own_cache):
-    folder = tiny_model("flux-dev", null=False, **texts("flux-dev"))
+def test_every_number_type_has_its_own(tiny_model, tiny_texts, own_cache):
+    folder = tiny_model("flux-dev", null=False, **tiny_texts("flux-dev"))
     load_backbone(folder)
     load_backbone(folder, dtype=torch.bfloat16)
     names = [path.name for path in kept_in(own_cache)]
@@ -142,9 +98,9 @@ def test_of_sdxl_zeros_are_the_default_and_need_no_encoder(tiny_model, own_cache
         load_backbone(folder, null="encoded")
 
 
-def test_sd3_without_t5_has_zeros_in_its_place(tiny_model):
-    whole = load_backbone(tiny_model("sd3", null=False, **texts("sd3")))._null
-    parts = {name: part for name, part in texts("sd3").items() if not name.endswith("_3")}
+def test_sd3_without_t5_has_zeros_in_its_place(tiny_model, tiny_texts):
+    whole = load_backbone(tiny_model("sd3", null=False, **tiny_texts("sd3")))._null
+    parts = {name: part for name, part in tiny_texts("sd3").items() if not name.endswith("_3")}
     folder = tiny_model("sd3", null=False, folder="no t5", **parts)
     without = load_backbone(folder, null="no-t5")._null
     clip_tokens = 77
@@ -159,8 +115,8 @@ def test_sd3_without_t5_has_zeros_in_its_place(tiny_model):
         load_backbone(folder)
 
 
-def test_encoders_too_large_for_the_device_say_how(tiny_model, monkeypatch):
-    folder = tiny_model("sd15", null=False, **texts("sd15"))
+def test_encoders_too_large_for_the_device_say_how(tiny_model, tiny_texts, monkeypatch):
+    folder = tiny_model("sd15", null=False, **tiny_texts("sd15"))
 
     def fail(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -175,8 +131,8 @@ def test_an_unknown_kind_names_the_known_ones(tiny_model):
         load_backbone(tiny_model("sdxl"), null="none")
 
 
-def test_a_damaged_file_is_named(tiny_model, own_cache):
-    folder = tiny_model("sd15", null=False, **texts("sd15"))
+def test_a_damaged_file_is_named(tiny_model, tiny_texts, own_cache):
+    folder = tiny_model("sd15", null=False, **tiny_texts("sd15"))
     kept = prepare_null(folder)
     kept.write_bytes(kept.read_bytes()[:100])
     with pytest.raises(BackboneError, match=rf"{kept} is damaged .*: remove it") as caught:
@@ -184,19 +140,19 @@ def test_a_damaged_file_is_named(tiny_model, own_cache):
     assert "\n" not in str(caught.value)
 
 
-def test_a_cache_that_cannot_be_written_is_named(tiny_model, tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_named(tiny_model, tiny_texts, tmp_path, monkeypatch):
     (tmp_path / "a file").write_text("")
     monkeypatch.setenv("TRACE_EDGES_CACHE", str(tmp_path / "a file"))
     with pytest.raises(BackboneError, match="set TRACE_EDGES_CACHE to a folder"):
-        load_backbone(tiny_model("sd15", null=False, **texts("sd15")))
+        load_backbone(tiny_model("sd15", null=False, **tiny_texts("sd15")))
 
 
-def test_nothing_half_written_is_left(tiny_model, own_cache, monkeypatch):
+def test_nothing_half_written_is_left(tiny_model, tiny_texts, own_cache, monkeypatch):
     def interrupted(tensors, path):
         save_file(tensors, path)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("trace_edges.backbones.nulls.save_file", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        prepare_null(tiny_model("sd15", null=False, **texts("sd15")))
+        prepare_null(tiny_model("sd15", null=False, **tiny_texts("sd15")))
     assert not kept_in(own_cache)

@@ -155,7 +155,7 @@ class DiffusionBackbone:
             RecorderError: at the end; a layer's attention did not pass through SDPA.
         """
         average = MapAverage()
-        with self._grids(latents, self.layers) as grid_of:
+        with self.grids(latents, self.layers) as grid_of:
 
             def add(layer: str, q: Tensor, k: Tensor, scale: float) -> None:
                 h, w = grid_of(layer)
@@ -173,7 +173,7 @@ class DiffusionBackbone:
         grid, each with its own number of channels; and the denoiser's output.
         """
         with (
-            self._grids(latents, blocks) as grid_of,
+            self.grids(latents, blocks) as grid_of,
             block_outputs(self.denoiser, blocks) as outputs,
         ):
             output = self.predict(latents, timestep)
@@ -193,7 +193,7 @@ class DiffusionBackbone:
         return states, output
 
     @contextmanager
-    def _grids(self, latents: Latents, names: Sequence[str]) -> Iterator[Callable[[str], Grid]]:
+    def grids(self, latents: Latents, names: Sequence[str]) -> Iterator[Callable[[str], Grid]]:
         """Within, gives the grid of a layer or block from its turn in the pass on."""
         locate = self.family.feature_map
         if locate is None:

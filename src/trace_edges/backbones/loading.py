@@ -55,7 +55,7 @@ def load_backbone(
     """
     source = find_source(name, revision, local_files_only, variant)
     read = read_single_file if source.is_file else _read_pipeline
-    with explained(str(source)), _quiet_diffusers():
+    with explained(str(source)), quiet_diffusers():
         parts = read(source, dtype, torch.device(device), null)
     try:
         schedule = parts.family.schedule(parts.scheduler)
@@ -99,7 +99,7 @@ def prepare_null(
     source = find_source(name, revision, local_files_only, variant)
     index = source.index()
     family = family_of(source, index)
-    with explained(str(source)), _quiet_diffusers():
+    with explained(str(source)), quiet_diffusers():
         config = empty_denoiser(source, family, index).config
         find_null(source, family, index, config, null, dtype, torch.device(device))
         return null_file(source, family, null, dtype)
@@ -139,7 +139,7 @@ def _defaults(path: Path) -> Defaults:
 
 
 @contextmanager
-def _quiet_diffusers() -> Iterator[None]:
+def quiet_diffusers() -> Iterator[None]:
     """Keep diffusers' bar and its notes on unknown config keys (latents_mean) from the user."""
     verbosity = diffusers_logging.get_verbosity()
     bar = diffusers_logging.is_progress_bar_enabled()

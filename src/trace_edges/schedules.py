@@ -122,4 +122,28 @@ class FlowSchedule:
         return latents + (to - timestep) / self.steps * output
 
 
+@dataclass(frozen=True)
+class StillSchedule:
+    """No noise: one step, at which the image is as it is. For models that do not denoise."""
+
+    prediction_type: Literal["none"] = "none"
+
+    @property
+    def levels(self) -> Float64[Tensor, " t"]:
+        """The share of noise at the only step."""
+        return torch.zeros(1, dtype=torch.float64)
+
+    def timesteps(self, stride: int = 100) -> tuple[int, ...]:
+        """The only step, whatever the stride."""
+        return (0,)
+
+    def noised(self, clean: Latents, noise: Float[Tensor, "#b c h w"], timestep: int) -> Latents:
+        """The image itself."""
+        return clean
+
+    def move(self, latents: Latents, output: Latents, timestep: int, to: int) -> Latents:
+        """The image itself."""
+        return latents
+
+
 Schedule = DDPMSchedule | FlowSchedule

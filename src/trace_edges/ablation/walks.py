@@ -38,6 +38,8 @@ class RememberingPipeline(TraceEdgePipeline):
         walked: how many passes were made by this object.
     """
 
+    backbone: DiffusionBackbone
+
     def __init__(
         self, backbone: DiffusionBackbone, folder: Path, readings: Iterable[TraceSettings]
     ) -> None:

@@ -143,14 +143,14 @@ class PipelineModel:
         pipe.timesteps(settings)
         pipe.backbone.reading(settings.layers)
         smallest = np.zeros((MIN_SIDE, MIN_SIDE, 3), dtype=np.uint8)
-        cell = pipe.backbone.cell
+        cell, multiple = pipe.backbone.cell, pipe.backbone.multiple
         next(shifted_views([smallest], (2 * cell, 2 * cell), cell, known["refine"]))
-        model_size(MIN_SIDE, MIN_SIDE, known["resolution"], cell)
-        self.preparation = Preparation(known["resolution"], pipe.backbone.cell, shrink=False)
+        model_size(MIN_SIDE, MIN_SIDE, known["resolution"], multiple)
+        self.preparation = Preparation(known["resolution"], multiple, shrink=False)
         self.drawing = Drawing(known["refine"], known["half_edge"])
 
     def describe(self) -> dict[str, Any]:
-        weights = weights_digest(self.pipe.backbone.denoiser, self.pipe.backbone.vae)
+        weights = weights_digest(*self.pipe.backbone.models)
         return self.pipe.describe(self.settings) | {"weights": weights}
 
     def read(self, batch: list[Prepared]) -> list[Seen]:

@@ -37,6 +37,7 @@ class DiffusionBackbone:
         channels: of the latents.
         patch: latents along a side of one attention token, on the finest grid.
         cell: image pixels along a side of one attention token (VAE factor x patch).
+        multiple: pixels that the sides of what it sees are multiples of.
         defaults: settings stored with the checkpoint; else the resolution it was trained at.
     """
 
@@ -59,8 +60,13 @@ class DiffusionBackbone:
         config: Any = denoiser.config
         factor = pixels_per_latent(vae)
         self.channels, self.patch = family.channels(config), family.patch(config)
-        self.cell = factor * self.patch
+        self.cell = self.multiple = factor * self.patch
         self.defaults = defaults or Defaults(factor * config.get("sample_size", _SAMPLE_SIZE))
+
+    @property
+    def models(self) -> tuple[nn.Module, ...]:
+        """All that has weights."""
+        return self.denoiser, self.vae
 
     @property
     def device(self) -> torch.device:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from diffusers import DiffusionPipeline
-from diffusers.utils import logging as diffusers_logging
 
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.families import family_of
 from trace_edges.backbones.nulls import components_of, empty_denoiser, find_null, null_file
 from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
 from trace_edges.backbones.sources import Parts, Source, find_source
@@ -55,7 +53,7 @@ def load_backbone(
     """
     source = find_source(name, revision, local_files_only, variant)
     read = read_single_file if source.is_file else _read_pipeline
-    with explained(str(source)), quiet_diffusers():
+    with explained(str(source)), quiet_libraries():
         parts = read(source, dtype, torch.device(device), null)
     try:
         schedule = parts.family.schedule(parts.scheduler)
@@ -99,7 +97,7 @@ def prepare_null(
     source = find_source(name, revision, local_files_only, variant)
     index = source.index()
     family = family_of(source, index)
-    with explained(str(source)), quiet_diffusers():
+    with explained(str(source)), quiet_libraries():
         config = empty_denoiser(source, family, index).config
         find_null(source, family, index, config, null, dtype, torch.device(device))
         return null_file(source, family, null, dtype)
@@ -136,18 +134,3 @@ def _defaults(path: Path) -> Defaults:
         return Defaults(**json.loads(path.read_text()))
     except (TypeError, ValueError) as error:
         raise BackboneError(f"{path} does not hold the defaults of a backbone: {error}") from error
-
-
-@contextmanager
-def quiet_diffusers() -> Iterator[None]:
-    """Keep diffusers' bar and its notes on unknown config keys (latents_mean) from the user."""
-    verbosity = diffusers_logging.get_verbosity()
-    bar = diffusers_logging.is_progress_bar_enabled()
-    diffusers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        diffusers_logging.set_verbosity(verbosity)
-        if bar:
-            diffusers_logging.enable_progress_bar()

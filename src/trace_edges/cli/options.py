@@ -61,6 +61,13 @@ def load_pipeline(name: str, device: str, dtype: DType) -> Any:
     return TraceEdgePipeline.from_pretrained(name, **placement(device, dtype))
 
 
+def load_denoiser(name: str, device: str, dtype: DType) -> Any:
+    """The diffusion model that `--backbone`, `--device` and `--dtype` name, and no encoder."""
+    from trace_edges.backbones import load_backbone
+
+    return load_backbone(name, **placement(device, dtype))
+
+
 def load_detector(name: str, device: str, dtype: DType) -> Any:
     """The distilled detector that `--detector`, `--device` and `--dtype` name."""
     from trace_edges.detector import EdgeDetector

@@ -22,9 +22,9 @@ from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.attention.words import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
 from trace_edges.backbones.families import family_of
-from trace_edges.backbones.loading import quiet_diffusers
 from trace_edges.backbones.nulls import components_of
 from trace_edges.backbones.problems import explained
+from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.sources import find_source
 from trace_edges.emergence import map_change
 from trace_edges.explain.texts import Reading, read_prompt, text_length, text_of
@@ -130,7 +130,7 @@ def load_generator(
             "that has (--backbone sd15), or give an image"
         )
     left_out = {part: None for part in components_of(index) if part in _SPARED or part in lacking}
-    with explained(str(source)), quiet_diffusers():
+    with explained(str(source)), quiet_libraries():
         pipeline = DiffusionPipeline.from_pretrained(
             source.place, dtype=dtype, variant=source.variant, use_safetensors=True,
             **source.hub, **left_out,

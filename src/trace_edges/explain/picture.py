@@ -37,7 +37,8 @@ def explain(
     picture = load_image(image)
     settings = settings or TraceSettings()
     # Every step is shown on the grid that the edges come from.
-    settings = replace(settings, emergence_resolution=pipe.describe(settings)["resolution"])
+    if not pipe.looks_once:
+        settings = replace(settings, emergence_resolution=pipe.describe(settings)["resolution"])
     attention_row: list[tuple[str, Image.Image]] = []
     divergence_row: list[tuple[str, Image.Image]] = []
     colours: Tensor | None = None

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -275,6 +276,24 @@ def test_other_kinds_are_refused_in_one_line(tmp_path):
     with pytest.raises(BackboneError, match="of the kind 'swin', whose attention cannot") as caught:
         open_backbone(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_offline_a_name_that_is_not_here_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    for name in ("dinov2-base", "qwen2.5-vl-7b", "nobody/nothing"):
+        with pytest.raises(BackboneError, match=f"'{name}'.* is not in the local cache") as caught:
+            open_backbone(name, local_files_only=True)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_repository_in_the_cache_is_read_offline(tmp_path, monkeypatch, saved):
+    cache = tmp_path / "cache"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    folder = cache / "models--someone--vit" / "snapshots" / ("0" * 40)
+    shutil.copytree(saved("vit"), folder)
+    (folder.parent.parent / "refs").mkdir()
+    (folder.parent.parent / "refs" / "main").write_text("0" * 40)
+    assert is_encoder("someone/vit", local_files_only=True)
 
 
 def test_bfloat16_keeps_rows_that_sum_to_one_random_weights(saved, kind):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
@@ -80,7 +81,11 @@ def is_encoder(
     if source.is_file:
         return False
     with explained(str(source)):
-        return source.find(INDEX) is None and source.find(_CONFIG) is not None
+        try:
+            index = source.find(INDEX)
+        except LocalEntryNotFoundError:  # not here, if only because there is none
+            index = None
+        return index is None and source.find(_CONFIG) is not None
 
 
 def load_encoder(
@@ -133,10 +138,7 @@ def read_tower(source: Source, dtype: torch.dtype) -> Tower:
     Raises:
         BackboneError: it has none that can be read.
     """
-    file = source.find(_CONFIG)
-    if file is None:
-        raise BackboneError(f"{source} could not be loaded: it has no {_CONFIG}")
-    config = json.loads(file.read_text())
+    config = json.loads(source.fetch(_CONFIG).read_text())
     kind = config.get("model_type")
     with quiet_libraries():
         if kind is None and "architecture" in config:
@@ -180,13 +182,11 @@ def _within(source: Source, kind: str, dtype: torch.dtype) -> Tower:
 
 def _of_timm(source: Source, config: dict[str, Any], dtype: torch.dtype) -> Tower:
     timm = require("timm", "timm")
-    file = source.find(_WEIGHTS)
-    if file is None:
-        raise BackboneError(f"{source} could not be loaded: it has no {_WEIGHTS}")
+    weights = source.fetch(_WEIGHTS)
     options = dict(config.get("model_args") or {})
     options |= {"num_classes": config["num_classes"]} if "num_classes" in config else {}
     model = timm.create_model(
-        config["architecture"], checkpoint_path=str(file), dynamic_img_size=True, **options
+        config["architecture"], checkpoint_path=str(weights), dynamic_img_size=True, **options
     )
     cell = model.patch_embed.patch_size[0]
     trained = config["pretrained_cfg"]
@@ -228,10 +228,7 @@ def _tensors(source: Source, pattern: re.Pattern[str]) -> dict[str, Tensor]:
         names = {file for tensor, file in holds.items() if pattern.match(tensor)}
     tensors = {}
     for name in sorted(names):
-        path = source.find(name)
-        if path is None:
-            raise BackboneError(f"{source} could not be loaded: it has no {name}")
-        with safe_open(path, "pt") as file:
+        with safe_open(source.fetch(name), "pt") as file:
             for key in file.keys():  # noqa: SIM118
                 if start := pattern.match(key):
                     tensors[key[start.end() :]] = file.get_tensor(key)

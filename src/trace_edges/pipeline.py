@@ -53,7 +53,7 @@ class TraceEdgePipeline:
 
         Args:
             name: see `open_backbone`, as for `options` (dtype, device, revision,
-                local_files_only, variant, null).
+                local_files_only, variant, null, quantize).
 
         Raises:
             BackboneError: it cannot be found or is not supported.
@@ -83,6 +83,7 @@ class TraceEdgePipeline:
                 f"{self.backbone.name} has no VAE to tile: it sees the image itself"
             )
         self.backbone.vae.enable_tiling()
+        self.backbone.loaded_with["vae_tiling"] = True
         return self
 
     def __call__(
@@ -152,20 +153,21 @@ class TraceEdgePipeline:
         defaults = self.backbone.defaults
         resolution, emergence_resolution = self._resolutions(settings)
         layers = None if settings.layers is None else list(settings.layers)
-        unused = {"method": "encoder"} | dict.fromkeys(OF_TRAJECTORY) if self.looks_once else {}
-        return (
-            asdict(settings)
-            | unused
-            | {
-                "backbone": self.backbone.name,
-                "dtype": str(self.backbone.dtype).removeprefix("torch."),
-                "resolution": resolution,
-                "refine": settings.refine or defaults.refine,
-                "half_edge": defaults.half_edge,
-                "emergence_resolution": None if self.looks_once else emergence_resolution,
-                "layers": layers,
-            }
-        )
+        described = asdict(settings) | {
+            "backbone": self.backbone.name,
+            "dtype": str(self.backbone.dtype).removeprefix("torch."),
+            "resolution": resolution,
+            "refine": settings.refine or defaults.refine,
+            "half_edge": defaults.half_edge,
+            "emergence_resolution": emergence_resolution,
+            "layers": layers,
+        }
+        described |= self.backbone.loaded_with
+        if self.backbone.schedule.prediction_type != "flow":
+            described["shift"] = None
+        if self.looks_once:
+            described |= {"method": "encoder", **dict.fromkeys(OF_TRAJECTORY)}
+        return described
 
     def _resolutions(self, settings: TraceSettings) -> tuple[int, int]:
         """Of the edges, and of the curve of changes, which is never read at a larger one."""

@@ -9,7 +9,7 @@ from trace_edges.settings import TraceSettings
 OF_TRAJECTORY = {
     name: getattr(TraceSettings(), name)
     for name in ("trajectory", "timestep", "stride", "seed", "emergence_resolution", "criterion",
-                 "ignore_first")
+                 "ignore_first", "shift")
 }  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def visited_steps(backbone: Backbone, settings: TraceSettings) -> tuple[int, ...
         ValueError: the settings leave no step to choose, ask for one that is not there, or ask for
             any of a backbone that looks once.
     """
-    steps = backbone.schedule.timesteps(settings.stride)
+    steps = backbone.schedule.timesteps(settings.stride, settings.shift)
     if looks_once(backbone):
         for option, unset in OF_TRAJECTORY.items():
             if getattr(settings, option) != unset:

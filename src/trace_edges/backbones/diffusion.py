@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.backbones.features import block_outputs, feature_map_sizes
-from trace_edges.backbones.latents import encode, execution_device, pixels_per_latent
+from trace_edges.backbones.latents import encode, execution_device, pixels_per_latent, weights_dtype
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 from trace_edges.schedules import Schedule
 
@@ -38,6 +38,7 @@ class DiffusionBackbone:
         patch: latents along a side of one attention token, on the finest grid.
         cell: image pixels along a side of one attention token (VAE factor x patch).
         multiple: pixels that the sides of what it sees are multiples of.
+        loaded_with: what else its answers depend on, of the ways to load it; recorded in results.
         defaults: settings stored with the checkpoint; else the resolution it was trained at.
     """
 
@@ -55,6 +56,7 @@ class DiffusionBackbone:
         self.denoiser: Any = denoiser.eval().requires_grad_(False)
         self.vae: Any = vae.eval().requires_grad_(False)
         self.schedule, self._null = schedule, null
+        self.loaded_with: dict[str, str | bool | None] = {}
         self.layers = family.layers(denoiser)
         self.blocks = list(dict.fromkeys(layer.rpartition(".")[0] for layer in self.layers))
         config: Any = denoiser.config
@@ -75,8 +77,10 @@ class DiffusionBackbone:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the denoiser's weights; softmax and everything after it are float32."""
-        return next(self.denoiser.parameters()).dtype
+        """Of the denoiser's weights, or of its activations where these are quantised; softmax and
+        everything after it are float32.
+        """
+        return weights_dtype(self.denoiser)
 
     def to(self, device: str | torch.device) -> DiffusionBackbone:
         """Move the weights; returns itself, as torch modules do."""

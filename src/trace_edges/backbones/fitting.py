@@ -11,6 +11,7 @@ from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
 
 from trace_edges.backbones.diffusion import DiffusionBackbone
+from trace_edges.backbones.latents import weights_dtype
 from trace_edges.backbones.opening import Backbone
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sizing import memory, weight_bytes
@@ -95,7 +96,7 @@ def emptied(backbone: DiffusionBackbone) -> DiffusionBackbone:
         model = getattr(backbone, name)
         with torch.device("meta"):
             parts[name] = type(model).from_config(model.config)
-        nn.Module.to(parts[name], next(model.parameters()).dtype)
+        nn.Module.to(parts[name], weights_dtype(model))
     empty.denoiser, empty.vae = (parts[name].eval() for name in ("denoiser", "vae"))
     return empty
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 def encode(vae: Any, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:
     """Normalised latents of images in [-1, 1]; H and W multiples of the VAE's factor."""
-    dtype = next(vae.parameters()).dtype
+    dtype = weights_dtype(vae)
     encoded = vae.encode(images.to(execution_device(vae), dtype))
     latents = encoded.latent_dist.mode() if "latent_dist" in encoded else encoded.latents
     mean, scale = _normalisation(vae)
@@ -35,6 +35,11 @@ def execution_device(model: Any) -> torch.device:
     hook = getattr(model, "_hf_hook", None)
     moved_to = getattr(hook, "execution_device", None)
     return next(model.parameters()).device if moved_to is None else torch.device(moved_to)
+
+
+def weights_dtype(model: Any) -> torch.dtype:
+    """Of the weights that are floating; quantised ones are packed into integers."""
+    return next(p.dtype for p in model.parameters() if p.is_floating_point())
 
 
 def pixels_per_latent(vae: Any) -> int:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, PipelineQuantizationConfig
 
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.families import family_of
 from trace_edges.backbones.nulls import components_of, empty_denoiser, find_null, null_file
 from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
 from trace_edges.backbones.sources import Parts, Source, find_source
-from trace_edges.backbones.specs import EMBEDDED, Defaults
+from trace_edges.backbones.specs import EMBEDDED, Defaults, Family
 
 DEFAULTS = "trace_edges.json"
 
@@ -31,6 +33,7 @@ def load_backbone(
     local_files_only: bool = False,
     variant: str | None = None,
     null: str | None = None,
+    quantize: str | None = None,
 ) -> DiffusionBackbone:
     """Load a diffusers pipeline (on disk or on the hub) as a backbone.
 
@@ -47,14 +50,17 @@ def load_backbone(
         variant: of the weights' files, as in diffusers ("fp16").
         null: which null condition, of those the family has; None: the stored one, or the family's
             default.
+        quantize: hold the denoiser in fewer bits, by a name of `QUANTIZATIONS`.
 
     Raises:
         BackboneError: not found, unsupported family, or neither null condition nor text encoder.
+        MissingExtraError: the library that quantises is not installed.
     """
     source = find_source(name, revision, local_files_only, variant)
     read = read_single_file if source.is_file else _read_pipeline
+    fewer_bits = quantization_config(quantize, dtype)
     with explained(str(source)), quiet_libraries():
-        parts = read(source, dtype, torch.device(device), null)
+        parts = read(source, dtype, torch.device(device), null, fewer_bits)
     try:
         schedule = parts.family.schedule(parts.scheduler)
     except ValueError as error:
@@ -62,6 +68,9 @@ def load_backbone(
     backbone = DiffusionBackbone(
         str(name), parts.family, parts.denoiser, parts.vae, schedule, parts.null, parts.defaults
     )
+    backbone.loaded_with = {
+        "null": null, "revision": revision, "quantize": quantize, "vae_tiling": None
+    }  # fmt: skip
     try:
         return backbone.to(device)
     except RuntimeError as error:
@@ -104,7 +113,11 @@ def prepare_null(
 
 
 def _read_pipeline(
-    source: Source, dtype: torch.dtype, device: torch.device, null: str | None
+    source: Source,
+    dtype: torch.dtype,
+    device: torch.device,
+    null: str | None,
+    fewer_bits: Any,
 ) -> Parts:
     """Of a folder or a repository of the hub."""
     index = source.index()
@@ -120,13 +133,21 @@ def _read_pipeline(
         types["vae"] = torch.float32
     pipeline = DiffusionPipeline.from_pretrained(
         source.place, dtype=types, variant=source.variant, use_safetensors=True,
-        **source.hub, **left_out,
+        **source.hub, **left_out, **quantized(family, fewer_bits),
     )  # fmt: skip
     file = source.find(DEFAULTS)
     return Parts(
         family, getattr(pipeline, family.denoiser), pipeline.vae, pipeline.scheduler, condition,
         _defaults(file) if file else None,
     )  # fmt: skip
+
+
+def quantized(family: Family, fewer_bits: Any) -> dict[str, Any]:
+    """Arguments of `DiffusionPipeline.from_pretrained` that have the denoiser quantised."""
+    if fewer_bits is None:
+        return {}
+    mapping = {family.denoiser: fewer_bits}
+    return {"quantization_config": PipelineQuantizationConfig(quant_mapping=mapping)}
 
 
 def _defaults(path: Path) -> Defaults:

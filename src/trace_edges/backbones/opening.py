@@ -13,7 +13,7 @@ from trace_edges.backbones.specs import EMBEDDED
 
 Backbone = DiffusionBackbone | EncoderBackbone
 
-_OF_DIFFUSION = ("null", "variant")
+_OF_DIFFUSION = ("null", "variant", "quantize")
 
 
 def open_backbone(name: str | Path = EMBEDDED, **options: Any) -> Backbone:
@@ -21,7 +21,8 @@ def open_backbone(name: str | Path = EMBEDDED, **options: Any) -> Backbone:
 
     Args:
         name: as of these two.
-        options: as of `load_backbone`; an encoder has no `null` condition and no `variant`.
+        options: as of `load_backbone`; an encoder has no `null` condition, no `variant`, and is not
+            quantised.
 
     Raises:
         BackboneError: it is neither, or cannot be found or read.

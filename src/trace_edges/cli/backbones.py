@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trace_edges.cli.common import console, plain_errors
-from trace_edges.cli.options import Device, DType, Weights
+from trace_edges.cli.options import Device, DType, Null, Revision, Weights
 
 
 def backbones(
@@ -22,10 +22,8 @@ def backbones(
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Encode the null condition now and keep it.")
     ] = False,
-    null: Annotated[
-        str | None, typer.Option(help="Which null condition. Default: the family's.")
-    ] = None,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    null: Null = None,
+    revision: Revision = None,
     device: Device = "auto",
     dtype: Weights = DType.float32,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,

@@ -13,20 +13,34 @@ from trace_edges.cli.options import (
     Backbone,
     Device,
     DType,
+    Null,
+    Offload,
     Path_,
+    Quantize,
     Refine,
     Resolution,
+    Revision,
     Seed,
+    Shift,
     Stride,
     Timestep,
     Trajectory,
+    VaeTiling,
     Weights,
+    load_options,
     load_pipeline,
     placement,
 )
 
 # What only one of the two ways has, and how each is when nobody asked for it.
-_OF_IMAGE = {"refine": None, "trajectory": Trajectory.inversion, "timestep": None, "stride": 100}
+_OF_IMAGE = {
+    "refine": None,
+    "trajectory": Trajectory.inversion,
+    "timestep": None,
+    "stride": 100,
+    "shift": 1.0,
+    "null": None,
+}
 _OF_PROMPT = {"steps": None, "guidance": None, "negative_prompt": None, "height": None,
               "width": None}  # fmt: skip
 
@@ -47,6 +61,7 @@ def explain(
     timestep: Timestep = None,
     stride: Stride = 100,
     seed: Seed = 0,
+    shift: Shift = 1.0,
     steps: Annotated[
         int | None, typer.Option(help="Of the denoising, with --prompt. Default: the pipeline's.")
     ] = None,
@@ -64,6 +79,11 @@ def explain(
     ] = None,
     device: Device = "auto",
     dtype: Weights = DType.float32,
+    null: Null = None,
+    revision: Revision = None,
+    quantize: Quantize = None,
+    offload: Offload = False,
+    vae_tiling: VaeTiling = False,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Draw one sheet: self-attention and ABDiv at every step, the KL curve with t*, the edges.
@@ -73,16 +93,20 @@ def explain(
     """
     with plain_errors():
         of_image = {"refine": refine, "trajectory": trajectory, "timestep": timestep,
-                    "stride": stride}  # fmt: skip
+                    "stride": stride, "shift": shift, "null": null}  # fmt: skip
+        loaded = load_options(null, revision, quantize, offload, vae_tiling)
         of_prompt = {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt,
                      "height": height, "width": width}  # fmt: skip
         if image is not None and prompt is None:
             _refuse(of_prompt, _OF_PROMPT, "needs --prompt")
-            sheet, timestep = _of_image(image, backbone, device, dtype, resolution, seed, of_image)
+            del of_image["null"]  # it is loaded with the backbone
+            settings = {"resolution": resolution, "seed": seed, **of_image}
+            sheet, timestep = _of_image(image, (backbone, device, dtype), loaded, settings)
         elif prompt is not None and image is None:
             _refuse(of_image, _OF_IMAGE, "is for images, not for a --prompt")
             of_prompt |= {"height": height or resolution, "width": width or resolution}
-            sheet, timestep = _of_prompt(prompt, backbone, device, dtype, seed, of_prompt)
+            settings = {"seed": seed, **of_prompt}
+            sheet, timestep = _of_prompt(prompt, (backbone, device, dtype), loaded, settings)
         else:
             raise ValueError("give an image or a --prompt, one of the two")
         from trace_edges.files import write_atomically
@@ -95,12 +119,9 @@ def explain(
 
 def _of_image(
     image: Path,
-    backbone: str,
-    device: str,
-    dtype: DType,
-    resolution: int | None,
-    seed: int,
-    options: Mapping[str, Any],
+    where: tuple[str, str, DType],
+    loaded: Mapping[str, Any],
+    settings: Mapping[str, Any],
 ) -> tuple[Any, int]:
     """The sheet, and t*."""
     from trace_edges.explain import explain as draw
@@ -108,21 +129,25 @@ def _of_image(
     from trace_edges.pipeline import TraceSettings
 
     picture = load_image(image)
-    values = dict(options) | {"trajectory": options["trajectory"].value}
-    settings = TraceSettings(resolution, seed=seed, **values)
-    sheet, result = draw(load_pipeline(backbone, device, dtype), picture, settings)
+    chosen = TraceSettings(**{**settings, "trajectory": settings["trajectory"].value})
+    sheet, result = draw(load_pipeline(*where, loaded), picture, chosen)
     return sheet, int(result.emergence.timestep[0])
 
 
 def _of_prompt(
-    prompt: str, backbone: str, device: str, dtype: DType, seed: int, options: Mapping[str, Any]
+    prompt: str,
+    where: tuple[str, str, DType],
+    loaded: Mapping[str, Any],
+    settings: Mapping[str, Any],
 ) -> tuple[Any, int]:
     """The sheet, and t*."""
     from trace_edges.explain import PromptSettings, explain_prompt, load_generator
 
-    settings = PromptSettings(seed=seed, **options)
-    pipeline, inside = load_generator(backbone, **placement(device, dtype))
-    sheet, made = explain_prompt(pipeline, inside, prompt, settings)
+    chosen = PromptSettings(**settings)
+    name, device, dtype = where
+    options = {key: value for key, value in loaded.items() if key != "null"}
+    pipeline, inside = load_generator(name, **placement(device, dtype), **options)
+    sheet, made = explain_prompt(pipeline, inside, prompt, chosen)
     return sheet, made.timesteps[made.emergence]
 
 

@@ -22,8 +22,10 @@ from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.attention.words import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
 from trace_edges.backbones.families import family_of
+from trace_edges.backbones.loading import quantized
 from trace_edges.backbones.nulls import components_of
 from trace_edges.backbones.problems import explained
+from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.sources import find_source
 from trace_edges.emergence import map_change
@@ -108,10 +110,15 @@ def load_generator(
     revision: str | None = None,
     local_files_only: bool = False,
     variant: str | None = None,
+    quantize: str | None = None,
+    offload: bool = False,
+    vae_tiling: bool = False,
 ) -> tuple[Any, DiffusionBackbone]:
     """The whole pipeline of a backbone, text encoders and all, and the backbone inside of it.
 
-    Args: as of `load_backbone`.
+    Args: as of `load_backbone`, and
+        offload: keep the weights in the computer's memory, each model on `device` while it runs.
+        vae_tiling: decode large pictures in tiles.
 
     Raises:
         BackboneError: it cannot be found or read, or cannot follow a prompt.
@@ -130,16 +137,22 @@ def load_generator(
             "that has (--backbone sd15), or give an image"
         )
     left_out = {part: None for part in components_of(index) if part in _SPARED or part in lacking}
+    fewer_bits = quantization_config(quantize, dtype)
     with explained(str(source)), quiet_libraries():
         pipeline = DiffusionPipeline.from_pretrained(
             source.place, dtype=dtype, variant=source.variant, use_safetensors=True,
-            **source.hub, **left_out,
+            **source.hub, **left_out, **quantized(family, fewer_bits),
         )  # fmt: skip
     pipeline.set_progress_bar_config(disable=True)
     backbone = DiffusionBackbone(
         str(name), family, getattr(pipeline, family.denoiser), pipeline.vae,
         family.schedule(pipeline.scheduler), {},
     )  # fmt: skip
+    if vae_tiling:
+        pipeline.vae.enable_tiling()
+    if offload:
+        pipeline.enable_model_cpu_offload(device=device)
+        return pipeline, backbone
     return pipeline.to(device), backbone
 
 

@@ -31,6 +31,7 @@ class EncoderBackbone:
         layers: names of the self-attention modules that see the whole image.
         cell: image pixels along a side of one attention token.
         multiple: pixels that the sides of what it sees are multiples of.
+        loaded_with: what else its answers depend on, of the ways to load it; recorded in results.
         schedule: of one step, without noise.
         defaults: the resolution it was trained at.
     """
@@ -41,6 +42,7 @@ class EncoderBackbone:
         self.layers = list(tower.layers)
         self.cell, self.multiple = tower.cell, tower.multiple
         self.schedule = StillSchedule()
+        self.loaded_with: dict[str, str | bool | None] = {}
         self.defaults = Defaults(tower.resolution)
 
     @property

@@ -112,7 +112,9 @@ def load_encoder(
     source = encoder_source(name, revision, local_files_only)
     with explained(str(source)):
         tower = read_tower(source, dtype)
-    return EncoderBackbone(str(name), tower).to(device)
+    encoder = EncoderBackbone(str(name), tower)
+    encoder.loaded_with = {"revision": revision}
+    return encoder.to(device)
 
 
 def encoder_source(

@@ -221,7 +221,7 @@ def test_settings_are_recorded_with_the_backbones_own(pipe, tmp_path):
                 "stride": 100, "trajectory": "inversion", "dtype": "float32", "half_edge": 1.0,
                 "criterion": "kl", "ignore_first": 0, "neighbours": 4, "symmetric": False,
                 "shift": None, "null": None, "revision": None, "quantize": None,
-        "vae_tiling": None, "border": "scale", "layers": [3, 0],
+                "vae_tiling": None, "border": "scale", "layers": [3, 0],
                 "model_size": [56, 72], "grid": [7, 9]}  # fmt: skip
     assert out.settings == expected
     out.save(tmp_path / "out.npz")

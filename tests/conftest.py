@@ -8,6 +8,8 @@ import torch
 from jaxtyping import install_import_hook
 from safetensors.torch import save_file
 
+from .tiny_texts import tiny_texts  # noqa: F401
+
 # Shapes and types are checked while the tests run, in every room that takes tensors or arrays from
 # another room. Not in those that take them from the user (images, metrics, results): there the
 # tests are after the messages for wrong input, which the checker would hide behind its own.

@@ -220,7 +220,8 @@ def test_settings_are_recorded_with_the_backbones_own(pipe, tmp_path):
                 "refine": 1, "timestep": 0, "seed": 7,
                 "stride": 100, "trajectory": "inversion", "dtype": "float32", "half_edge": 1.0,
                 "criterion": "kl", "ignore_first": 0, "neighbours": 4, "symmetric": False,
-                "border": "scale", "layers": [3, 0],
+                "shift": None, "null": None, "revision": None, "quantize": None,
+                "vae_tiling": None, "border": "scale", "layers": [3, 0],
                 "model_size": [56, 72], "grid": [7, 9]}  # fmt: skip
     assert out.settings == expected
     out.save(tmp_path / "out.npz")

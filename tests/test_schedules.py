@@ -86,6 +86,25 @@ def test_other_predictions_are_refused():
 def test_flow_goes_from_the_image_to_noise_in_even_steps():
     assert FlowSchedule().timesteps(100) == tuple(range(0, 1001, 100))
     assert FlowSchedule().timesteps(300) == (0, 300, 600, 900)
+
+
+def test_a_shift_moves_the_steps_of_a_flow_as_its_sampler_does():
+    sampler = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    sampler.set_timesteps(sigmas=[i / 10 for i in range(10, 0, -1)])
+    theirs = [round(t) for t in reversed(sampler.timesteps.tolist())]
+    assert FlowSchedule().timesteps(100, shift=3.0) == (0, *theirs)
+    assert FlowSchedule().timesteps(100, shift=1.0) == FlowSchedule().timesteps(100)
+    close = FlowSchedule().timesteps(1, shift=3.0)  # steps that would fall together are one
+    assert list(close) == sorted(set(close))
+    assert close[-1] == 1000
+
+
+def test_other_schedules_have_no_shift():
+    with pytest.raises(ValueError, match=r"shift 3\.0 is for flow models \(SD3, FLUX\)"):
+        schedule().timesteps(100, shift=3.0)
+
+
+def test_levels_of_a_flow_are_uniform():
     torch.testing.assert_close(
         FlowSchedule().levels[::250], torch.tensor([0, 0.25, 0.5, 0.75, 1]).double()
     )

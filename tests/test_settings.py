@@ -22,6 +22,9 @@ from trace_edges.settings import TraceSettings
         ({"layers": ()}, r"layers must be a tuple of different numbers such as (0, 5), not ()"),
         ({"layers": (1, 1)}, "layers must be a tuple of different numbers"),
         ({"layers": (-1,)}, "layers must be a tuple of different numbers"),
+        ({"shift": "3"}, "shift must be a number, not '3'"),
+        ({"shift": 0}, "shift must be more than 0 and finite, not 0"),
+        ({"shift": float("nan")}, "shift must be more than 0 and finite, not nan"),
         ({"layers": 3}, "layers must be a tuple of different numbers"),
     ],
 )

@@ -15,14 +15,17 @@ from jaxtyping import Float32, UInt8
 
 from trace_edges.backbones import (
     EMBEDDED,
+    Backbone,
+    BackboneError,
     DiffusionBackbone,
     explained_memory,
-    load_backbone,
+    open_backbone,
 )
 from trace_edges.emergence import emergence_index
 from trace_edges.images import ImageSource, load_image, load_images, model_size
-from trace_edges.results import EdgeMap, Emergence
+from trace_edges.results import EdgeMap, Emergence, stack_edge_maps
 from trace_edges.settings import TraceSettings
+from trace_edges.steps import OF_TRAJECTORY, looks_once, visited_steps
 from trace_edges.surface import draw_edges
 from trace_edges.trajectory import Step
 from trace_edges.views import interleave, shifted_views
@@ -40,22 +43,22 @@ class TraceEdgePipeline:
         >>> out.edges.shape  # (1, H, W), in [0, 1], at the size of the input
     """
 
-    def __init__(self, backbone: DiffusionBackbone) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
 
     @classmethod
     def from_pretrained(cls, name: str | Path = EMBEDDED, **options: Any) -> TraceEdgePipeline:
-        """Load a backbone: the embedded trace-mini, one with a name ("sd3.5-large"), a diffusers
-        folder, or a hub id.
+        """Load a backbone: the embedded trace-mini, one with a name ("sd3.5-large", "dinov2-base"),
+        a folder, or a hub id.
 
         Args:
-            name: see `load_backbone`, as for `options` (dtype, device, revision,
-                local_files_only, variant, null).
+            name: see `open_backbone`, as for `options` (dtype, device, revision,
+                local_files_only, variant, null, quantize).
 
         Raises:
             BackboneError: it cannot be found or is not supported.
         """
-        return cls(load_backbone(name, **options))
+        return cls(open_backbone(name, **options))
 
     def to(self, device: str | torch.device) -> TraceEdgePipeline:
         """Move the model; returns itself."""
@@ -70,8 +73,17 @@ class TraceEdgePipeline:
         return self
 
     def enable_vae_tiling(self) -> TraceEdgePipeline:
-        """Encode large images in tiles: less memory, slightly other latents; returns itself."""
+        """Encode large images in tiles: less memory, slightly other latents; returns itself.
+
+        Raises:
+            BackboneError: the backbone has no VAE.
+        """
+        if not isinstance(self.backbone, DiffusionBackbone):
+            raise BackboneError(
+                f"{self.backbone.name} has no VAE to tile: it sees the image itself"
+            )
         self.backbone.vae.enable_tiling()
+        self.backbone.loaded_with["vae_tiling"] = True
         return self
 
     def __call__(
@@ -106,7 +118,7 @@ class TraceEdgePipeline:
                 "iterate over pipe.each(images) instead"
             )
         chosen = replace(settings or TraceSettings(), **changes)
-        return _stack(self._trace(pictures, chosen, on_step))
+        return stack_edge_maps(self._trace(pictures, chosen, on_step))
 
     def each(
         self,
@@ -129,14 +141,19 @@ class TraceEdgePipeline:
     def model_size(self, picture: Picture, settings: TraceSettings) -> tuple[int, int]:
         """(H, W) in pixels at which the model looks at this picture for its edges."""
         height, width, _ = picture.shape
-        return model_size(height, width, self._resolutions(settings)[0], self.backbone.cell)
+        return model_size(height, width, self._resolutions(settings)[0], self.backbone.multiple)
+
+    @property
+    def looks_once(self) -> bool:
+        """The backbone knows no noise: one pass, no trajectory, no emergence."""
+        return looks_once(self.backbone)
 
     def describe(self, settings: TraceSettings) -> dict[str, Any]:
         """The settings with the backbone's own in place of None, as they stand in results."""
         defaults = self.backbone.defaults
         resolution, emergence_resolution = self._resolutions(settings)
         layers = None if settings.layers is None else list(settings.layers)
-        return asdict(settings) | {
+        described = asdict(settings) | {
             "backbone": self.backbone.name,
             "dtype": str(self.backbone.dtype).removeprefix("torch."),
             "resolution": resolution,
@@ -145,13 +162,19 @@ class TraceEdgePipeline:
             "emergence_resolution": emergence_resolution,
             "layers": layers,
         }
+        described |= self.backbone.loaded_with
+        if self.backbone.schedule.prediction_type != "flow":
+            described["shift"] = None
+        if self.looks_once:
+            described |= {"method": "encoder", **dict.fromkeys(OF_TRAJECTORY)}
+        return described
 
     def _resolutions(self, settings: TraceSettings) -> tuple[int, int]:
         """Of the edges, and of the curve of changes, which is never read at a larger one."""
         defaults = self.backbone.defaults
         resolution = settings.resolution or defaults.resolution
         emergence = settings.emergence_resolution or defaults.emergence_resolution or resolution
-        if settings.timestep is not None:  # there is nothing to find
+        if settings.timestep is not None or self.looks_once:  # there is nothing to find
             emergence = resolution
         return resolution, min(emergence, resolution)
 
@@ -192,10 +215,10 @@ class TraceEdgePipeline:
         first = self.look(images if coarse is None else coarse, timesteps, settings, on_step)
 
         # 2. The Instance Emergence Point t*: the step after the largest change, for each image.
-        if settings.timestep is None:
+        if settings.timestep is None and not self.looks_once:
             chosen = emergence_index(first.curve.numpy(), first=settings.ignore_first)  # (B,)
         else:
-            chosen = np.full(len(pictures), timesteps.index(settings.timestep))
+            chosen = np.full(len(pictures), timesteps.index(settings.timestep or 0))
 
         # 3. Where t* was found on a coarser grid, or a finer one is asked for: look again, at the
         # full size and from shifted views, no further than to t*.
@@ -238,7 +261,7 @@ class TraceEdgePipeline:
     ) -> Float32[torch.Tensor, "b 3 H W"] | None:
         """The pictures at the size the KL curve is read at; None where that is the edges' own."""
         _, resolution = self._resolutions(settings)
-        coarse = model_size(*size, resolution, self.backbone.cell)
+        coarse = model_size(*size, resolution, self.backbone.multiple)
         if coarse == size:
             return None
         return next(shifted_views(pictures, coarse, self.backbone.cell, 1))[1]
@@ -247,22 +270,9 @@ class TraceEdgePipeline:
         """The steps of the trajectory, ascending, up to the one that was asked for.
 
         Raises:
-            ValueError: the settings leave no step to choose, or ask for one that is not there.
+            ValueError: as `visited_steps`.
         """
-        steps = self.backbone.schedule.timesteps(settings.stride)
-        if settings.timestep is None:
-            if len(steps) < 2 + settings.ignore_first:
-                raise ValueError(
-                    f"stride {settings.stride} gives {len(steps)} steps, which leaves no change to "
-                    f"choose t* from with ignore_first={settings.ignore_first}"
-                )
-            return steps
-        last = len(self.backbone.schedule.levels) - 1
-        if not 0 <= settings.timestep <= last:
-            raise ValueError(f"timestep {settings.timestep} is outside 0 .. {last}")
-        if settings.trajectory == "noise":
-            return (settings.timestep,)
-        return (*(step for step in steps if step < settings.timestep), settings.timestep)
+        return visited_steps(self.backbone, settings)
 
     def _edge_map(
         self,
@@ -277,20 +287,3 @@ class TraceEdgePipeline:
         edges, crests = draw_edges(raw, (height, width), described["refine"], half_edge)
         made_with = described | {"model_size": list(size), "grid": list(raw.shape)}
         return EdgeMap(edges[None], crests[None], raw[None], emergence, made_with)
-
-
-def _stack(results: list[EdgeMap]) -> EdgeMap:
-    """One EdgeMap of N images from N of one."""
-    points = [result.emergence for result in results]
-    emergence = Emergence(
-        points[0].timesteps,
-        np.concatenate([point.curve for point in points]),
-        np.concatenate([point.timestep for point in points]),
-    )
-    return EdgeMap(
-        np.concatenate([result.edges for result in results]),
-        np.concatenate([result.crests for result in results]),
-        np.concatenate([result.raw for result in results]),
-        emergence,
-        results[0].settings,
-    )

@@ -52,8 +52,14 @@ class DDPMSchedule:
         """a_t: the share of the image's variance at each timestep."""
         return self.alphas_cumprod
 
-    def timesteps(self, stride: int = 100) -> tuple[int, ...]:
-        """Tau = 0, 99, 199, ..., 999 for a stride of 100 and 1,000 training steps."""
+    def timesteps(self, stride: int = 100, shift: float = 1.0) -> tuple[int, ...]:
+        """Tau = 0, 99, 199, ..., 999 for a stride of 100 and 1,000 training steps.
+
+        Raises:
+            ValueError: there is a shift, which only flow models have.
+        """
+        if shift != 1:
+            raise ValueError(f"shift {shift} is for flow models (SD3, FLUX): leave it out")
         steps = len(self.alphas_cumprod)
         return (0, *range(max(1, stride - 1), steps, stride))
 
@@ -81,8 +87,8 @@ class DDPMSchedule:
 class FlowSchedule:
     """x_s = (1 - s) x_0 + s noise; the denoiser's output is the velocity v = noise - x_0.
 
-    A timestep t = 0 .. T stands for s = t / T. The levels are uniform in s: the shift that samplers
-    of these models apply only says at which s they stop, and would skip the small ones.
+    A timestep t = 0 .. T stands for s = t / T. The levels are uniform in s; the shift that samplers
+    of these models apply only says at which s they stop, and skips the small ones.
 
     Attributes:
         steps: T.
@@ -108,9 +114,16 @@ class FlowSchedule:
         """The s of each timestep: the share of noise."""
         return torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
 
-    def timesteps(self, stride: int = 100) -> tuple[int, ...]:
-        """0, 100, ..., 1000 (s = 0, 0.1, ..., 1) for a stride of 100 and 1,000 training steps."""
-        return tuple(range(0, self.steps + 1, stride))
+    def timesteps(self, stride: int = 100, shift: float = 1.0) -> tuple[int, ...]:
+        """0, 100, ..., 1000 (s = 0, 0.1, ..., 1) for a stride of 100 and 1,000 training steps.
+
+        Args:
+            shift: a > 0 moves them to a s / (1 + (a - 1) s), as samplers do, rounded to whole
+                timesteps. With 3: 0, 250, 429, 562, 667, 750, 818, 875, 923, 964, 1000.
+        """
+        uniform = (t / self.steps for t in range(0, self.steps + 1, stride))
+        moved = (shift * s / (1 + (shift - 1) * s) for s in uniform)
+        return tuple(dict.fromkeys(round(self.steps * s) for s in moved))
 
     def noised(self, clean: Latents, noise: Float[Tensor, "#b c h w"], timestep: int) -> Latents:
         """x_s with this noise, one for each image or one for all."""
@@ -120,6 +133,30 @@ class FlowSchedule:
     def move(self, latents: Latents, output: Latents, timestep: int, to: int) -> Latents:
         """Euler step along the velocity, up or down."""
         return latents + (to - timestep) / self.steps * output
+
+
+@dataclass(frozen=True)
+class StillSchedule:
+    """No noise: one step, at which the image is as it is. For models that do not denoise."""
+
+    prediction_type: Literal["none"] = "none"
+
+    @property
+    def levels(self) -> Float64[Tensor, " t"]:
+        """The share of noise at the only step."""
+        return torch.zeros(1, dtype=torch.float64)
+
+    def timesteps(self, stride: int = 100, shift: float = 1.0) -> tuple[int, ...]:
+        """The only step, whatever the stride."""
+        return (0,)
+
+    def noised(self, clean: Latents, noise: Float[Tensor, "#b c h w"], timestep: int) -> Latents:
+        """The image itself."""
+        return clean
+
+    def move(self, latents: Latents, output: Latents, timestep: int, to: int) -> Latents:
+        """The image itself."""
+        return latents
 
 
 Schedule = DDPMSchedule | FlowSchedule

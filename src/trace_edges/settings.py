@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from trace_edges.emergence import Criterion
@@ -46,6 +46,8 @@ class TraceSettings:
             "copy" (`boundary_divergence`).
         layers: which of the backbone's self-attention layers are averaged, counted from 0 in the
             order of `backbone.layers`. None: all (the paper's).
+        shift: of flow models: a moves the steps from s to a s / (1 + (a - 1) s), as their samplers
+            do (SD3: 3). 1: uniform in s.
     """
 
     resolution: int | None = None
@@ -61,6 +63,7 @@ class TraceSettings:
     symmetric: bool = False
     border: Literal["scale", "copy"] = "scale"
     layers: tuple[int, ...] | None = None
+    shift: float = 1.0
 
     def __post_init__(self) -> None:
         for name, smallest in _SMALLEST.items():
@@ -74,6 +77,10 @@ class TraceSettings:
         for name, known in _CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; known: {', '.join(map(str, known))}")
+        if isinstance(self.shift, bool) or not isinstance(self.shift, Real):
+            raise ValueError(f"shift must be a number, not {self.shift!r}")
+        if not 0 < self.shift < float("inf"):
+            raise ValueError(f"shift must be more than 0 and finite, not {self.shift}")
         if self.layers is not None and not _are_layers(self.layers):
             raise ValueError(
                 f"layers must be a tuple of different numbers such as (0, 5), not {self.layers!r}"

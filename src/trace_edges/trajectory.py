@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from trace_edges.attention import Grid
-from trace_edges.backbones import DiffusionBackbone
+from trace_edges.backbones import Backbone
 
 Trajectory = Literal["inversion", "noise"]
 
@@ -26,7 +26,7 @@ class Step:
 
 
 def inversion(
-    backbone: DiffusionBackbone,
+    backbone: Backbone,
     latents: Float[Tensor, "b c h w"],
     timesteps: Sequence[int],
     start: int = 0,
@@ -48,7 +48,7 @@ def inversion(
 
 
 def noise(
-    backbone: DiffusionBackbone,
+    backbone: Backbone,
     latents: Float[Tensor, "b c h w"],
     timesteps: Sequence[int],
     seed: int,

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from trace_edges.backbones import DiffusionBackbone
+from trace_edges.backbones import Backbone
 from trace_edges.divergence import boundary_divergence
 from trace_edges.emergence import Criterion, map_change
 from trace_edges.trajectory import Step, Trajectory, inversion, noise
@@ -53,7 +53,7 @@ class Survey:
 
 
 def walk(
-    backbone: DiffusionBackbone,
+    backbone: Backbone,
     images: Float[Tensor, "b 3 H W"],
     timesteps: Sequence[int],
     trajectory: Trajectory = "inversion",
@@ -82,7 +82,7 @@ def walk(
 
 @torch.inference_mode()
 def survey(
-    backbone: DiffusionBackbone,
+    backbone: Backbone,
     images: Float[Tensor, "b 3 H W"],
     timesteps: Sequence[int],
     trajectory: Trajectory = "inversion",

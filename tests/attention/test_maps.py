@@ -92,3 +92,10 @@ def test_tokens_that_do_not_fill_the_grid_are_refused():
     q = torch.randn(1, 2, 12, 8)
     with pytest.raises(ValueError, match="12 tokens do not fill a grid of 3 x 5"):
         MapAverage().add((3, 5), q, q, 1.0)
+
+
+def test_an_average_begins_anew_after_its_mean():
+    average, q = MapAverage(), torch.randn(1, 2, 6, 4)
+    for _ in range(2):
+        average.add((2, 3), q, q, 0.5)
+        torch.testing.assert_close(average.mean()[0].sum(-1), torch.ones(1, 6))

@@ -37,8 +37,8 @@ def test_keys_lie_on_the_grid_of_the_image(vit):
 def test_keys_are_those_of_the_last_layer_without_the_class_token(vit):
     """By hand: the layer's input, its norm, the projection; token 1 + 6 r + c is cell (r, c)."""
     backbone = load_vit(vit)
-    model = backbone.model
-    pixels = ((images() + 1) / 2 - backbone.mean) / backbone.std
+    model = backbone.encoder.model
+    pixels = ((images() + 1) / 2 - backbone.encoder.tower.mean) / backbone.encoder.tower.std
     with torch.inference_mode():
         output = model(pixels, interpolate_pos_encoding=True, output_hidden_states=True)
         norms = [m for name, m in model.named_modules() if name.endswith("layernorm_before")]
@@ -61,14 +61,14 @@ def test_the_model_is_left_without_hooks(vit):
     backbone = load_vit(vit)
     first = backbone.keys(images())
     torch.testing.assert_close(backbone.keys(images()), first, rtol=0, atol=0)
-    assert not any(module._forward_hooks for module in backbone.model.modules())
+    assert not any(module._forward_hooks for module in backbone.encoder.model.modules())
 
 
 def test_colours_are_scaled_as_the_folder_says(vit):
-    assert load_vit(vit).mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert load_vit(vit).encoder.tower.mean.flatten().tolist() == pytest.approx([0.5, 0.5, 0.5])
     scale = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}
     (vit / "preprocessor_config.json").write_text(json.dumps(scale))
-    assert load_vit(vit).std.flatten().tolist() == [0.25, 0.25, 0.25]
+    assert load_vit(vit).encoder.tower.std.flatten().tolist() == [0.25, 0.25, 0.25]
 
 
 def test_sides_must_fill_cells(vit):
@@ -84,7 +84,7 @@ def test_an_unknown_name_is_refused():
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(BackboneError, match="could not be loaded"):
+    with pytest.raises(BackboneError, match=r"could not be loaded: it has no config\.json"):
         load_vit(tmp_path)
 
 
@@ -94,5 +94,7 @@ def test_a_text_model_is_refused(tmp_path):
     config = BertConfig(hidden_size=24, num_hidden_layers=1, num_attention_heads=3,
                         intermediate_size=32, vocab_size=40)  # fmt: skip
     BertModel(config).save_pretrained(tmp_path / "text")
-    with pytest.raises(BackboneError, match="is a BertModel, which is no vision transformer"):
+    with pytest.raises(
+        BackboneError, match="is of the kind 'bert', whose attention cannot be read; known: vit"
+    ):
         load_vit(tmp_path / "text")

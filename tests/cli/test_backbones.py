@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from trace_edges.backbones import CHECKPOINTS
+from trace_edges.backbones import CHECKPOINTS, ENCODERS
 from trace_edges.cli import app
 
 
@@ -28,7 +28,7 @@ def test_the_table_has_every_name_and_who_is_gated():
         assert checkpoint.licence.split()[0] in result.stdout
     assert "(gated)" in result.stdout
     table = json.loads(run("--json").stdout)
-    assert table.keys() == CHECKPOINTS.keys()
+    assert table.keys() == CHECKPOINTS.keys() | ENCODERS.keys()
     assert table["sd3.5-large"]["layers"] == 38
 
 

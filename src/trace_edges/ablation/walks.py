@@ -38,6 +38,8 @@ class RememberingPipeline(TraceEdgePipeline):
         walked: how many passes were made by this object.
     """
 
+    backbone: DiffusionBackbone
+
     def __init__(
         self, backbone: DiffusionBackbone, folder: Path, readings: Iterable[TraceSettings]
     ) -> None:
@@ -66,7 +68,7 @@ class RememberingPipeline(TraceEdgePipeline):
             raise ValueError("a walk from disk has no attention to show: on_step is not for it")
         if _reading(settings) not in self._divergences:
             raise ValueError(f"{_reading(settings)} is not a reading that this pipeline keeps")
-        ladder = self.backbone.schedule.timesteps(settings.stride)
+        ladder = self.backbone.schedule.timesteps(settings.stride, settings.shift)
         for home in (ladder, timesteps):
             kept = _load(self._file(images, settings, home))
             if kept is not None and (found := self._cut(kept, timesteps, settings)):

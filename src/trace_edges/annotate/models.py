@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float32, UInt8
 from trace_edges.detector import DetectorSettings, EdgeDetector
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.images import MIN_SIDE, model_size, resize_image
+from trace_edges.load_options import LoadOptions
 from trace_edges.pipeline import TraceEdgePipeline
 from trace_edges.settings import TraceSettings
 from trace_edges.surface import draw_edges
@@ -143,14 +144,14 @@ class PipelineModel:
         pipe.timesteps(settings)
         pipe.backbone.reading(settings.layers)
         smallest = np.zeros((MIN_SIDE, MIN_SIDE, 3), dtype=np.uint8)
-        cell = pipe.backbone.cell
+        cell, multiple = pipe.backbone.cell, pipe.backbone.multiple
         next(shifted_views([smallest], (2 * cell, 2 * cell), cell, known["refine"]))
-        model_size(MIN_SIDE, MIN_SIDE, known["resolution"], cell)
-        self.preparation = Preparation(known["resolution"], pipe.backbone.cell, shrink=False)
+        model_size(MIN_SIDE, MIN_SIDE, known["resolution"], multiple)
+        self.preparation = Preparation(known["resolution"], multiple, shrink=False)
         self.drawing = Drawing(known["refine"], known["half_edge"])
 
     def describe(self) -> dict[str, Any]:
-        weights = weights_digest(self.pipe.backbone.denoiser, self.pipe.backbone.vae)
+        weights = weights_digest(*self.pipe.backbone.models)
         return self.pipe.describe(self.settings) | {"weights": weights}
 
     def read(self, batch: list[Prepared]) -> list[Seen]:
@@ -168,6 +169,7 @@ class ModelLoader:
         settings: how it looks at a picture; of a detector the resolution alone.
         device: cpu, cuda, ...; "auto" takes an accelerator if there is one.
         dtype: of the weights.
+        options: how a pipeline is loaded.
     """
 
     kind: Literal["detector", "pipeline"]
@@ -175,6 +177,7 @@ class ModelLoader:
     settings: TraceSettings = field(default_factory=TraceSettings)
     device: str = "auto"
     dtype: str = "float32"
+    options: LoadOptions = field(default_factory=LoadOptions)
 
     def __call__(self) -> Model:
         device = self.device
@@ -189,7 +192,7 @@ class ModelLoader:
         if self.kind == "detector":
             detector = EdgeDetector.from_pretrained(self.name, **options)
             return DetectorModel(detector, self.settings.resolution)
-        return PipelineModel(TraceEdgePipeline.from_pretrained(self.name, **options), self.settings)
+        return PipelineModel(self.options.load(self.name, **options), self.settings)
 
 
 def weights_digest(*modules: torch.nn.Module) -> str:

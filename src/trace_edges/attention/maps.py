@@ -146,4 +146,5 @@ class MapAverage:
         while self._totals:
             grid, total = self._totals.popitem()
             mean += upsample_map(total, grid, target)
-        return mean.div_(self._layers), target
+        layers, self._layers = self._layers, 0
+        return mean.div_(layers), target

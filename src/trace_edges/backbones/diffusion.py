@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.backbones.features import block_outputs, feature_map_sizes
-from trace_edges.backbones.latents import decode, encode, execution_device
+from trace_edges.backbones.latents import decode, encode, execution_device, weights_dtype
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 from trace_edges.schedules import Schedule
 
@@ -36,6 +36,8 @@ class DiffusionBackbone:
         channels: of the latents.
         patch: latents along a side of one attention token, on the finest grid.
         cell: image pixels along a side of one attention token (VAE factor x patch).
+        multiple: pixels that the sides of what it sees are multiples of.
+        loaded_with: what else its answers depend on, of the ways to load it; recorded in results.
         defaults: settings stored with the checkpoint; else the resolution it was trained at.
     """
 
@@ -53,13 +55,19 @@ class DiffusionBackbone:
         self.denoiser: Any = denoiser.eval().requires_grad_(False)
         self.vae: Any = vae.eval().requires_grad_(False)
         self.schedule, self._null = schedule, null
+        self.loaded_with: dict[str, str | bool | None] = {}
         self.layers = family.layers(denoiser)
         self.blocks = list(dict.fromkeys(layer.rpartition(".")[0] for layer in self.layers))
         config: Any = denoiser.config
         factor = family.autoencoder.pixels(vae)
         self.channels, self.patch = family.channels(config), family.patch(config)
-        self.cell = factor * self.patch
+        self.cell = self.multiple = factor * self.patch
         self.defaults = defaults or Defaults(factor * family.sample_size(config))
+
+    @property
+    def models(self) -> tuple[nn.Module, ...]:
+        """All that has weights."""
+        return self.denoiser, self.vae
 
     @property
     def device(self) -> torch.device:
@@ -68,8 +76,10 @@ class DiffusionBackbone:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the denoiser's weights; softmax and everything after it are float32."""
-        return next(self.denoiser.parameters()).dtype
+        """Of the denoiser's weights, or of its activations where these are quantised; softmax and
+        everything after it are float32.
+        """
+        return weights_dtype(self.denoiser)
 
     def to(self, device: str | torch.device) -> DiffusionBackbone:
         """Move the weights; returns itself, as torch modules do."""
@@ -158,7 +168,7 @@ class DiffusionBackbone:
             RecorderError: at the end; a layer's attention did not pass through SDPA.
         """
         average = MapAverage()
-        with self._grids(latents, self.layers) as grid_of:
+        with self.grids(latents, self.layers) as grid_of:
 
             def add(layer: str, q: Tensor, k: Tensor, scale: float) -> None:
                 h, w = grid_of(layer)
@@ -176,7 +186,7 @@ class DiffusionBackbone:
         grid, each with its own number of channels; and the denoiser's output.
         """
         with (
-            self._grids(latents, blocks) as grid_of,
+            self.grids(latents, blocks) as grid_of,
             block_outputs(self.denoiser, blocks) as outputs,
         ):
             output = self.predict(latents, timestep)
@@ -196,7 +206,7 @@ class DiffusionBackbone:
         return states, output
 
     @contextmanager
-    def _grids(self, latents: Latents, names: Sequence[str]) -> Iterator[Callable[[str], Grid]]:
+    def grids(self, latents: Latents, names: Sequence[str]) -> Iterator[Callable[[str], Grid]]:
         """Within, gives the grid of a layer or block from its turn in the pass on."""
         locate = self.family.feature_map
         if locate is None:

@@ -11,6 +11,8 @@ from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
 
 from trace_edges.backbones.diffusion import DiffusionBackbone
+from trace_edges.backbones.latents import weights_dtype
+from trace_edges.backbones.opening import Backbone
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sizing import memory, weight_bytes
 
@@ -20,9 +22,7 @@ _GIB = 2**30
 
 
 @contextmanager
-def explained_memory(
-    backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1
-) -> Iterator[None]:
+def explained_memory(backbone: Backbone, size: tuple[int, int], batch: int = 1) -> Iterator[None]:
     """Turn running out of memory into one line that says which resolution would fit.
 
     Args:
@@ -40,13 +40,13 @@ def explained_memory(
         raise BackboneError(_advice(backbone, size, batch)) from error
 
 
-def _advice(backbone: DiffusionBackbone, size: tuple[int, int], batch: int) -> str:
+def _advice(backbone: Backbone, size: tuple[int, int], batch: int) -> str:
     device = backbone.device
     available = available_memory(device)
     height, width = size
     line = f"{backbone.name} ran out of memory on {device} at {height} x {width} px"
     line += f", {batch} images a pass" if batch > 1 else ""
-    if available is None:
+    if available is None or not isinstance(backbone, DiffusionBackbone):
         return f"{line}: ask for a smaller resolution"
     line += f" ({available / _GIB:.1f} GiB)"
     if batch > 1:
@@ -96,7 +96,7 @@ def emptied(backbone: DiffusionBackbone) -> DiffusionBackbone:
         model = getattr(backbone, name)
         with torch.device("meta"):
             parts[name] = type(model).from_config(model.config)
-        nn.Module.to(parts[name], next(model.parameters()).dtype)
+        nn.Module.to(parts[name], weights_dtype(model))
     empty.denoiser, empty.vae = (parts[name].eval() for name in ("denoiser", "vae"))
     return empty
 

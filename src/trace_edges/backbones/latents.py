@@ -73,8 +73,7 @@ def encode(
     vae: Any, images: Float[Tensor, "b 3 H W"], kind: Autoencoder = KL
 ) -> Float32[Tensor, "b c h w"]:
     """Normalised latents of images in [-1, 1]; H and W multiples of the VAE's factor."""
-    dtype = next(vae.parameters()).dtype
-    images = images.to(execution_device(vae), dtype)
+    images = images.to(execution_device(vae), weights_dtype(vae))
     encoded = vae.encode(images.unsqueeze(2) if kind.video else images)  # (B, 3, 1, H, W)
     latents = encoded.latent_dist.mode() if "latent_dist" in encoded else encoded.latents
     latents = latents.squeeze(2) if kind.video else latents  # (B, C, 1, h, w) -> (B, C, h, w)
@@ -96,8 +95,7 @@ def decode(
     vae: Any, latents: Float[Tensor, "b c h w"], kind: Autoencoder = KL
 ) -> Float[Tensor, "b 3 H W"]:
     """Normalised latents back to images, about in [-1, 1]."""
-    dtype = next(vae.parameters()).dtype
-    latents = denormalise(vae, latents, kind).to(execution_device(vae), dtype)
+    latents = denormalise(vae, latents, kind).to(execution_device(vae), weights_dtype(vae))
     images = vae.decode(latents.unsqueeze(2) if kind.video else latents).sample
     return images.squeeze(2) if kind.video else images  # (B, 3, 1, H, W) -> (B, 3, H, W)
 
@@ -107,6 +105,11 @@ def execution_device(model: Any) -> torch.device:
     hook = getattr(model, "_hf_hook", None)
     moved_to = getattr(hook, "execution_device", None)
     return next(model.parameters()).device if moved_to is None else torch.device(moved_to)
+
+
+def weights_dtype(model: Any) -> torch.dtype:
+    """Of the weights that are floating; quantised ones are packed into integers."""
+    return next(p.dtype for p in model.parameters() if p.is_floating_point())
 
 
 def _column(value: float | list[float] | Tensor) -> Float32[Tensor, "#c 1 1"]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from diffusers import DiffusionPipeline
-from diffusers.utils import logging as diffusers_logging
+from diffusers import DiffusionPipeline, PipelineQuantizationConfig
 
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.families import family_of
 from trace_edges.backbones.nulls import components_of, empty_denoiser, find_null, null_file
 from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.quantization import quantization_config
+from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
 from trace_edges.backbones.sources import Parts, Source, find_source
-from trace_edges.backbones.specs import EMBEDDED, Defaults
+from trace_edges.backbones.specs import EMBEDDED, Defaults, Family
 
 DEFAULTS = "trace_edges.json"
 
@@ -34,6 +33,7 @@ def load_backbone(
     local_files_only: bool = False,
     variant: str | None = None,
     null: str | None = None,
+    quantize: str | None = None,
 ) -> DiffusionBackbone:
     """Load a diffusers pipeline (on disk or on the hub) as a backbone.
 
@@ -50,14 +50,17 @@ def load_backbone(
         variant: of the weights' files, as in diffusers ("fp16").
         null: which null condition, of those the family has; None: the stored one, or the family's
             default.
+        quantize: hold the denoiser in fewer bits, by a name of `QUANTIZATIONS`.
 
     Raises:
         BackboneError: not found, unsupported family, or neither null condition nor text encoder.
+        MissingExtraError: the library that quantises is not installed.
     """
     source = find_source(name, revision, local_files_only, variant)
     read = read_single_file if source.is_file else _read_pipeline
-    with explained(str(source)), _quiet_diffusers():
-        parts = read(source, dtype, torch.device(device), null)
+    fewer_bits = quantization_config(quantize, dtype)
+    with explained(str(source)), quiet_libraries():
+        parts = read(source, dtype, torch.device(device), null, fewer_bits)
     try:
         schedule = parts.family.schedule(parts.scheduler)
     except ValueError as error:
@@ -65,6 +68,9 @@ def load_backbone(
     backbone = DiffusionBackbone(
         str(name), parts.family, parts.denoiser, parts.vae, schedule, parts.null, parts.defaults
     )
+    backbone.loaded_with = {
+        "null": null, "revision": revision, "quantize": quantize, "vae_tiling": None
+    }  # fmt: skip
     try:
         return backbone.to(device)
     except RuntimeError as error:
@@ -100,14 +106,18 @@ def prepare_null(
     source = find_source(name, revision, local_files_only, variant)
     index = source.index()
     family = family_of(source, index)
-    with explained(str(source)), _quiet_diffusers():
+    with explained(str(source)), quiet_libraries():
         config = empty_denoiser(source, family, index).config
         find_null(source, family, index, config, null, dtype, torch.device(device))
         return null_file(source, family, null, dtype)
 
 
 def _read_pipeline(
-    source: Source, dtype: torch.dtype, device: torch.device, null: str | None
+    source: Source,
+    dtype: torch.dtype,
+    device: torch.device,
+    null: str | None,
+    fewer_bits: Any,
 ) -> Parts:
     """Of a folder or a repository of the hub."""
     index = source.index()
@@ -123,7 +133,7 @@ def _read_pipeline(
         types["vae"] = torch.float32
     pipeline = DiffusionPipeline.from_pretrained(
         source.place, dtype=types, variant=source.variant, use_safetensors=True,
-        **source.hub, **left_out,
+        **source.hub, **left_out, **quantized(family, fewer_bits),
     )  # fmt: skip
     file = source.find(DEFAULTS)
     return Parts(
@@ -132,27 +142,16 @@ def _read_pipeline(
     )  # fmt: skip
 
 
+def quantized(family: Family, fewer_bits: Any) -> dict[str, Any]:
+    """Arguments of `DiffusionPipeline.from_pretrained` that have the denoiser quantised."""
+    if fewer_bits is None:
+        return {}
+    mapping = {family.denoiser: fewer_bits}
+    return {"quantization_config": PipelineQuantizationConfig(quant_mapping=mapping)}
+
+
 def _defaults(path: Path) -> Defaults:
     try:
         return Defaults(**json.loads(path.read_text()))
     except (TypeError, ValueError) as error:
         raise BackboneError(f"{path} does not hold the defaults of a backbone: {error}") from error
-
-
-@contextmanager
-def _quiet_diffusers() -> Iterator[None]:
-    """Keep from the user diffusers' bar, its notes on unknown config keys (latents_mean), and what
-    it will remove from itself one day.
-    """
-    verbosity = diffusers_logging.get_verbosity()
-    bar = diffusers_logging.is_progress_bar_enabled()
-    diffusers_logging.set_verbosity_error()
-    diffusers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        diffusers_logging.set_verbosity(verbosity)
-        if bar:
-            diffusers_logging.enable_progress_bar()

@@ -39,7 +39,11 @@ _KINDS = {
 
 
 def read_single_file(
-    source: Source, dtype: torch.dtype, device: torch.device, null: str | None
+    source: Source,
+    dtype: torch.dtype,
+    device: torch.device,
+    null: str | None,
+    fewer_bits: Any = None,
 ) -> Parts:
     """Denoiser, VAE, scheduler and null condition of a .safetensors file.
 
@@ -61,7 +65,9 @@ def read_single_file(
             origin = find_source(base, local_files_only=source.local_files_only)
             condition = find_null(origin, family, origin.index(), config, null, dtype, device)
         vae_type = torch.float32 if family.float32_vae and dtype == torch.float16 else dtype
-        denoiser = _part(source, folder, ARCHITECTURES[base].denoiser, family.denoiser, dtype)
+        denoiser = _part(
+            source, folder, ARCHITECTURES[base].denoiser, family.denoiser, dtype, fewer_bits
+        )
         vae = _part(source, folder, "AutoencoderKL", "vae", vae_type)
         scheduler_class, scheduler_config = ARCHITECTURES[base].scheduler
         scheduler = getattr(diffusers, scheduler_class)(**scheduler_config)
@@ -109,11 +115,14 @@ def write_configs(base: str, folder: Path) -> None:
     (folder / INDEX).write_text(json.dumps(index))
 
 
-def _part(source: Source, folder: str, kind: str, name: str, dtype: torch.dtype) -> Any:
+def _part(
+    source: Source, folder: str, kind: str, name: str, dtype: torch.dtype, fewer_bits: Any = None
+) -> Any:
     try:
         part = getattr(diffusers, kind).from_single_file(
-            source.place, config=folder, subfolder=name, dtype=dtype, local_files_only=True
-        )
+            source.place, config=folder, subfolder=name, dtype=dtype, local_files_only=True,
+            quantization_config=fewer_bits,
+        )  # fmt: skip
     except SingleFileComponentError as error:
         raise BackboneError(_lacks(source, name)) from error
     except NotImplementedError as error:  # some of its tensors were never given a value

@@ -84,6 +84,26 @@ class Source:
         except EntryNotFoundError:
             return None
 
+    def fetch(self, file: str) -> Path:
+        """A file of the folder or repository that there must be, fetched if need be.
+
+        Raises:
+            BackboneError: the folder or repository lacks it.
+            OSError: as of huggingface_hub; the hub was not reached, for instance.
+        """
+        if self.is_folder:
+            path = Path(self.place) / file
+        else:
+            try:
+                path = Path(hf_hub_download(self.place, file, **self.hub))
+            except LocalEntryNotFoundError:
+                raise
+            except EntryNotFoundError:
+                path = Path(self.place) / file
+        if not path.exists():
+            raise BackboneError(f"{self} could not be loaded: it has no {file}")
+        return path
+
     def index(self) -> dict[str, Any]:
         """What model_index.json says: the pipeline's class, and its components.
 

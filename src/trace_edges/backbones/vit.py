@@ -6,56 +6,36 @@ what MaskCut and ProMerge read.
 
 from __future__ import annotations
 
-import inspect
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
-from transformers import AutoModel
-from transformers.utils import logging as transformers_logging
 
+from trace_edges.backbones.encoders import EncoderBackbone, load_encoder
 from trace_edges.backbones.problems import BackboneError
 
-ENCODERS = {  # the table: short names of what is known to work; ids and folders work as well
-    "dino-vitb8": "facebook/dino-vitb8",
-    "dino-vits8": "facebook/dino-vits8",
-    "dino-vitb16": "facebook/dino-vitb16",
-    "dino-vits16": "facebook/dino-vits16",
-    "dinov2-small": "facebook/dinov2-small",
-    "dinov2-base": "facebook/dinov2-base",
-}
 DEFAULT_ENCODER = "dino-vitb8"
 
 _KEYS = re.compile(r"(.*\.)?(k_proj|key)")  # its name in transformers 5, and before
-_PREPROCESSOR = "preprocessor_config.json"
-_IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 
 
 @dataclass(frozen=True, eq=False)
 class ViTBackbone:
-    """A vision transformer and what it wants its images scaled by.
+    """A vision transformer with keys of its own."""
 
-    Attributes:
-        model: of transformers, in evaluation mode.
-        mean, std: of the colours in [0, 1] that it was trained with.
-    """
+    encoder: EncoderBackbone
 
-    name: str
-    model: Any
-    mean: Float32[Tensor, "3 1 1"]
-    std: Float32[Tensor, "3 1 1"]
+    @property
+    def name(self) -> str:
+        return self.encoder.name
 
     @property
     def cell(self) -> int:
         """Pixels of the model's input per token, along a side."""
-        return int(self.model.config.patch_size)
+        return self.encoder.cell
 
     @torch.inference_mode()
     def keys(self, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b h w c"]:
@@ -75,14 +55,11 @@ class ViTBackbone:
                 f"images of {height} x {width} px do not fill cells of {self.cell} px: resize them"
             )
         found: list[Tensor] = []
-        hook = _key_layers(self.model)[-1].register_forward_hook(
+        hook = _key_layers(self.encoder.model)[-1].register_forward_hook(
             lambda module, inputs, output: found.append(output)
         )
-        weight = next(self.model.parameters())
-        mean, std = self.mean.to(weight.device), self.std.to(weight.device)
-        scaled = ((images.to(weight.device).float() + 1) / 2 - mean) / std
         try:
-            self.model(scaled.to(weight.dtype), **_options(self.model))
+            self.encoder.predict(images)
         finally:
             hook.remove()
         h, w = height // self.cell, width // self.cell
@@ -99,66 +76,22 @@ def load_vit(
 ) -> ViTBackbone:
     """Load a vision transformer of transformers by a name of `ENCODERS`, a folder, or a hub id.
 
-    Args:
-        name: its preprocessor_config.json, where there is one, says what colours are scaled by;
-            without it ImageNet's mean and deviation are taken.
-        revision: branch, tag or commit on the hub.
-        local_files_only: never ask the network.
+    Args: as of `load_encoder`.
 
     Raises:
         BackboneError: it is not found, or no vision transformer with keys of its own.
     """
-    source = ENCODERS.get(str(name), str(name))
-    if not Path(source).is_dir() and source.count("/") != 1:
-        raise BackboneError(
-            f"encoder {source!r} is neither one of {', '.join(ENCODERS)}, nor a folder, "
-            "nor a hub id (owner/name)"
-        )
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # DINO has no pooler, and needs none
-    try:
-        model = AutoModel.from_pretrained(
-            source, revision=revision, local_files_only=local_files_only
-        )
-        file = _preprocessor(source, revision, local_files_only)
-        colours = _IMAGENET | (json.loads(file.read_text()) if file else {})
-    except (OSError, ValueError) as error:  # missing, gated, no network, not supported
-        reason = " ".join(str(error).split())
-        raise BackboneError(f"encoder {source!r} could not be loaded: {reason}") from error
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-    model = getattr(model, "vision_model", model)  # of a pair with a text encoder: CLIP, SigLIP
-    if not isinstance(getattr(model.config, "patch_size", None), int) or not _key_layers(model):
-        raise BackboneError(
-            f"encoder {source!r} is a {type(model).__name__}, which is no vision transformer "
-            "with keys of its own; use one such as facebook/dino-vitb8"
-        )
-    mean, std = (
-        torch.tensor(colours[f"image_{kind}"]).reshape(3, 1, 1) for kind in ("mean", "std")
+    encoder = load_encoder(
+        name, dtype=dtype, device=device, revision=revision, local_files_only=local_files_only
     )
-    return ViTBackbone(str(name), model.eval().to(device, dtype), mean, std)
-
-
-def _preprocessor(source: str, revision: str | None, local_files_only: bool) -> Path | None:
-    if Path(source).is_dir():
-        path = Path(source) / _PREPROCESSOR
-        return path if path.exists() else None
-    try:
-        return Path(
-            hf_hub_download(
-                source, _PREPROCESSOR, revision=revision, local_files_only=local_files_only
-            )
+    if not _key_layers(encoder.model):
+        raise BackboneError(
+            f"encoder {str(name)!r} is a {type(encoder.model).__name__}, which has no keys of its "
+            "own; use one such as facebook/dino-vitb8"
         )
-    except EntryNotFoundError:
-        return None
+    return ViTBackbone(encoder)
 
 
 def _key_layers(model: nn.Module) -> list[nn.Module]:
     """The key projections of all layers, in the order of the model."""
     return [module for name, module in model.named_modules() if _KEYS.fullmatch(name)]
-
-
-def _options(model: nn.Module) -> dict[str, bool]:
-    """Some models stretch their position embeddings to the image only when told to."""
-    known = inspect.signature(model.forward).parameters
-    return {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}

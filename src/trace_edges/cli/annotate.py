@@ -18,14 +18,21 @@ from trace_edges.cli.options import (
     DType,
     EmergenceResolution,
     Format,
+    Null,
+    Offload,
     Path_,
+    Quantize,
     Refine,
     Resolution,
+    Revision,
     Seed,
+    Shift,
     Stride,
     Timestep,
     Trajectory,
+    VaeTiling,
     Weights,
+    load_options,
 )
 from trace_edges.cli.panoptic import read_classes
 from trace_edges.cli.refining_options import (
@@ -125,9 +132,15 @@ def annotate(
     timestep: Timestep = None,
     stride: Stride = 100,
     seed: Seed = 0,
+    shift: Shift = 1.0,
     emergence_resolution: EmergenceResolution = None,
     device: Device = "auto",
     dtype: Weights = DType.float32,
+    null: Null = None,
+    revision: Revision = None,
+    quantize: Quantize = None,
+    offload: Offload = False,
+    vae_tiling: VaeTiling = False,
     format: Annotated[Format, typer.Option(help="Of edges.")] = Format.png,
     soft: Annotated[bool, typer.Option("--soft", help="Smooth edges, not thin lines.")] = False,
     strength: Annotated[
@@ -166,20 +179,23 @@ def annotate(
         from trace_edges.annotate import Job, ModelLoader, make_sink, open_source
         from trace_edges.annotate import annotate as run
         from trace_edges.annotate.remote import absolute
+        from trace_edges.load_options import LoadOptions
         from trace_edges.settings import TraceSettings
 
         given: dict[str, Any] = {
             "refine": refine, "trajectory": trajectory, "timestep": timestep, "stride": stride,
-            "seed": seed, "emergence_resolution": emergence_resolution,
+            "seed": seed, "emergence_resolution": emergence_resolution, "shift": shift,
         }  # fmt: skip
+        loaded = load_options(null, revision, quantize, offload, vae_tiling)
         one_step = is_one_step(training_free, detector, backbone)
         if one_step:
-            refuse_others(given)
+            refuse_others(given | loaded)
         settings = TraceSettings(resolution, **given | {"trajectory": trajectory.value})
         name = (detector or _EMBEDDED) if one_step else backbone
         loader = ModelLoader(
-            "detector" if one_step else "pipeline", name, settings, device, dtype.value
-        )
+            "detector" if one_step else "pipeline", name, settings, device, dtype.value,
+            LoadOptions(**loaded),
+        )  # fmt: skip
         what = _task(
             task,
             edges={"format": format.value, "kind": "soft" if soft else "thin"},

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trace_edges.cli.common import console, plain_errors
-from trace_edges.cli.options import Device, DType, Weights
+from trace_edges.cli.options import Device, DType, Null, Revision, Weights
 
 
 def backbones(
@@ -22,20 +22,25 @@ def backbones(
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Encode the null condition now and keep it.")
     ] = False,
-    null: Annotated[
-        str | None, typer.Option(help="Which null condition. Default: the family's.")
-    ] = None,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    null: Null = None,
+    revision: Revision = None,
     device: Device = "auto",
     dtype: Weights = DType.float32,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Print the models that have names; of one, what it needs and whether it is here."""
     with plain_errors():
+        from trace_edges.backbones import ENCODERS
+
         if name is None:
             if prepare or null or revision:
                 raise ValueError("--prepare, --null and --revision need the name of a backbone")
             _print_table(as_json)
+            return
+        if name in ENCODERS:
+            if prepare or null:
+                raise ValueError(f"{name} is no diffusion model: it has no null condition")
+            _print_encoder(name, as_json)
             return
         from trace_edges.backbones import prepare_null
         from trace_edges.cli.options import placement
@@ -49,10 +54,11 @@ def backbones(
 
 
 def _print_table(as_json: bool) -> None:
-    from trace_edges.backbones import CHECKPOINTS
+    from trace_edges.backbones import CHECKPOINTS, ENCODERS
 
     if as_json:
-        typer.echo(json.dumps({name: asdict(row) for name, row in CHECKPOINTS.items()}, indent=1))
+        rows = {name: asdict(row) for name, row in (CHECKPOINTS | ENCODERS).items()}
+        typer.echo(json.dumps(rows, indent=1))
         return
     table = Table(box=None, header_style="bold")
     table.add_column("name", no_wrap=True)
@@ -69,6 +75,35 @@ def _print_table(as_json: bool) -> None:
         "TFLOP of one pass at the native px; GiB at the peak in bfloat16, computed. "
         "Other checkpoints of these families: give their folder or hub id."
     )
+    encoders = Table(box=None, header_style="bold")
+    encoders.add_column("encoder, without diffusion", no_wrap=True)
+    for column in ("px", "cell"):
+        encoders.add_column(column, justify="right", no_wrap=True)
+    encoders.add_column("licence", overflow="fold")
+    for name, encoder in ENCODERS.items():
+        licence = escape(encoder.licence) + (" (gated)" if encoder.gated else "")
+        encoders.add_row(name, str(encoder.resolution), str(encoder.cell), licence)
+    console.print()
+    console.print(encoders)
+
+
+def _print_encoder(name: str, as_json: bool) -> None:
+    from trace_edges.backbones import ENCODERS
+
+    row = ENCODERS[name]
+    if as_json:
+        typer.echo(json.dumps({"name": name, **asdict(row)}, indent=1))
+        return
+    about = {
+        "from": row.hub,
+        "licence": row.licence,
+        "at": f"{row.resolution} px, {row.cell} px a token: one pass, without noise",
+    }
+    about |= {"note": row.note} if row.note else {}
+    if row.gated:
+        about["gated"] = "accept the licence on its page on the hub, then log in"
+    for title, text in about.items():
+        console.print(f"[bold]{title:<15}[/] {escape(text)}")
 
 
 def _print_one(name: str, revision: str | None, dtype: DType, as_json: bool) -> None:

@@ -20,20 +20,28 @@ from trace_edges.cli.common import (
     size_cell,
 )
 from trace_edges.cli.options import (
+    NO_LOAD_OPTIONS,
     Backbone,
     Device,
     DType,
     EmergenceResolution,
     Format,
+    Null,
+    Offload,
     Path_,
+    Quantize,
     Refine,
     Resolution,
+    Revision,
     Seed,
+    Shift,
     Stride,
     Timestep,
     Trajectory,
+    VaeTiling,
     Weights,
     load_detector,
+    load_options,
     load_pipeline,
 )
 
@@ -41,7 +49,7 @@ _EMBEDDED = "trace-mini"
 # What only the training-free way has, and how each is when nobody asked for it.
 _OF_TRAINING_FREE = {
     "refine": None, "trajectory": Trajectory.inversion, "timestep": None, "stride": 100, "seed": 0,
-    "emergence_resolution": None,
+    "emergence_resolution": None, "shift": 1.0, **NO_LOAD_OPTIONS,
 }  # fmt: skip
 
 _COLUMNS = {
@@ -69,9 +77,15 @@ def detect(
     timestep: Timestep = None,
     stride: Stride = 100,
     seed: Seed = 0,
+    shift: Shift = 1.0,
     emergence_resolution: EmergenceResolution = None,
     device: Device = "auto",
     dtype: Weights = DType.float32,
+    null: Null = None,
+    revision: Revision = None,
+    quantize: Quantize = None,
+    offload: Offload = False,
+    vae_tiling: VaeTiling = False,
     batch_size: Annotated[int, typer.Option(help="Images of one size per pass.", min=1)] = 1,
     format: Annotated[Format, typer.Option(help="Of NAME.edges.")] = Format.png,
     soft: Annotated[bool, typer.Option("--soft", help="Smooth map instead of thin lines.")] = False,
@@ -96,16 +110,17 @@ def detect(
             error(str(problem))
         given: dict[str, Any] = {
             "refine": refine, "trajectory": trajectory, "timestep": timestep, "stride": stride,
-            "seed": seed, "emergence_resolution": emergence_resolution,
+            "seed": seed, "emergence_resolution": emergence_resolution, "shift": shift,
         }  # fmt: skip
+        loaded = load_options(null, revision, quantize, offload, vae_tiling)
         source: Any
         settings: DetectorSettings | TraceSettings
         if is_one_step(training_free, detector, backbone):
-            refuse_others(given)
+            refuse_others(given | loaded)
             source = load_detector(detector or _EMBEDDED, device, dtype)
             settings = DetectorSettings(resolution)
         else:
-            source = load_pipeline(backbone, device, dtype)
+            source = load_pipeline(backbone, device, dtype, loaded)
             settings = TraceSettings(resolution, **given | {"trajectory": trajectory.value})
         output = OutputOptions(out, format.value, "soft" if soft else "thin", overwrite)
         with progress(len(found.images), "edges", hidden=quiet or as_json) as advance:

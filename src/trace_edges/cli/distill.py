@@ -11,7 +11,14 @@ import typer
 from rich.markup import escape
 
 from trace_edges.cli.common import console, error, plain_errors, progress
-from trace_edges.cli.options import Backbone, Device, DType, load_detector, load_pipeline
+from trace_edges.cli.options import (
+    Backbone,
+    Device,
+    DType,
+    load_denoiser,
+    load_detector,
+    load_pipeline,
+)
 
 
 class Precision(StrEnum):
@@ -126,7 +133,7 @@ def distill(
         if check_images is not None and check_truth is not None:
             judge = Judge(find_images([str(check_images)]).images, check_truth, chosen.resolution)
         # Apart from the teacher's, since the LoRA changes the denoiser that it is put in.
-        own = load_pipeline(backbone, device, DType.float32).backbone
+        own = load_denoiser(backbone, device, DType.float32)
         if teacher is None:
             pipe = load_pipeline(backbone, device, DType.float32)
             says: Any = TrainingFreeTeacher(pipe, chosen.teacher, averaging)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -31,6 +32,14 @@ class DType(StrEnum):
     bfloat16 = "bfloat16"
 
 
+class Quantization(StrEnum):
+    """Names of the ways to quantise, for the command line."""
+
+    bnb_4bit = "bnb-4bit"
+    bnb_8bit = "bnb-8bit"
+    torchao_int8 = "torchao-int8"
+
+
 Backbone = Annotated[
     str, typer.Option(help="A name (`trace-edges backbones`), a folder, or a hub id.")
 ]
@@ -50,15 +59,55 @@ EmergenceResolution = Annotated[
     int | None,
     typer.Option(help="Like --resolution, for the KL curve. Default: the backbone's.", min=1),
 ]
+Shift = Annotated[
+    float, typer.Option(help="Of flow models: step towards noise sooner; their samplers take 3.")
+]
+Null = Annotated[str | None, typer.Option(help="Which null condition. Default: the family's.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")]
+Quantize = Annotated[
+    Quantization | None, typer.Option(help="Hold the denoiser in fewer bits (extra: quantize).")
+]
+Offload = Annotated[
+    bool, typer.Option("--offload", help="Weights on the device only while they run.")
+]
+VaeTiling = Annotated[
+    bool, typer.Option("--vae-tiling", help="Encode large images in tiles, to save memory.")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...; auto takes an accelerator if any.")]
 Weights = Annotated[DType, typer.Option("--dtype", help="Of the weights.")]
 
 
-def load_pipeline(name: str, device: str, dtype: DType) -> Any:
-    """The pipeline that `--backbone`, `--device` and `--dtype` name."""
-    from trace_edges.pipeline import TraceEdgePipeline
+def load_pipeline(
+    name: str, device: str, dtype: DType, options: Mapping[str, Any] | None = None
+) -> Any:
+    """The pipeline that `--backbone`, `--device` and `--dtype` name, loaded by `load_options`."""
+    from trace_edges.load_options import LoadOptions
 
-    return TraceEdgePipeline.from_pretrained(name, **placement(device, dtype))
+    return LoadOptions(**options or {}).load(name, **placement(device, dtype))
+
+
+def load_options(
+    null: str | None,
+    revision: str | None,
+    quantize: Quantization | None,
+    offload: bool,
+    vae_tiling: bool,
+) -> dict[str, Any]:
+    """Fields of `LoadOptions`; those that nobody asked for are `NO_LOAD_OPTIONS`."""
+    return {
+        "null": null, "revision": revision, "quantize": quantize and quantize.value,
+        "offload": offload, "vae_tiling": vae_tiling,
+    }  # fmt: skip
+
+
+NO_LOAD_OPTIONS = load_options(None, None, None, False, False)
+
+
+def load_denoiser(name: str, device: str, dtype: DType) -> Any:
+    """The diffusion model that `--backbone`, `--device` and `--dtype` name, and no encoder."""
+    from trace_edges.backbones import load_backbone
+
+    return load_backbone(name, **placement(device, dtype))
 
 
 def load_detector(name: str, device: str, dtype: DType) -> Any:

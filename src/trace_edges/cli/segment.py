@@ -23,15 +23,22 @@ from trace_edges.cli.options import (
     Device,
     DType,
     EmergenceResolution,
+    Null,
+    Offload,
     Path_,
+    Quantize,
     Refine,
     Resolution,
+    Revision,
     Seed,
+    Shift,
     Stride,
     Timestep,
     Trajectory,
+    VaeTiling,
     Weights,
     load_encoder,
+    load_options,
     load_pipeline,
     load_sam,
 )
@@ -111,9 +118,15 @@ def segment(
     timestep: Timestep = None,
     stride: Stride = 100,
     seed: Seed = 0,
+    shift: Shift = 1.0,
     emergence_resolution: EmergenceResolution = None,
     device: Device = "auto",
     dtype: Weights = DType.float32,
+    null: Null = None,
+    revision: Revision = None,
+    quantize: Quantize = None,
+    offload: Offload = False,
+    vae_tiling: VaeTiling = False,
     recursive: Annotated[bool, typer.Option(help="Search folders below folders.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Make again what is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line per image.")] = False,
@@ -143,12 +156,22 @@ def segment(
         from_attention = masks is not Masks.edges and encoder is None
         pipe = None
         if edges is None or from_attention:
-            pipe = load_pipeline(backbone, device, dtype)
+            pipe = load_pipeline(
+                backbone, device, dtype,
+                load_options(null, revision, quantize, offload, vae_tiling),
+            )  # fmt: skip
         finder = InstanceFinder(
             masks.value,
             pipe,
             TraceSettings(
-                resolution, refine, trajectory.value, timestep, stride, seed, emergence_resolution
+                resolution,
+                refine,
+                trajectory.value,
+                timestep,
+                stride,
+                seed,
+                emergence_resolution,
+                shift=shift,
             ),
             None if edges is None else EdgeFolder(edges),
             None if encoder is None else load_encoder(encoder, device, dtype),

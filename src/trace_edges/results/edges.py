@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,3 +129,20 @@ class EdgeMap:
         emergence = Emergence(data["timesteps"], data["curve"], data["timestep"])
         settings = json.loads(str(data["settings"]))
         return cls(data["edges"], crests, data["raw"], emergence, settings)
+
+
+def stack_edge_maps(results: Sequence[EdgeMap]) -> EdgeMap:
+    """One EdgeMap of N images of one size from N of one image, which share their settings."""
+    points = [result.emergence for result in results]
+    emergence = Emergence(
+        points[0].timesteps,
+        np.concatenate([point.curve for point in points]),
+        np.concatenate([point.timestep for point in points]),
+    )
+    return EdgeMap(
+        np.concatenate([result.edges for result in results]),
+        np.concatenate([result.crests for result in results]),
+        np.concatenate([result.raw for result in results]),
+        emergence,
+        results[0].settings,
+    )

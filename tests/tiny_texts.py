@@ -16,13 +16,15 @@ _TEMPLATE = """{% for m in messages %}<|im_start|>{{ m.role }}
 
 
 def clip(width, projection=None):
-    """A CLIP text encoder of one layer, and a tokenizer of a few pieces."""
-    ends = {"<|startoftext|>": 0, "<|endoftext|>": 1}
+    """A CLIP text encoder of two layers, and a tokenizer of letters and of "cats"."""
+    letters = [letter + end for letter in "abcdefghijklmnopqrstuvwxyz,'" for end in ("", "</w>")]
+    pieces = ["<|startoftext|>", "<|endoftext|>", *letters, "ca", "ts</w>", "cats</w>"]
     tokenizer = transformers.CLIPTokenizer(
-        vocab=ends | {"a": 2, "a</w>": 3}, merges=[], model_max_length=77
-    )
+        vocab={piece: place for place, piece in enumerate(pieces)},
+        merges=[("c", "a"), ("t", "s</w>"), ("ca", "ts</w>")], model_max_length=77,
+    )  # fmt: skip
     config = transformers.CLIPTextConfig(
-        **_SMALL, vocab_size=4, hidden_size=width, num_hidden_layers=2,
+        **_SMALL, vocab_size=len(pieces), hidden_size=width, num_hidden_layers=2,
         projection_dim=projection or 8, bos_token_id=0, eos_token_id=1, pad_token_id=1,
     )  # fmt: skip
     kind = "CLIPTextModelWithProjection" if projection else "CLIPTextModel"
@@ -30,13 +32,14 @@ def clip(width, projection=None):
 
 
 def t5(width, kind="T5EncoderModel"):
-    pieces = ["<pad>", "</s>", "<unk>", "▁", "a", "b"]
+    """A T5 encoder of one layer, and a tokenizer of letters and of "cat" and "two"."""
+    pieces = ["<pad>", "</s>", "<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz,'", "▁cat", "▁two"]
     tokenizer = transformers.T5Tokenizer(
         vocab=[(p, -float(i)) for i, p in enumerate(pieces)], extra_ids=0
     )
     model = getattr(transformers, kind)
     config = model.config_class(
-        vocab_size=8, d_model=width, d_kv=8, d_ff=16, num_layers=1, num_heads=2
+        vocab_size=len(pieces), d_model=width, d_kv=8, d_ff=16, num_layers=1, num_heads=2
     )
     return model(config), tokenizer
 
@@ -129,6 +132,7 @@ TEXTS = {
     "cogview4": [lambda: decoder("GlmModel", 24, layers=2, tokenizer=glm_tokenizer)],
     "hunyuan-dit": [lambda: bert(16), lambda: t5(24)],
 }
+TEXTS |= {"sd3.5-medium": TEXTS["sd3"], "flux-schnell": TEXTS["flux-dev"]}
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from trace_edges.explain import _TILE as TILE
-from trace_edges.explain import explain, principal_colours
+from trace_edges.explain import explain
+from trace_edges.explain.colours import principal_colours
+from trace_edges.explain.picture import _TILE as TILE
 from trace_edges.pipeline import TraceEdgePipeline, TraceSettings
 
 
@@ -37,6 +38,19 @@ def test_the_sheet_and_the_edges_of_the_same_run(trace_mini, changes, rows):
     shown = Image.fromarray(picture()).resize((TILE, TILE * 3 // 4), Image.Resampling.NEAREST)
     first = sheet.crop((8, 26, 8 + TILE, 26 + TILE * 3 // 4))
     assert np.array_equal(np.asarray(first), np.asarray(shown))
+
+
+@pytest.mark.parametrize("kind", ["sd15", "sdxl", "pixart", "sd3.5-medium", "flux-schnell"])
+def test_every_family_has_a_sheet_random_weights(tiny_model, kind):
+    """On a grid that is not square, from 8 x 11 cells to 3 x 4."""
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model(kind))
+    sheet, result = explain(pipe, picture(), TraceSettings(resolution=72, stride=500))
+    assert sheet.height == 3 * (TILE + 26) + 8
+    h, w = result.raw.shape[1:]
+    assert h < w
+    assert h * pipe.backbone.cell == result.settings["model_size"][0]
+    plain = pipe(picture(), resolution=72, stride=500)
+    assert np.array_equal(result.edges, plain.edges)
 
 
 def groups(sizes, noise=0.01, seed=0):

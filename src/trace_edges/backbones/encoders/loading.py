@@ -1,0 +1,249 @@
+"""From a name, a folder or a hub id to a vision transformer that is ready to be read."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub.errors import LocalEntryNotFoundError
+from safetensors import safe_open
+from torch import Tensor
+from transformers import AutoConfig, AutoModel
+
+from trace_edges.backbones.encoders.encoder import EncoderBackbone
+from trace_edges.backbones.encoders.table import ENCODERS
+from trace_edges.backbones.encoders.tower import (
+    Tower,
+    attention_layers,
+    qwen_order,
+    row_by_row,
+    run_plain,
+    run_qwen,
+    run_timm,
+)
+from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.quiet import quiet_libraries
+from trace_edges.backbones.sources import INDEX, Source, find_source
+from trace_edges.extras import require
+
+_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
+_PREPROCESSOR = "preprocessor_config.json"
+
+Colours = dict[str, list[float]]
+
+_IMAGENET: Colours = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+_CLIP: Colours = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
+                  "image_std": [0.26862954, 0.26130258, 0.27577711]}  # fmt: skip
+_HALF: Colours = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+
+# `model_type` of the config -> colours where no preprocessor says. Their images are one softmax
+# without a bias, which is what can be read.
+_PLAIN = {
+    "vit": _HALF,
+    "deit": _IMAGENET,
+    "dinov2": _IMAGENET,
+    "dinov2_with_registers": _IMAGENET,
+    "dinov3_vit": _IMAGENET,
+    "clip": _CLIP,
+    "clip_vision_model": _CLIP,
+    "siglip": _HALF,
+    "siglip_vision_model": _HALF,
+}
+
+# Models of pictures and text: names of the tensors of their vision tower, and its class.
+_TOWERS = {
+    "llava": (re.compile(r"(?:model\.)?vision_tower\."), "CLIPVisionModel"),
+    "qwen2_5_vl": (
+        re.compile(r"(?:model\.)?visual\."),
+        "models.qwen2_5_vl.modeling_qwen2_5_vl.Qwen2_5_VisionTransformerPretrainedModel",
+    ),
+}
+_QWEN_RESOLUTION = 448  # trained at any; a picture of this size has 32 x 32 tokens
+
+
+def is_encoder(
+    name: str | Path, revision: str | None = None, local_files_only: bool = False
+) -> bool:
+    """Whether a name, folder or hub id is a model of transformers or timm, not of diffusers.
+
+    Raises:
+        BackboneError: it is none of these, or cannot be reached.
+    """
+    if str(name) in ENCODERS:
+        return True
+    if not Path(name).exists() and str(name).count("/") != 1:
+        return False
+    source = find_source(name, revision, local_files_only)
+    if source.is_file:
+        return False
+    with explained(str(source)):
+        try:
+            index = source.find(INDEX)
+        except LocalEntryNotFoundError:  # not here, if only because there is none
+            index = None
+        return index is None and source.find(_CONFIG) is not None
+
+
+def load_encoder(
+    name: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+    local_files_only: bool = False,
+) -> EncoderBackbone:
+    """Load a vision transformer by a name of `ENCODERS`, a folder, or a hub id.
+
+    Args:
+        name: of transformers (ViT, DINO, DINOv2, DINOv3, CLIP, SigLIP), of timm (EVA02), or LLaVA
+            and Qwen2.5-VL, of which only the vision tower is loaded, or even fetched.
+        dtype, device: of the weights.
+        revision: branch, tag or commit on the hub.
+        local_files_only: never ask the network.
+
+    Raises:
+        BackboneError: it is not found, or cannot be read.
+        MissingExtraError: it is of timm, which is not installed.
+    """
+    source = encoder_source(name, revision, local_files_only)
+    with explained(str(source)):
+        tower = read_tower(source, dtype)
+    encoder = EncoderBackbone(str(name), tower)
+    encoder.loaded_with = {"revision": revision}
+    return encoder.to(device)
+
+
+def encoder_source(
+    name: str | Path, revision: str | None = None, local_files_only: bool = False
+) -> Source:
+    """Where an encoder of this name lies; nothing is fetched yet.
+
+    Raises:
+        BackboneError: the name is none of the table, nor a folder, nor a hub id.
+    """
+    place = ENCODERS[str(name)].hub if str(name) in ENCODERS else str(name)
+    if not Path(place).is_dir() and place.count("/") != 1:
+        raise BackboneError(
+            f"encoder {place!r} is neither one of {', '.join(ENCODERS)}, nor a folder, nor a hub "
+            "id (owner/name)"
+        )
+    return Source(str(name), place, revision, local_files_only)
+
+
+def read_tower(source: Source, dtype: torch.dtype) -> Tower:
+    """The vision transformer of a folder or repository.
+
+    Raises:
+        BackboneError: it has none that can be read.
+    """
+    config = json.loads(source.fetch(_CONFIG).read_text())
+    kind = config.get("model_type")
+    with quiet_libraries():
+        if kind is None and "architecture" in config:
+            return _of_timm(source, config, dtype)
+        if kind in _TOWERS:
+            return _within(source, kind, dtype)
+        if kind in _PLAIN:
+            return _plain(source, kind, dtype)
+    raise BackboneError(
+        f"{source} is of the kind {kind!r}, whose attention cannot be read; known: "
+        f"{', '.join([*_PLAIN, *_TOWERS])}, and those of timm"
+    )
+
+
+def _plain(source: Source, kind: str, dtype: torch.dtype) -> Tower:
+    model = AutoModel.from_pretrained(
+        source.place, dtype=dtype, attn_implementation="sdpa", **source.hub
+    )
+    model = getattr(model, "vision_model", model)  # of a pair with a text encoder: CLIP, SigLIP
+    return _tower(model, _colours(source, _PLAIN[kind]))
+
+
+def _within(source: Source, kind: str, dtype: torch.dtype) -> Tower:
+    pattern, place = _TOWERS[kind]
+    whole = AutoConfig.from_pretrained(source.place, **source.hub)
+    made: Any = transformers
+    for part in place.split("."):
+        made = getattr(made, part)
+    tensors = _tensors(source, pattern)
+    model, found = made.from_pretrained(
+        None, config=whole.vision_config, state_dict=tensors, dtype=dtype,
+        attn_implementation="sdpa", output_loading_info=True,
+    )  # fmt: skip
+    if found["missing_keys"]:
+        raise BackboneError(
+            f"{source} lacks weights of its vision tower (first: {min(found['missing_keys'])!r})"
+        )
+    colours = _colours(source, _CLIP)
+    return _qwen(model, colours) if kind == "qwen2_5_vl" else _tower(model, colours)
+
+
+def _of_timm(source: Source, config: dict[str, Any], dtype: torch.dtype) -> Tower:
+    timm = require("timm", "timm")
+    weights = source.fetch(_WEIGHTS)
+    options = dict(config.get("model_args") or {})
+    options |= {"num_classes": config["num_classes"]} if "num_classes" in config else {}
+    model = timm.create_model(
+        config["architecture"], checkpoint_path=str(weights), dynamic_img_size=True, **options
+    )
+    cell = model.patch_embed.patch_size[0]
+    trained = config["pretrained_cfg"]
+    colours = {"image_mean": trained["mean"], "image_std": trained["std"]}
+    layers = attention_layers(model)
+    return Tower(
+        model.to(dtype), *_scales(colours), cell, cell, trained["input_size"][-1], layers,
+        run_timm, row_by_row,
+    )  # fmt: skip
+
+
+def _tower(model: Any, colours: Colours) -> Tower:
+    cell, size = model.config.patch_size, model.config.image_size
+    return Tower(
+        model, *_scales(colours), cell, cell, size, attention_layers(model), run_plain, row_by_row
+    )
+
+
+def _qwen(model: Any, colours: Colours) -> Tower:
+    """Of its blocks those without windows: the others see no border between two windows, and would
+    draw the windows' outlines.
+    """
+    config = model.config
+    cell, wide = config.patch_size, config.fullatt_block_indexes
+    layers = tuple(f"blocks.{index}.attn" for index in wide)
+    return Tower(
+        model, *_scales(colours), cell, cell * config.spatial_merge_size, _QWEN_RESOLUTION, layers,
+        run_qwen, qwen_order(config), batched=False,
+    )  # fmt: skip
+
+
+def _tensors(source: Source, pattern: re.Pattern[str]) -> dict[str, Tensor]:
+    """Of the files of weights those tensors whose names begin so, without the beginning."""
+    index = source.find(f"{_WEIGHTS}.index.json")
+    if index is None:
+        names = {_WEIGHTS}
+    else:
+        holds = json.loads(index.read_text())["weight_map"]
+        names = {file for tensor, file in holds.items() if pattern.match(tensor)}
+    tensors = {}
+    for name in sorted(names):
+        with safe_open(source.fetch(name), "pt") as file:
+            for key in file.keys():  # noqa: SIM118
+                if start := pattern.match(key):
+                    tensors[key[start.end() :]] = file.get_tensor(key)
+    return tensors
+
+
+def _colours(source: Source, unsaid: Colours) -> Colours:
+    file = source.find(_PREPROCESSOR)
+    return unsaid | (json.loads(file.read_text()) if file else {})
+
+
+def _scales(colours: Colours) -> tuple[Tensor, Tensor]:
+    mean, std = (
+        torch.tensor(colours[f"image_{kind}"]).reshape(3, 1, 1) for kind in ("mean", "std")
+    )
+    return mean, std

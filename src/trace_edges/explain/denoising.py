@@ -1,0 +1,268 @@
+"""A picture made from a prompt, with self-attention and the attention to each word at every step.
+
+diffusers' own pipeline makes it; the attention is read where it passes, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+
+from trace_edges.attention import AttentionRecorder, Grid, MapAverage
+from trace_edges.attention.words import WordAverage
+from trace_edges.backbones import BackboneError, DiffusionBackbone
+from trace_edges.backbones.families import family_of
+from trace_edges.backbones.loading import quantized
+from trace_edges.backbones.nulls import components_of
+from trace_edges.backbones.problems import explained
+from trace_edges.backbones.quantization import quantization_config
+from trace_edges.backbones.quiet import quiet_libraries
+from trace_edges.backbones.sources import find_source
+from trace_edges.emergence import map_change
+from trace_edges.explain.texts import Reading, read_prompt, text_length, text_of
+
+# What pipelines have for safety and for prompts that are pictures; none of it is read here.
+_SPARED = ("safety_checker", "feature_extractor", "image_encoder")
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """How a picture is made; None: as the pipeline does by itself.
+
+    Attributes:
+        height, width: of the picture, px; rounded to whole cells of the attention grid.
+        steps: of the scheduler.
+        guidance: scale of classifier-free guidance, or of the distilled one.
+        negative_prompt: to stay away from, where the pipeline takes one.
+        seed: of the first noise, drawn on the CPU.
+    """
+
+    height: int | None = None
+    width: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    negative_prompt: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("height", "width", "steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, not {value}")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What one step of the denoising looks at.
+
+    Attributes:
+        timestep: of the scheduler, 1000 being noise.
+        attention: self-attention with the prompt, averaged over heads and layers.
+        words: (W, h, w) share of its attention that each place of the picture pays to each word,
+            averaged over heads and layers, in [0, 1].
+        grid: (h, w).
+    """
+
+    timestep: int
+    attention: Float32[Tensor, "1 n n"]
+    words: Float32[Tensor, "w gh gw"]
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """A picture and how it came to be.
+
+    Attributes:
+        image: the picture.
+        words: of the prompt, in its order, each once.
+        timesteps: of the steps, from noise to picture.
+        curve: KL(SA after || SA before) in nats of each step but the first: the paper's change,
+            with the noisier map in second place. Entry i lies between steps i and i + 1.
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    words: tuple[str, ...]
+    timesteps: tuple[int, ...]
+    curve: Float32[np.ndarray, " s1"]
+
+    @property
+    def emergence(self) -> int:
+        """Index of t*: the noisier of the two steps between which self-attention changes most."""
+        return int(self.curve.argmax()) if len(self.curve) else 0
+
+
+def load_generator(
+    name: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    revision: str | None = None,
+    local_files_only: bool = False,
+    variant: str | None = None,
+    quantize: str | None = None,
+    offload: bool = False,
+    vae_tiling: bool = False,
+) -> tuple[Any, DiffusionBackbone]:
+    """The whole pipeline of a backbone, text encoders and all, and the backbone inside of it.
+
+    Args: as of `load_backbone`, and
+        offload: keep the weights in the computer's memory, each model on `device` while it runs.
+        vae_tiling: decode large pictures in tiles.
+
+    Raises:
+        BackboneError: it cannot be found or read, or cannot follow a prompt.
+    """
+    source = find_source(name, revision, local_files_only, variant)
+    if source.is_file:
+        raise BackboneError(f"{source} is a single file without text encoders: give a folder")
+    index = source.index()
+    family = family_of(source, index)
+    text_of(family)
+    lacking = {part for part in components_of(index) if index[part][0] is None}
+    encoders = [set(null.components) for null in family.nulls.values() if null.components]
+    if all(lacking & components for components in encoders):
+        raise BackboneError(
+            f"backbone {source.name!r} has no text encoder, and can follow no prompt: take one "
+            "that has (--backbone sd15), or give an image"
+        )
+    left_out = {part: None for part in components_of(index) if part in _SPARED or part in lacking}
+    fewer_bits = quantization_config(quantize, dtype)
+    with explained(str(source)), quiet_libraries():
+        pipeline = DiffusionPipeline.from_pretrained(
+            source.place, dtype=dtype, variant=source.variant, use_safetensors=True,
+            **source.hub, **left_out, **quantized(family, fewer_bits),
+        )  # fmt: skip
+    pipeline.set_progress_bar_config(disable=True)
+    backbone = DiffusionBackbone(
+        str(name), family, getattr(pipeline, family.denoiser), pipeline.vae,
+        family.schedule(pipeline.scheduler), {},
+    )  # fmt: skip
+    if vae_tiling:
+        pipeline.vae.enable_tiling()
+    if offload:
+        pipeline.enable_model_cpu_offload(device=device)
+        return pipeline, backbone
+    return pipeline.to(device), backbone
+
+
+def denoise(
+    pipeline: Any,
+    backbone: DiffusionBackbone,
+    prompt: str,
+    settings: PromptSettings | None = None,
+    on_step: Callable[[Moment], None] | None = None,
+) -> Denoising:
+    """Make a picture from a prompt and read its attention on the way.
+
+    Args:
+        pipeline, backbone: of `load_generator`.
+        prompt: of at least one word.
+        on_step: called with every step while its attention is alive, and must not keep it.
+
+    Raises:
+        ValueError: the prompt has no word, or too many.
+        RecorderError: a layer's attention did not pass through SDPA.
+    """
+    settings = settings or PromptSettings()
+    reading = read_prompt(pipeline, backbone.family, prompt)
+    cell, side = backbone.cell, backbone.defaults.resolution
+    height, width = (
+        max(2, round((length or side) / cell)) * cell
+        for length in (settings.height, settings.width)
+    )
+    curve: list[float] = []
+    timesteps: list[int] = []
+    before: Tensor | None = None
+
+    def see(attention: Tensor, words: Tensor, grid: Grid) -> None:
+        nonlocal before
+        # All loops of diffusers go through these, one pass of the denoiser each.
+        timesteps.append(round(float(pipeline.scheduler.timesteps[len(timesteps)])))
+        if before is not None:
+            curve.append(float(map_change(attention, before, grid)))
+        if on_step is not None:
+            on_step(Moment(timesteps[-1], attention, words, grid))
+        before = attention
+
+    with _reading(backbone, reading, (height // cell, width // cell), see):
+        image = pipeline(**_call(pipeline, backbone, prompt, height, width, settings)).images[0]
+    return Denoising(
+        np.asarray(image.convert("RGB")), tuple(reading.words), tuple(timesteps),
+        np.array(curve, dtype=np.float32),
+    )  # fmt: skip
+
+
+def _call(
+    pipeline: Any,
+    backbone: DiffusionBackbone,
+    prompt: str,
+    height: int,
+    width: int,
+    settings: PromptSettings,
+) -> dict[str, Any]:
+    """Arguments of the pipeline's call, of those that it has."""
+    taken = inspect.signature(pipeline.__call__).parameters
+    *_, start = text_of(backbone.family).tokenizers.values()
+    wanted = {
+        "num_inference_steps": settings.steps,
+        "guidance_scale": settings.guidance,
+        "negative_prompt": settings.negative_prompt,
+        "max_sequence_length": text_length(pipeline, backbone.family) - start,
+    }
+    call = {name: value for name, value in wanted.items() if value is not None and name in taken}
+    # PixArt: neither another size than was asked for, nor another prompt.
+    fixed = {"use_resolution_binning": False, "clean_caption": False}
+    call |= {name: value for name, value in fixed.items() if name in taken}
+    generator = torch.Generator().manual_seed(settings.seed)
+    return call | {"prompt": prompt, "height": height, "width": width, "generator": generator}
+
+
+@contextmanager
+def _reading(
+    backbone: DiffusionBackbone,
+    reading: Reading,
+    finest: Grid,
+    see: Callable[[Tensor, Tensor, Grid], None],
+) -> Iterator[None]:
+    """Within, every pass of the denoiser ends in `see`, with the attention of the prompt's half."""
+    pattern, family = text_of(backbone.family).cross_attention, backbone.family
+    modules = [name for name, _ in backbone.denoiser.named_modules()]
+    asking = [name for name in modules if pattern is not None and pattern.fullmatch(name)]
+    maps, words = MapAverage(), WordAverage(list(reading.words.values()))
+    latents = torch.empty(1, 0, finest[0] * backbone.patch, finest[1] * backbone.patch)
+
+    with backbone.grids(latents, [*backbone.layers, *asking]) as grid_of:
+
+        def add(layer: str, q: Tensor, k: Tensor, scale: float) -> None:
+            h, w = grid_of(layer)
+            q, k = q[-1:], k[-1:]  # with guidance, the pass without the prompt comes first
+            if layer in asking:
+                words.add((h, w), q, k[:, :, : reading.seen], scale, 0)
+                return
+            image = family.image_tokens(h * w, q.shape[2])
+            maps.add((h, w), q[:, :, image], k[:, :, image], scale)
+            if k.shape[2] > h * w:
+                text = 0 if image.start else h * w
+                words.add((h, w), q[:, :, image], k, scale, text)
+
+        def harvest(module: Any, inputs: Any, output: Any) -> None:
+            attention, grid = maps.mean()
+            see(attention, words.mean(grid)[0], grid)
+
+        hook = backbone.denoiser.register_forward_hook(harvest)
+        try:
+            with AttentionRecorder(backbone.denoiser, [*backbone.layers, *asking], add):
+                yield
+        finally:
+            hook.remove()

@@ -16,6 +16,8 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
+from trace_edges.extras import MissingExtraError
+
 
 class BackboneError(ValueError):
     """A backbone that cannot be found, is not supported, or lacks a part; one line says which."""
@@ -44,9 +46,12 @@ def explained(what: str) -> Iterator[None]:
 
     Raises:
         BackboneError: whatever was missing, gated, out of reach or broken.
+        MissingExtraError: an optional library is not installed.
     """
     try:
         yield
+    except MissingExtraError:
+        raise  # it says already what to install
     # ImportError: a text encoder or tokenizer wants a library that is not installed.
     except (OSError, ImportError, EntryNotFoundError, HfHubHTTPError, SafetensorError) as error:
         raise BackboneError(f"{what} could not be loaded: {_meaning(error)}") from error

@@ -45,7 +45,7 @@ def test_instances_are_those_of_segment(photos, tmp_path):
     ways = ["--training-free", "--timestep", "0", "--refine", "1"]
     result = run(photos, tmp_path / "out", "--task", "instances", "--to", "coco", *FAST, *ways)
     assert result.exit_code == 0, result.output
-    options = ["--resolution", "64", "--timestep", "0", "--refine", "1", "--device", "cpu"]
+    options = ["--resolution", "64", *ways, "--device", "cpu"]
     command = ["segment", str(photos), "--out", str(tmp_path / "segment"), *options]
     CliRunner().invoke(app, command)
     ours, theirs = (

@@ -8,6 +8,7 @@ from transformers import ViTConfig, ViTModel
 from typer.testing import CliRunner
 
 from trace_edges.cli import app
+from trace_edges.detector import EdgeDetector
 from trace_edges.export import read_coco_masks
 from trace_edges.sam import load_sam
 from trace_edges.segmentation import seeds_from_masks
@@ -16,7 +17,8 @@ from trace_edges.segmenting import Selection
 pytest.importorskip("pycocotools.mask")
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-FAST = ["--resolution", "64", "--refine", "1", "--timestep", "0", "--device", "cpu"]
+SMALL = ["--resolution", "64", "--device", "cpu"]
+FAST = [*SMALL, "--training-free", "--refine", "1", "--timestep", "0"]
 
 
 def run(*arguments):
@@ -69,6 +71,22 @@ def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):
         name: json.loads((out / f"{name}.json").read_text())["instances"]
         for name in ("coffee", "coins")
     }
+
+
+def test_edges_are_those_of_the_detector_unless_asked_otherwise(photos, tmp_path):
+    out = tmp_path / "out"
+    assert run(photos, "--out", out, *SMALL).exit_code == 0
+    record = json.loads((out / "coffee.json").read_text())
+    assert record["timestep"] is None
+    assert record["settings"]["detector"]["method"] == "distilled"
+    detected = EdgeDetector.from_pretrained()(photos / "coffee.jpg", detect_resolution=64)
+    (expected,) = (Selection()(edges) for edges in detected.edges)
+    with Image.open(out / "coffee.instances.png") as labels:
+        assert np.array_equal(np.asarray(labels), expected.label_map)
+    refused = run(photos, "--out", out, *SMALL, "--timestep", 0)
+    assert "--timestep belongs to the training-free way" in refused.stderr
+    refused = run(photos, "--out", out, "--edges", photos, "--training-free")
+    assert "--edges are there already" in refused.stderr
 
 
 def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from trace_edges.cli.common import (
     seconds_cell,
     size_cell,
 )
+from trace_edges.cli.detect import is_one_step, refuse_others
 from trace_edges.cli.options import (
     Backbone,
     Device,
@@ -37,6 +38,7 @@ from trace_edges.cli.options import (
     Trajectory,
     VaeTiling,
     Weights,
+    load_detector,
     load_encoder,
     load_options,
     load_pipeline,
@@ -111,6 +113,13 @@ def segment(
     close_gap: CloseGap = 5,
     method: MethodOption = Method.watershed,
     iou: Iou = 0.5,
+    training_free: Annotated[
+        bool, typer.Option("--training-free", help="Edges of the teacher's way: any backbone.")
+    ] = False,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub id of a detector, for the edges. Default: trace-mini's."),
+    ] = None,
     backbone: Backbone = "trace-mini",
     resolution: Resolution = None,
     refine: Refine = None,
@@ -132,7 +141,11 @@ def segment(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line per image.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find instances: NAME.instances.png, NAME.overlay.png, NAME.json, and one instances.json."""
+    """Find instances: NAME.instances.png, NAME.overlay.png, NAME.json, and one instances.json.
+
+    Edges are those of `trace-edges detect`: in one step, or with --training-free or a --backbone
+    straight from the attention; --edges takes any that are there.
+    """
     with plain_errors():
         from trace_edges.files import find_images, output_names
         from trace_edges.refinement import EdgeFolder
@@ -144,6 +157,8 @@ def segment(
             raise ValueError("--encoder and --crf are for maskcut and promerge: leave them out")
         if sam is None and (prompts is not None or points is not None):
             raise ValueError("--prompts and --points are for SAM: give --sam, or leave them out")
+        if edges is not None and (training_free or detector is not None):
+            raise ValueError("--edges are there already: leave --training-free and --detector out")
         how = propagation(threshold, close_gap, method)
         found = find_images(inputs, recursive)
         for problem in found.problems:
@@ -153,26 +168,21 @@ def segment(
             asked = Prompting(
                 load_sam(sam, device, dtype), prompts or "points+boxes", points or 1, iou
             )
+        given: dict[str, Any] = {
+            "refine": refine, "trajectory": trajectory, "timestep": timestep, "stride": stride,
+            "seed": seed, "emergence_resolution": emergence_resolution, "shift": shift,
+        }  # fmt: skip
+        loaded = load_options(null, revision, quantize, offload, vae_tiling)
         from_attention = masks is not Masks.edges and encoder is None
-        pipe = None
-        if edges is None or from_attention:
-            pipe = load_pipeline(
-                backbone, device, dtype,
-                load_options(null, revision, quantize, offload, vae_tiling),
-            )  # fmt: skip
+        one_step = edges is None and is_one_step(training_free, detector, backbone)
+        if one_step and not from_attention:
+            refuse_others(given | loaded)
         finder = InstanceFinder(
             masks.value,
-            pipe,
-            TraceSettings(
-                resolution,
-                refine,
-                trajectory.value,
-                timestep,
-                stride,
-                seed,
-                emergence_resolution,
-                shift=shift,
-            ),
+            load_pipeline(backbone, device, dtype, loaded)
+            if from_attention or (edges is None and not one_step)
+            else None,
+            TraceSettings(resolution, **given | {"trajectory": trajectory.value}),
             None if edges is None else EdgeFolder(edges),
             None if encoder is None else load_encoder(encoder, device, dtype),
             taken,
@@ -180,6 +190,7 @@ def segment(
             iou,
             crf,
             asked,
+            load_detector(detector or "trace-mini", device, dtype) if one_step else None,
         )
         with progress(len(found.images), "instances", hidden=quiet or as_json) as advance:
             names = output_names(found.images)

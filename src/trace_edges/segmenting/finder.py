@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from trace_edges.backbones import ViTBackbone
+from trace_edges.detector import DetectorSettings, EdgeDetector
 from trace_edges.images import model_size, resize_image, to_tensor
 from trace_edges.pipeline import TraceEdgePipeline, TraceSettings
 from trace_edges.refinement import EdgeFolder
@@ -100,12 +101,14 @@ class InstanceFinder:
 
     Attributes:
         source: "edges" alone, "maskcut" or "promerge".
-        pipe, settings: what gives edges and attention; None where neither is needed.
+        pipe, settings: what gives attention, and edges if nothing else does; None where neither is
+            needed. Of the settings a detector takes the resolution.
         edges: edge maps that are there already, instead of those of `pipe`.
         selection: of the source "edges".
         propagation, iou: of the other sources (`refine_instances`).
         crf: outlines of their masks snap to the colours of the picture first (needs pydensecrf2).
         prompting: SAM draws what was found anew; None leaves it as it is.
+        detector: gives the edges in one step, instead of `pipe`.
     """
 
     source: Source = "edges"
@@ -118,6 +121,7 @@ class InstanceFinder:
     iou: float = 0.5
     crf: bool = False
     prompting: Prompting | None = None
+    detector: EdgeDetector | None = None
 
     def __post_init__(self) -> None:
         if self.source not in get_args(Source):
@@ -139,6 +143,9 @@ class InstanceFinder:
             known |= self.pipe.describe(self.settings)
         if self.edges is not None:
             known["edges"] = str(self.edges.folder)
+        if self.detector is not None:
+            seen_at = DetectorSettings(self.settings.resolution)
+            known["detector"] = self.detector.describe(seen_at)
         known["sam"] = None if self.prompting is None else self.prompting.describe()
         if self.source == "edges":
             return known | asdict(self.selection)
@@ -175,15 +182,21 @@ class InstanceFinder:
         return refined, timestep
 
     def _asks_pipe(self) -> bool:
-        return self.edges is None or (self.source != "edges" and self.encoder is None)
+        no_edges = self.edges is None and self.detector is None
+        return no_edges or (self.source != "edges" and self.encoder is None)
 
     def _edges(self, picture: Picture, name: str) -> tuple[Edges, int | None]:
         """A smooth map, or lines that are to cut masks; and the step that they were read at."""
         if self.edges is None:
-            assert self.pipe is not None
-            seen = self.pipe(picture, self.settings)
+            timestep = None
+            if self.detector is not None:
+                seen = self.detector(picture, detect_resolution=self.settings.resolution)
+            else:
+                assert self.pipe is not None
+                seen = self.pipe(picture, self.settings)
+                timestep = int(seen.emergence.timestep[0])
             drawn = seen.edges if self.source == "edges" else seen.thin
-            return drawn[0], int(seen.emergence.timestep[0])
+            return drawn[0], timestep
         try:
             if self.source == "edges":
                 edges = self.edges.read(name)

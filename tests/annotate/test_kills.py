@@ -57,6 +57,7 @@ def test_twenty_kills_of_a_job_with_a_fake_model_change_no_byte(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_seven_kills_change_no_byte_and_lose_no_picture(tmp_path):
     command = [sys.executable, ROOT / "benchmarks" / "annotate_kills.py", ROOT / "examples"]
     options = ["--count", "60", "--broken", "8", "--kills", "7", "--to", "tar"]

@@ -5,8 +5,8 @@
 The loop is what one would write first: the model loaded once, torch's default threads, one picture
 after the other through the pipeline, its thin edges written as PNG. The job is `trace-edges
 annotate` with --workers, or with --actors, copies of the model. Both count from the first result to
-the last, so that loading the model is in neither. The record says how busy the
-machine was when it began; only a quiet one measures.
+the last (of copies, from the first stretch of each), so that loading the model is in neither. The
+record says how busy the machine was when it began; only a quiet one measures.
 Memory is that of the job and its workers, after a tenth of the pictures and at the end.
 """
 
@@ -24,6 +24,7 @@ import torch
 
 import trace_edges as te
 from trace_edges.annotate import EdgesTask, Job, ModelLoader, annotate, make_sink, open_source
+from trace_edges.annotate.look import STRETCH
 from trace_edges.annotate.process_engine import ProcessEngine
 from trace_edges.cli.annotate_progress import memory
 from trace_edges.files import find_images, write_atomically
@@ -93,7 +94,9 @@ def run_job(options: argparse.Namespace, settings: TraceSettings) -> tuple[float
     )
     annotate(job, note, ProcessEngine(options.actors) if options.actors else None)
     finished, used = moments[1:], used[1:]  # the first tells how it begins
-    rate = (len(finished) - 1) / (finished[-1] - finished[0])
+    # Copies hand in a stretch at once: the clock starts when each has handed in its first.
+    begun = STRETCH * options.batch_size * options.actors if options.actors else 1
+    rate = (len(finished) - begun) / (finished[-1] - finished[begun - 1])
     return rate, used[len(used) // 10], used[-1]
 
 

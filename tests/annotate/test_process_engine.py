@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from trace_edges.annotate import annotate, open_source
 from trace_edges.annotate.process_engine import ProcessEngine
+from trace_edges.annotate.workers import Workers
 
 from .conftest import FakeModel, png
 
@@ -59,3 +61,16 @@ def test_the_picture_that_kills_its_process_is_found(photos, make_job):
     report = (photos.parent / "out" / "report.csv").read_text()
     assert "deadly.png: its worker process was killed twice" in report
     assert (photos.parent / "out" / "fine.json").exists()
+
+
+def threads():
+    return torch.get_num_threads()
+
+
+def test_a_worker_has_one_thread_though_its_parent_has_more():
+    torch.set_num_threads(2)
+    try:
+        with Workers(1) as workers:
+            assert workers.result(workers.start(threads)) == 1
+    finally:
+        torch.set_num_threads(1)

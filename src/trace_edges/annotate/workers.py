@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -138,6 +139,8 @@ def _is_over(call: Call[Any]) -> bool:
 def _leave_with_parent() -> None:
     """In a worker: one thread of arithmetic, and an end when the parent ends, however it does."""
     os.environ["OMP_NUM_THREADS"] = "1"  # before anything is imported that would look
+    if "torch" in sys.modules:  # a spawned process imports the main module of its parent first
+        sys.modules["torch"].set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the job
     parent = parent_process()
     assert parent is not None

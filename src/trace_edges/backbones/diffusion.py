@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
-from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -15,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
+from trace_edges.backbones.common import reading, weights_fingerprint
 from trace_edges.backbones.features import block_outputs, feature_map_sizes
 from trace_edges.backbones.latents import decode, encode, execution_device, weights_dtype
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 from trace_edges.schedules import Schedule
-
-_SAMPLE = 1024  # values of each tensor that the fingerprint looks at
 
 Latents = Float[Tensor, "b c h w"]
 
@@ -102,15 +99,10 @@ class DiffusionBackbone:
         prompt, the schedule, the number type and the kind of device.
         """
         parts = (self.family.name, self.dtype, self.device.type, self.schedule.prediction_type)
-        digest = blake2b(repr(parts).encode(), digest_size=16)
         tensors = {"alphas": self.schedule.levels, **self._null}
         tensors |= self.denoiser.state_dict(prefix="denoiser.")
         tensors |= self.vae.state_dict(prefix="vae.")
-        for name, tensor in tensors.items():
-            digest.update(f"{name} {tuple(tensor.shape)}".encode())
-            sample = tensor.flatten()[:: max(1, tensor.numel() // _SAMPLE)]
-            digest.update(sample.double().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return weights_fingerprint(parts, tensors)
 
     def reading(self, layers: Sequence[int] | None) -> DiffusionBackbone:
         """The same model, with `attend` averaging these of its `layers` only (None: all of them).
@@ -118,16 +110,7 @@ class DiffusionBackbone:
         Raises:
             ValueError: there is no such layer.
         """
-        if layers is None:
-            return self
-        if unknown := [index for index in layers if not 0 <= index < len(self.layers)]:
-            raise ValueError(
-                f"{self.name} has no layer {unknown[0]}; its self-attention layers are "
-                f"0 .. {len(self.layers) - 1}"
-            )
-        chosen = copy(self)
-        chosen.layers = [self.layers[index] for index in layers]
-        return chosen
+        return reading(self, layers)
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:
         """Normalised latents of images in [-1, 1] whose sides are multiples of `cell`."""

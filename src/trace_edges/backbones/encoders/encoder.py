@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
-from hashlib import blake2b
 
 import torch
 from accelerate import cpu_offload_with_hook
@@ -12,12 +10,11 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
+from trace_edges.backbones.common import reading, weights_fingerprint
 from trace_edges.backbones.encoders.tower import Tower
 from trace_edges.backbones.latents import execution_device
 from trace_edges.backbones.specs import Defaults
 from trace_edges.schedules import StillSchedule
-
-_SAMPLE = 1024  # values of each tensor that the fingerprint looks at
 
 Images = Float[Tensor, "b 3 H W"]
 Tokens = Float[Tensor, "*batch tokens c"]
@@ -78,12 +75,7 @@ class EncoderBackbone:
         number type and the kind of device.
         """
         parts = (type(self.model).__name__, self.dtype, self.device.type, *self.layers)
-        digest = blake2b(repr(parts).encode(), digest_size=16)
-        for name, tensor in self.model.state_dict().items():
-            digest.update(f"{name} {tuple(tensor.shape)}".encode())
-            sample = tensor.flatten()[:: max(1, tensor.numel() // _SAMPLE)]
-            digest.update(sample.double().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return weights_fingerprint(parts, self.model.state_dict())
 
     def reading(self, layers: Sequence[int] | None) -> EncoderBackbone:
         """The same model, with `attend` averaging these of its `layers` only (None: all of them).
@@ -91,16 +83,7 @@ class EncoderBackbone:
         Raises:
             ValueError: there is no such layer.
         """
-        if layers is None:
-            return self
-        if unknown := [index for index in layers if not 0 <= index < len(self.layers)]:
-            raise ValueError(
-                f"{self.name} has no layer {unknown[0]}; its self-attention layers are "
-                f"0 .. {len(self.layers) - 1}"
-            )
-        chosen = copy(self)
-        chosen.layers = [self.layers[index] for index in layers]
-        return chosen
+        return reading(self, layers)
 
     def encode(self, images: Images) -> Float32[Tensor, "b 3 H W"]:
         """The images themselves, in [-1, 1]: there is no latent."""

@@ -6,6 +6,7 @@ boundary between two instances one looks at the first, the other at the second.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Literal
 
@@ -32,24 +33,27 @@ def kl_divergence(p: Float[Tensor, "*b n m"], q: Float[Tensor, "*b n m"]) -> Flo
 def kl_between_rows(
     p: Float32[Tensor, "b n m"],
     q: Float32[Tensor, "b n m"],
-    first: Int64[Tensor, " r"],
-    second: Int64[Tensor, " r"],
+    pairs: tuple[Int64[Tensor, " r"], Int64[Tensor, " r"]] | None = None,
 ) -> Float32[Tensor, "b r"]:
-    """KL(p[:, first[i]] || q[:, second[i]]) in nats for every i.
+    """KL(p[:, first[i]] || q[:, second[i]]) in nats for every i of the pairs (first, second); None:
+    of every row and the same one.
 
     On a CUDA device where Triton is installed without a copy of any row, elsewhere block by block.
     """
     if p.device.type == "cuda" and find_spec("triton") is not None:
         from trace_edges.attention.fused_divergence import kl_between_rows_fused
 
+        first, second = pairs or (torch.arange(p.shape[1]),) * 2
         here = first.to(p.device), second.to(p.device)
         return kl_between_rows_fused(p, q, *here, MINIMUM_PROBABILITY)
-    divergence = p.new_empty(p.shape[0], len(first))
     step = row_block(p)
-    for start in range(0, len(first), step):
-        block = slice(start, start + step)
-        divergence[:, block] = kl_divergence(p[:, first[block]], q[:, second[block]])
-    return divergence
+    blocks: Iterable[tuple[Tensor, Tensor]]
+    if pairs is None:  # views: nothing is copied
+        blocks = zip(p.split(step, dim=1), q.split(step, dim=1), strict=True)
+    else:
+        chosen = zip(*(rows.split(step) for rows in pairs), strict=True)
+        blocks = ((p[:, first], q[:, second]) for first, second in chosen)
+    return torch.cat([kl_divergence(*block) for block in blocks], dim=1)
 
 
 def boundary_divergence(
@@ -104,8 +108,8 @@ def _opposite_divergence(
     first = (ahead[0] * w + ahead[1]).flatten()  # (h * w,), indices of queries
     second = (behind[0] * w + behind[1]).flatten()
 
-    divergence = kl_between_rows(attention, attention, first, second)
+    divergence = kl_between_rows(attention, attention, (first, second))
     if symmetric:
-        divergence = (divergence + kl_between_rows(attention, attention, second, first)) / 2
+        divergence = (divergence + kl_between_rows(attention, attention, (second, first))) / 2
     # Rounding can leave a hair below zero where both neighbours agree.
     return divergence.clamp_min_(0).unflatten(1, grid) * scale.to(divergence)

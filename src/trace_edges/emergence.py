@@ -67,8 +67,7 @@ def emergence_index(
 
 
 def _kl(p: Rows, q: Rows, grid: Grid) -> Values:
-    every = torch.arange(p.shape[1])
-    return kl_between_rows(p, q, every, every)
+    return kl_between_rows(p, q)
 
 
 def _in_blocks(measure: Callable[[Rows, Rows, Grid], Values]) -> Callable[..., Values]:

@@ -47,7 +47,7 @@ for b, n, m in ((2, 70, 70), (1, 5, 2050)):  # less than a block of keys, and mo
     fused = kl_between_rows_fused(p, q, first, second, MINIMUM_PROBABILITY)
     plain = kl_divergence(p.double()[:, first], q.double()[:, second])
     assert (fused - plain).abs().max() < 1e-5 * plain.max(), (fused - plain).abs().max()
-    assert (kl_between_rows(p, q, first, second) - plain).abs().max() < 1e-5 * plain.max()
+    assert (kl_between_rows(p, q, (first, second)) - plain).abs().max() < 1e-5 * plain.max()
 print("equal")
 """
 

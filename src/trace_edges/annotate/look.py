@@ -115,6 +115,14 @@ def look(
     yield from _drained(failed)
 
 
+def look_alone(
+    model: Model, finish: Finish, stretches: Iterable[list[Item]], batch_size: int
+) -> list[Outcome]:
+    """`look` with everything done in this process, as the copies of a model do it."""
+    with Workers(0) as workers:
+        return list(look(model, finish, stretches, workers, batch_size))
+
+
 def batches(
     pictures: Iterable[tuple[int, Item, Prepared]], batch_size: int
 ) -> Iterator[list[tuple[Item, Prepared]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
 
+from trace_edges.backbones.common import add_weights
 from trace_edges.detector import DetectorSettings, EdgeDetector
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.images import MIN_SIDE, model_size, resize_image
@@ -22,7 +22,6 @@ from trace_edges.views import shifted_views
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Size = tuple[int, int]
-_SAMPLE = 1024  # values of each tensor that the digest looks at
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,13 +197,6 @@ class ModelLoader:
 def weights_digest(*modules: torch.nn.Module) -> str:
     """Equal for equal weights (a sample of each tensor), whatever device they lie on."""
     digest = blake2b(digest_size=8)
-    for name, tensor in _tensors(modules):
-        sample = tensor.detach().flatten()[:: max(1, tensor.numel() // _SAMPLE)]
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(sample.double().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _tensors(modules: Iterable[torch.nn.Module]) -> Iterable[tuple[str, torch.Tensor]]:
     for module in modules:
-        yield from module.state_dict().items()
+        add_weights(digest, module.state_dict())
+    return digest.hexdigest()

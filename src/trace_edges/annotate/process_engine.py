@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trace_edges.annotate.job import Job
-from trace_edges.annotate.look import Finish, Outcome, look
+from trace_edges.annotate.look import Finish, Outcome, look_alone
 from trace_edges.annotate.manifest import Item
 from trace_edges.annotate.models import Loader, Model
 from trace_edges.annotate.sinks import Sink
@@ -70,8 +70,7 @@ class _Stretch:
             _models.append(self.loader())
         (model,) = _models
         finish = Finish(model.drawing, self.task, self.sink)
-        with Workers(0) as workers:
-            return list(look(model, finish, [items], workers, self.batch_size))
+        return look_alone(model, finish, [items], self.batch_size)
 
 
 _models: list[Model] = []  # of this process, which serves one job

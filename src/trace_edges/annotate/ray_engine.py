@@ -13,9 +13,8 @@ from typing import Any
 
 from trace_edges.annotate.entries import pack, unpack
 from trace_edges.annotate.job import Job
-from trace_edges.annotate.look import Finish, Outcome, look
+from trace_edges.annotate.look import Finish, Outcome, look_alone
 from trace_edges.annotate.manifest import Item
-from trace_edges.annotate.workers import Workers
 from trace_edges.extras import require
 
 IMAGES = 64  # about as many are handed out, and lost with a worker, at once
@@ -80,8 +79,7 @@ class _Actor:
             for row in batch["stretches"]
             for one in json.loads(str(row))
         ]
-        with Workers(0) as workers:
-            found = list(look(model, finish, stretches, workers, job.batch_size))
+        found = look_alone(model, finish, stretches, job.batch_size)
         return {name: [getattr(one, name) for one in found] for name in Outcome.__annotations__}
 
 

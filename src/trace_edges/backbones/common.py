@@ -35,8 +35,13 @@ def reading(backbone: Backbone, layers: Sequence[int] | None) -> Backbone:
 def weights_fingerprint(parts: tuple[Any, ...], tensors: Mapping[str, Tensor]) -> str:
     """A digest of plain values, and of a sample of each tensor with its name and shape."""
     digest = blake2b(repr(parts).encode(), digest_size=16)
+    add_weights(digest, tensors)
+    return digest.hexdigest()
+
+
+def add_weights(digest: blake2b, tensors: Mapping[str, Tensor]) -> None:
+    """Feed a digest with a sample of each tensor, and its name and shape, from any device."""
     for name, tensor in tensors.items():
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        sample = tensor.flatten()[:: max(1, tensor.numel() // _SAMPLE)]
+        sample = tensor.detach().flatten()[:: max(1, tensor.numel() // _SAMPLE)]
         digest.update(sample.double().cpu().numpy().tobytes())
-    return digest.hexdigest()

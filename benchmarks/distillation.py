@@ -85,6 +85,7 @@ ROWS = {
     "last block, dice": Row(blocks=(5,), loss="dice"),  # what CONFIGS["cpu"] trains
     "three blocks": Row(blocks=(1, 3, 5)),
     "attention": Row(blocks=(), attention=True),
+    "attention, dice": Row(blocks=(), attention=True, loss="dice"),
     "attention and blocks": Row(attention=True),
     "picture only": Row(blind=True, blocks=()),
     "shuffled labels": Row(shuffled=True),

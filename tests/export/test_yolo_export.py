@@ -83,6 +83,16 @@ def test_readers_that_cut_or_round_find_the_pixels(tmp_path, pictures, reader):
     np.testing.assert_array_equal([masks[0], *masks[2:]], [ring, over, dot])
 
 
+@pytest.mark.parametrize("reader", [np.floor, np.round])
+def test_pixels_of_a_large_picture_are_found_in_single_precision(tmp_path, reader):
+    columns = np.arange(9_900, 10_000)
+    masks = np.zeros((100, 1, 10_000), dtype=bool)
+    masks[np.arange(100), 0, columns] = True
+    export_yolo({"a": InstanceMasks(masks, np.ones(100, dtype=np.float32))}, tmp_path)
+    read = [np.float32(line[1]) * 10_000 for line in lines(tmp_path / "labels" / "a.txt")]
+    np.testing.assert_array_equal(reader(read), columns)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_points_put_between_the_vertices_leave_the_path_nowhere(tmp_path, seed):
     """As Ultralytics does before it cuts to pixels, along diagonals of both directions."""

@@ -57,6 +57,17 @@ def test_known_tables(folders, tmp_path):
         assert categories(tmp_path / name) == expected
 
 
+@pytest.mark.parametrize("library", ["hotcoco.panoptic", "panopticapi.evaluation"])
+def test_libraries_read_what_the_command_writes_as_perfect(folders, tmp_path, library):
+    reference = pytest.importorskip(library).pq_compute
+    out = tmp_path / "out"
+    assert run(*folders, "--out", out, "--things", "3", "--stuff", "0,4").exit_code == 0
+    path = str(out / "panoptic.json")
+    scores = reference(path, path)
+    assert [scores[group]["pq"] for group in ("All", "Things", "Stuff")] == [1, 1, 1]
+    assert [scores[group]["n"] for group in ("All", "Things", "Stuff")] == [3, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

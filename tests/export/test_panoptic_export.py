@@ -86,6 +86,37 @@ def test_evaluations_read_it_back_as_perfect(tmp_path):
     assert result["All"]["n"] == 2
 
 
+def test_panopticapi_reads_the_numbers_of_segments(tmp_path):
+    utils = pytest.importorskip("panopticapi.utils")
+    write(tmp_path)
+    with Image.open(tmp_path / "panoptic" / "street.png") as image:
+        np.testing.assert_array_equal(utils.rgb2id(np.asarray(image)), picture().ids)
+
+
+def test_panopticapi_scores_it_as_others_do(tmp_path):
+    """Against itself, and against a copy with a smaller person, a lost one and more grass."""
+    reference = pytest.importorskip("panopticapi.evaluation").pq_compute
+    hotcoco = pytest.importorskip("hotcoco.panoptic").pq_compute
+    write(tmp_path)
+    path, other = tmp_path / "panoptic.json", tmp_path / "other.json"
+    perfect = reference(str(path), str(path))
+    assert [perfect[group]["pq"] for group in ("All", "Things", "Stuff")] == [1, 1, 1]
+    assert perfect["All"]["n"] == 2
+    whole = picture()
+    ids = whole.ids.copy()
+    ids[1, 1:3] = ids[2, 1] = ids[1, 3] = 3
+    export_panoptic(
+        {"street": PanopticMap(ids, whole.segments[1:])}, other, CATEGORIES, image_ids={"street": 1}
+    )
+    expected, same = reference(str(path), str(other)), hotcoco(str(path), str(other))
+    ours = evaluate_panoptic(other, path)
+    assert 0.2 < expected["All"]["pq"] < 0.9
+    for group, mean in (("All", ours.all), ("Things", ours.things), ("Stuff", ours.stuff)):
+        for number in ("pq", "sq", "rq"):
+            assert expected[group][number] == pytest.approx(same[group][number], abs=1e-9)
+            assert expected[group][number] == pytest.approx(getattr(mean, number), abs=1e-9)
+
+
 def test_equal_maps_give_equal_bytes(tmp_path):
     for folder in ("a", "b"):
         write(tmp_path / folder, semantic_folder=tmp_path / folder / "semantic")

@@ -68,8 +68,8 @@ def test_a_line_per_instance_relative_to_the_sides(tmp_path, pictures):
     assert lines(tmp_path / "labels" / "blank.txt") == []
     written = lines(tmp_path / "labels" / "cat.txt")
     assert [line[0] for line in written] == ["0"] * 4
-    # Pixel (1, 18) of 30 x 20 px, as (1 + 1/4) / 30 and (18 + 1/4) / 20.
-    assert written[3][1:] == ["0.041667", "0.912500"] * 3
+    # Pixel (1, 18) of 30 x 20 px, as 1.499 / 30 and 18.499 / 20.
+    assert written[3][1:] == ["0.0499667", "0.9249500"] * 3
 
 
 @pytest.mark.parametrize("reader", [np.floor, np.round])
@@ -81,6 +81,31 @@ def test_readers_that_cut_or_round_find_the_pixels(tmp_path, pictures, reader):
         masks.append(drawn(reader(path).astype(int), (20, 30)))
     ring, _, over, dot = pictures["cat"].masks
     np.testing.assert_array_equal([masks[0], *masks[2:]], [ring, over, dot])
+
+
+@pytest.mark.parametrize("reader", [np.floor, np.round])
+def test_pixels_of_a_large_picture_are_found_in_single_precision(tmp_path, reader):
+    columns = np.arange(9_900, 10_000)
+    masks = np.zeros((100, 1, 10_000), dtype=bool)
+    masks[np.arange(100), 0, columns] = True
+    export_yolo({"a": InstanceMasks(masks, np.ones(100, dtype=np.float32))}, tmp_path)
+    read = [np.float32(line[1]) * 10_000 for line in lines(tmp_path / "labels" / "a.txt")]
+    np.testing.assert_array_equal(reader(read), columns)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_points_put_between_the_vertices_leave_the_path_nowhere(tmp_path, seed):
+    """As Ultralytics does before it cuts to pixels, along diagonals of both directions."""
+    noise = gaussian_filter(np.random.default_rng(seed).standard_normal((64, 64)), 2)
+    parts, _ = label(noise > 0, np.ones((3, 3)))
+    mask = parts == np.bincount(parts[parts > 0]).argmax()
+    export_yolo({"a": InstanceMasks(mask[None], np.ones(1, dtype=np.float32))}, tmp_path)
+    (_, *values), *_ = lines(tmp_path / "labels" / "a.txt")
+    path = np.array(values, dtype=np.float64).reshape(-1, 2) * 64
+    # 15 parts: a point exactly halfway along a diagonal would still be one beside it.
+    dense = np.linspace(path, np.roll(path, -1, axis=0), 15, axis=1, endpoint=False)
+    read = drawn(np.floor(dense.reshape(-1, 2)).astype(int), mask.shape)  # (k, 15, 2) -> (15 k, 2)
+    np.testing.assert_array_equal(read, mask)
 
 
 def test_supervision_reads_it_back(tmp_path, pictures):

@@ -249,8 +249,9 @@ def test_files_against_themselves_score_one(random_files):
     assert (scores.all.pq, scores.things.pq, scores.stuff.pq) == (1, 1, 1)
 
 
-def test_an_independent_implementation_agrees(random_files, capfd):
-    reference = pytest.importorskip("hotcoco.panoptic").pq_compute
+@pytest.mark.parametrize("library", ["hotcoco.panoptic", "panopticapi.evaluation"])
+def test_an_independent_implementation_agrees(random_files, capfd, library):
+    reference = pytest.importorskip(library).pq_compute
     prediction, truth = random_files
     expected = reference(str(truth), str(prediction))
     scores = evaluate_panoptic(prediction, truth)

@@ -17,9 +17,12 @@ from trace_edges.export.listing import check_name
 from trace_edges.files import write_atomically
 from trace_edges.results import InstanceMasks
 
-# A vertex is pixel i as (i + 1/4) / side: some readers cut the product with the side to an integer
-# and others round it, and both then find i.
-_WITHIN = 0.25
+# A vertex is pixel i as (i + 0.499) / side: some readers cut the product with the side to an
+# integer and others round it, and both then find i. Ultralytics puts points between the vertices
+# before it cuts. So a vertex is almost at the centre of its pixel: halfway along a diagonal both
+# coordinates then go on to the next pixel at once, and no pixel beside the path is found.
+_WITHIN = 0.499
+_DIGITS = 7  # after the point: up to 10,000 px, in float32 too, errors are less than 0.001 px
 
 
 def export_yolo(
@@ -132,7 +135,7 @@ def _walk(
 def _line(mask: Bool[np.ndarray, "h w"]) -> str:
     height, width = mask.shape
     relative = (polygon(mask) + _WITHIN) / (width, height)
-    return " ".join(["0", *(f"{value:.6f}" for value in relative.ravel())])
+    return " ".join(["0", *(f"{value:.{_DIGITS}f}" for value in relative.ravel())])
 
 
 def _write(text: str, path: Path) -> None:

@@ -107,8 +107,9 @@ class EdgeDetector:
                 "which its weights are float32: leave the dtype out"
             )
         loaded = load_backbone(
-            backbone or base, device="cpu", local_files_only=local_files_only, **ways
-        )
+            backbone or base, local_files_only=local_files_only, **ways,
+            device=device if ways["quantize"] else "cpu",  # some ways know accelerators only
+        )  # fmt: skip
         if loaded.fingerprint("cpu") != config["backbone_fingerprint"]:
             raise BackboneError(
                 f"{folder} was trained on other weights than those of {backbone or base}; "

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from trace_edges.ablation import read_plan
+from trace_edges.load_options import LoadOptions
 from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.settings import TraceSettings
 
@@ -35,6 +36,7 @@ def test_everything_in_the_file_is_in_the_plan(tmp_path):
         backbone: folder
         device: cuda
         dtype: bfloat16
+        load: {null: zeros, vae_tiling: true}
         base: {resolution: 256, layers: [0, 1]}
         rows: [{}]
         """,
@@ -44,6 +46,7 @@ def test_everything_in_the_file_is_in_the_plan(tmp_path):
     assert plan.protocol == EdgeProtocol(thresholds=9, max_distance=0.01, interpolate=False)
     assert (plan.peers, plan.backbone) == (("canny",), "folder")
     assert (plan.device, plan.dtype) == ("cuda", "bfloat16")
+    assert plan.load == LoadOptions(null="zeros", vae_tiling=True)
     assert plan.base == TraceSettings(resolution=256, layers=(0, 1))
     assert [(row.name, row.settings, row.control) for row in plan.rows] == [
         ("base", plan.base, None)
@@ -113,6 +116,9 @@ def test_paths_may_be_given_beside_the_plan(tmp_path):
         (PATHS + "rows: [{}]\npeers: [hed]", "unknown peer: 'hed'; known: canny, sobel"),
         (PATHS + "rows: [{}]\ndtype: int8", "unknown dtype: 'int8'; known: float32"),
         (PATHS + "rows: [{}]\ndevice: 0", "device must be text, not 0"),
+        (PATHS + "rows: [{}]\nload: {null: 1}", "null must be of type str, not 1"),
+        (PATHS + "rows: [{}]\nload: {offload: x}", "offload must be of type bool, not 'x'"),
+        (PATHS + "rows: [{}]\nload: {bits: 4}", "unknown key in load: 'bits'; known: null"),
         (PATHS + "rows: [{}]\nphotographs: {every: 0}", "every must be an integer of at least 1"),
         (PATHS + "rows: [{}]\nprotocol: {thresholds: many}", "thresholds must be of type int"),
         (PATHS + "rows: [{}]\nprotocol: {gt_mode: x}", "unknown gt_mode 'x'"),

@@ -7,13 +7,18 @@ from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.nn import Linear
 from typer import Typer
 from typer.testing import CliRunner
 
 from trace_edges.ablation import Plan, Row, measure, plan_length, run_plan, write_report
 from trace_edges.ablation.run import find_photographs
+from trace_edges.backbones import EncoderBackbone
+from trace_edges.backbones.encoders.tower import Tower, row_by_row
 from trace_edges.cli.evaluate_ablation import ablation as command
+from trace_edges.load_options import LoadOptions
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.counts import edge_counts
 from trace_edges.metrics.edges import edge_scores
@@ -60,7 +65,7 @@ def plan(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _one_model(trace_mini, monkeypatch):
-    monkeypatch.setattr(measure, "load_backbone", lambda *_, **__: trace_mini)
+    monkeypatch.setattr(LoadOptions, "load", lambda *_: TraceEdgePipeline(trace_mini))
 
 
 def by_name(result):
@@ -276,3 +281,39 @@ def test_the_command_prints_the_table_it_writes(plan, tmp_path):
     wrong = command_line(tmp_path, file, "--out", out)
     assert wrong.exit_code == 1
     assert "plan.yaml: ground_truth is missing" in wrong.stderr
+
+
+def test_the_backbone_is_loaded_as_the_plan_or_the_command_says_random_weights(
+    plan, tmp_path, monkeypatch, tiny_model
+):
+    monkeypatch.undo()  # this one loads
+    file, out = tmp_path / "plan.yaml", tmp_path / "out"
+    file.write_text(
+        f"backbone: {tiny_model('sdxl')}\nload: {{null: zeros}}\nrows: [{{timestep: 499}}]\n"
+        "base: {resolution: 64, stride: 250}\nprotocol: {thresholds: 9}\n"
+    )
+    options = [file, "--out", out, "--images", plan.images, "--ground-truth", plan.ground_truth]
+    plain = command_line(tmp_path, *options)
+    assert plain.exit_code == 0, plain.output
+    assert "cpu, float32, null zeros;" in plain.stdout
+    walks = len(list((out / "walks").iterdir()))
+    tiled = command_line(tmp_path, *options, "--vae-tiling", "--offload")
+    assert "null zeros, offload True, vae_tiling True;" in tiled.stdout
+    assert len(list((out / "walks").iterdir())) == 2 * walks  # of other latents
+    report = json.loads((out / "report.json").read_text())
+    assert report["plan"]["load"]["vae_tiling"] is True
+    assert report["rows"][0]["settings"]["null"] == "zeros"
+    wrong = command_line(tmp_path, *options, "--null", "x")
+    assert wrong.exit_code == 1
+    assert "has no null condition 'x'" in wrong.stderr
+
+
+def test_an_encoder_is_refused_faked_model(plan, tmp_path, monkeypatch):
+    tower = Tower(
+        Linear(1, 1), torch.zeros(3, 1, 1), torch.ones(3, 1, 1), 8, 8, 64, (), row_by_row,
+        row_by_row,
+    )  # fmt: skip
+    encoder = TraceEdgePipeline(EncoderBackbone("tower", tower))
+    monkeypatch.setattr(LoadOptions, "load", lambda *_: encoder)
+    with pytest.raises(ValueError, match="is an encoder: an ablation needs a diffusion model"):
+        run_plan(plan, tmp_path / "out")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trace_edges.backbones import load_backbone
+from trace_edges.pipeline import TraceEdgePipeline
 
 
 def test_a_choice_of_layers_leaves_the_model_as_it_is(trace_mini):
@@ -31,7 +32,7 @@ def test_a_fingerprint_is_of_the_weights_not_of_the_name(tiny_pixart):
     assert first.fingerprint() == second.fingerprint()  # the folders are written with one seed
 
 
-@pytest.mark.parametrize("part", ["denoiser", "vae", "null", "dtype"])
+@pytest.mark.parametrize("part", ["denoiser", "vae", "null", "dtype", "tiles"])
 def test_whatever_changes_the_maps_changes_the_fingerprint(tiny_pixart, part):
     backbone = load_backbone(tiny_pixart())
     before = backbone.fingerprint()
@@ -39,6 +40,8 @@ def test_whatever_changes_the_maps_changes_the_fingerprint(tiny_pixart, part):
         backbone._null["prompt_embeds"].add_(1)
     elif part == "dtype":
         backbone.denoiser.to(torch.bfloat16)
+    elif part == "tiles":
+        TraceEdgePipeline(backbone).enable_vae_tiling()
     else:
         with torch.no_grad():
             next(getattr(backbone, part).parameters()).mul_(1.01)

@@ -12,9 +12,16 @@ import transformers
 from safetensors.torch import save_file
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen
 
-from trace_edges.backbones import BackboneError, load_encoder, open_backbone
+from trace_edges.backbones import (
+    BackboneError,
+    fitting,
+    load_backbone,
+    load_encoder,
+    open_backbone,
+)
 from trace_edges.backbones.encoders import is_encoder
 from trace_edges.backbones.encoders.tower import qwen_order
+from trace_edges.backbones.sizing import memory
 from trace_edges.pipeline import TraceEdgePipeline, TraceSettings
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
@@ -352,3 +359,53 @@ def test_without_timm_the_extra_is_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(MissingExtraError, match=r'pip install "trace-edges\[timm\]"'):
         open_backbone(tmp_path)
+
+
+@pytest.mark.parametrize("offloaded", [False, True])
+def test_out_of_memory_says_which_resolution_would_fit_faked_device(
+    saved, kind, monkeypatch, offloaded
+):
+    """The device is a stand-in: the pass fails, and its memory is what 96 px need."""
+    pipe = TraceEdgePipeline.from_pretrained(saved(kind))
+    if offloaded:
+        pipe.enable_model_cpu_offload("cpu")
+    weights = {name: tensor.clone() for name, tensor in pipe.backbone.model.state_dict().items()}
+    needed = [memory(fitting.emptied(pipe.backbone), (side, side)) for side in (96, 128)]
+    model = pipe.backbone.model
+    assert needed[0].weights == sum(t.nbytes for t in [*model.parameters(), *model.buffers()])
+    tokens = (96 // pipe.backbone.cell) ** 2
+    assert needed[0].peak - needed[0].weights > 4 * tokens**2  # the map is among it
+    assert needed[0].peak < needed[1].peak
+    halfway = (needed[0].peak + needed[1].peak) // 2
+    monkeypatch.setattr(fitting, "available_memory", lambda device: int(halfway / 0.9))
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(pipe, "read", full)
+    with pytest.raises(BackboneError, match=r"at 192 x 192 px .*: a resolution of 64 would fit$"):
+        pipe(np.zeros((192, 192, 3), np.uint8), resolution=192)
+    monkeypatch.setattr(fitting, "available_memory", lambda device: 1000)
+    with pytest.raises(BackboneError, match="its weights alone take"):
+        pipe(np.zeros((192, 192, 3), np.uint8), resolution=192)
+    for name, tensor in pipe.backbone.model.state_dict().items():
+        assert torch.equal(tensor, weights[name])  # where they were
+
+
+def test_a_name_that_is_like_one_is_asked_about():
+    for wrong, meant in {
+        "DINOv2": "dinov2-small or dinov2-base or dinov2-large",
+        "sd3.5-larg": "sd3.5-large",
+        "flux_dev": "flux-dev",
+        "trace_mini": "trace-mini",
+    }.items():
+        with pytest.raises(BackboneError, match=rf"(owner/name).*; did you mean {meant}") as caught:
+            open_backbone(wrong)
+        assert "`trace-edges backbones` prints" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(BackboneError, match=r"hub id \(owner/name\)$"):
+        open_backbone("qwertyuiop")
+    with pytest.raises(BackboneError, match=r"'dino' is neither.*did you mean dino-vitb8 or"):
+        load_encoder("dino")
+    with pytest.raises(BackboneError, match="'dinov2-base' is an encoder: here it must be a diff"):
+        load_backbone("dinov2-base")

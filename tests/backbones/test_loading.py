@@ -239,7 +239,7 @@ def test_diffusers_bars_and_messages_are_given_back():
 
 @pytest.mark.parametrize("name", ["trace-maxi", "a/b/c", "no such folder"])
 def test_names_that_are_nothing_are_refused(name):
-    refused(name, "is neither 'trace-mini', nor a folder, nor a hub id (owner/name), nor a file")
+    refused(name, "is neither one of the names that `trace-edges backbones` prints, nor a folder")
 
 
 def test_a_hub_id_that_is_not_here_is_refused(tmp_path, monkeypatch):

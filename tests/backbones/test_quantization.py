@@ -30,6 +30,8 @@ def test_int8_maps_are_near_those_of_the_whole_weights_random_weights(tiny_model
     assert small.dtype == torch.float32
     quantised = [p for p in small.denoiser.parameters() if type(p.data) is not torch.Tensor]
     assert len(quantised) > 5
+    assert small.fingerprint() == load_backbone(folder, quantize="torchao-int8").fingerprint()
+    assert small.fingerprint() != whole.fingerprint()
     latents = torch.randn(1, 4, 8, 12, generator=torch.Generator().manual_seed(0))
     _, reference, grid = whole.attend(latents, 300)
     output, attention, same = small.attend(latents, 300)

@@ -23,7 +23,7 @@ CAPTURE = {
     "cogview4": 3.85,
     "hunyuan-dit-1.2": 1.89,
 }
-_LARGE = ("sdxl", "sd3.5-large", "flux2-klein-4b", "qwen-image", "lumina2")
+_LARGE = ("sdxl", "sd3.5-large", "flux2-klein-4b", "qwen-image", "lumina2", "cogview4")
 _MANY_LAYERS = ("qwen-image", "z-image", "chroma1-hd", "hunyuan-dit-1.2")
 
 

@@ -41,6 +41,15 @@ def test_logits_are_at_the_size_of_the_images_and_the_output_at_that_of_the_late
     assert output.shape == (2, 4, 8, 12)
 
 
+def test_what_it_was_trained_on_is_told_wherever_that_was(tiny_pixart):
+    """A detector is loaded on the CPU first, also one that was trained on a card."""
+    settings = StudentSettings(blocks=(-1,), width=16)
+    here = load_backbone(tiny_pixart())
+    elsewhere = load_backbone(tiny_pixart()).enable_model_cpu_offload("meta")
+    assert here.fingerprint() != elsewhere.fingerprint()
+    assert Student(elsewhere, settings).base == Student(here, settings).base == here.fingerprint()
+
+
 def test_given_features_are_taken_in_place_of_a_pass(student):
     made = student()
     logits, _ = made(IMAGES)

@@ -17,7 +17,7 @@ from jaxtyping import Float32, UInt8
 from trace_edges import __version__
 from trace_edges.ablation.plan import Plan, Row
 from trace_edges.ablation.walks import RememberingPipeline
-from trace_edges.backbones import load_backbone
+from trace_edges.backbones import DiffusionBackbone
 from trace_edges.datasets.segments import Segments
 from trace_edges.evaluation.truth import edge_truth
 from trace_edges.files import write_atomically
@@ -96,10 +96,16 @@ def measure(plan: Plan, out: Path, task: Task) -> dict[str, Reading]:
 
 @lru_cache(maxsize=1)
 def pipeline(plan: Plan, out: Path) -> RememberingPipeline:
-    """The model of a plan, loaded once in each process; worker processes use one thread."""
+    """The model of a plan, loaded once in each process; worker processes use one thread.
+
+    Raises:
+        ValueError: it is an encoder, which has no trajectory to compare settings of.
+    """
     if multiprocessing.parent_process() is not None:
         torch.set_num_threads(1)
-    backbone = load_backbone(plan.backbone, dtype=getattr(torch, plan.dtype), device=plan.device)
+    backbone = plan.load.load(plan.backbone, getattr(torch, plan.dtype), plan.device).backbone
+    if not isinstance(backbone, DiffusionBackbone):
+        raise ValueError(f"{plan.backbone} is an encoder: an ablation needs a diffusion model")
     return RememberingPipeline(backbone, out / "walks", [row.settings for row in plan.rows])
 
 

@@ -9,6 +9,7 @@
     backbone: trace-mini
     device: cpu
     dtype: float32
+    load: {null: null, quantize: null}    # fields of LoadOptions
     base: {resolution: 256}               # fields of TraceSettings
     rows:                                 # what differs from the base; lists multiply out
       - {}                                # the base itself
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from trace_edges.extras import require
+from trace_edges.load_options import LoadOptions
 from trace_edges.metrics.peers import PEERS
 from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.settings import TraceSettings
@@ -41,9 +43,11 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "photographs": ("start", "every"),
     "protocol": tuple(field.name for field in fields(EdgeProtocol)),
     "base": _SETTINGS,
+    "load": tuple(field.name for field in fields(LoadOptions)),
 }
 _WORDS = ("images", "ground_truth", "ground_truth_kind", "backbone", "device", "dtype")
 _BASE = TraceSettings()
+_LOAD = LoadOptions()
 _PROTOCOL = EdgeProtocol(thresholds=25, interpolate=False)
 _KEYS = (*_WORDS, *_SECTIONS, "peers", "rows")
 
@@ -80,6 +84,7 @@ class Plan:
     backbone: str = "trace-mini"
     device: str = "cpu"
     dtype: DType = "float32"
+    load: LoadOptions = _LOAD
 
     def __post_init__(self) -> None:
         if not self.rows:
@@ -96,13 +101,19 @@ class Plan:
                 _known(name, value, known)
 
 
-def read_plan(path: Path, images: Path | None = None, ground_truth: Path | None = None) -> Plan:
+def read_plan(
+    path: Path,
+    images: Path | None = None,
+    ground_truth: Path | None = None,
+    load: Mapping[str, Any] | None = None,
+) -> Plan:
     """Read a plan.
 
     Args:
         path: a YAML file as at the head of this module.
         images: in place of the file's.
         ground_truth: in place of the file's.
+        load: fields of `LoadOptions` in place of the file's.
 
     Raises:
         ValueError: it is no YAML, or a key or value is unknown; one line names it and those known.
@@ -132,7 +143,8 @@ def read_plan(path: Path, images: Path | None = None, ground_truth: Path | None 
         protocol = replace(_PROTOCOL, **_typed(sections["protocol"], _PROTOCOL))
         peers = tuple(_list("peers", given.get("peers") or []))
         rows = _rows(_list("rows", given.get("rows") or []), base)
-        return Plan(rows=rows, base=base, protocol=protocol, peers=peers, **options)
+        loaded = _load_options(sections["load"] | dict(load or {}))
+        return Plan(rows=rows, base=base, protocol=protocol, peers=peers, load=loaded, **options)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -191,6 +203,15 @@ def _settings(changes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _load_options(given: Mapping[str, Any]) -> LoadOptions:
+    """Each is of the type of its field; text that may be left out is null where it is."""
+    for name, value in given.items():
+        wanted = bool if isinstance(getattr(_LOAD, name), bool) else str
+        if type(value) is not wanted and (value is not None or wanted is bool):
+            raise ValueError(f"{name} must be of type {wanted.__name__}, not {value!r}")
+    return LoadOptions(**given)
+
+
 def _typed(changes: dict[str, Any], like: EdgeProtocol) -> dict[str, Any]:
     """The changes, if each is of the type of the value it replaces."""
     for name, value in changes.items():
@@ -203,6 +224,8 @@ def _typed(changes: dict[str, Any], like: EdgeProtocol) -> dict[str, Any]:
 def _mapping(where: str, value: Any, known: Collection[str]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{where} must be a mapping of {', '.join(known)}, not {value!r}")
+    if None in value:  # what YAML makes of the word null, also where it is a key
+        value = {"null" if key is None else key: one for key, one in value.items()}
     for key in value:
         _known(f"key in {where}", key, known)
     return value

@@ -78,12 +78,14 @@ def markdown(ablation: Ablation) -> str:
     padded = [[cell.ljust(n) for cell, n in zip(line, widths, strict=True)] for line in lines]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in padded)
     base = ", ".join(f"{name} {value}" for name, value in asdict(plan.base).items())
+    loaded = [f"{name} {value}" for name, value in asdict(plan.load).items() if value]
+    model = ", ".join([plan.backbone, plan.device, plan.dtype, *loaded])
     return f"""{table}
 
 {len(ablation.halves)} photographs: {halves["odd"]} at odd places of the folder, to choose on; \
 {halves["even"]} at even places, to report on.
 Rows are named by what differs from the base: {base}.
-Backbone: {plan.backbone}, {plan.device}, {plan.dtype}; s / image: its passes alone, without VAE.
+Backbone: {model}; s / image: its passes alone, without VAE.
 t*: step and number of photographs that were read there.
 Protocol: {plan.protocol}.
 """

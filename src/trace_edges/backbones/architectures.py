@@ -49,6 +49,10 @@ _LINEAR = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02,
 _FLOW = "FlowMatchEulerDiscreteScheduler"
 _SD_VAE, _SDXL_VAE = _vae(4, 0.18215), _vae(4, 0.13025)
 _SD3_VAE, _FLUX_VAE = _vae(16, 1.5305, 0.0609), _vae(16, 0.3611, 0.1159)
+_COGVIEW4_VAE = _vae(16, 1.0) | {
+    "block_out_channels": (128, 512, 1024, 1024), "layers_per_block": 3,
+    "mid_block_add_attention": False, "use_quant_conv": False, "use_post_quant_conv": False,
+}  # fmt: skip
 
 _SD15: Config = {
     "sample_size": 64, "block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768,
@@ -73,7 +77,7 @@ _SD3: Config = {
     "joint_attention_dim": 4096, "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
 }  # fmt: skip
 _FLUX: Config = {"in_channels": 64, "guidance_embeds": True}
-# Of klein, as the code of its makers has it; its config on the hub was not read.
+# Of klein and, by default, of dev, as diffusers converts them; a config on the hub was not read.
 _KLEIN: Config = {
     "num_layers": 5, "num_single_layers": 20, "num_attention_heads": 24,
     "joint_attention_dim": 7680, "guidance_embeds": False,
@@ -164,7 +168,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "chroma1-hd": _flow("ChromaPipeline", "ChromaTransformer2DModel", {}, _FLUX_VAE),
     "cogview4": _flow(
-        "CogView4Pipeline", "CogView4Transformer2DModel", _COGVIEW4, _vae(16, 1.0, 0.0)
+        "CogView4Pipeline", "CogView4Transformer2DModel", _COGVIEW4, _COGVIEW4_VAE
     ),
     "hunyuan-dit-1.2": Architecture(
         "HunyuanDiTPipeline", "HunyuanDiT2DModel", _HUNYUAN_DIT, _SDXL_VAE,

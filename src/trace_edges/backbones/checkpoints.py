@@ -128,8 +128,8 @@ CHECKPOINTS: dict[str, Checkpoint] = {
         1024, 8900, 57, 64, 64.9, 18.0,
     ),
     "cogview4": Checkpoint(
-        "cogview4", "THUDM/CogView4-6B", "Apache-2.0", False,
-        1024, 6369, 28, 64, 54.1, 13.3,
+        "cogview4", "zai-org/CogView4-6B", "Apache-2.0", False,
+        1024, 6369, 28, 64, 54.1, 13.9,
     ),
     "hunyuan-dit-1.2": Checkpoint(
         "hunyuan-dit", "Tencent-Hunyuan/HunyuanDiT-v1.2-Diffusers",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from hashlib import blake2b
 from typing import Any, TypeVar
 
 from torch import Tensor
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 _SAMPLE = 1024  # values of each tensor that the digest looks at
 
@@ -41,7 +42,17 @@ def weights_fingerprint(parts: tuple[Any, ...], tensors: Mapping[str, Tensor]) -
 
 def add_weights(digest: blake2b, tensors: Mapping[str, Tensor]) -> None:
     """Feed a digest with a sample of each tensor, and its name and shape, from any device."""
-    for name, tensor in tensors.items():
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        sample = tensor.detach().flatten()[:: max(1, tensor.numel() // _SAMPLE)]
-        digest.update(sample.double().cpu().numpy().tobytes())
+    for whole, value in tensors.items():
+        for name, tensor in _plain(whole, value.detach()):
+            digest.update(f"{name} {tuple(tensor.shape)}".encode())
+            sample = tensor.flatten()[:: max(1, tensor.numel() // _SAMPLE)]
+            digest.update(sample.double().cpu().numpy().tobytes())
+
+
+def _plain(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """The tensor; of one that wraps others, as torchao's quantised weights do, those within."""
+    if not is_traceable_wrapper_subclass(tensor):
+        yield name, tensor
+        return
+    for part in tensor.__tensor_flatten__()[0]:
+        yield from _plain(f"{name}.{part}", getattr(tensor, part))

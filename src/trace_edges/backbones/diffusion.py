@@ -94,11 +94,18 @@ class DiffusionBackbone:
         encoder.hook.prev_module_hook = denoiser  # the next image is encoded without it
         return self
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, device: str | None = None) -> str:
         """Equal for models that give equal maps: of the weights (a sample of each tensor), the null
-        prompt, the schedule, the number type and the kind of device.
+        prompt, the schedule, the number type, the kind of device, and whether the VAE tiles.
+
+        Args:
+            device: kind of device that is taken for its own; None: where it runs.
         """
-        parts = (self.family.name, self.dtype, self.device.type, self.schedule.prediction_type)
+        kind = device or self.device.type
+        parts: tuple[Any, ...] = (
+            self.family.name, self.dtype, kind, self.schedule.prediction_type
+        )  # fmt: skip
+        parts += ("vae_tiling",) if self.loaded_with.get("vae_tiling") else ()
         tensors = {"alphas": self.schedule.levels, **self._null}
         tensors |= self.denoiser.state_dict(prefix="denoiser.")
         tensors |= self.vae.state_dict(prefix="vae.")

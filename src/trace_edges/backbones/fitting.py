@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 
 import torch
+from accelerate.hooks import remove_hook_from_module
 from accelerate.utils.memory import should_reduce_batch_size
 from torch import nn
 
@@ -46,7 +47,7 @@ def _advice(backbone: Backbone, size: tuple[int, int], batch: int) -> str:
     height, width = size
     line = f"{backbone.name} ran out of memory on {device} at {height} x {width} px"
     line += f", {batch} images a pass" if batch > 1 else ""
-    if available is None or not isinstance(backbone, DiffusionBackbone):
+    if available is None:
         return f"{line}: ask for a smaller resolution"
     line += f" ({available / _GIB:.1f} GiB)"
     if batch > 1:
@@ -59,9 +60,7 @@ def _advice(backbone: Backbone, size: tuple[int, int], batch: int) -> str:
     )
 
 
-def fitting_resolution(
-    backbone: DiffusionBackbone, size: tuple[int, int], available: int
-) -> int | None:
+def fitting_resolution(backbone: Backbone, size: tuple[int, int], available: int) -> int | None:
     """The largest resolution, in steps of 64 px, at which an image of this shape needs no more.
 
     Args:
@@ -80,7 +79,8 @@ def fitting_resolution(
         middle = (low + high + 1) // 2
         scale = middle * _STEP / current
         tried = tuple(
-            max(1, round(side * scale / backbone.cell)) * backbone.cell for side in (height, width)
+            max(1, round(side * scale / backbone.multiple)) * backbone.multiple
+            for side in (height, width)
         )
         needed = memory(empty, (tried[0], tried[1]))
         fits = weights + needed.peak - needed.weights <= available * (1 - _RESERVE)
@@ -88,9 +88,12 @@ def fitting_resolution(
     return low * _STEP or None
 
 
-def emptied(backbone: DiffusionBackbone) -> DiffusionBackbone:
+def emptied(backbone: Backbone) -> Backbone:
     """The same model without weights, on the meta device."""
     empty = copy(backbone)
+    if not isinstance(empty, DiffusionBackbone):
+        empty.model = _without_weights(empty.model)
+        return empty
     parts = {}
     for name in ("denoiser", "vae"):
         model = getattr(backbone, name)
@@ -99,6 +102,16 @@ def emptied(backbone: DiffusionBackbone) -> DiffusionBackbone:
         nn.Module.to(parts[name], weights_dtype(model))
     empty.denoiser, empty.vae = (parts[name].eval() for name in ("denoiser", "vae"))
     return empty
+
+
+def _without_weights(model: nn.Module) -> nn.Module:
+    """A copy of a model that may have no config to be made from; its weights are not copied."""
+    tensors = {
+        id(p): nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=False)
+        for p in model.parameters()
+    }
+    buffers = {id(b): torch.empty_like(b, device="meta") for b in model.buffers()}
+    return remove_hook_from_module(deepcopy(model, tensors | buffers), recurse=True)
 
 
 def available_memory(device: torch.device) -> int | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -21,6 +22,14 @@ from trace_edges.extras import MissingExtraError
 
 class BackboneError(ValueError):
     """A backbone that cannot be found, is not supported, or lacks a part; one line says which."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of an error about a name that is none: up to three that are like it, if any are."""
+    written, names = name.lower(), list(known)
+    longer = [one for one in names if written and one.startswith(written)]
+    meant = (longer or get_close_matches(written, names))[:3]
+    return f"; did you mean {' or '.join(meant)}?" if meant else ""
 
 
 # The first class that an error, or one behind it, is of; subclasses before their bases.

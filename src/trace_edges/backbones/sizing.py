@@ -17,14 +17,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
 from trace_edges.backbones.architectures import ARCHITECTURES
 from trace_edges.backbones.diffusion import DiffusionBackbone
+from trace_edges.backbones.encoders.encoder import EncoderBackbone
 from trace_edges.backbones.families import FAMILIES
 
 _TIMESTEP = 100  # any does
+
+Backbone = DiffusionBackbone | EncoderBackbone
 
 
 def empty_backbone(name: str, dtype: torch.dtype = torch.bfloat16) -> DiffusionBackbone:
@@ -53,8 +56,8 @@ def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def weight_bytes(backbone: DiffusionBackbone) -> int:
-    """Of denoiser and VAE, as they are held."""
+def weight_bytes(backbone: Backbone) -> int:
+    """Of denoiser and VAE, or of the encoder, as they are held."""
     return sum(tensor.numel() * tensor.element_size() for tensor in _weights(backbone))
 
 
@@ -69,7 +72,7 @@ def flops(backbone: DiffusionBackbone, size: tuple[int, int], *, capture: bool =
     """
     latents = _latents(backbone, size)
     run = backbone.attend if capture else backbone.predict
-    with _MasksWithoutValues(), FlopCounterMode(display=False) as counter:
+    with _PlainValues(), FlopCounterMode(display=False) as counter:
         run(latents, _TIMESTEP)
     return counter.get_total_flops()
 
@@ -79,10 +82,10 @@ class Memory:
     """Bytes on the device.
 
     Attributes:
-        weights: of denoiser and VAE.
+        weights: of denoiser and VAE, or of the encoder.
         encoding: alive at once while the image becomes a latent, beside the weights.
         step: alive at once in a step of the trajectory: activations, the maps of this step and of
-            the one before.
+            the one before, if there was one.
     """
 
     weights: int
@@ -95,7 +98,7 @@ class Memory:
 
 
 @torch.no_grad()
-def memory(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> Memory:
+def memory(backbone: Backbone, size: tuple[int, int], batch: int = 1) -> Memory:
     """What is alive at one time, on a device whose attention kernel keeps no map of its own.
 
     What the allocator and the kernels hold beyond that comes on top.
@@ -104,20 +107,20 @@ def memory(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -
         backbone: on the meta device.
         size: (H, W) in px.
     """
-    latents = _latents(backbone, size, batch)
     pictures = torch.zeros(batch, 3, *size, device="meta")
     with _live_bytes(_weights(backbone)) as encoding:
-        backbone.encode(pictures)
+        latents = backbone.encode(pictures)
     with _live_bytes(_weights(backbone)) as step:
-        before = backbone.attend(latents, _TIMESTEP)
-        after = backbone.attend(latents, _TIMESTEP)
-        del before, after
+        steps = backbone.schedule.levels[:2]  # an encoder has a single one
+        alive = [backbone.attend(latents, _TIMESTEP) for _ in steps]
+        del alive
     return Memory(weight_bytes(backbone), encoding.peak, step.peak)
 
 
-def _weights(backbone: DiffusionBackbone) -> list[Tensor]:
-    models = (backbone.denoiser, backbone.vae)
-    return [tensor for model in models for tensor in [*model.parameters(), *model.buffers()]]
+def _weights(backbone: Backbone) -> list[Tensor]:
+    return [
+        tensor for model in backbone.models for tensor in [*model.parameters(), *model.buffers()]
+    ]
 
 
 def _latents(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> Tensor:
@@ -155,15 +158,22 @@ class _Live(TorchDispatchMode):
         self.now -= size
 
 
-class _MasksWithoutValues(TorchFunctionMode):
-    """Brings a mask of attention to the meta device, also one that had to have values before."""
+class _PlainValues(TorchFunctionMode):
+    """Keeps the values of what is made from plain numbers, as sizes of images are: the encoder of
+    Qwen2.5-VL takes its windows from them. Where they meet tensors without values they lose them,
+    as masks of attention do that had to have values before.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is F.scaled_dot_product_attention and kwargs.get("attn_mask") is not None:
-            kwargs = kwargs | {"attn_mask": kwargs["attn_mask"].to("meta")}
+        if func is torch.tensor and torch.device(kwargs.get("device") or "cpu").type == "meta":
+            return func(*args, **kwargs | {"device": "cpu"})
+        leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        met = {tensor.device.type for tensor in leaves} > {"meta"}
+        if met and func is not Tensor.__getitem__:  # which takes places with their values
+            args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.to("meta"), (args, kwargs))
         return func(*args, **kwargs)
 
 
@@ -183,5 +193,5 @@ class _FusedAttention(TorchFunctionMode):
 
 @contextmanager
 def _live_bytes(before: Iterable[Tensor]) -> Iterator[_Live]:
-    with _FusedAttention(), _Live(before) as live:
+    with _PlainValues(), _FusedAttention(), _Live(before) as live:
         yield live

@@ -12,7 +12,8 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from trace_edges.backbones.checkpoints import CHECKPOINTS
-from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.encoder_table import ENCODERS
+from trace_edges.backbones.problems import BackboneError, did_you_mean, explained
 from trace_edges.backbones.specs import EMBEDDED, Defaults, Family, NullCondition, embedded_folder
 
 INDEX = "model_index.json"
@@ -158,14 +159,17 @@ def find_source(
         place = str(embedded_folder())
     elif checkpoint := CHECKPOINTS.get(place):
         place, revision = checkpoint.hub, revision or checkpoint.revision
+    elif place in ENCODERS:
+        raise BackboneError(f"backbone {place!r} is an encoder: here it must be a diffusion model")
     elif Path(place).suffix in _PICKLED and Path(place).is_file():
         raise BackboneError(
             f"backbone {place!r} is a pickle, which may run any program when it is read: "
             "give its .safetensors, or a folder"
         )
     elif not place or (not Path(place).exists() and place.count("/") != 1):
+        names = (EMBEDDED, *CHECKPOINTS, *ENCODERS)
         raise BackboneError(
-            f"backbone {place!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id "
-            f"(owner/name), nor a file, nor one of {', '.join(CHECKPOINTS)}"
+            f"backbone {place!r} is neither one of the names that `trace-edges backbones` prints, "
+            f"nor a folder, nor a file, nor a hub id (owner/name){did_you_mean(place, names)}"
         )
     return Source(str(name), place, revision, local_files_only, variant)

@@ -11,7 +11,6 @@ from rich.markup import escape
 
 from trace_edges.cli.annotate_progress import job_progress
 from trace_edges.cli.common import console, plain_errors
-from trace_edges.cli.detect import is_one_step, refuse_others
 from trace_edges.cli.options import (
     Backbone,
     Device,
@@ -44,12 +43,11 @@ from trace_edges.cli.refining_options import (
     propagation,
     selection,
 )
+from trace_edges.cli.training_free import EMBEDDED, TrainingFree, is_one_step
 
 if TYPE_CHECKING:
     from trace_edges.annotate import Shard
     from trace_edges.annotate.tasks import Task
-
-_EMBEDDED = "trace-mini"
 
 
 class TaskName(StrEnum):
@@ -125,7 +123,7 @@ def annotate(
     detector: Annotated[
         str | None, typer.Option(help="Folder or hub id of a detector. Default: trace-mini's.")
     ] = None,
-    backbone: Backbone = _EMBEDDED,
+    backbone: Backbone = EMBEDDED,
     resolution: Resolution = None,
     refine: Refine = None,
     trajectory: Path_ = Trajectory.inversion,
@@ -180,21 +178,19 @@ def annotate(
         from trace_edges.annotate import annotate as run
         from trace_edges.annotate.remote import absolute
         from trace_edges.load_options import LoadOptions
-        from trace_edges.settings import TraceSettings
 
-        given: dict[str, Any] = {
-            "refine": refine, "trajectory": trajectory, "timestep": timestep, "stride": stride,
-            "seed": seed, "emergence_resolution": emergence_resolution, "shift": shift,
-        }  # fmt: skip
-        loaded = load_options(null, revision, quantize, offload, vae_tiling)
+        way = TrainingFree(
+            refine=refine, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
+            shift=shift, emergence_resolution=emergence_resolution,
+            loaded=load_options(null, revision, quantize, offload, vae_tiling),
+        )  # fmt: skip
         one_step = is_one_step(training_free, detector, backbone)
         if one_step:
-            refuse_others(given | loaded)
-        settings = TraceSettings(resolution, **given | {"trajectory": trajectory.value})
-        name = (detector or _EMBEDDED) if one_step else backbone
+            way.refuse()
+        name = (detector or EMBEDDED) if one_step else backbone
         loader = ModelLoader(
-            "detector" if one_step else "pipeline", name, settings, device, dtype.value,
-            LoadOptions(**loaded),
+            "detector" if one_step else "pipeline", name, way.settings(resolution), device,
+            dtype.value, LoadOptions(**way.loaded),
         )  # fmt: skip
         what = _task(
             task,

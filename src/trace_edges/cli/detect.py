@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +19,6 @@ from trace_edges.cli.common import (
     size_cell,
 )
 from trace_edges.cli.options import (
-    NO_LOAD_OPTIONS,
     Backbone,
     Device,
     DType,
@@ -42,15 +40,8 @@ from trace_edges.cli.options import (
     Weights,
     load_detector,
     load_options,
-    load_pipeline,
 )
-
-_EMBEDDED = "trace-mini"
-# What only the training-free way has, and how each is when nobody asked for it.
-_OF_TRAINING_FREE = {
-    "refine": None, "trajectory": Trajectory.inversion, "timestep": None, "stride": 100, "seed": 0,
-    "emergence_resolution": None, "shift": 1.0, **NO_LOAD_OPTIONS,
-}  # fmt: skip
+from trace_edges.cli.training_free import EMBEDDED, TrainingFree, is_one_step
 
 _COLUMNS = {
     "image": image_cell,
@@ -70,7 +61,7 @@ def detect(
         str | None,
         typer.Option(help="Folder or hub id of a distilled detector. Default: trace-mini's."),
     ] = None,
-    backbone: Backbone = _EMBEDDED,
+    backbone: Backbone = EMBEDDED,
     resolution: Resolution = None,
     refine: Refine = None,
     trajectory: Path_ = Trajectory.inversion,
@@ -103,25 +94,23 @@ def detect(
         from trace_edges.detection import OutputOptions, detect_files
         from trace_edges.detector import DetectorSettings
         from trace_edges.files import find_images, output_names
-        from trace_edges.pipeline import TraceSettings
 
         found = find_images(inputs, recursive)
         for problem in found.problems:
             error(str(problem))
-        given: dict[str, Any] = {
-            "refine": refine, "trajectory": trajectory, "timestep": timestep, "stride": stride,
-            "seed": seed, "emergence_resolution": emergence_resolution, "shift": shift,
-        }  # fmt: skip
-        loaded = load_options(null, revision, quantize, offload, vae_tiling)
+        way = TrainingFree(
+            refine=refine, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
+            shift=shift, emergence_resolution=emergence_resolution,
+            loaded=load_options(null, revision, quantize, offload, vae_tiling),
+        )  # fmt: skip
         source: Any
-        settings: DetectorSettings | TraceSettings
+        settings: Any
         if is_one_step(training_free, detector, backbone):
-            refuse_others(given | loaded)
-            source = load_detector(detector or _EMBEDDED, device, dtype)
+            way.refuse()
+            source = load_detector(detector or EMBEDDED, device, dtype)
             settings = DetectorSettings(resolution)
         else:
-            source = load_pipeline(backbone, device, dtype, loaded)
-            settings = TraceSettings(resolution, **given | {"trajectory": trajectory.value})
+            source, settings = way.load(backbone, device, dtype), way.settings(resolution)
         output = OutputOptions(out, format.value, "soft" if soft else "thin", overwrite)
         with progress(len(found.images), "edges", hidden=quiet or as_json) as advance:
             names = output_names(found.images)
@@ -132,19 +121,3 @@ def detect(
             print_outcomes(outcomes, columns, ("image", "size", "edges"), out)
         if found.problems or any(outcome.state == "failed" for outcome in outcomes):
             raise typer.Exit(1)
-
-
-def is_one_step(training_free: bool, detector: str | None, backbone: str) -> bool:
-    """Whether a detector is asked for; `ValueError` if it is and it is not."""
-    if detector is not None and (training_free or backbone != _EMBEDDED):
-        other = "--training-free" if training_free else "--backbone"
-        raise ValueError(f"--detector brings its own backbone: leave {other} out")
-    return detector is not None or (not training_free and backbone == _EMBEDDED)
-
-
-def refuse_others(given: Mapping[str, Any]) -> None:
-    """`ValueError` where an option of the training-free way was given."""
-    for name, value in given.items():
-        if value != _OF_TRAINING_FREE[name]:
-            option = name.replace("_", "-")
-            raise ValueError(f"--{option} belongs to the training-free way: add --training-free")

@@ -15,8 +15,12 @@ from trace_edges.cli.options import (
     Backbone,
     Device,
     DType,
+    Null,
+    Quantize,
+    Revision,
     load_denoiser,
     load_detector,
+    load_options,
     load_pipeline,
 )
 
@@ -84,10 +88,28 @@ def distill(
     ] = 5,
     report_to: Annotated[Tracker | None, typer.Option(help="Where the curves go too.")] = None,
     device: Device = "auto",
+    null: Null = None,
+    revision: Revision = None,
+    quantize: Quantize = None,
+    dtype: Annotated[
+        DType, typer.Option(help="Of the training-free teacher's weights; the student's: float32.")
+    ] = DType.float32,
+    shift: Annotated[
+        float | None, typer.Option(help="Of flow models, in the teacher. Default: the config's.")
+    ] = None,
+    offload: Annotated[
+        bool, typer.Option("--offload", help="The teacher on the device only while it looks.")
+    ] = False,
+    vae_tiling: Annotated[
+        bool, typer.Option("--vae-tiling", help="The teacher encodes large images in tiles.")
+    ] = False,
     recursive: Annotated[bool, typer.Option(help="Search folders below folders.")] = False,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Distil a one-step detector from the training-free way, without a label.
+
+    --null, --revision and --quantize hold for teacher and student: in fewer bits, the decoder and
+    a LoRA are trained beside weights that stay as they are.
 
     Starting the same command again goes on where it stopped.
     """
@@ -105,6 +127,8 @@ def distill(
 
         if (check_images is None) != (check_truth is None):
             raise ValueError("--check-images and --check-truth belong together: give both")
+        if teacher is not None:
+            _refuse_of_training_free(dtype, shift, offload, vae_tiling)
         if report_to is not None:
             require("tensorboard", "tensorboard")  # accelerate would leave it out without a word
         found = find_images(inputs, recursive)
@@ -129,13 +153,16 @@ def distill(
         if average_mirrored:
             averaging = replace(averaging, mirror=True)
         chosen = replace(chosen, averaging=averaging)
+        if shift is not None:
+            chosen = replace(chosen, teacher=replace(chosen.teacher, shift=shift))
         judge = None
         if check_images is not None and check_truth is not None:
             judge = Judge(find_images([str(check_images)]).images, check_truth, chosen.resolution)
         # Apart from the teacher's, since the LoRA changes the denoiser that it is put in.
-        own = load_denoiser(backbone, device, DType.float32)
+        loaded = load_options(null, revision, quantize, offload, vae_tiling)
+        own = load_denoiser(backbone, device, DType.float32, loaded)
         if teacher is None:
-            pipe = load_pipeline(backbone, device, DType.float32)
+            pipe = load_pipeline(backbone, device, dtype, loaded)
             says: Any = TrainingFreeTeacher(pipe, chosen.teacher, averaging)
         else:
             says = StudentTeacher(load_detector(teacher, device, DType.float32), averaging)
@@ -193,6 +220,16 @@ def distill(
             console.print(f"detector: {escape(str(out))}")
         if found.problems or len(good) < len(found.images):
             raise typer.Exit(1)
+
+
+def _refuse_of_training_free(
+    dtype: DType, shift: float | None, offload: bool, vae_tiling: bool
+) -> None:
+    """`ValueError` where an option of the training-free teacher was given beside a detector."""
+    given = {"dtype": dtype is not DType.float32, "shift": shift is not None, "offload": offload,
+             "vae-tiling": vae_tiling}  # fmt: skip
+    if names := [name for name, is_given in given.items() if is_given]:
+        raise ValueError(f"--{names[0]} is of the training-free teacher: leave it or --teacher out")
 
 
 def _best_ods(measured: list[Any]) -> float | None:

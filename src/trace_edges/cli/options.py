@@ -103,11 +103,18 @@ def load_options(
 NO_LOAD_OPTIONS = load_options(None, None, None, False, False)
 
 
-def load_denoiser(name: str, device: str, dtype: DType) -> Any:
-    """The diffusion model that `--backbone`, `--device` and `--dtype` name, and no encoder."""
+def load_denoiser(
+    name: str, device: str, dtype: DType, options: Mapping[str, Any] | None = None
+) -> Any:
+    """The diffusion model that `--backbone`, `--device` and `--dtype` name, and no encoder; loaded
+    by those `load_options` that say what its weights are.
+    """
     from trace_edges.backbones import load_backbone
 
-    return load_backbone(name, **placement(device, dtype))
+    said: dict[str, Any] = {
+        way: (options or {}).get(way) for way in ("null", "revision", "quantize")
+    }
+    return load_backbone(name, **placement(device, dtype), **said)
 
 
 def load_detector(name: str, device: str, dtype: DType) -> Any:

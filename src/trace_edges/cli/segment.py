@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -18,7 +18,6 @@ from trace_edges.cli.common import (
     seconds_cell,
     size_cell,
 )
-from trace_edges.cli.detect import is_one_step, refuse_others
 from trace_edges.cli.options import (
     Backbone,
     Device,
@@ -41,7 +40,6 @@ from trace_edges.cli.options import (
     load_detector,
     load_encoder,
     load_options,
-    load_pipeline,
     load_sam,
 )
 from trace_edges.cli.refining_options import (
@@ -54,6 +52,7 @@ from trace_edges.cli.refining_options import (
     propagation,
     selection,
 )
+from trace_edges.cli.training_free import EMBEDDED, TrainingFree, is_one_step
 
 _COLUMNS = {
     "image": image_cell,
@@ -120,7 +119,7 @@ def segment(
         str | None,
         typer.Option(help="Folder or hub id of a detector, for the edges. Default: trace-mini's."),
     ] = None,
-    backbone: Backbone = "trace-mini",
+    backbone: Backbone = EMBEDDED,
     resolution: Resolution = None,
     refine: Refine = None,
     trajectory: Path_ = Trajectory.inversion,
@@ -150,7 +149,6 @@ def segment(
         from trace_edges.files import find_images, output_names
         from trace_edges.refinement import EdgeFolder
         from trace_edges.segmenting import InstanceFinder, Prompting, segment_files
-        from trace_edges.settings import TraceSettings
 
         taken = selection(strength, count, proposals, min_area=min_area, blur=blur)
         if masks is Masks.edges and (encoder is not None or crf):
@@ -168,21 +166,21 @@ def segment(
             asked = Prompting(
                 load_sam(sam, device, dtype), prompts or "points+boxes", points or 1, iou
             )
-        given: dict[str, Any] = {
-            "refine": refine, "trajectory": trajectory, "timestep": timestep, "stride": stride,
-            "seed": seed, "emergence_resolution": emergence_resolution, "shift": shift,
-        }  # fmt: skip
-        loaded = load_options(null, revision, quantize, offload, vae_tiling)
+        way = TrainingFree(
+            refine=refine, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
+            shift=shift, emergence_resolution=emergence_resolution,
+            loaded=load_options(null, revision, quantize, offload, vae_tiling),
+        )  # fmt: skip
         from_attention = masks is not Masks.edges and encoder is None
         one_step = edges is None and is_one_step(training_free, detector, backbone)
         if one_step and not from_attention:
-            refuse_others(given | loaded)
+            way.refuse()
         finder = InstanceFinder(
             masks.value,
-            load_pipeline(backbone, device, dtype, loaded)
+            way.load(backbone, device, dtype)
             if from_attention or (edges is None and not one_step)
             else None,
-            TraceSettings(resolution, **given | {"trajectory": trajectory.value}),
+            way.settings(resolution),
             None if edges is None else EdgeFolder(edges),
             None if encoder is None else load_encoder(encoder, device, dtype),
             taken,
@@ -190,7 +188,7 @@ def segment(
             iou,
             crf,
             asked,
-            load_detector(detector or "trace-mini", device, dtype) if one_step else None,
+            load_detector(detector or EMBEDDED, device, dtype) if one_step else None,
         )
         with progress(len(found.images), "instances", hidden=quiet or as_json) as advance:
             names = output_names(found.images)

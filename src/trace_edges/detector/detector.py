@@ -42,6 +42,8 @@ from trace_edges.results import EdgeMap
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 
+_LOADED = ("null", "revision", "quantize")  # of the ways to load a backbone, those that are kept
+
 
 @dataclass(frozen=True)
 class DetectorSettings:
@@ -89,7 +91,7 @@ class EdgeDetector:
         Args:
             name: "trace-mini" (embedded), a folder written by `save_pretrained`, or a hub id.
             backbone: where the backbone lies, if not where it lay when the detector was trained.
-            device, dtype: of the weights.
+            device, dtype: of the weights; where the backbone's are held in fewer bits, float32.
             revision, local_files_only: as in huggingface_hub.
 
         Raises:
@@ -98,11 +100,17 @@ class EdgeDetector:
         folder = find_artefact(str(name), revision, local_files_only)
         config, settings, weights = read_artefact(folder)
         base = config["backbone"]
+        ways: dict[str, Any] = {way: config.get(f"backbone_{way}") for way in _LOADED}
+        if ways["quantize"] and dtype != torch.float32:
+            raise BackboneError(
+                f"{folder} was trained on a denoiser in fewer bits ({ways['quantize']}), beside "
+                "which its weights are float32: leave the dtype out"
+            )
         loaded = load_backbone(
-            backbone or base, device="cpu", revision=config.get("backbone_revision"),
-            local_files_only=local_files_only,
+            backbone or base, local_files_only=local_files_only, **ways,
+            device=device if ways["quantize"] else "cpu",  # some ways know accelerators only
         )  # fmt: skip
-        if loaded.fingerprint() != config["backbone_fingerprint"]:
+        if loaded.fingerprint("cpu") != config["backbone_fingerprint"]:
             raise BackboneError(
                 f"{folder} was trained on other weights than those of {backbone or base}; "
                 "give the backbone it was trained on"
@@ -126,7 +134,12 @@ class EdgeDetector:
         """Add the LoRA to the weights beside it: the same edges, faster; returns itself.
 
         What is saved afterwards is still the LoRA alone. Without one, nothing changes.
+
+        Raises:
+            ValueError: the weights are held in fewer bits, and would be rounded again.
         """
+        if way := self.student.backbone.loaded_with.get("quantize"):
+            raise ValueError(f"weights held by {way} would be rounded again: leave the LoRA beside")
         for module in self.student.denoiser.modules():
             if hasattr(module, "lora_A") and not module.merged:
                 module.merge()
@@ -278,9 +291,11 @@ class EdgeDetector:
 
     def _config(self) -> dict[str, Any]:
         backbone = self.student.backbone
+        ways = {f"backbone_{way}": backbone.loaded_with.get(way) for way in _LOADED}
         return {
             "trace_edges": __version__,
             "backbone": backbone.name,
+            **{key: value for key, value in ways.items() if value is not None},
             "backbone_fingerprint": self.student.base,
             "resolution": self.resolution,
             "student": self.student.settings.describe(),

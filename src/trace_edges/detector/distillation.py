@@ -185,7 +185,8 @@ def _begun_with(
     return json.dumps(
         settings.describe()
         | {"photographs": digest(photographs), "held_out": digest(held_out)}
-        | {"backbone": student.base, "looks": [look.made_with for look in cache.teacher.looks]}
+        | {"backbone": student.base, "device": student.backbone.device.type}
+        | {"looks": [look.made_with for look in cache.teacher.looks]}
         | ({} if judge is None else {"judge": judge.describe()}),
         sort_keys=True,
     )

@@ -67,7 +67,8 @@ class Student(nn.Module):
         if wrong := [index for index in settings.blocks if not -len(names) <= index < len(names)]:
             raise ValueError(f"{backbone.name} has no block {wrong[0]}, only 0 .. {len(names) - 1}")
         self._read = [names[index] for index in settings.blocks]
-        self.base = backbone.fingerprint()  # before there is anything of ours in it
+        # Before there is anything of ours in it; on any device, since that may be another later.
+        self.base = backbone.fingerprint("cpu")
         channels = sum(_width(backbone, name) for name in self._read)
         channels += 2 * backbone.channels * backbone.patch**2
         channels += (2 * settings.attention + 1) ** 2 if settings.attention else 0

@@ -14,8 +14,8 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
+from trace_edges.backbones.encoder_table import ENCODERS
 from trace_edges.backbones.encoders.encoder import EncoderBackbone
-from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.backbones.encoders.tower import (
     Tower,
     attention_layers,
@@ -25,7 +25,7 @@ from trace_edges.backbones.encoders.tower import (
     run_qwen,
     run_timm,
 )
-from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.problems import BackboneError, did_you_mean, explained
 from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.sources import INDEX, Source, find_source
 from trace_edges.extras import require
@@ -129,7 +129,7 @@ def encoder_source(
     if not Path(place).is_dir() and place.count("/") != 1:
         raise BackboneError(
             f"encoder {place!r} is neither one of {', '.join(ENCODERS)}, nor a folder, nor a hub "
-            "id (owner/name)"
+            f"id (owner/name){did_you_mean(place, ENCODERS)}"
         )
     return Source(str(name), place, revision, local_files_only)
 

@@ -62,6 +62,7 @@ def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):
     assert {path.name for path in out.iterdir()} == expected | {"instances.json"}
     record = json.loads((out / "coffee.json").read_text())
     assert (record["timestep"], record["settings"]["source"]) == (0, "edges")
+    assert record["settings"]["strength"] == 0.25  # a detector's edges are lower, and have 0.125
     with Image.open(out / "coffee.instances.png") as labels:
         assert labels.mode == "I;16"
         numbers = np.unique(np.asarray(labels))
@@ -79,6 +80,7 @@ def test_edges_are_those_of_the_detector_unless_asked_otherwise(photos, tmp_path
     record = json.loads((out / "coffee.json").read_text())
     assert record["timestep"] is None
     assert record["settings"]["detector"]["method"] == "distilled"
+    assert record["settings"]["strength"] == 0.125
     detected = EdgeDetector.from_pretrained()(photos / "coffee.jpg", detect_resolution=64)
     (expected,) = (Selection()(edges) for edges in detected.edges)
     with Image.open(out / "coffee.instances.png") as labels:
@@ -117,7 +119,7 @@ def test_what_is_there_is_skipped_and_still_listed(quarters, tmp_path):
     (tmp_path / "out" / "instances.json").unlink()
     assert "0 done, 1 skipped, 0 failed" in run(*command).stdout
     assert (tmp_path / "out" / "instances.json").read_bytes() == summary
-    assert "strength 0.25, not 0.5: --overwrite" in run(*command, "--strength", 0.5).stderr
+    assert "strength 0.125, not 0.5: --overwrite" in run(*command, "--strength", 0.5).stderr
     assert "1 done" in run(*command, "--overwrite").stdout
     (tmp_path / "out" / "g.json").unlink()
     assert "1 done" in run(*command).stdout

@@ -142,7 +142,7 @@ def annotate(
     format: Annotated[Format, typer.Option(help="Of edges.")] = Format.png,
     soft: Annotated[bool, typer.Option("--soft", help="Smooth edges, not thin lines.")] = False,
     strength: Annotated[
-        float | None, typer.Option(help="Instances: boundaries stronger than this. [0.25]")
+        float | None, typer.Option(help="Instances: stronger boundaries close. [0.125, else 0.25]")
     ] = None,
     count: Annotated[int | None, typer.Option(help="Instances: so many instead.", min=1)] = None,
     proposals: Annotated[
@@ -197,6 +197,7 @@ def annotate(
             edges={"format": format.value, "kind": "soft" if soft else "thin"},
             instances={
                 "strength": strength, "count": count, "proposals": proposals, "min_area": min_area,
+                "training_free": not one_step,
             },
             panoptic={
                 "semantic": semantic, "categories": categories, "contiguous": contiguous,

@@ -49,12 +49,16 @@ def selection(
     proposals: int | None,
     min_area: float,
     blur: float = 0.0,
+    *,
+    training_free: bool,
 ) -> Selection:
-    """What the options stand for; a strength that nobody gave is the default one."""
+    """What the options stand for; a strength that nobody gave is that of the way to the edges."""
+    from trace_edges.segmentation.regions import STRENGTH, TRAINING_FREE_STRENGTH
     from trace_edges.segmenting import Selection
 
     if strength is None:
-        return Selection(count=count, proposals=proposals, min_area=min_area, blur=blur)
+        strength = TRAINING_FREE_STRENGTH if training_free else STRENGTH
+        return Selection(strength, count, proposals, min_area=min_area, blur=blur)
     if count is not None or proposals is not None:
         raise ValueError("--strength, --count and --proposals exclude each other: give one")
     return Selection(strength, min_area=min_area, blur=blur)

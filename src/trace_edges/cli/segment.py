@@ -78,7 +78,7 @@ def segment(
         Masks, typer.Option(help="From edges alone, or from a generator and cut at the edges.")
     ] = Masks.edges,
     strength: Annotated[
-        float | None, typer.Option(help="Regions that boundaries stronger than this leave. [0.25]")
+        float | None, typer.Option(help="Regions that stronger edges leave. [0.125, else 0.25]")
     ] = None,
     count: Annotated[int | None, typer.Option(help="So many regions instead.", min=1)] = None,
     proposals: Annotated[
@@ -143,14 +143,14 @@ def segment(
     """Find instances: NAME.instances.png, NAME.overlay.png, NAME.json, and one instances.json.
 
     Edges are those of `trace-edges detect`: in one step, or with --training-free or a --backbone
-    straight from the attention; --edges takes any that are there.
+    straight from the attention; --edges takes any that are there. Regions are those that boundaries
+    stronger than 0.125 leave, or 0.25 where the edges come straight from the attention.
     """
     with plain_errors():
         from trace_edges.files import find_images, output_names
         from trace_edges.refinement import EdgeFolder
         from trace_edges.segmenting import InstanceFinder, Prompting, segment_files
 
-        taken = selection(strength, count, proposals, min_area=min_area, blur=blur)
         if masks is Masks.edges and (encoder is not None or crf):
             raise ValueError("--encoder and --crf are for maskcut and promerge: leave them out")
         if sam is None and (prompts is not None or points is not None):
@@ -175,6 +175,10 @@ def segment(
         one_step = edges is None and is_one_step(training_free, detector, backbone)
         if one_step and not from_attention:
             way.refuse()
+        alone = masks is Masks.edges and edges is None and not one_step
+        taken = selection(
+            strength, count, proposals, min_area=min_area, blur=blur, training_free=alone
+        )
         finder = InstanceFinder(
             masks.value,
             way.load(backbone, device, dtype)

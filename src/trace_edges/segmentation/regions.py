@@ -12,7 +12,9 @@ from trace_edges.segmentation.hierarchy import Hierarchy, build_hierarchy
 
 Nodes = Int64[np.ndarray, "_"]
 
-STRENGTH = 0.25  # chosen on photographs: where regions cover the true segments best
+# Where regions cover the true segments of photographs best (`benchmarks/regions.py`): those of a
+# detector's edges, which are expected strengths and so lower, and of E / (E + 1 nat) itself.
+STRENGTH, TRAINING_FREE_STRENGTH = 0.125, 0.25
 
 
 def instances_from_edges(
@@ -22,6 +24,8 @@ def instances_from_edges(
 
     Args:
         edges: in [0, 1], smooth (`EdgeMap.edges`, not `thin`).
+        strength: boundaries up to it are removed. The default is meant for a detector's edges; for
+            those of the training-free way take `TRAINING_FREE_STRENGTH`.
 
     Raises:
         ValueError: `edges` is no map in [0, 1].

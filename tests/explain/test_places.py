@@ -8,11 +8,13 @@ from itertools import pairwise
 import pytest
 import torch
 import torch.nn.functional as F
+from tokenizers.processors import TemplateProcessing
 from transformers.modeling_outputs import BaseModelOutput
 
+from trace_edges.backbones import BackboneError
 from trace_edges.explain import PromptSettings, denoise, load_generator
 from trace_edges.explain.places import joint_text
-from trace_edges.explain.texts import read_prompt, text_of
+from trace_edges.explain.texts import TEXTS, Reading, read_prompt, text_of
 
 PROMPT = "two cats, a dog"
 SETTINGS = PromptSettings(height=64, width=96, steps=1)
@@ -30,7 +32,13 @@ KINDS = {
     "chroma": 0,
     "cogview4": 0,
 }
-# As long as the dog's, no token is the same, and no tokenizer has a token of another number.
+# Tokens that its text has at most.
+LONGEST = {
+    "pixart": 120, "hunyuan-dit": 77 + 256, "flux2-dev": 512, "flux2-klein": 512,
+    "qwen-image": 512, "z-image": 512, "lumina2": 256, "auraflow": 256, "chroma": 512,
+    "cogview4": 1024,
+}  # fmt: skip
+# As many tokens as "cats" by every tokenizer, and none of them the same.
 OTHER = PROMPT.replace("cats", "fury")
 
 
@@ -56,7 +64,8 @@ def kind(request):
 
 @pytest.fixture
 def generator(tiny_model, tiny_texts, kind):
-    folder = tiny_model(kind, null=False, **tiny_texts(kind))
+    room = {"axes_lens": [1024, 32, 32]} if kind == "z-image" else {}
+    folder = tiny_model(kind, null=False, **tiny_texts(kind), **room)
     pipeline, backbone = load_generator(folder)
     for name, part in pipeline.components.items():
         if name.startswith("text_encoder"):
@@ -81,26 +90,114 @@ def spelt(pipeline, name, ids):
     return "".join(pieces).lower().translate(str.maketrans("", "", "▁Ġ#"))
 
 
-def test_tokens_at_the_places_spell_the_words_faked_encoders(generator, kind):
+def ids_told(generator, kind, prompt):
+    """Ids of the text that the denoiser of diffusers' own pipeline is given, without guidance."""
     pipeline, backbone = generator
     told = []
     hook = backbone.denoiser.register_forward_pre_hook(
         lambda _, inputs, options: told.append(ids_given(inputs, options)), with_kwargs=True
     )
-    guided = {"guidance_scale": 1.0} if kind != "z-image" else {"guidance_scale": 0.0}
+    scale = {"guidance_scale": 0.0 if kind == "z-image" else 1.0}
     pipeline(
-        prompt=PROMPT, height=64, width=96, num_inference_steps=1, output_type="latent", **guided
+        prompt=prompt, height=64, width=96, num_inference_steps=1, output_type="latent", **scale
     )
     hook.remove()
     (ids,) = told[0].round().int().tolist()
-    row = text_of(backbone.family)
-    reading = read_prompt(pipeline, backbone.family, PROMPT)
-    assert list(reading.words) == ["two", "cats", "a", "dog"]
+    return ids
+
+
+def spelt_words(pipeline, reading, row, ids):
+    """(Tokenizer, word) -> what the tokens at its places spell."""
+    found = {}
     starts = [*row.tokenizers.items(), (None, len(ids))]
     for (name, start), (_, end) in pairwise(starts):
         for word, places in reading.words.items():
             own = [ids[place] for place in places if start <= place < end]
-            assert spelt(pipeline, name, own) == word
+            found[name, word] = spelt(pipeline, name, own)
+    return found
+
+
+def test_tokens_at_the_places_spell_the_words_faked_encoders(generator, kind):
+    pipeline, backbone = generator
+    row = text_of(backbone.family)
+    reading = read_prompt(pipeline, backbone.family, PROMPT)
+    assert list(reading.words) == ["two", "cats", "a", "dog"]
+    words = spelt_words(pipeline, reading, row, ids_told(generator, kind, PROMPT))
+    assert all(spelling == word for (_, word), spelling in words.items())
+
+
+def test_a_long_prompt_is_cut_off_where_the_pipeline_does_faked_encoders(generator, kind):
+    pipeline, backbone = generator
+    row, many = text_of(backbone.family), "dog " * 1100
+    ids = ids_told(generator, kind, many)
+    reading = read_prompt(pipeline, backbone.family, many)
+    assert reading.total == reading.seen == len(ids) == LONGEST[kind]
+    assert max(reading.words["dog"]) >= len(ids) - 2  # behind it the mark of the end or a space
+    for spelling in spelt_words(pipeline, reading, row, ids).values():
+        assert spelling == many.replace(" ", "")[: len(spelling)]
+    with pytest.raises(ValueError, match=f"'two' lies behind the {len(ids)} tokens"):
+        read_prompt(pipeline, backbone.family, many + "two")
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_is_put_where_the_tokenizer_has_it_faked_encoders(tiny_model, tiny_texts, side):
+    texts = tiny_texts("flux2-klein")
+    pipeline, backbone = load_generator(tiny_model("flux2-klein", null=False, **texts))
+    pipeline.tokenizer.padding_side = side
+    fake(pipeline.text_encoder)
+    ids = ids_told((pipeline, backbone), "flux2-klein", PROMPT)
+    reading = read_prompt(pipeline, backbone.family, PROMPT)
+    words = spelt_words(pipeline, reading, text_of(backbone.family), ids)
+    assert all(spelling == word for (_, word), spelling in words.items())
+    assert (ids[0] == ids[1]) == (side == "left")
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_mark_of_the_start_in_the_template_is_not_put_twice_faked_encoders(
+    tiny_model, tiny_texts, twice
+):
+    pytest.importorskip("torchvision")
+    texts = tiny_texts("flux2-dev")
+    pipeline, backbone = load_generator(tiny_model("flux2-dev", null=False, **texts))
+    fake(pipeline.text_encoder)
+    processor, mark = pipeline.tokenizer, "<|endoftext|>"
+    number = processor.tokenizer.convert_tokens_to_ids(mark)
+    processor.tokenizer._tokenizer.post_processor = TemplateProcessing(
+        single=f"{mark} $A", special_tokens=[(mark, number)]
+    )
+    if twice:
+        processor.tokenizer.bos_token = mark
+        processor.chat_template = mark + processor.chat_template
+    ids = ids_told((pipeline, backbone), "flux2-dev", PROMPT)
+    assert ids[0] == number != ids[1]
+    reading = read_prompt(pipeline, backbone.family, PROMPT)
+    words = spelt_words(pipeline, reading, text_of(backbone.family), ids)
+    assert all(spelling == word for (_, word), spelling in words.items())
+
+
+@pytest.mark.parametrize("prompt", [" two cats", "two cats  "])
+def test_a_template_that_changes_the_prompt_is_refused(tiny_model, tiny_texts, prompt):
+    texts = tiny_texts("z-image")
+    pipeline, backbone = load_generator(tiny_model("z-image", null=False, **texts))
+    assert read_prompt(pipeline, backbone.family, prompt).words  # as it is
+    template = pipeline.tokenizer.chat_template
+    pipeline.tokenizer.chat_template = template.replace("m.content", "m.content | trim")
+    with pytest.raises(ValueError, match="not itself in what ZImagePipeline makes of it"):
+        read_prompt(pipeline, backbone.family, prompt)
+
+
+@pytest.mark.parametrize(
+    ("family", "image", "total", "keys"),
+    [
+        ("flux", slice(7, 31), 8, 31),
+        ("flux", slice(9, 33), 8, 33),
+        ("z-image", slice(0, 24), 32, 63),
+        ("sd3", slice(0, 24), 8, 31),
+    ],
+)
+def test_another_number_of_tokens_is_refused(family, image, total, keys):
+    with pytest.raises(BackboneError, match=f"{keys} tokens in a joint attention are not 24"):
+        joint_text(TEXTS[family], Reading({}, total, total), image, keys)
 
 
 def text_keys(generator, prompt, monkeypatch):

@@ -1,5 +1,7 @@
-"""Pictures made from a prompt by random models: the curve, the sheet, the command and its errors."""
+"""Pictures made from a prompt by random models: the curve, the sheet, the command, its errors."""
 
+import json
+from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from trace_edges.backbones import BackboneError
+from trace_edges.backbones import BackboneError, load_backbone
 from trace_edges.cli import app
 from trace_edges.emergence import map_change
 from trace_edges.explain import PromptSettings, denoise, explain_prompt, load_generator
@@ -118,6 +120,17 @@ def test_wrong_use_is_one_line(tmp_path, arguments, message):
 def test_a_pipeline_without_encoders_is_refused(tiny_model):
     with pytest.raises(BackboneError, match=r"'.*sdxl' has no text encoder"):
         load_generator(tiny_model("sdxl"))
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
+@pytest.mark.parametrize("load", [load_generator, load_backbone])
+def test_a_library_that_a_processor_lacks_is_named(tiny_model, tiny_texts, load):
+    folder = tiny_model("flux2-klein", null=False, **tiny_texts("flux2-klein"))
+    index = json.loads((folder / "model_index.json").read_text())
+    index["tokenizer"] = ["transformers", "PixtralProcessor"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(BackboneError, match="PixtralProcessor requires the Torchvision library"):
+        load(folder)
 
 
 def test_a_family_without_a_row_is_refused(monkeypatch, sd15):

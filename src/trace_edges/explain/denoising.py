@@ -23,7 +23,7 @@ from trace_edges.attention.words import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
 from trace_edges.backbones.families import family_of
 from trace_edges.backbones.loading import quantized
-from trace_edges.backbones.nulls import components_of
+from trace_edges.backbones.nulls import ask_for_libraries, components_of
 from trace_edges.backbones.problems import explained
 from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.quiet import quiet_libraries
@@ -140,6 +140,9 @@ def load_generator(
     left_out = {part: None for part in components_of(index) if part in _SPARED or part in lacking}
     fewer_bits = quantization_config(quantize, dtype)
     with explained(str(source)), quiet_libraries():
+        ask_for_libraries(
+            {part: index[part] for part in components_of(index) if part not in left_out}
+        )
         pipeline = DiffusionPipeline.from_pretrained(
             source.place, dtype=dtype, variant=source.variant, use_safetensors=True,
             **source.hub, **left_out, **quantized(family, fewer_bits),

@@ -1,5 +1,7 @@
 """Text encoders small enough to run in a test, each with a tokenizer of a few pieces."""
 
+import string
+
 import pytest
 import tokenizers
 import torch
@@ -32,8 +34,9 @@ def clip(width, projection=None):
 
 
 def t5(width, kind="T5EncoderModel"):
-    """A T5 encoder of one layer, and a tokenizer of letters and of "cat" and "two"."""
-    pieces = ["<pad>", "</s>", "<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz,'", "▁cat", "▁two"]
+    """A T5 encoder of one layer, and a tokenizer of letters, "cat", "two" and "fur"."""
+    pieces = ["<pad>", "</s>", "<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz,'", "▁cat", "▁two",
+              "▁fur"]  # fmt: skip
     tokenizer = transformers.T5Tokenizer(
         vocab=[(p, -float(i)) for i, p in enumerate(pieces)], extra_ids=0
     )
@@ -59,15 +62,19 @@ def decoder(kind, width, layers, tokenizer=byte_tokenizer):
 
 
 def gemma_tokenizer():
-    """That begins every text with a token of its own."""
-    vocab = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<unk>": 3, "▁": 4, "a": 5}
-    return transformers.GemmaTokenizer(vocab=vocab, merges=[], add_bos_token=True)
+    """Of characters, two joined to the space before; begins every text with a token of its own."""
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "▁", *string.printable.strip(), "▁c", "▁f"]
+    vocab = {piece: place for place, piece in enumerate(pieces)}
+    merges = [("▁", "c"), ("▁", "f")]
+    return transformers.GemmaTokenizer(vocab=vocab, merges=merges, add_bos_token=True)
 
 
 def glm_tokenizer():
-    """That begins every text with two tokens of its own."""
-    words = {"<pad>": 0, "[gMASK]": 1, "<sop>": 2, "a": 3}
-    model = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="a"))
+    """Of words, that begins every text with two tokens of its own."""
+    words = ["<pad>", "[gMASK]", "<sop>", "a", "two", "cats", "fury", "dog", ","]
+    vocab = {word: place for place, word in enumerate(words)}
+    model = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocab, unk_token="a"))
+    model.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     model.post_processor = tokenizers.processors.TemplateProcessing(
         single="[gMASK] <sop> $A", special_tokens=[("[gMASK]", 1), ("<sop>", 2)]
     )
@@ -85,10 +92,15 @@ def qwen2_vl(width):
 
 
 def bert(width):
-    words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a")
+    words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", ",", "two", "dog", "cat", "##s",
+             "fur", "##y")  # fmt: skip
     tokenizer = transformers.BertTokenizer(vocab={word: i for i, word in enumerate(words)})
     config = transformers.BertConfig(
-        **_SMALL, vocab_size=6, hidden_size=width, num_hidden_layers=1, max_position_embeddings=77
+        **_SMALL,
+        vocab_size=len(words),
+        hidden_size=width,
+        num_hidden_layers=1,
+        max_position_embeddings=77,
     )
     return transformers.BertModel(config), tokenizer
 

@@ -20,6 +20,18 @@ def test_words_have_the_sum_of_their_tokens():
     torch.testing.assert_close(found[:, 1].flatten(1), both, rtol=0, atol=1e-6)
 
 
+def test_a_mask_takes_from_its_keys():
+    q, k = torch.randn(1, 3, 6, 4), torch.randn(1, 3, 9, 4)
+    bias = torch.tensor([0, 0, 0, -1.0, 0, 0, 0, -torch.inf, -torch.inf])
+    average = WordAverage([[0], [1], [5]])
+    average.add((2, 3), q, k, 0.5, text=2, bias=bias)
+    logits = q.double() @ k.double().mT * 0.5 + bias
+    expected = logits.softmax(-1).mean(1)[..., [2, 3, 7]].mT
+    torch.testing.assert_close(
+        average.mean((2, 3)).flatten(2).double(), expected, rtol=0, atol=1e-6
+    )
+
+
 def test_smaller_grids_are_enlarged_and_every_layer_counts_once():
     q, k = torch.randn(1, 2, 24, 4), torch.randn(1, 2, 5, 4)
     flat = torch.zeros(1, 2, 6, 4)  # pays every key the same

@@ -1,16 +1,15 @@
-"""Pictures made from a prompt by random models: what their attention is read as, and the sheet."""
+"""Pictures made from a prompt by random models: the curve, the sheet, the command, its errors."""
 
+import json
+from importlib.util import find_spec
 from itertools import pairwise
 
-import diffusers
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
 from PIL import Image
 from typer.testing import CliRunner
 
-from trace_edges.backbones import BackboneError
+from trace_edges.backbones import BackboneError, load_backbone
 from trace_edges.cli import app
 from trace_edges.emergence import map_change
 from trace_edges.explain import PromptSettings, denoise, explain_prompt, load_generator
@@ -20,113 +19,6 @@ from trace_edges.explain.texts import TEXTS
 
 PROMPT = "two cats, a dog"
 SETTINGS = PromptSettings(height=64, width=96, steps=2, seed=3)
-# Tokens of the text in the joint attention, and of those the ones of "cats", counted by hand: CLIP
-# has start, t w o, cats; T5 has ▁two, ▁cat s. SD3 reads CLIP's 77 and then T5's.
-KINDS = {
-    "sd15": (77, [4]),
-    "sdxl": (77, [4]),
-    "pixart": (120, [1, 2]),
-    "sd3": (333, [4, 77 + 1, 77 + 2]),
-    "sd3.5-medium": (333, [4, 77 + 1, 77 + 2]),
-    "flux-dev": (512, [1, 2]),
-    "flux-schnell": (256, [1, 2]),
-}
-
-
-@pytest.fixture(params=KINDS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def folder(tiny_model, tiny_texts, kind):
-    return tiny_model(kind, null=False, **tiny_texts(kind))
-
-
-class Spy:
-    """Every attention that the denoiser computes, as probabilities in double precision."""
-
-    def __init__(self, denoiser, monkeypatch):
-        self.calls, self.inside = [], False
-        original = F.scaled_dot_product_attention
-
-        def attend(query, key, value, attn_mask=None, **options):
-            if self.inside:
-                logits = query.double() @ key.double().mT / query.shape[-1] ** 0.5
-                self.calls.append((logits + (0 if attn_mask is None else attn_mask)).softmax(-1))
-            return original(query, key, value, attn_mask=attn_mask, **options)
-
-        monkeypatch.setattr(F, "scaled_dot_product_attention", attend)
-        denoiser.register_forward_pre_hook(lambda *_: self.watch(True))
-        denoiser.register_forward_hook(lambda *_: self.watch(False))
-
-    def watch(self, inside):
-        self.inside = inside
-
-    def taken(self):
-        """Of the prompt's half of the batch, mean over heads: (rows, keys) of each call."""
-        calls, self.calls = [call[-1].mean(0) for call in self.calls], []
-        return calls
-
-
-def enlarged(values, grid, target):
-    return F.interpolate(values.reshape(1, 1, *grid), target, mode="bilinear")[0, 0]
-
-
-def expected_words(calls, kind, finest):
-    """Of "cats", mean over the layers that see the text."""
-    text, places = KINDS[kind]
-    n, found = finest[0] * finest[1], []
-    for attention in calls:
-        rows, keys = attention.shape
-        if rows == keys == n + text:  # joint
-            image, start = (slice(text, None), 0) if "flux" in kind else (slice(0, n), n)
-            attention = attention[image, start : start + text]
-        elif keys != text:
-            continue
-        halved = next(
-            (-(-finest[0] // d), -(-finest[1] // d))
-            for d in (1, 2, 4, 8)
-            if -(-finest[0] // d) * -(-finest[1] // d) == len(attention)
-        )
-        found.append(enlarged(attention[:, places].sum(-1), halved, finest))
-    return torch.stack(found).mean(0)
-
-
-def test_words_have_their_share_of_the_softmax_random_weights(folder, kind, monkeypatch):
-    pipeline, backbone = load_generator(folder)
-    spy, seen = None, []
-
-    def look(moment):
-        calls = spy.taken()
-        expected = expected_words(calls, kind, moment.grid)
-        assert (moment.words[1].double() - expected).abs().max() < 1e-6
-        image = [c for c in calls if c.shape[0] == c.shape[1]]
-        assert len(image) == len(backbone.layers)
-        sums = moment.attention.sum(-1)
-        torch.testing.assert_close(sums, torch.ones_like(sums))
-        seen.append(moment.timestep)
-
-    spy = Spy(backbone.denoiser, monkeypatch)
-    made = denoise(pipeline, backbone, PROMPT, SETTINGS, look)
-    assert made.words == ("two", "cats", "a", "dog")
-    assert tuple(seen) == made.timesteps
-    assert sorted(seen, reverse=True) == seen
-    assert len(set(seen)) == 2
-
-
-def test_the_picture_is_the_pipelines_own_random_weights(folder, kind):
-    pipeline, backbone = load_generator(folder)
-    made = denoise(pipeline, backbone, PROMPT, SETTINGS)
-    plain = diffusers.DiffusionPipeline.from_pretrained(folder)
-    options = {"use_resolution_binning": False, "clean_caption": False} if kind == "pixart" else {}
-    options |= {"max_sequence_length": 256} if kind == "flux-schnell" else {}
-    picture = plain(
-        PROMPT, height=64, width=96, num_inference_steps=2,
-        generator=torch.Generator().manual_seed(3), **options,
-    ).images[0]  # fmt: skip
-    assert np.array_equal(made.image, np.asarray(picture))
-    assert made.image.shape == (64, 96, 3)
 
 
 @pytest.fixture
@@ -228,6 +120,17 @@ def test_wrong_use_is_one_line(tmp_path, arguments, message):
 def test_a_pipeline_without_encoders_is_refused(tiny_model):
     with pytest.raises(BackboneError, match=r"'.*sdxl' has no text encoder"):
         load_generator(tiny_model("sdxl"))
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
+@pytest.mark.parametrize("load", [load_generator, load_backbone])
+def test_a_library_that_a_processor_lacks_is_named(tiny_model, tiny_texts, load):
+    folder = tiny_model("flux2-klein", null=False, **tiny_texts("flux2-klein"))
+    index = json.loads((folder / "model_index.json").read_text())
+    index["tokenizer"] = ["transformers", "PixtralProcessor"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(BackboneError, match="PixtralProcessor requires the Torchvision library"):
+        load(folder)
 
 
 def test_a_family_without_a_row_is_refused(monkeypatch, sd15):

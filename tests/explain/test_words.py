@@ -65,6 +65,30 @@ def test_the_same_places_without_offsets_faked_slow_tokenizer(request, which):
     assert word_tokens(FakedSlow(tokenizer), prompt, 9) == word_tokens(tokenizer, prompt, 9)
 
 
+AROUND = ("a dog, two ", ", a cat")  # of which no word is the prompt's
+
+
+@pytest.mark.parametrize("which", ["clip", "t5"])
+def test_what_stands_around_the_prompt_has_no_word(request, which):
+    tokenizer = request.getfixturevalue(which)
+    prompt = PROMPT.replace(":", ",").lower()
+    found = word_tokens(tokenizer, prompt, 77, AROUND)
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer(prompt.join(AROUND))["input_ids"])
+    for word, places in found.items():
+        spelt = "".join(tokens[place] for place in places).replace("</w>", "").replace("▁", "")
+        assert spelt == word * (1 + (word == "two"))  # in the prompt twice
+    assert list(found) == ["two", "cats", "a", "cat's", "dog"]
+    for length in (77, 20):
+        found = word_tokens(tokenizer, prompt, length, AROUND)
+        assert word_tokens(FakedSlow(tokenizer), prompt, length, AROUND) == found
+
+
+def test_without_the_marks_of_the_start_all_is_one_earlier(clip):
+    marked, plain = (word_tokens(clip, "two cats", 77, special=own) for own in (True, False))
+    assert marked == {word: tuple(place + 1 for place in at) for word, at in plain.items()}
+    assert word_tokens(FakedSlow(clip), "two cats", 77, special=False) == plain
+
+
 def test_words_behind_what_is_read_have_no_token(clip):
     found = word_tokens(clip, "two cats a dog", 6)  # with the marks of start and end
     assert found == {"two": (1, 2, 3), "cats": (4,), "a": (), "dog": ()}

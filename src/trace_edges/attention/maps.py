@@ -48,10 +48,14 @@ def add_head_mean_blocks(
     q: Float[Tensor, "b heads n d"],
     k: Float[Tensor, "b heads m d"],
     scale: float,
+    bias: Float32[Tensor, " m"] | None = None,
 ) -> None:
     """`add_head_mean` with PyTorch alone, on any device.
 
     One block of rows of one head is alive at a time, so the extra memory does not grow with N^2.
+
+    Args:
+        bias: what is added to the logits of each key.
     """
     heads = q.shape[1]
     queries, keys = q.float() * scale, k.float().mT  # (B, heads, N, d), (B, heads, d, M)
@@ -60,6 +64,8 @@ def add_head_mean_blocks(
         rows = total[:, start : start + step]  # (B, rows, M), a view
         for head in range(heads):
             logits = queries[:, head, start : start + step] @ keys[:, head]
+            if bias is not None:
+                logits += bias
             rows.add_(torch.softmax(logits, dim=-1), alpha=1 / heads)
 
 

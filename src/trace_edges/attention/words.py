@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from trace_edges.attention.maps import Grid, add_head_mean
+from trace_edges.attention.maps import Grid, add_head_mean, add_head_mean_blocks
 
 
 class WordAverage:
@@ -31,6 +31,7 @@ class WordAverage:
         k: Float[Tensor, "b heads m d"],
         scale: float,
         text: int,
+        bias: Float32[Tensor, " m"] | None = None,
     ) -> None:
         """Add one layer's mean over heads of softmax(q k^T * scale), summed over a word's tokens.
 
@@ -38,6 +39,7 @@ class WordAverage:
             grid: (rows, columns) of the N places, row-major.
             k: all keys of the softmax; where image and text share it, both.
             text: where the text starts among the keys.
+            bias: what a mask adds to the logits of each key; -inf hides it.
 
         Raises:
             ValueError: N is not rows * columns.
@@ -46,7 +48,10 @@ class WordAverage:
         if n != grid[0] * grid[1]:
             raise ValueError(f"{n} tokens do not fill a grid of {grid[0]} x {grid[1]}")
         shares = torch.zeros(b, n, k.shape[2], device=q.device)
-        add_head_mean(shares, q, k, scale)
+        if bias is None:
+            add_head_mean(shares, q, k, scale)
+        else:
+            add_head_mean_blocks(shares, q, k, scale, bias)
         words = [shares[..., [text + place for place in places]].sum(-1) for places in self._words]
         layer = torch.stack(words, dim=1).unflatten(-1, grid)  # (B, W, h, w)
         self._totals[grid] = self._totals.get(grid, 0) + layer

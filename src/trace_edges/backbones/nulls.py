@@ -10,6 +10,7 @@ from typing import Any
 
 import diffusers
 import torch
+import transformers
 from accelerate.utils.memory import should_reduce_batch_size
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -127,6 +128,7 @@ def _encode(
             f"missing), and no {NULL_CONDITION}; add one of them"
             + (f", or ask for another null condition ({', '.join(others)})" if others else "")
         )
+    ask_for_libraries({name: index[name] for name in wanted.components})
     left_out = {name: None for name in components_of(index) if name not in wanted.components}
     pipeline = diffusers.DiffusionPipeline.from_pretrained(
         source.place, dtype=dtype, variant=source.variant, use_safetensors=True, **source.hub,
@@ -150,6 +152,17 @@ def _encode(
 def components_of(index: dict[str, Any]) -> list[str]:
     """Names of a pipeline's components, also of those that it does not have."""
     return [name for name, value in index.items() if isinstance(value, list)]
+
+
+def ask_for_libraries(index: dict[str, Any]) -> None:
+    """`ImportError` where a class of transformers wants a library that is not installed.
+
+    In its place there is a stand-in, which raises when it is asked for anything; diffusers does not
+    ask, and says that the class has no way to be loaded.
+    """
+    for library, name in (value for value in index.values() if isinstance(value, list)):
+        if library == "transformers" and (kind := getattr(transformers, name, None)):
+            hasattr(kind, "from_pretrained")
 
 
 def empty_denoiser(source: Source, family: Family, index: dict[str, Any]) -> Any:

@@ -23,12 +23,13 @@ from trace_edges.attention.words import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
 from trace_edges.backbones.families import family_of
 from trace_edges.backbones.loading import quantized
-from trace_edges.backbones.nulls import components_of
+from trace_edges.backbones.nulls import ask_for_libraries, components_of
 from trace_edges.backbones.problems import explained
 from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.sources import find_source
 from trace_edges.emergence import map_change
+from trace_edges.explain.places import joint_text, logit_bias
 from trace_edges.explain.texts import Reading, read_prompt, text_length, text_of
 
 # What pipelines have for safety and for prompts that are pictures; none of it is read here.
@@ -139,6 +140,9 @@ def load_generator(
     left_out = {part: None for part in components_of(index) if part in _SPARED or part in lacking}
     fewer_bits = quantization_config(quantize, dtype)
     with explained(str(source)), quiet_libraries():
+        ask_for_libraries(
+            {part: index[part] for part in components_of(index) if part not in left_out}
+        )
         pipeline = DiffusionPipeline.from_pretrained(
             source.place, dtype=dtype, variant=source.variant, use_safetensors=True,
             **source.hub, **left_out, **quantized(family, fewer_bits),
@@ -187,7 +191,7 @@ def denoise(
 
     def see(attention: Tensor, words: Tensor, grid: Grid) -> None:
         nonlocal before
-        # All loops of diffusers go through these, one pass of the denoiser each.
+        # All loops of diffusers go through these, a step each.
         timesteps.append(round(float(pipeline.scheduler.timesteps[len(timesteps)])))
         if before is not None:
             curve.append(float(map_change(attention, before, grid)))
@@ -213,15 +217,16 @@ def _call(
 ) -> dict[str, Any]:
     """Arguments of the pipeline's call, of those that it has."""
     taken = inspect.signature(pipeline.__call__).parameters
-    *_, start = text_of(backbone.family).tokenizers.values()
+    text = text_of(backbone.family)
+    *_, start = text.tokenizers.values()
     wanted = {
         "num_inference_steps": settings.steps,
-        "guidance_scale": settings.guidance,
+        text.guidance: settings.guidance,
         "negative_prompt": settings.negative_prompt,
         "max_sequence_length": text_length(pipeline, backbone.family) - start,
     }
     call = {name: value for name, value in wanted.items() if value is not None and name in taken}
-    # PixArt: neither another size than was asked for, nor another prompt.
+    # PixArt, HunyuanDiT: neither another size than was asked for, nor another prompt.
     fixed = {"use_resolution_binning": False, "clean_caption": False}
     call |= {name: value for name, value in fixed.items() if name in taken}
     generator = torch.Generator().manual_seed(settings.seed)
@@ -235,34 +240,57 @@ def _reading(
     finest: Grid,
     see: Callable[[Tensor, Tensor, Grid], None],
 ) -> Iterator[None]:
-    """Within, every pass of the denoiser ends in `see`, with the attention of the prompt's half."""
-    pattern, family = text_of(backbone.family).cross_attention, backbone.family
+    """Within, every step of the denoising ends in `see`, with the attention of the prompt's pass.
+
+    Guidance is a batch of two, or a second pass over the same latents: the first has the prompt.
+    """
+    text, family = text_of(backbone.family), backbone.family
     modules = [name for name, _ in backbone.denoiser.named_modules()]
-    asking = [name for name in modules if pattern is not None and pattern.fullmatch(name)]
+    asking = [
+        name for name in modules if text.cross_attention and text.cross_attention.fullmatch(name)
+    ]
     maps, words = MapAverage(), WordAverage(list(reading.words.values()))
     latents = torch.empty(1, 0, finest[0] * backbone.patch, finest[1] * backbone.patch)
+    given: Any = None
+    prompts = False
+
+    def start(module: Any, inputs: Any, options: Any) -> None:
+        nonlocal given, prompts
+        before, given = given, inputs[0] if inputs else options["hidden_states"]
+        prompts = given is not before
 
     with backbone.grids(latents, [*backbone.layers, *asking]) as grid_of:
 
         def add(layer: str, q: Tensor, k: Tensor, scale: float) -> None:
-            h, w = grid_of(layer)
-            q, k = q[-1:], k[-1:]  # with guidance, the pass without the prompt comes first
+            if not prompts:
+                return
+            grid = h, w = grid_of(layer)
+            row = text.prompts_row % len(q)
+            q, k = q[row : row + 1], k[row : row + 1]
             if layer in asking:
-                words.add((h, w), q, k[:, :, : reading.seen], scale, 0)
+                words.add(grid, q, k, scale, 0, logit_bias(text, reading, 0, k))
                 return
             image = family.image_tokens(h * w, q.shape[2])
-            maps.add((h, w), q[:, :, image], k[:, :, image], scale)
-            if k.shape[2] > h * w:
-                text = 0 if image.start else h * w
-                words.add((h, w), q[:, :, image], k, scale, text)
+            maps.add(grid, q[:, :, image], k[:, :, image], scale)
+            first = joint_text(text, reading, image, k.shape[2])
+            if first is not None:
+                k = k[:, :, : max(image.stop, first + reading.total)]
+                words.add(
+                    grid, q[:, :, image], k, scale, first, logit_bias(text, reading, first, k)
+                )
 
         def harvest(module: Any, inputs: Any, output: Any) -> None:
-            attention, grid = maps.mean()
-            see(attention, words.mean(grid)[0], grid)
+            if prompts:
+                attention, grid = maps.mean()
+                see(attention, words.mean(grid)[0], grid)
 
-        hook = backbone.denoiser.register_forward_hook(harvest)
+        hooks = [
+            backbone.denoiser.register_forward_pre_hook(start, with_kwargs=True),
+            backbone.denoiser.register_forward_hook(harvest),
+        ]
         try:
             with AttentionRecorder(backbone.denoiser, [*backbone.layers, *asking], add):
                 yield
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()

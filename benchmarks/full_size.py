@@ -1,0 +1,123 @@
+"""What a pass and a capture take at full size, with random weights: time, and memory on a GPU.
+
+    python benchmarks/full_size.py --json full_size.json                  # the paper's, on a GPU
+    python benchmarks/full_size.py sd15 --px 512 --device cpu --dtype float32
+
+Models are those of the table, at 512 px and at their native size; weights are drawn at random where
+they run, so nothing is downloaded. What they compute has no meaning, but what it costs is the same.
+Median of --repeats after one to warm up; ratios are to the plain pass of the same run. "computed"
+is the peak that `sizing.memory` gives, "measured" that of torch's allocator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trace_edges.backbones import CHECKPOINTS, DiffusionBackbone
+from trace_edges.backbones.sizing import empty_backbone, memory
+from trace_edges.files import write_atomically
+
+PAPER = ("sd15", "sdxl", "pixart-alpha", "sd3.5-large", "flux-dev")
+GIB = 2**30
+TIMESTEP = 100
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=PAPER, help=f"default: {' '.join(PAPER)}")
+    parser.add_argument("--px", type=int, nargs="+", help="default: 512 and the native size")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if unknown := [name for name in options.names if name not in CHECKPOINTS]:
+        raise SystemExit(f"no backbone {unknown[0]!r}; known: {', '.join(CHECKPOINTS)}")
+    device, dtype = torch.device(options.device), getattr(torch, options.dtype)
+    cuda = device.type == "cuda"
+    machine = torch.cuda.get_device_name(device) if cuda else platform.machine()
+    print(
+        f"{machine}, {torch.get_num_threads()} threads, {options.dtype}, torch {torch.__version__}"
+    )
+    print("| name | px | pass, s | pass + capture | computed, GiB | measured, GiB |")
+    print("|---|---|---|---|---|---|")
+    rows = []
+    for name in options.names:
+        backbone = random_backbone(name, dtype, device)
+        for px in options.px or sorted({512, CHECKPOINTS[name].resolution}):
+            computed = memory(empty_backbone(name, dtype), (px, px)).peak
+            row = {"name": name, "px": px, "computed": computed}
+            row |= timed(backbone, px, options.repeats)
+            rows.append(row)
+            measured = f"{row['measured'] / GIB:.2f}" if cuda else ""
+            print(f"| `{name}` | {px} | {row['pass']:.3f} | {row['capture'] / row['pass']:.2f} x "
+                  f"| {computed / GIB:.2f} | {measured} |", flush=True)  # fmt: skip
+        del backbone
+        gc.collect()
+        if cuda:
+            torch.cuda.empty_cache()
+    if options.json:
+        settings = {"machine": machine, "dtype": options.dtype, "torch": torch.__version__}
+        with write_atomically(options.json) as temporary:
+            temporary.write_text(json.dumps({"settings": settings, "rows": rows}, indent=1) + "\n")
+
+
+@torch.no_grad()
+def random_backbone(name: str, dtype: torch.dtype, device: torch.device) -> DiffusionBackbone:
+    """A named checkpoint with weights as small as those of a model before it has learnt."""
+    empty = empty_backbone(name, dtype)
+    for model in empty.models:
+        nn.Module.to_empty(model, device=device)
+        for weight in model.parameters():
+            nn.init.normal_(weight, std=0.02)
+        for buffer in model.buffers():
+            buffer.zero_()
+    shapes = empty.family.condition(empty.denoiser.config)
+    null = {key: torch.zeros(shape, dtype=dtype) for key, shape in shapes.items()}
+    backbone = DiffusionBackbone(
+        name, empty.family, empty.denoiser, empty.vae, empty.schedule, null
+    )
+    return backbone.to(device)
+
+
+@torch.inference_mode()
+def timed(backbone: DiffusionBackbone, px: int, repeats: int) -> dict[str, Any]:
+    """Seconds of a pass and of a pass with capture, and the peak of a step with its encoding."""
+    cuda = backbone.device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(backbone.device)
+    latents = backbone.encode(torch.zeros(1, 3, px, px))
+    found: dict[str, Any] = {
+        "pass": median(lambda: backbone.predict(latents, TIMESTEP), repeats, cuda),
+        "capture": median(lambda: backbone.attend(latents, TIMESTEP), repeats, cuda),
+    }
+    if cuda:
+        found["measured"] = torch.cuda.max_memory_allocated(backbone.device)
+    return found
+
+
+def median(call: Callable[[], object], repeats: int, cuda: bool) -> float:
+    """Seconds of the median call, after one to warm up."""
+    times = []
+    for _ in range(repeats + 1):
+        started = time.perf_counter()
+        call()
+        if cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
+
+
+if __name__ == "__main__":
+    main()

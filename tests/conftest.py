@@ -156,6 +156,8 @@ TINY = {
              _EMBEDS | _POOLED),
     "pixart": ("PixArtAlphaPipeline", "PixArtTransformer2DModel", _PIXART, "epsilon",
                {"prompt_embeds": (1, 6, 16), "prompt_attention_mask": (1, 6)}),
+    "pixart-sigma": ("PixArtSigmaPipeline", "PixArtTransformer2DModel", _PIXART, "epsilon",
+                     {"prompt_embeds": (1, 6, 16), "prompt_attention_mask": (1, 6)}),
     "sd3": ("StableDiffusion3Pipeline", "SD3Transformer2DModel", _SD3, "flow", _EMBEDS | _POOLED),
     "sd3.5-large": ("StableDiffusion3Pipeline", "SD3Transformer2DModel",
                     _SD3 | {"qk_norm": "rms_norm"}, "flow", _EMBEDS | _POOLED),

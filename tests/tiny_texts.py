@@ -132,6 +132,7 @@ TEXTS = {
     "sd15": [lambda: clip(24)],
     "sdxl": [lambda: clip(4), lambda: clip(20, projection=20)],
     "pixart": [lambda: t5(16)],
+    "pixart-sigma": [lambda: t5(16)],
     "sd3": [lambda: clip(4, projection=4), lambda: clip(16, projection=16), lambda: t5(24)],
     "flux-dev": [lambda: clip(20), lambda: t5(24)],
     "flux2-dev": [lambda: mistral3(8, layers=30)],  # three layers of width 8 are read

@@ -57,6 +57,7 @@ BY_DIFFUSERS = {
     "sd15": lambda pipeline: {"prompt_embeds": pipeline.encode_prompt("", "cpu", 1, False)[0]},
     "sdxl": embeds_and_pooled,
     "pixart": embeds_and_mask,
+    "pixart-sigma": embeds_and_mask,
     "sd3": embeds_and_pooled,
     "flux-dev": of_flux,
     "flux2-dev": lambda pipeline: {"prompt_embeds": pipeline.encode_prompt("")[0]},

@@ -13,6 +13,7 @@ TARGETS = {
     "sd15": (r".*\.attn1\.(to_q|to_k|to_v|to_out\.0)", 4 * 10),
     "sdxl": (r".*\.attn1\.(to_q|to_k|to_v|to_out\.0)", 4 * 11),
     "pixart": (r"transformer_blocks\.\d+\.attn1\.(to_q|to_k|to_v|to_out\.0)", 4 * 2),
+    "pixart-sigma": (r"transformer_blocks\.\d+\.attn1\.(to_q|to_k|to_v|to_out\.0)", 4 * 2),
     "sd3.5-large": (r"transformer_blocks\.\d+\.attn\.(to_q|to_k|to_v|to_out\.0)", 4 * 3),
     "sd3.5-medium": (r"transformer_blocks\.\d+\.attn2?\.(to_q|to_k|to_v|to_out\.0)", 4 * 5),
     # Single blocks have no output projection of their own.

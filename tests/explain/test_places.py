@@ -22,6 +22,7 @@ IMAGE = 4 * 6  # tokens
 # Where the text starts among the keys of the first softmax that sees it.
 KINDS = {
     "pixart": 0,
+    "pixart-sigma": 0,
     "hunyuan-dit": 0,
     "flux2-dev": 0,
     "flux2-klein": 0,
@@ -34,9 +35,9 @@ KINDS = {
 }
 # Tokens that its text has at most.
 LONGEST = {
-    "pixart": 120, "hunyuan-dit": 77 + 256, "flux2-dev": 512, "flux2-klein": 512,
-    "qwen-image": 512, "z-image": 512, "lumina2": 256, "auraflow": 256, "chroma": 512,
-    "cogview4": 1024,
+    "pixart": 120, "pixart-sigma": 300, "hunyuan-dit": 77 + 256, "flux2-dev": 512,
+    "flux2-klein": 512, "qwen-image": 512, "z-image": 512, "lumina2": 256, "auraflow": 256,
+    "chroma": 512, "cogview4": 1024,
 }  # fmt: skip
 # As many tokens as "cats" by every tokenizer, and none of them the same.
 OTHER = PROMPT.replace("cats", "fury")

@@ -38,6 +38,7 @@ KINDS = {
     "sd15": (77, [4]),
     "sdxl": (77, [4]),
     "pixart": (120, [1, 2]),
+    "pixart-sigma": (300, [1, 2]),
     "hunyuan-dit": (333, [2, 3, 77 + 1, 77 + 2]),  # BERT: start, two, cat ##s
     "sd3": (333, [4, 77 + 1, 77 + 2]),
     "sd3.5-medium": (333, [4, 77 + 1, 77 + 2]),
@@ -199,7 +200,8 @@ def test_the_picture_is_the_pipelines_own_random_weights(folder, kind):
     pipeline, backbone = load_generator(folder)
     made = denoise(pipeline, backbone, PROMPT, SETTINGS)
     plain = diffusers.DiffusionPipeline.from_pretrained(folder)
-    fixed = {"pixart": {"use_resolution_binning": False, "clean_caption": False},
+    as_asked = {"use_resolution_binning": False, "clean_caption": False}
+    fixed = {"pixart": as_asked, "pixart-sigma": as_asked,
              "hunyuan-dit": {"use_resolution_binning": False},
              "flux-schnell": {"max_sequence_length": 256}}  # fmt: skip
     picture = plain(

@@ -107,6 +107,7 @@ def bert(width):
 
 def mistral3(width, layers):
     """With eyes, which are not looked with."""
+    pytest.importorskip("torchvision")  # which transformers wants for the processor
     text = {"model_type": "mistral", "hidden_size": width, "head_dim": 4,
             "num_hidden_layers": layers}  # fmt: skip
     sight = _SMALL | {"model_type": "pixtral", "hidden_size": 8, "num_hidden_layers": 1,

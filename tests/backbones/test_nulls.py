@@ -86,8 +86,6 @@ def spoil_encoders(folder):
 def test_it_is_encoded_once_and_the_encoders_not_read_again(
     tiny_model, tiny_texts, own_cache, monkeypatch, kind
 ):
-    if kind == "flux2-dev":
-        pytest.importorskip("torchvision")  # which transformers wants for its processor
     folder = tiny_model(kind, null=False, **tiny_texts(kind))
     with torch.no_grad():
         expected = BY_DIFFUSERS[kind](diffusers.DiffusionPipeline.from_pretrained(folder))

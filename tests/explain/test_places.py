@@ -58,8 +58,6 @@ def fake(encoder):
 
 @pytest.fixture(params=KINDS)
 def kind(request):
-    if request.param == "flux2-dev":
-        pytest.importorskip("torchvision")  # which transformers wants for its processor
     return request.param
 
 
@@ -157,7 +155,6 @@ def test_padding_is_put_where_the_tokenizer_has_it_faked_encoders(tiny_model, ti
 def test_a_mark_of_the_start_in_the_template_is_not_put_twice_faked_encoders(
     tiny_model, tiny_texts, twice
 ):
-    pytest.importorskip("torchvision")
     texts = tiny_texts("flux2-dev")
     pipeline, backbone = load_generator(tiny_model("flux2-dev", null=False, **texts))
     fake(pipeline.text_encoder)

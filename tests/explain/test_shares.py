@@ -62,8 +62,6 @@ LAYOUTS = {
 
 @pytest.fixture(params=KINDS)
 def kind(request):
-    if request.param == "flux2-dev":
-        pytest.importorskip("torchvision")  # which transformers wants for its processor
     return request.param
 
 

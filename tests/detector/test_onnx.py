@@ -11,11 +11,13 @@ from trace_edges.detector import EdgeDetector, Student, StudentSettings
 from trace_edges.detector.onnx import export_onnx
 from trace_edges.extras import MissingExtraError
 
+READ = [{"blocks": (0, 1)}, {"blocks": (), "attention": 2}]
 
-@pytest.fixture
-def detector(tiny_pixart):
+
+@pytest.fixture(params=READ, ids=["hidden states", "attention"])
+def detector(request, tiny_pixart):
     torch.manual_seed(0)
-    settings = StudentSettings(blocks=(0, 1), width=16)
+    settings = StudentSettings(width=16, **request.param)
     return EdgeDetector(Student(load_backbone(tiny_pixart()), settings), 64)
 
 

@@ -77,7 +77,8 @@ def head_mean(
     """
 
     def one(query: Tensor, key: Tensor) -> Tensor:
-        return torch.softmax(query.float() * scale @ key.float().mT, dim=-1)  # (B, N, M)
+        logits = query.float() * scale @ key.float().transpose(-2, -1)  # (B, N, M)
+        return torch.softmax(logits, dim=-1)
 
     heads = zip(q.unbind(1), k.unbind(1), strict=True)
     maps = [checkpoint(one, query, key, use_reentrant=False) for query, key in heads]
@@ -133,7 +134,8 @@ class MapAverage:
             raise ValueError(f"{n} tokens do not fill a grid of {grid[0]} x {grid[1]}")
         if grid not in self._totals:
             self._totals[grid] = torch.zeros(b, n, n, device=q.device)
-        if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad):
+        learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad)
+        if learning or torch.jit.is_tracing():  # whose graphs know nothing of what is overwritten
             self._totals[grid] = self._totals[grid] + head_mean(q, k, scale)
         else:
             add_head_mean(self._totals[grid], q, k, scale)

@@ -107,7 +107,8 @@ class AttentionRecorder:
         if k.shape[1] != q.shape[1]:  # grouped-query attention: every key head serves several
             k = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)  # (B, heads, N, d)
         with torch.set_grad_enabled(self._differentiable and torch.is_grad_enabled()):
-            self._sink(name, q, k, q.shape[-1] ** -0.5 if scale is None else scale)
+            # int: while the ONNX exporter traces, shapes are tensors.
+            self._sink(name, q, k, int(q.shape[-1]) ** -0.5 if scale is None else scale)
 
 
 class _SDPAListener(TorchFunctionMode):

@@ -163,7 +163,7 @@ class DiffusionBackbone:
             def add(layer: str, q: Tensor, k: Tensor, scale: float) -> None:
                 h, w = grid_of(layer)
                 # Of a joint attention, what the image's tokens pay to each other, before softmax.
-                image = self.family.image_tokens(h * w, q.shape[2])
+                image = self.family.image_tokens(h * w, int(q.shape[2]))
                 average.add((h, w), q[:, :, image], k[:, :, image], scale)
 
             with AttentionRecorder(self.denoiser, self.layers, add, differentiable):
@@ -180,14 +180,13 @@ class DiffusionBackbone:
             block_outputs(self.denoiser, blocks) as outputs,
         ):
             output = self.predict(latents, timestep)
-        finest = (latents.shape[-2] // self.patch, latents.shape[-1] // self.patch)
+        finest = tuple(int(side) // self.patch for side in latents.shape[-2:])
         states = []
         for block in blocks:
             hidden, (h, w) = outputs[block], grid_of(block)
             if isinstance(hidden, tuple):
                 hidden = hidden[self.family.image_output]
-            # int: while the ONNX exporter traces, shapes are tensors.
-            tokens = hidden[:, self.family.image_tokens(int(h * w), int(hidden.shape[1]))]
+            tokens = hidden[:, self.family.image_tokens(h * w, int(hidden.shape[1]))]
             # (B, h * w, C) -> (B, C, h, w)
             state = tokens.float().transpose(1, 2).reshape(len(latents), -1, h, w)
             if (h, w) != finest:
@@ -200,8 +199,9 @@ class DiffusionBackbone:
         """Within, gives the grid of a layer or block from its turn in the pass on."""
         locate = self.family.feature_map
         if locate is None:
-            grid = (latents.shape[-2] // self.patch, latents.shape[-1] // self.patch)
-            yield lambda name: grid
+            # int: while the ONNX exporter traces, shapes are tensors.
+            h, w = (int(side) // self.patch for side in latents.shape[-2:])
+            yield lambda name: (h, w)
             return
         with feature_map_sizes(self.denoiser, map(locate, names)) as sizes:
             yield lambda name: sizes[locate(name)]

@@ -19,7 +19,7 @@ def feature_map_sizes(denoiser: nn.Module, names: Iterable[str]) -> Iterator[dic
     def reader(name: str) -> Any:
         def read(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
             hidden = inputs[0] if inputs else named["hidden_states"]
-            sizes[name] = (hidden.shape[-2], hidden.shape[-1])
+            sizes[name] = (int(hidden.shape[-2]), int(hidden.shape[-1]))
 
         return read
 

@@ -47,6 +47,7 @@ def export_onnx(detector: EdgeDetector, path: str | Path, size: tuple[int, int])
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Constant folding")
+        warnings.filterwarnings("ignore", message="Exporting aten::index")  # none is negative
         torch.onnx.export(
             whole, (image,), temporary, input_names=["image"], output_names=["edges"],
             opset_version=17, dynamo=False,

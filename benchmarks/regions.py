@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 
-    content, folder = load_json(options.panoptic), png_folder(options.panoptic)
+    content, drawn = load_json(options.panoptic), png_folder(options.panoptic)
     things = {c["id"] for c in content["categories"] if c["isthing"]}
     listed = {Path(one["file_name"]).stem: one for one in content["annotations"]}
     names = sorted({path.stem for path in options.images.iterdir()} & listed.keys())
@@ -49,14 +49,14 @@ def main() -> None:
         for half in halves.values()
         for name, other in zip(half, [*half[1:], half[0]], strict=True)
     }
+    folders = dict(given.split("=", 1) for given in options.edges)
+    found = {method: find_edge_maps(Path(folder)) for method, folder in folders.items()}
     measured: dict[str, dict[str, np.ndarray]] = {}
-    for given in options.edges:
-        method, _, place = given.partition("=")
-        maps = find_edge_maps(Path(place))
+    for method, maps in found.items():
         shuffled = f"{method}, shuffled"
         measured |= {method: {}, shuffled: {}}
         for name in names:
-            ids = read_panoptic(folder / listed[name]["file_name"])
+            ids = read_panoptic(drawn / listed[name]["file_name"])
             segments = [s for s in listed[name]["segments_info"] if not s["iscrowd"]]
             is_thing = np.array([s["category_id"] in things for s in segments])
             numbers = [s["id"] for s in segments]

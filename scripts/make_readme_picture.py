@@ -2,7 +2,9 @@
 
     python scripts/make_readme_picture.py
 
-Each row: the picture, its edges at the Instance Emergence Point, the thin edges over the picture.
+Each row: the picture, its edges, and what is made of them. Two rows are of the training-free way,
+with the thin edges over the picture; the last is of the one-step detector, with the regions that
+its edges close.
 """
 
 from pathlib import Path
@@ -12,6 +14,7 @@ from PIL import Image
 from scipy.ndimage import maximum_filter
 
 import trace_edges as te
+from trace_edges.overlays import instance_overlay
 from trace_edges.visualize import grey_image, overlay
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +28,7 @@ def main() -> None:
         picture = te.load_image(ROOT / "examples" / name)
         result = pipe(picture)
         rows.append(tiles(picture, result.edges[0], result.thin[0]))
+    rows.append(regions(te.load_image(ROOT / "examples" / "coins.png")))
     width = max(sum(tile.width + GAP for tile in row) - GAP for row in rows)
     sheet = Image.new("RGB", (width, len(rows) * (HEIGHT + GAP) - GAP), "white")
     for index, row in enumerate(rows):
@@ -43,6 +47,15 @@ def tiles(picture: np.ndarray, edges: np.ndarray, thin: np.ndarray) -> list[Imag
     reach = max(1, round(height / HEIGHT))  # a line that falls between two samples must not vanish
     lines = Image.fromarray(maximum_filter(thin, size=reach)).resize(size, Image.Resampling.NEAREST)
     return [small, grey_image(edges).resize(size), overlay(np.asarray(small), np.asarray(lines))]
+
+
+def regions(picture: np.ndarray) -> list[Image.Image]:
+    """The same of the detector, with its instances."""
+    edges = te.EdgeDetector.from_pretrained()(picture).edges[0]
+    drawn = instance_overlay(picture, te.instances_from_edges(edges))
+    height, width = edges.shape
+    size = (round(width * HEIGHT / height), HEIGHT)
+    return [image.resize(size) for image in (Image.fromarray(picture), grey_image(edges), drawn)]
 
 
 if __name__ == "__main__":

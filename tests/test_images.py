@@ -1,13 +1,7 @@
-"""Known pictures, made in code, through every format, mode, orientation and kind of bad input."""
+"""Known pictures through every format, mode, orientation and layout."""
 
 import io
 import itertools
-import math
-import pickle
-import struct
-import tracemalloc
-import warnings
-import zlib
 
 import numpy as np
 import pytest
@@ -17,80 +11,40 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from trace_edges import images
-from trace_edges.images import (
-    ImageError,
-    load_image,
-    load_images,
-    model_size,
-    resize_image,
-    to_tensor,
+from trace_edges.images import ImageError, load_image, load_images
+
+from .known_pictures import (
+    BITS_3,
+    BLACK_WHITE,
+    GREY,
+    GREY_3,
+    GREY_DEEP,
+    GREY_INT,
+    GREY_MSB,
+    GREY_TO_1,
+    GREY_TO_255,
+    GREYS,
+    HEIGHT,
+    JPEG,
+    KEYED,
+    KEYED_GREY,
+    LA,
+    LOSSLESS,
+    PLAIN,
+    RGB,
+    RGBA,
+    THIRD_INDEX,
+    TWO_FRAMES,
+    WIDTH,
+    close,
+    cmyk,
+    encode,
+    over_white,
+    palette,
+    repeated,
+    with_alpha,
 )
 
-HEIGHT, WIDTH = 32, 48  # quadrants of whole 8 x 8 blocks, so that JPEG keeps them flat
-
-
-def quadrants(values, dtype=np.uint8):
-    """Four flat quarters: top left, top right, bottom left, bottom right."""
-    corners = np.asarray(values, dtype)
-    corners = corners.reshape(2, 2, *corners.shape[1:])
-    return corners.repeat(HEIGHT // 2, 0).repeat(WIDTH // 2, 1)
-
-
-RGB = quadrants([(200, 30, 40), (20, 180, 60), (30, 60, 220), (128, 128, 128)])
-GREY = quadrants([200, 20, 90, 128])
-ALPHA = quadrants([255, 0, 128, 255])
-BITS = quadrants([255, 0, 0, 255])
-
-
-def repeated(grey):
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def over_white(pixels, alpha=ALPHA):
-    opacity = alpha[..., None] / 255
-    return np.rint(pixels * opacity + 255 * (1 - opacity))
-
-
-def with_alpha(pixels):
-    image = Image.fromarray(pixels)
-    image.putalpha(Image.fromarray(ALPHA))
-    return image
-
-
-def palette(pixels=RGB):
-    return Image.fromarray(pixels).convert("P", palette=Image.Palette.ADAPTIVE, colors=8)
-
-
-def cmyk():
-    return Image.fromarray(np.dstack([255 - RGB, np.zeros_like(GREY)]), "CMYK")
-
-
-def encode(image, kind, **options):
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def close(loaded, expected, tolerance):
-    assert loaded.dtype == np.uint8
-    assert loaded.shape == np.shape(expected)
-    return np.abs(loaded.astype(int) - expected).max() <= tolerance
-
-
-PLAIN, GREYS, BLACK_WHITE = (Image.fromarray(pixels) for pixels in (RGB, GREY, BITS))
-BLACK_WHITE = BLACK_WHITE.convert("1")
-DEEP = GREY.astype(np.uint16) * 257
-GREY_DEEP, GREY_INT = Image.fromarray(DEEP), Image.fromarray(DEEP.astype(np.int32))
-GREY_MSB = Image.frombytes("I;16B", PLAIN.size, DEEP.astype(">u2").tobytes())
-GREY_TO_1, GREY_TO_255 = (Image.fromarray((GREY / top).astype(np.float32)) for top in (255, 1))
-THIRD = quadrants([0, 0, 255, 0])  # white over the third quarter, whose colour is the key below
-KEYED, KEYED_GREY = np.maximum(RGB, repeated(THIRD)), repeated(np.maximum(GREY, THIRD))
-THIRD_INDEX = palette().getpixel((0, HEIGHT - 1))
-GREY_3, BITS_3 = repeated(GREY), repeated(BITS)
-RGBA, LA = over_white(RGB), over_white(GREY_3)
-JPEG, LOSSLESS = {"quality": 95, "subsampling": 0}, {"lossless": True}
-TWO_FRAMES = {"save_all": True, "append_images": [palette(255 - RGB)]}
 CASES = {  # format, image, options of saving, known result, tolerance
     "jpeg": ("JPEG", PLAIN, JPEG, RGB, 3),
     "jpeg grey": ("JPEG", GREYS, JPEG, GREY_3, 2),
@@ -263,200 +217,3 @@ def test_lists_and_batches_are_split(tmp_path):
         load_images([RGB, RGB[:9]])
     with pytest.raises(ImageError, match=r"lost\.png: there is no such file"):
         load_images([RGB, tmp_path / "lost.png"])
-
-
-def refused(source, name, problem):
-    with pytest.raises(ImageError) as caught:
-        load_image(source)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.startswith(f"{name}: ")
-    assert message.count(f"{name}: ") == 1
-    assert problem in message
-    assert str(pickle.loads(pickle.dumps(caught.value))) == message
-
-
-def png_header(width, height):
-    """A PNG that only claims its size."""
-
-    def chunk(kind, content):
-        checksum = zlib.crc32(kind + content)
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
-
-
-BAD_FILES = {
-    "empty.png": (b"", "is empty (0 bytes)"),
-    "text.png": (b"this is a text and no picture\n", "is not a JPEG, PNG"),
-    "vector.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a JPEG, PNG"),
-    "two\nlines.png": (b"?", "is not a JPEG, PNG"),
-    "signature.jpg": (b"\xff\xd8\xff\xe0", "cannot be decoded"),
-    "small.png": (encode(PLAIN.resize((15, 300)), "PNG"), "15 x 300 px; give at least 16 px"),
-    "huge.png": (png_header(25_000, 20_000), "25000 x 20000 px; make it at most 400,000,000"),
-    "nodata.tif": (
-        encode(Image.fromarray(np.where(GREY > 99, GREY, -9999.0).astype(np.float32)), "TIFF"),
-        "has values from -9999 to 200; bring them to [0, 1] or [0, 255]",
-    ),
-    "wide.tif": (
-        encode(Image.fromarray(DEEP.astype(np.int32) * 2), "TIFF"),
-        "has values from 10280 to 102800; bring them to [0, 65535]",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD_FILES)
-def test_bad_files_are_refused_in_one_line(name, tmp_path):
-    content, problem = BAD_FILES[name]
-    path = tmp_path / name
-    path.write_bytes(content)
-    refused(path, str(path).replace("\n", " "), problem)
-    refused(content, "the image", problem)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
-def test_truncated_files_are_refused(kind, tmp_path):
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 50, 3), np.uint8))
-    content = encode(noise, kind)
-    path = tmp_path / "cut"
-    path.write_bytes(content[: len(content) // 2])
-    refused(path, path, "cannot be decoded")
-    if kind != "WEBP":  # which Pillow does not even open
-        with Image.open(path) as image:
-            refused(image, path, "cannot be decoded")
-
-
-def test_bad_places_are_refused(tmp_path, monkeypatch):
-    refused(tmp_path / "lost.png", tmp_path / "lost.png", "there is no such file")
-    refused("", "the empty path", "there is no such file")
-    refused("a\0b", "a\0b", "there is no such file")
-    refused(tmp_path, tmp_path, "is a folder")
-    for url in ("http://x.org/a.png", "HTTPS://x.org/a.png"):
-        refused(url, url, "download it first")
-
-    def deny(path, mode):
-        raise PermissionError(13, "Permission denied", path)
-
-    PLAIN.save(tmp_path / "locked.png")
-    monkeypatch.setattr(images, "open", deny, raising=False)  # root may read everything
-    refused(tmp_path / "locked.png", tmp_path / "locked.png", "(Permission denied); check its")
-
-
-def test_bad_file_objects_are_refused(tmp_path):
-    (tmp_path / "a.txt").write_text("text")
-    with open(tmp_path / "a.txt") as file:
-        refused(file, tmp_path / "a.txt", "open it with mode 'rb'")
-    refused(file, tmp_path / "a.txt", "closed file")
-    closed = Image.open(io.BytesIO(encode(PLAIN, "PNG")))
-    closed.close()
-    refused(closed, "the image", "cannot be decoded")
-
-
-@pytest.mark.parametrize(
-    ("source", "problem"),
-    [
-        (RGB[:15], "is 48 x 15 px"),
-        (np.broadcast_to(np.uint8(0), (20_001, 20_000)), "is 20000 x 20001 px"),
-        (np.moveaxis(RGB, 2, 0), "(3, 32, 48); give (h, w) or (h, w, 1 | 3 | 4)"),
-        (RGB[..., :2], "(32, 48, 2)"),
-        (np.array(7), "()"),
-        (RGB.astype(np.int64), "int64; give uint8, uint16, bool or float"),
-        (RGB.astype(complex), "complex128"),
-        (RGB.astype(object), "object"),
-        (RGB / 255 - 0.5, "bring them to [0, 1] or [0, 255]"),
-        (RGB * 1.5, "bring them to [0, 1] or [0, 255]"),
-        (np.where(GREY > 99, np.nan, 0.5), "from nan to nan"),
-        (np.append(np.full((1100, 1000), 0.5), [[np.nan] * 1000], 0), "from nan to nan"),
-        (np.where(GREY > 99, np.inf, 0.5), "to inf"),
-        (torch.from_numpy(RGB), "(32, 48, 3); give (h, w) or (1 | 3 | 4, h, w)"),
-        (torch.from_numpy(GREY).int(), "int32"),
-        (torch.from_numpy(GREY).float(), "from 20 to 200; bring them to [0, 1]"),
-        (torch.from_numpy(GREY) / 127.5 - 1, "bring them to [0, 1]"),
-    ],
-)
-def test_bad_arrays_are_refused(source, problem):
-    refused(source, "the image", problem)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
-def test_pillows_limit_neither_warns_nor_refuses_nor_changes(kind, monkeypatch):
-    large = Image.new("L", (2000, 1200), 128)
-    content = encode(large, kind)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_100_000)  # Pillow refuses twice that
-    with pytest.raises(Image.DecompressionBombError):
-        Image.open(io.BytesIO(content))
-    if kind == "WEBP":  # whose reader has a check of its own, at twice the limit
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_300_000)
-    limit = Image.MAX_IMAGE_PIXELS
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert close(load_image(content), np.full((1200, 2000, 3), 128), 0)
-    assert limit == Image.MAX_IMAGE_PIXELS
-
-
-def test_108_megapixels_load_without_a_warning():
-    content = encode(Image.new("1", (12_000, 9_000), 1), "PNG")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        loaded = load_image(content)
-    assert loaded.shape == (9_000, 12_000, 3)
-    assert loaded[-1, -1].tolist() == [255, 255, 255]
-
-
-def test_no_wide_copy_has_the_size_of_the_image():
-    array = np.full((4000, 3000), 4000, np.uint16)
-    tracemalloc.start()
-    load_image(array)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < array.size * (3 + 2)  # the result's 3 bytes; a float32 copy alone would take 4
-
-
-SIDE = st.integers(16, 12_000)
-
-
-@given(SIDE, SIDE, st.integers(64, 2048), st.sampled_from([8, 14, 16, 32]))
-def test_model_size_keeps_area_and_aspect_within_the_rounding(height, width, resolution, multiple):
-    sides = model_size(height, width, resolution, multiple)
-    assert sides == model_size(width, height, resolution, multiple)[::-1]
-    assert all(side % multiple == 0 and side >= 2 * multiple for side in sides)
-    scale = resolution / math.sqrt(height * width)
-    exact = height * scale, width * scale
-    for side, wanted in zip(sides, exact, strict=True):
-        assert abs(side - wanted) <= multiple / 2 + 1e-6 or wanted < side == 2 * multiple
-    if min(exact) >= 2 * multiple:
-        slack = [multiple / (2 * wanted - multiple) for wanted in exact]
-        bound = (1 + slack[0]) * (1 + slack[1]) + 1e-9
-        assert 1 / bound <= sides[0] * sides[1] / resolution**2 <= bound
-        assert 1 / bound <= (sides[0] / sides[1]) / (height / width) <= bound
-
-
-def test_model_size_has_its_known_answers():
-    assert model_size(480, 640, 512, 16) == (448, 592)  # 443.4, 591.2
-    assert model_size(300, 300, 512, 8) == (512, 512)
-    assert model_size(9, 10_000, 64, 16) == (32, 2128)  # 1.9, 2133
-    for wrong in ((480, 640, 31, 16), (0, 640, 512, 16), (480, 640, 512, 0)):
-        with pytest.raises(ValueError, match="give at least"):
-            model_size(*wrong)
-
-
-def test_resize_keeps_flat_places_and_smooths_stripes():
-    half, twice = resize_image(RGB, (16, 24)), resize_image(RGB, (64, 96))
-    for resized in (half, twice):
-        corners = resized[[0, 0, -1, -1], [0, -1, 0, -1]]
-        assert np.array_equal(corners, RGB[[0, 0, -1, -1], [0, -1, 0, -1]])
-    assert (half.shape, twice.shape) == ((16, 24, 3), (64, 96, 3))
-    stripes = repeated(np.tile(np.array([0, 255], np.uint8), (64, 32)))
-    inside = resize_image(stripes, (16, 16))[:, 2:-2].astype(float)
-    assert np.abs(inside - 127.5).max() <= 10  # grey, neither aliased nor one of the two
-    assert np.array_equal(resize_image(RGB, (HEIGHT, WIDTH)), RGB)
-
-
-def test_to_tensor_maps_to_minus_one_and_one():
-    tensor = to_tensor(np.broadcast_to(np.array([0, 51, 255], np.uint8), (4, 5, 3)))
-    assert tensor.shape == (3, 4, 5)
-    assert tensor.dtype == torch.float32
-    assert tensor.is_contiguous()
-    torch.testing.assert_close(tensor[:, 1, 1], torch.tensor([-1.0, -0.6, 1.0]))
-    assert torch.equal(to_tensor(RGB), to_tensor(RGB[::-1]).flip(1))

@@ -15,8 +15,9 @@ demo: .venv/installed
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal -m "not long"
 
+# One test at a time to each worker, since some take minutes.
 test-long: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_WORKERS) --dist worksteal -m long
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(TEST_WORKERS) --maxschedchunk 1 -m long
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

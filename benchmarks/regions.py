@@ -25,7 +25,7 @@ from trace_edges.metrics.counts import unit_strength
 from trace_edges.segmentation.hierarchy import AREA_POWER, Hierarchy, build_hierarchy
 
 STRENGTHS = np.round(np.concatenate([np.arange(0.01, 0.1, 0.01), np.arange(0.1, 0.51, 0.025)]), 3)
-COLUMNS = ("covering", "things", "regions")
+COVERING, THINGS, REGIONS = range(3)  # columns of the scores
 
 
 def main() -> None:
@@ -73,15 +73,11 @@ def main() -> None:
             np.nanmean([by_name[name] for name in half], axis=0) for half in halves.values()
         )
         record["methods"][method] = {"odd": odd.tolist(), "even": even.tolist()}
-        best = int(odd[:, 0].argmax())
+        best = int(odd[:, COVERING].argmax())
         for place in sorted({best, int(np.searchsorted(STRENGTHS, 0.25))}):
-            pairs = [
-                f"{odd[place, k]:.3f} / {even[place, k]:.3f}"
-                for k, column in enumerate(COLUMNS)
-                if column != "regions"
-            ]
+            pairs = [f"{odd[place, k]:.3f} / {even[place, k]:.3f}" for k in (COVERING, THINGS)]
             mark = " (best on odd)" if place == best else ""
-            row = (method, f"{STRENGTHS[place]:g}{mark}", *pairs, f"{even[place, 2]:.1f}")
+            row = (method, f"{STRENGTHS[place]:g}{mark}", *pairs, f"{even[place, REGIONS]:.1f}")
             print("| " + " | ".join(row) + " |")
     with write_atomically(options.out) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n")

@@ -10,12 +10,10 @@ block per head, a whole (N, N) map at a time. Median of --repeats; ratios are to
 import argparse
 import json
 import platform
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import median
 
 from trace_edges.attention import maps
 from trace_edges.backbones import load_backbone
@@ -54,17 +52,6 @@ def main() -> None:
     if options.json:
         with write_atomically(options.json) as temporary:
             temporary.write_text(json.dumps(rows, indent=1) + "\n")
-
-
-def median(call: Callable[[], object], repeats: int) -> float:
-    """Seconds of the median call, after one to warm up."""
-    call()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 if __name__ == "__main__":

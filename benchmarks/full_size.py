@@ -15,13 +15,11 @@ import argparse
 import gc
 import json
 import platform
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from timing import median
 from torch import nn
 
 from trace_edges.backbones import CHECKPOINTS, DiffusionBackbone
@@ -94,29 +92,17 @@ def random_backbone(name: str, dtype: torch.dtype, device: torch.device) -> Diff
 @torch.inference_mode()
 def timed(backbone: DiffusionBackbone, px: int, repeats: int) -> dict[str, Any]:
     """Seconds of a pass and of a pass with capture, and the peak of a step with its encoding."""
-    cuda = backbone.device.type == "cuda"
-    if cuda:
+    kind = backbone.device.type
+    if kind == "cuda":
         torch.cuda.reset_peak_memory_stats(backbone.device)
     latents = backbone.encode(torch.zeros(1, 3, px, px))
     found: dict[str, Any] = {
-        "pass": median(lambda: backbone.predict(latents, TIMESTEP), repeats, cuda),
-        "capture": median(lambda: backbone.attend(latents, TIMESTEP), repeats, cuda),
+        "pass": median(lambda: backbone.predict(latents, TIMESTEP), repeats, kind),
+        "capture": median(lambda: backbone.attend(latents, TIMESTEP), repeats, kind),
     }
-    if cuda:
+    if kind == "cuda":
         found["measured"] = torch.cuda.max_memory_allocated(backbone.device)
     return found
-
-
-def median(call: Callable[[], object], repeats: int, cuda: bool) -> float:
-    """Seconds of the median call, after one to warm up."""
-    times = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        call()
-        if cuda:
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def main() -> None:
     first = next(iter(methods))
     for half in (names[::2], names[1::2]):
         for name, other in zip(half, [*half[1:], half[0]], strict=True):
-            fitted = _fit(methods[first][other], methods[first][name].shape)
+            fitted = fit(methods[first][other], methods[first][name].shape)
             methods.setdefault(f"{first}, shuffled", {})[name] = fitted
     counts = {
         method: {name: edge_counts(maps[name], truth[name], protocol) for name in names}
@@ -119,7 +119,7 @@ def _best_f(counts: np.ndarray) -> np.ndarray:
     return (2 * precision * recall / np.maximum(precision + recall, 1e-12)).max(-1)
 
 
-def _fit(edges: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def fit(edges: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Cut or repeated from the upper left to this shape; lines stay as thin as they are."""
     rows, columns = (np.arange(side) % have for side, have in zip(shape, edges.shape, strict=True))
     return edges[np.ix_(rows, columns)]

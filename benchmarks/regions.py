@@ -17,6 +17,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from halves import fit
 
 from trace_edges.datasets.coco import load_json, png_folder, read_panoptic
 from trace_edges.datasets.edge_maps import find_edge_maps, read_edge_map
@@ -61,7 +62,7 @@ def main() -> None:
             is_thing = np.array([s["category_id"] in things for s in segments])
             numbers = [s["id"] for s in segments]
             for row, of in ((method, name), (shuffled, following[name])):
-                edges = _fitted(unit_strength(read_edge_map(maps[of])), ids.shape)
+                edges = fit(unit_strength(read_edge_map(maps[of])), ids.shape)
                 tree = build_hierarchy(edges, area_power=options.area_power, blur=options.blur)
                 measured[row][name] = _score(tree, ids, numbers, is_thing)
     record = {"strengths": STRENGTHS.tolist(), "blur": options.blur, "methods": {}}
@@ -107,13 +108,6 @@ def _score(
         covering = (best * sizes).sum() / sizes.sum()
         rows.append((covering, best[is_thing].mean() if is_thing.any() else np.nan, len(nodes)))
     return np.array(rows)
-
-
-def _fitted(edges: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Repeated and cropped to this shape; those of the photograph itself stay as they are."""
-    return edges[
-        np.ix_(*(np.arange(side) % have for side, have in zip(shape, edges.shape, strict=True)))
-    ]
 
 
 if __name__ == "__main__":

@@ -16,12 +16,11 @@ import io
 import json
 import os
 import platform
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import median
 from torch import Tensor
 
 from trace_edges.attention import maps
@@ -143,18 +142,6 @@ def table(record: dict) -> str:
         cells = [row["px"], row["tokens"], row["batch"], *times, *ratios]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
-
-
-def median(call: Callable[[], object], repeats: int, device: str) -> float:
-    """Seconds of the median call, after one to warm up; a device is waited for."""
-    times = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        call()
-        if device != "cpu":
-            torch.accelerator.synchronize()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])
 
 
 def _processor() -> str:

@@ -30,17 +30,21 @@ def add_head_mean(
     q: Float[Tensor, "b heads n d"],
     k: Float[Tensor, "b heads m d"],
     scale: float,
+    bias: Float32[Tensor, " m"] | None = None,
 ) -> None:
     """Add the mean over heads of softmax(q k^T * scale) to `total`, in float32.
 
     On a CUDA device where Triton is installed by its kernels, elsewhere block by block.
+
+    Args:
+        bias: what is added to the logits of each key; the kernels know none.
     """
-    if total.device.type == "cuda" and find_spec("triton") is not None:
+    if bias is None and total.device.type == "cuda" and find_spec("triton") is not None:
         from trace_edges.attention.fused import add_head_mean_fused
 
         add_head_mean_fused(total, q, k, scale)
     else:
-        add_head_mean_blocks(total, q, k, scale)
+        add_head_mean_blocks(total, q, k, scale, bias)
 
 
 def add_head_mean_blocks(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from trace_edges.attention.maps import Grid, add_head_mean, add_head_mean_blocks
+from trace_edges.attention.maps import Grid, add_head_mean
 
 
 class WordAverage:
@@ -48,10 +48,7 @@ class WordAverage:
         if n != grid[0] * grid[1]:
             raise ValueError(f"{n} tokens do not fill a grid of {grid[0]} x {grid[1]}")
         shares = torch.zeros(b, n, k.shape[2], device=q.device)
-        if bias is None:
-            add_head_mean(shares, q, k, scale)
-        else:
-            add_head_mean_blocks(shares, q, k, scale, bias)
+        add_head_mean(shares, q, k, scale, bias)
         words = [shares[..., [text + place for place in places]].sum(-1) for places in self._words]
         layer = torch.stack(words, dim=1).unflatten(-1, grid)  # (B, W, h, w)
         self._totals[grid] = self._totals.get(grid, 0) + layer

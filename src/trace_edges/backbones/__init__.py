@@ -7,7 +7,7 @@ from trace_edges.backbones.families import FAMILIES
 from trace_edges.backbones.fitting import explained_memory
 from trace_edges.backbones.inventory import Inventory, take_inventory
 from trace_edges.backbones.latents import denormalise, encode
-from trace_edges.backbones.loading import load_backbone, prepare_null
+from trace_edges.backbones.loading import WEIGHT_OPTIONS, load_backbone, prepare_null
 from trace_edges.backbones.opening import Backbone, open_backbone
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.specs import EMBEDDED, Defaults, Family, NullCondition
@@ -19,6 +19,7 @@ __all__ = [
     "EMBEDDED",
     "ENCODERS",
     "FAMILIES",
+    "WEIGHT_OPTIONS",
     "Backbone",
     "BackboneError",
     "Checkpoint",

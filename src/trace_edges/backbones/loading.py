@@ -22,6 +22,7 @@ from trace_edges.backbones.sources import Parts, Source, find_source
 from trace_edges.backbones.specs import EMBEDDED, Defaults, Family
 
 DEFAULTS = "trace_edges.json"
+WEIGHT_OPTIONS = ("null", "revision", "quantize")  # of `load_backbone`: what its weights will be
 
 
 def load_backbone(

@@ -109,11 +109,9 @@ def load_denoiser(
     """The diffusion model that `--backbone`, `--device` and `--dtype` name, and no encoder; loaded
     by those `load_options` that say what its weights are.
     """
-    from trace_edges.backbones import load_backbone
+    from trace_edges.backbones import WEIGHT_OPTIONS, load_backbone
 
-    said: dict[str, Any] = {
-        way: (options or {}).get(way) for way in ("null", "revision", "quantize")
-    }
+    said: dict[str, Any] = {name: (options or {}).get(name) for name in WEIGHT_OPTIONS}
     return load_backbone(name, **placement(device, dtype), **said)
 
 

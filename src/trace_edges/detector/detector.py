@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from trace_edges import __version__
-from trace_edges.backbones import EMBEDDED, BackboneError, load_backbone
+from trace_edges.backbones import EMBEDDED, WEIGHT_OPTIONS, BackboneError, load_backbone
 from trace_edges.detector.artefact import (
     CARD,
     CONFIG,
@@ -41,8 +41,6 @@ from trace_edges.images import (
 from trace_edges.results import EdgeMap
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
-
-_LOADED = ("null", "revision", "quantize")  # of the ways to load a backbone, those that are kept
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class EdgeDetector:
         folder = find_artefact(str(name), revision, local_files_only)
         config, settings, weights = read_artefact(folder)
         base = config["backbone"]
-        ways: dict[str, Any] = {way: config.get(f"backbone_{way}") for way in _LOADED}
+        ways: dict[str, Any] = {way: config.get(f"backbone_{way}") for way in WEIGHT_OPTIONS}
         if ways["quantize"] and dtype != torch.float32:
             raise BackboneError(
                 f"{folder} was trained on a denoiser in fewer bits ({ways['quantize']}), beside "
@@ -291,7 +289,7 @@ class EdgeDetector:
 
     def _config(self) -> dict[str, Any]:
         backbone = self.student.backbone
-        ways = {f"backbone_{way}": backbone.loaded_with.get(way) for way in _LOADED}
+        ways = {f"backbone_{way}": backbone.loaded_with.get(way) for way in WEIGHT_OPTIONS}
         return {
             "trace_edges": __version__,
             "backbone": backbone.name,

@@ -23,13 +23,13 @@ from pathlib import Path
 import torch
 
 import trace_edges as te
-from trace_edges.annotate import EdgesTask, Job, ModelLoader, annotate, make_sink, open_source
-from trace_edges.annotate.look import STRETCH
-from trace_edges.annotate.process_engine import ProcessEngine
 from trace_edges.cli.annotate_progress import memory
+from trace_edges.drawing.visualize import grey_image
 from trace_edges.files import find_images, write_atomically
-from trace_edges.settings import TraceSettings
-from trace_edges.visualize import grey_image
+from trace_edges.jobs import EdgesTask, Job, ModelLoader, annotate, make_sink, open_source
+from trace_edges.jobs.look import STRETCH
+from trace_edges.jobs.process_engine import ProcessEngine
+from trace_edges.training_free.settings import TraceSettings
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    settings = TraceSettings(options.resolution, refine=1, timestep=options.timestep)
+    settings = TraceSettings(options.resolution, subcell=1, timestep=options.timestep)
     shutil.rmtree(options.work, ignore_errors=True)
     loop = run_loop(options, settings)
     job, tenth, end = run_job(options, settings)

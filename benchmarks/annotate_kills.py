@@ -28,7 +28,9 @@ from PIL import Image
 
 from trace_edges.files import find_images, write_atomically
 
-WAYS = "--task edges --training-free --timestep 99 --resolution 128 --refine 1 --device cpu --quiet"
+WAYS = (
+    "--task edges --training-free --timestep 99 --resolution 128 --subcell 1 --device cpu --quiet"
+)
 
 
 def main() -> None:

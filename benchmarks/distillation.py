@@ -25,16 +25,17 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 import trace_edges as te
-from trace_edges.datasets import open_ground_truth
-from trace_edges.detector import CONFIGS, LabelSettings, Student, StudentSettings
-from trace_edges.detector.distillation import fit
+from trace_edges.detector import Student, StudentSettings
 from trace_edges.detector.drawing import draw_probabilities
-from trace_edges.detector.examples import Example
-from trace_edges.detector.label_cache import LabelCache
-from trace_edges.detector.labels import Labels
-from trace_edges.detector.teachers import TrainingFreeTeacher, student_labels
+from trace_edges.distillation import CONFIGS, LabelSettings
+from trace_edges.distillation.examples import Example
+from trace_edges.distillation.label_cache import LabelCache
+from trace_edges.distillation.labels import Labels
+from trace_edges.distillation.run import fit
+from trace_edges.distillation.teachers import TrainingFreeTeacher, student_labels
 from trace_edges.evaluation.truth import edge_truth
 from trace_edges.files import find_images, write_atomically
+from trace_edges.formats import open_ground_truth
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
 from trace_edges.metrics import EdgeProtocol, evaluate_edges
 from trace_edges.metrics.cldice import cldice
@@ -195,8 +196,8 @@ def trained(
     for photograph in seen:
         edges = probabilities(student, photograph, row)
         height, width, _ = load_image(photograph.path).shape
-        edges, crests = draw_probabilities(edges, (height, width))
-        drawn[photograph.path.stem] = np.where(crests, edges, 0)
+        edges, ridges = draw_probabilities(edges, (height, width))
+        drawn[photograph.path.stem] = np.where(ridges, edges, 0)
     save_file(student.decoder.state_dict(), options.out / name / DECODER)
     return drawn
 

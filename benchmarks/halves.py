@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from trace_edges.datasets import open_ground_truth
-from trace_edges.datasets.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.evaluation.truth import edge_truth
 from trace_edges.files import find_images, write_atomically
+from trace_edges.formats import open_ground_truth
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.images import load_image
 from trace_edges.metrics import EdgeProtocol
 from trace_edges.metrics.cldice import cldice

@@ -13,13 +13,13 @@ from skimage.segmentation import felzenszwalb
 from trace_edges import TraceEdgePipeline, TraceSettings
 from trace_edges.files import write_atomically
 from trace_edges.images import load_image
-from trace_edges.segmentation.affinity import attention_affinity, centred_affinity
-from trace_edges.segmentation.grids import instances_from_grid
-from trace_edges.segmentation.hierarchy import build_hierarchy
-from trace_edges.segmentation.maskcut import maskcut
-from trace_edges.segmentation.promerge import promerge
-from trace_edges.segmentation.regions import instances_of_count
-from trace_edges.trajectory import Step
+from trace_edges.instances.affinity import attention_affinity, centred_affinity
+from trace_edges.instances.grids import instances_from_grid
+from trace_edges.instances.hierarchy import build_hierarchy
+from trace_edges.instances.maskcut import maskcut
+from trace_edges.instances.promerge import promerge
+from trace_edges.instances.regions import instances_of_count
+from trace_edges.training_free.trajectory import Step
 
 SOURCES = {
     "maskcut": "MaskCut",

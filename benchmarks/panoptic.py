@@ -39,6 +39,9 @@ from photographs import (
     write_text,
 )
 
+from trace_edges.instances import Attachment, Propagation, panoptic_from_semantic
+from trace_edges.instances.components import components
+from trace_edges.instances.propagation import flood
 from trace_edges.metrics.panoptic import (
     Category,
     Panoptic,
@@ -48,9 +51,6 @@ from trace_edges.metrics.panoptic import (
     panoptic_scores,
 )
 from trace_edges.parallel import spread
-from trace_edges.segmentation import Attachment, Propagation, panoptic_from_semantic
-from trace_edges.segmentation.components import components
-from trace_edges.segmentation.propagation import flood
 
 BGP, ONE, PARTS, LARGE_PARTS = "BGP", "one instance", "components", "components of 100 px"
 # What the docstrings of `Attachment` and `Propagation` quote, by ground-truth edges.

@@ -18,12 +18,12 @@ import numpy as np
 from photographs import CUT, Photograph, markdown
 from scipy.spatial import cKDTree
 
-from trace_edges.datasets.coco import load_json, png_folder
+from trace_edges.formats.coco import load_json, png_folder
+from trace_edges.instances import Attachment, panoptic_from_semantic
+from trace_edges.instances.bgp import partition
+from trace_edges.instances.components import cut_pixels
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.panoptic import Segment
-from trace_edges.segmentation import Attachment, panoptic_from_semantic
-from trace_edges.segmentation.bgp import partition
-from trace_edges.segmentation.components import cut_pixels
 
 HOW = Attachment()
 SHATTERED = "missed: no part is half of the thing"

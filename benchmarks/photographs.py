@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from trace_edges.datasets.coco import load_json, png_folder, read_panoptic
-from trace_edges.datasets.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.evaluation.peers import draw_peer
 from trace_edges.files import write_atomically
+from trace_edges.formats.coco import load_json, png_folder, read_panoptic
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.instances import Propagation
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.nms import suppress_non_maxima
 from trace_edges.metrics.panoptic import Category, Panoptic, Segment
-from trace_edges.segmentation import Propagation
 
 DENSITIES = (0.0005, 0.001, 0.0025, 0.005, 0.01)
 CUT = Propagation(threshold=1.0, hysteresis=0.5)  # of edges as `at_density` gives them

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from trace_edges.instances import Propagation, panoptic_from_semantic, refine_instances
 from trace_edges.metrics.boundaries import boundaries_from_labels
-from trace_edges.segmentation import Propagation, panoptic_from_semantic, refine_instances
 
 INSTANCES, CLASSES = 40, 3
 SIZES = (256, 512, 1024, 2048)

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from halves import fit
 
-from trace_edges.datasets.coco import load_json, png_folder, read_panoptic
-from trace_edges.datasets.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.files import write_atomically
+from trace_edges.formats.coco import load_json, png_folder, read_panoptic
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.instances.hierarchy import AREA_POWER, Hierarchy, build_hierarchy
 from trace_edges.metrics.counts import unit_strength
-from trace_edges.segmentation.hierarchy import AREA_POWER, Hierarchy, build_hierarchy
 
 STRENGTHS = np.round(np.concatenate([np.arange(0.01, 0.1, 0.01), np.arange(0.1, 0.51, 0.025)]), 3)
 COVERING, THINGS, REGIONS = range(3)  # columns of the scores

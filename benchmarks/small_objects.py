@@ -23,15 +23,14 @@ from math import hypot
 from pathlib import Path
 
 import numpy as np
+from composites import draw_peer
 from photographs import markdown, write_json
 from scipy.ndimage import distance_transform_edt, find_objects
 
-from composites import draw_peer
-from trace_edges.datasets import open_ground_truth
-from trace_edges.datasets.edge_maps import find_edge_maps, read_edge_map
-from trace_edges.datasets.labels import read_labels
 from trace_edges.evaluation.truth import edge_truth
-from trace_edges.export import read_coco_masks
+from trace_edges.formats import open_ground_truth, read_coco_masks
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.formats.labels import read_labels
 from trace_edges.metrics import EdgeProtocol, evaluate_edges
 from trace_edges.metrics.counts import unit_strength
 from trace_edges.metrics.peers import PEERS

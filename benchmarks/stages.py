@@ -3,7 +3,7 @@
     python benchmarks/stages.py PHOTOGRAPH --json out/stages.json --markdown out/stages.md
 
 Stages of the training-free way on one step: load (decode), encode (VAE), pass (the denoiser alone),
-capture (what recording adds to the pass), KL, ABDiv, refine (the shifted views beyond the first),
+capture (what recording adds to the pass), KL, ABDiv, subcell (the shifted views beyond the first),
 draw (from the grid to pixels, with NMS), write (PNG). Median of --repeats after one to warm up.
 Beside them the capture that keeps every head, (heads, N, N) at once, as the naive one. Ratios are
 to the plain pass. Growth: --resolutions and --batches. CPU, or --device cuda.
@@ -25,15 +25,15 @@ from torch import Tensor
 
 from trace_edges.attention import maps
 from trace_edges.backbones import load_backbone
-from trace_edges.divergence import boundary_divergence
-from trace_edges.emergence import map_change
+from trace_edges.drawing.visualize import grey_image
 from trace_edges.files import write_atomically
 from trace_edges.images import load_image, model_size
-from trace_edges.surface import draw_edges
-from trace_edges.views import shifted_views
-from trace_edges.visualize import grey_image
+from trace_edges.training_free.divergence import boundary_divergence
+from trace_edges.training_free.emergence import map_change
+from trace_edges.training_free.ridges import draw_edges
+from trace_edges.training_free.shifts import shifted_views
 
-COLUMNS = ("load", "encode", "pass", "capture", "kl", "abdiv", "refine", "draw", "write")
+COLUMNS = ("load", "encode", "pass", "capture", "kl", "abdiv", "subcell", "draw", "write")
 TIMESTEP = 99
 
 
@@ -93,7 +93,7 @@ def stages(options: argparse.Namespace, resolution: int, batch: int) -> dict:
     latents = backbone.encode(images)
     attention, grid = backbone.attend(latents, TIMESTEP)[-2:]
     raw = boundary_divergence(attention, grid).cpu().numpy()
-    edges, crests = draw_edges(raw[0], (height, width), 1, 1.0)
+    edges, ridges = draw_edges(raw[0], (height, width), 1, 1.0)
 
     seconds = {
         "load": batch * timed(lambda: load_image(content)),
@@ -102,15 +102,15 @@ def stages(options: argparse.Namespace, resolution: int, batch: int) -> dict:
         "kl": timed(lambda: map_change(attention, attention, grid, "kl")),
         "abdiv": timed(lambda: boundary_divergence(attention, grid)),
         "draw": batch * timed(lambda: draw_edges(raw[0], (height, width), 1, 1.0)),
-        "write": batch * timed(lambda: grey_image(edges * crests).save(io.BytesIO(), "PNG")),
+        "write": batch * timed(lambda: grey_image(edges * ridges).save(io.BytesIO(), "PNG")),
     }
     captured = timed(lambda: backbone.attend(latents, TIMESTEP))
     blocks, maps.add_head_mean = maps.add_head_mean, add_head_mean_naive
     naive = timed(lambda: backbone.attend(latents, TIMESTEP))
     maps.add_head_mean = blocks
     seconds["capture"] = captured - seconds["pass"]
-    # Three more views of everything between the picture and ABDiv, at refine = 2.
-    seconds["refine"] = 3 * (seconds["encode"] + captured + seconds["abdiv"])
+    # Three more views of everything between the picture and ABDiv, at subcell = 2.
+    seconds["subcell"] = 3 * (seconds["encode"] + captured + seconds["abdiv"])
     return {
         "px": resolution,
         "tokens": grid[0] * grid[1],

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from trace_edges.composites import Placed, Scene, load_sprites, render
+from recipes.trace_mini.composites import Placed, Scene, load_sprites, render
 from trace_edges.files import FileError
 
 JPEG_QUALITY = 95

@@ -19,16 +19,12 @@ ROOMS = (
     "detector.decoder",
     "detector.losses",
     "detector.student",
-    "divergence",
-    "emergence",
+    "drawing.visualize",
     "explain",
-    "pipeline",
-    "schedules",
-    "surface",
-    "trajectory",
-    "views",
-    "visualize",
-    "walk",
+    *(
+        f"training_free.{n}"
+        for n in ("divergence", "emergence", "pipeline", "ridges", "shifts", "trajectory", "walk")
+    ),
 )
 install_import_hook([f"trace_edges.{room}" for room in ROOMS], "beartype.beartype")
 

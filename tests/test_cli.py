@@ -17,7 +17,7 @@ FAST = [
     "--training-free",
     "--resolution",
     "64",
-    "--refine",
+    "--subcell",
     "1",
     "--timestep",
     "0",
@@ -45,7 +45,7 @@ def photos(tmp_path):
 
 
 def test_every_image_gets_edges_an_overlay_and_a_record(photos, tmp_path):
-    options = ["--training-free", "--resolution", 64, "--refine", 1]
+    options = ["--training-free", "--resolution", 64, "--subcell", 1]
     result = run("detect", photos, "--out", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
     assert "2 done, 0 skipped, 0 failed" in result.stdout
@@ -67,7 +67,7 @@ def test_the_default_is_one_step_of_the_embedded_detector(photos, tmp_path):
     assert result.exit_code == 0, result.output
     record = json.loads((tmp_path / "out" / "coffee.json").read_text())
     assert record["settings"]["method"] == "distilled"
-    assert record["emergence"] == {"timesteps": [0], "curve": []}
+    assert record["emergence"] is None
     with Image.open(tmp_path / "out" / "coffee.edges.png") as edges:
         assert (edges.mode, edges.size) == ("L", (150, 100))
         assert np.asarray(edges).max() > 50
@@ -175,8 +175,8 @@ SIZED = [EXAMPLES / "coins.png", "--training-free", "--resolution", "64"]
         ([EXAMPLES, "--detector", EXAMPLES], "holds no edge detector"),
         ([EXAMPLES, "--detector", EXAMPLES, "--training-free"], "leave --training-free out"),
         ([EXAMPLES, "--detector", EXAMPLES, "--backbone", "a/b"], "leave --backbone out"),
-        ([*SIZED, "--refine", "3"], "refine=3"),
-        ([*SIZED, "--refine", "0"], "refine must be 1 or more"),
+        ([*SIZED, "--subcell", "3"], "subcell=3"),
+        ([*SIZED, "--subcell", "0"], "subcell must be 1 or more"),
         ([*SIZED, "--timestep", "1000"], "timestep 1000"),
         ([*SIZED, "--stride", "2000"], "stride"),
         ([EXAMPLES, "--device", "abacus"], "abacus"),
@@ -212,7 +212,9 @@ def test_batches_give_what_single_passes_give(photos, tmp_path):
 
 def test_explain_draws_a_sheet(photos, tmp_path):
     sheet = tmp_path / "sheet.png"
-    result = run("explain", photos / "coins.png", "--out", sheet, "--resolution", 64, "--refine", 1)
+    result = run(
+        "explain", photos / "coins.png", "--out", sheet, "--resolution", 64, "--subcell", 1
+    )
     assert result.exit_code == 0, result.output
     assert "t* =" in result.stdout
     with Image.open(sheet) as image:

@@ -31,7 +31,7 @@ def start(photos, out, **options):
         "--training-free",
         "--resolution",
         "128",
-        "--refine",
+        "--subcell",
         "1",
         "--timestep",
         "99",

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from train_loop import finish, options, run_of, train
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, SwinConfig
 
-from trace_edges.datasets.coco import load_json, png_folder
 from trace_edges.files import FileError
+from trace_edges.formats.coco import load_json, png_folder
+from trace_edges.formats.pixels import read_panoptic_ids
 from trace_edges.images import load_image
-from trace_edges.pixels import read_panoptic_ids
 
 RATE, DECAY, CLIP = 1e-4, 0.05, 0.01
 BACKBONE_SHARE = 0.1  # of the rate, as it is trained already

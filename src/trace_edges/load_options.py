@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from trace_edges.pipeline import TraceEdgePipeline
+from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ print("equal")
 DIVERGENCE = """
 import torch
 from trace_edges.attention.fused_divergence import kl_between_rows_fused
-from trace_edges.divergence import MINIMUM_PROBABILITY, kl_between_rows, kl_divergence
+from trace_edges.training_free.divergence import MINIMUM_PROBABILITY, kl_between_rows, kl_divergence
 
 torch.manual_seed(0)
 for b, n, m in ((2, 70, 70), (1, 5, 2050)):  # less than a block of keys, and more than two

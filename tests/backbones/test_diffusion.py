@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trace_edges.backbones import load_backbone
-from trace_edges.pipeline import TraceEdgePipeline
+from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 
 def test_a_choice_of_layers_leaves_the_model_as_it_is(trace_mini):

@@ -22,7 +22,7 @@ from trace_edges.backbones import (
 from trace_edges.backbones.encoders import is_encoder
 from trace_edges.backbones.encoders.tower import qwen_order
 from trace_edges.backbones.sizing import memory
-from trace_edges.pipeline import TraceEdgePipeline, TraceSettings
+from trace_edges.training_free.pipeline import TraceEdgePipeline, TraceSettings
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 SMALL = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "image_size": 32,
@@ -257,7 +257,7 @@ def test_what_only_a_trajectory_has_is_refused(saved, option, value):
 
 def test_refined_views_interleave_random_weights(saved):
     pipe = TraceEdgePipeline.from_pretrained(saved("vit"))
-    plain, fine = pipe(PICTURE, resolution=64), pipe(PICTURE, resolution=64, refine=2)
+    plain, fine = pipe(PICTURE, resolution=64), pipe(PICTURE, resolution=64, subcell=2)
     assert fine.raw.shape[1:] == tuple(2 * side for side in plain.raw.shape[1:])
 
 

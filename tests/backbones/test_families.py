@@ -9,7 +9,7 @@ import torch
 
 from trace_edges.attention import AttentionRecorder
 from trace_edges.attention.maps import upsample_map
-from trace_edges.pipeline import TraceEdgePipeline
+from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 IMAGES = torch.from_numpy(PICTURE).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, 64, 96)

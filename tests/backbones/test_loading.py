@@ -50,7 +50,7 @@ def test_trace_mini_is_what_its_card_says(trace_mini):
     assert trace_mini.family.name == "pixart"
     assert trace_mini.layers == [f"transformer_blocks.{n}.attn1" for n in range(14)]
     assert trace_mini.cell == 8
-    assert (trace_mini.defaults.resolution, trace_mini.defaults.refine) == (512, 1)
+    assert (trace_mini.defaults.resolution, trace_mini.defaults.subcell) == (512, 1)
     assert trace_mini.defaults.half_edge == 1.0
     assert trace_mini.schedule.prediction_type == "epsilon"
     assert len(trace_mini.schedule.alphas_cumprod) == 1000
@@ -65,7 +65,7 @@ def test_a_folder_goes_the_same_way(tiny_pixart):
     assert backbone.layers == ["transformer_blocks.0.attn1", "transformer_blocks.1.attn1"]
     assert backbone.cell == 16
     # Nothing is stored beside it: the resolution is that of its training, 32 latents of 8 px.
-    assert (backbone.defaults.resolution, backbone.defaults.refine) == (256, 1)
+    assert (backbone.defaults.resolution, backbone.defaults.subcell) == (256, 1)
     with torch.no_grad():
         output, attention, grid = backbone.attend(backbone.encode(images()), TIMESTEP)
     assert output.shape == (2, 4, 8, 12)
@@ -76,12 +76,12 @@ def test_a_folder_goes_the_same_way(tiny_pixart):
 
 def test_defaults_are_read_from_the_folder(tiny_pixart):
     folder = tiny_pixart()
-    (folder / "trace_edges.json").write_text('{"resolution": 512, "refine": 4}')
+    (folder / "trace_edges.json").write_text('{"resolution": 512, "subcell": 4}')
     defaults = load_backbone(str(folder)).defaults
-    assert (defaults.resolution, defaults.refine, defaults.half_edge) == (512, 4, 0.5)
+    assert (defaults.resolution, defaults.subcell, defaults.half_edge) == (512, 4, 0.5)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"size": 512}', '{"refine": 2}', "\xff", "3"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"size": 512}', '{"subcell": 2}', "\xff", "3"])
 def test_broken_defaults_are_refused(tiny_pixart, content):
     folder = tiny_pixart()
     (folder / "trace_edges.json").write_bytes(content.encode("latin-1"))

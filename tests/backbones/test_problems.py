@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 from trace_edges.attention import RecorderError
 from trace_edges.backbones import BackboneError, load_backbone
 from trace_edges.images import to_tensor
-from trace_edges.pipeline import TraceEdgePipeline
+from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 ANSWER = MagicMock()  # of the hub; the errors keep it, and nothing looks into it
 MEANINGS = [

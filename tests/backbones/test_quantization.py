@@ -11,7 +11,7 @@ from trace_edges.backbones import BackboneError, load_backbone
 from trace_edges.backbones.quantization import QUANTIZATIONS
 from trace_edges.explain import PromptSettings, denoise, load_generator
 from trace_edges.extras import MissingExtraError
-from trace_edges.pipeline import TraceEdgePipeline
+from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 

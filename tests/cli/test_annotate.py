@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from trace_edges.annotate import Status
 from trace_edges.cli import app
 from trace_edges.cli.annotate_progress import Pace
+from trace_edges.jobs import Status
 
 FAST = ["--resolution", "64", "--device", "cpu", "--workers", "0"]
 

@@ -9,16 +9,16 @@ from typer.testing import CliRunner
 
 from trace_edges.cli import app
 from trace_edges.detector import EdgeDetector
-from trace_edges.export import read_coco_masks
-from trace_edges.sam import load_sam
-from trace_edges.segmentation import seeds_from_masks
-from trace_edges.segmenting import Selection
+from trace_edges.formats import read_coco_masks
+from trace_edges.instances import seeds_from_masks
+from trace_edges.instances.sam import load_sam
+from trace_edges.jobs import Selection
 
 pytest.importorskip("pycocotools.mask")
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SMALL = ["--resolution", "64", "--device", "cpu"]
-FAST = [*SMALL, "--training-free", "--refine", "1", "--timestep", "0"]
+FAST = [*SMALL, "--training-free", "--subcell", "1", "--timestep", "0"]
 
 
 def run(*arguments):
@@ -92,7 +92,9 @@ def test_edges_are_those_of_the_detector_unless_asked_otherwise(photos, tmp_path
 
 
 def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):
-    monkeypatch.setattr("trace_edges.pipeline.TraceEdgePipeline.from_pretrained", None)
+    monkeypatch.setattr(
+        "trace_edges.training_free.pipeline.TraceEdgePipeline.from_pretrained", None
+    )
     photos, edges = quarters
     for options, corners in (
         ([], [1, 2, 3, 4]),  # each in a region of its own
@@ -137,7 +139,9 @@ def test_generated_masks_are_cut_at_the_edges(photos, tmp_path, source):
 
 
 def test_an_encoder_needs_edges_but_no_diffusion_model(quarters, tmp_path, monkeypatch):
-    monkeypatch.setattr("trace_edges.pipeline.TraceEdgePipeline.from_pretrained", None)
+    monkeypatch.setattr(
+        "trace_edges.training_free.pipeline.TraceEdgePipeline.from_pretrained", None
+    )
     config = ViTConfig(
         hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=3,
         image_size=32, patch_size=16,
@@ -155,7 +159,9 @@ def test_an_encoder_needs_edges_but_no_diffusion_model(quarters, tmp_path, monke
 @pytest.mark.parametrize("kind", ["sam", "sam2"])
 def test_sam_is_asked_for_every_instance(quarters, tiny_sam, tmp_path, kind, monkeypatch):
     """With edges that are there and a folder of weights nothing else is loaded or asked for."""
-    monkeypatch.setattr("trace_edges.pipeline.TraceEdgePipeline.from_pretrained", None)
+    monkeypatch.setattr(
+        "trace_edges.training_free.pipeline.TraceEdgePipeline.from_pretrained", None
+    )
     monkeypatch.setattr("socket.socket.connect", None)
     photos, edges = quarters
     (tmp_path / kind).mkdir()

@@ -36,9 +36,9 @@ def picture():
 
 def test_edges_have_the_size_of_the_picture_and_come_from_one_step(detector, picture):
     out = detector(picture)
-    assert out.edges.shape == out.crests.shape == (1, 50, 70)
-    assert out.raw.shape == (1, 0, 0)
-    assert out.emergence.timesteps.tolist() == out.emergence.timestep.tolist() == [0]
+    assert out.edges.shape == out.ridges.shape == (1, 50, 70)
+    assert out.raw is None  # it measures no divergence
+    assert out.emergence is None  # and seeks no t*
     assert out.settings["resolution"] == 64
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.datasets.ground_truth import open_ground_truth
-from trace_edges.datasets.segments import Segments
 from trace_edges.evaluation import edges as module
 from trace_edges.evaluation import evaluate_edge_folders, write_report
 from trace_edges.evaluation.peers import draw_peer
 from trace_edges.evaluation.sheet import FALSE, FOUND, MISSED, comparison_sheet, mistakes
 from trace_edges.evaluation.truth import edge_truth
+from trace_edges.formats.ground_truth import open_ground_truth
+from trace_edges.formats.segments import Segments
 from trace_edges.metrics.counts import EdgeTruth
 from trace_edges.metrics.peers import canny_edges
 from trace_edges.metrics.protocol import EdgeProtocol

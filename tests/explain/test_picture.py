@@ -8,7 +8,7 @@ from PIL import Image
 from trace_edges.explain import explain
 from trace_edges.explain.colours import principal_colours
 from trace_edges.explain.picture import _TILE as TILE
-from trace_edges.pipeline import TraceEdgePipeline, TraceSettings
+from trace_edges.training_free.pipeline import TraceEdgePipeline, TraceSettings
 
 
 def picture():
@@ -23,17 +23,17 @@ def picture():
         ({}, 1 + 1 + 1),  # the results, five steps of attention, five of ABDiv
         ({"stride": 100}, 1 + 2 + 2),  # eleven steps take two rows
         ({"timestep": 249, "trajectory": "noise"}, 3),  # one step, and no curve
-        ({"refine": 2, "timestep": 249}, 3),
+        ({"subcell": 2, "timestep": 249}, 3),
     ],
 )
 def test_the_sheet_and_the_edges_of_the_same_run(trace_mini, changes, rows):
     pipe = TraceEdgePipeline(trace_mini)
-    settings = TraceSettings(**{"resolution": 64, "refine": 1, "stride": 250} | changes)
+    settings = TraceSettings(**{"resolution": 64, "subcell": 1, "stride": 250} | changes)
     sheet, result = explain(pipe, picture(), settings)
     assert sheet.height == rows * (TILE + 26) + 8  # a caption of 18 px, and gaps of 8
     plain = pipe(picture(), settings)
     assert np.array_equal(result.edges, plain.edges)
-    assert np.array_equal(result.crests, plain.crests)
+    assert np.array_equal(result.ridges, plain.ridges)
     assert np.array_equal(result.emergence.curve, plain.emergence.curve)
     shown = Image.fromarray(picture()).resize((TILE, TILE * 3 // 4), Image.Resampling.NEAREST)
     first = sheet.crop((8, 26, 8 + TILE, 26 + TILE * 3 // 4))

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from trace_edges.backbones import BackboneError, load_backbone
 from trace_edges.cli import app
-from trace_edges.emergence import map_change
 from trace_edges.explain import PromptSettings, denoise, explain_prompt, load_generator
 from trace_edges.explain.prompt import _TILE as TILE
 from trace_edges.explain.prompt import shown_steps
 from trace_edges.explain.texts import TEXTS
+from trace_edges.training_free.emergence import map_change
 
 PROMPT = "two cats, a dog"
 SETTINGS = PromptSettings(height=64, width=96, steps=2, seed=3)

@@ -1,4 +1,4 @@
-"""Non-maximum suppression on surfaces whose crests are known."""
+"""Non-maximum suppression on surfaces whose ridges are known."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from trace_edges.metrics.nms import suppress_non_maxima
 
 
 @pytest.mark.parametrize("angle", np.deg2rad([0, 20, 45, 70, 90, 135]))
-def test_a_straight_ridge_becomes_its_crest(angle):
+def test_a_straight_ridge_becomes_its_ridge(angle):
     """What is left lies within a pixel of the line, and the line has no gap of two pixels."""
     rows, columns = np.mgrid[:60, :60] - 30.0
     distance = rows * np.cos(angle) + columns * np.sin(angle)

@@ -16,8 +16,8 @@ from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.backbones.common import reading, weights_fingerprint
 from trace_edges.backbones.features import block_outputs, feature_map_sizes
 from trace_edges.backbones.latents import decode, encode, execution_device, weights_dtype
+from trace_edges.backbones.schedules import Schedule
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
-from trace_edges.schedules import Schedule
 
 Latents = Float[Tensor, "b c h w"]
 

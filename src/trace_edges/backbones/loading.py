@@ -153,6 +153,9 @@ def quantized(family: Family, fewer_bits: Any) -> dict[str, Any]:
 
 def _defaults(path: Path) -> Defaults:
     try:
-        return Defaults(**json.loads(path.read_text()))
+        values = json.loads(path.read_text())
+        if "refine" in values:  # as 0.1 called it
+            values["subcell"] = values.pop("refine")
+        return Defaults(**values)
     except (TypeError, ValueError) as error:
         raise BackboneError(f"{path} does not hold the defaults of a backbone: {error}") from error

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from trace_edges.backbones.latents import KL, Autoencoder
-from trace_edges.schedules import Schedule
+from trace_edges.backbones.schedules import Schedule
 
 EMBEDDED = "trace-mini"
 
@@ -36,13 +36,13 @@ class Defaults:
 
     Attributes:
         resolution: sqrt(H * W) in pixels of what the model sees.
-        refine: k x k views shifted by 1/k of an attention cell.
+        subcell: k x k views shifted by 1/k of an attention cell.
         half_edge: e0 in nats: edges = E / (E + e0), so a divergence of e0 is an edge of 0.5.
         emergence_resolution: where the KL curve is read; None: where the edges are (the paper's).
     """
 
     resolution: int
-    refine: int = 1
+    subcell: int = 1
     half_edge: float = 0.5
     emergence_resolution: int | None = None
 

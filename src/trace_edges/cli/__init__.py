@@ -9,13 +9,11 @@ import typer
 from trace_edges import __version__
 from trace_edges.cli.annotate import annotate
 from trace_edges.cli.backbones import backbones
-from trace_edges.cli.composites import composites
 from trace_edges.cli.detect import detect
 from trace_edges.cli.distill import distill
 from trace_edges.cli.evaluate import evaluate
 from trace_edges.cli.explain import explain
 from trace_edges.cli.panoptic import panoptic
-from trace_edges.cli.pretrain import pretrain
 from trace_edges.cli.refine import refine
 from trace_edges.cli.segment import segment
 
@@ -37,8 +35,6 @@ app.command()(refine)
 app.command()(panoptic)
 app.command()(annotate)
 app.command()(distill)
-app.command()(composites)
-app.command()(pretrain)
 app.add_typer(evaluate)
 
 

@@ -21,12 +21,12 @@ from trace_edges.cli.options import (
     Offload,
     Path_,
     Quantize,
-    Refine,
     Resolution,
     Revision,
     Seed,
     Shift,
     Stride,
+    Subcell,
     Timestep,
     Trajectory,
     VaeTiling,
@@ -46,8 +46,8 @@ from trace_edges.cli.refining_options import (
 from trace_edges.cli.training_free import EMBEDDED, TrainingFree, is_one_step
 
 if TYPE_CHECKING:
-    from trace_edges.annotate import Shard
-    from trace_edges.annotate.tasks import Task
+    from trace_edges.jobs import Shard
+    from trace_edges.jobs.tasks import Task
 
 
 class TaskName(StrEnum):
@@ -125,7 +125,7 @@ def annotate(
     ] = None,
     backbone: Backbone = EMBEDDED,
     resolution: Resolution = None,
-    refine: Refine = None,
+    subcell: Subcell = None,
     trajectory: Path_ = Trajectory.inversion,
     timestep: Timestep = None,
     stride: Stride = 100,
@@ -174,13 +174,13 @@ def annotate(
     What cannot be read goes to DEST/report.csv, with the reason; the rest is done.
     """
     with plain_errors():
-        from trace_edges.annotate import Job, ModelLoader, make_sink, open_source
-        from trace_edges.annotate import annotate as run
-        from trace_edges.annotate.remote import absolute
+        from trace_edges.jobs import Job, ModelLoader, make_sink, open_source
+        from trace_edges.jobs import annotate as run
+        from trace_edges.jobs.remote import absolute
         from trace_edges.load_options import LoadOptions
 
         way = TrainingFree(
-            refine=refine, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
+            subcell=subcell, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
             shift=shift, emergence_resolution=emergence_resolution,
             loaded=load_options(null, revision, quantize, offload, vae_tiling),
         )  # fmt: skip
@@ -216,11 +216,11 @@ def annotate(
         )  # fmt: skip
         others: Any = None
         if engine is EngineName.ray:
-            from trace_edges.annotate.ray_engine import RayEngine
+            from trace_edges.jobs.ray_engine import RayEngine
 
             others = RayEngine(actors or 1, gpus)
         elif actors is not None:
-            from trace_edges.annotate.process_engine import ProcessEngine
+            from trace_edges.jobs.process_engine import ProcessEngine
 
             others = ProcessEngine(actors)
         with job_progress(task.value, quiet) as show:
@@ -235,7 +235,7 @@ def annotate(
 
 def read_shard(text: str) -> Shard:
     """The shard that i/n stands for."""
-    from trace_edges.annotate import Shard
+    from trace_edges.jobs import Shard
 
     try:
         index, count = map(int, text.split("/"))
@@ -245,7 +245,7 @@ def read_shard(text: str) -> Shard:
 
 
 def _task(name: TaskName, *, edges: Any, instances: Any, panoptic: Any, how: Any) -> Task:
-    from trace_edges.annotate import EdgesTask, InstancesTask, PanopticTask
+    from trace_edges.jobs import EdgesTask, InstancesTask, PanopticTask
 
     if name is TaskName.edges:
         return EdgesTask(**edges)

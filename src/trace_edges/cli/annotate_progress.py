@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from trace_edges.cli.common import errors
 
 if TYPE_CHECKING:
-    from trace_edges.annotate import Status
+    from trace_edges.jobs import Status
 
 _WINDOW = 60.0  # s over which images/s are counted
 _LINE = 60.0  # s between lines of a log

@@ -28,12 +28,12 @@ from trace_edges.cli.options import (
     Offload,
     Path_,
     Quantize,
-    Refine,
     Resolution,
     Revision,
     Seed,
     Shift,
     Stride,
+    Subcell,
     Timestep,
     Trajectory,
     VaeTiling,
@@ -63,7 +63,7 @@ def detect(
     ] = None,
     backbone: Backbone = EMBEDDED,
     resolution: Resolution = None,
-    refine: Refine = None,
+    subcell: Subcell = None,
     trajectory: Path_ = Trajectory.inversion,
     timestep: Timestep = None,
     stride: Stride = 100,
@@ -91,15 +91,15 @@ def detect(
     trace-mini implies) straight from the attention.
     """
     with plain_errors():
-        from trace_edges.detection import OutputOptions, detect_files
         from trace_edges.detector import DetectorSettings
         from trace_edges.files import find_images, output_names
+        from trace_edges.jobs.detection import OutputOptions, detect_files
 
         found = find_images(inputs, recursive)
         for problem in found.problems:
             error(str(problem))
         way = TrainingFree(
-            refine=refine, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
+            subcell=subcell, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
             shift=shift, emergence_resolution=emergence_resolution,
             loaded=load_options(null, revision, quantize, offload, vae_tiling),
         )  # fmt: skip

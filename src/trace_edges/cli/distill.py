@@ -117,11 +117,11 @@ def distill(
         from accelerate import Accelerator
 
         from trace_edges.detector import EdgeDetector, Student
-        from trace_edges.detector.distillation import distill as train
-        from trace_edges.detector.judge import Judge
-        from trace_edges.detector.label_cache import LabelCache
-        from trace_edges.detector.settings import read_config
-        from trace_edges.detector.teachers import StudentTeacher, TrainingFreeTeacher
+        from trace_edges.distillation.label_cache import LabelCache
+        from trace_edges.distillation.run import distill as train
+        from trace_edges.distillation.settings import read_config
+        from trace_edges.distillation.teachers import StudentTeacher, TrainingFreeTeacher
+        from trace_edges.distillation.validation import Judge
         from trace_edges.extras import require
         from trace_edges.files import find_images
 

@@ -1,10 +1,9 @@
-"""`trace-edges evaluate`: scores, ablations, and checks of ground truth."""
+"""`trace-edges evaluate`: scores, and checks of ground truth."""
 
 from __future__ import annotations
 
 import typer
 
-from trace_edges.cli.evaluate_ablation import ablation
 from trace_edges.cli.evaluate_edges import edges
 from trace_edges.cli.evaluate_masks import masks
 from trace_edges.cli.evaluate_panoptic import panoptic
@@ -18,7 +17,6 @@ evaluate = typer.Typer(
 evaluate.command()(edges)
 evaluate.command()(masks)
 evaluate.command()(panoptic)
-evaluate.command()(ablation)
 evaluate.command()(check)
 evaluate.command()(boundaries)
 evaluate.command("voc-instances")(voc_instances)

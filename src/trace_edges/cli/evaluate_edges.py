@@ -58,13 +58,13 @@ def edges(
 ) -> None:
     """Score edge maps: ODS, OIS, AP, R50 and clDice, curves, and the worst and best images."""
     with plain_errors():
-        from trace_edges.datasets.ground_truth import open_ground_truth
         from trace_edges.evaluation.edges import evaluate_edge_folders
         from trace_edges.evaluation.peers import draw_peer
         from trace_edges.evaluation.report import write_report
         from trace_edges.evaluation.sheet import comparison_sheet
         from trace_edges.evaluation.truth import DRAWN_KINDS
         from trace_edges.files import write_atomically
+        from trace_edges.formats.ground_truth import open_ground_truth
         from trace_edges.images import load_image
         from trace_edges.metrics.protocol import EdgeProtocol
 

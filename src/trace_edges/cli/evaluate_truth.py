@@ -30,7 +30,7 @@ def check(
 ) -> None:
     """Say what is wrong with ground truth, and how to mend it."""
     with plain_errors():
-        from trace_edges.datasets.checks import check_ground_truth
+        from trace_edges.formats.checks import check_ground_truth
 
         findings = check_ground_truth(source, kind.value, images)
         for finding in findings:
@@ -58,8 +58,8 @@ def boundaries(
 ) -> None:
     """Write instance boundaries as pictures: 255 an edge, 127 ignored."""
     with plain_errors():
-        from trace_edges.datasets.ground_truth import open_ground_truth
         from trace_edges.evaluation.truth import DRAWN_KINDS, edge_truth, write_boundaries
+        from trace_edges.formats.ground_truth import open_ground_truth
         from trace_edges.metrics.protocol import EdgeProtocol
 
         truth = open_ground_truth(source, kind.value)
@@ -88,8 +88,8 @@ def voc_instances(
 ) -> None:
     """Make COCO instances of PASCAL VOC's SegmentationObject: one category, void left out."""
     with plain_errors():
-        from trace_edges.datasets.voc import voc_instances as convert
         from trace_edges.files import write_atomically
+        from trace_edges.formats.voc import voc_instances as convert
 
         content = convert(root, split, class_agnostic=not categories)
         with write_atomically(out) as temporary:

@@ -17,12 +17,12 @@ from trace_edges.cli.options import (
     Offload,
     Path_,
     Quantize,
-    Refine,
     Resolution,
     Revision,
     Seed,
     Shift,
     Stride,
+    Subcell,
     Timestep,
     Trajectory,
     VaeTiling,
@@ -34,7 +34,7 @@ from trace_edges.cli.options import (
 
 # What only one of the two ways has, and how each is when nobody asked for it.
 _OF_IMAGE = {
-    "refine": None,
+    "subcell": None,
     "trajectory": Trajectory.inversion,
     "timestep": None,
     "stride": 100,
@@ -56,7 +56,7 @@ def explain(
     ),
     backbone: Backbone = "trace-mini",
     resolution: Resolution = None,
-    refine: Refine = None,
+    subcell: Subcell = None,
     trajectory: Path_ = Trajectory.inversion,
     timestep: Timestep = None,
     stride: Stride = 100,
@@ -92,7 +92,7 @@ def explain(
     the attention to each of its words.
     """
     with plain_errors():
-        of_image = {"refine": refine, "trajectory": trajectory, "timestep": timestep,
+        of_image = {"subcell": subcell, "trajectory": trajectory, "timestep": timestep,
                     "stride": stride, "shift": shift, "null": null}  # fmt: skip
         loaded = load_options(null, revision, quantize, offload, vae_tiling)
         of_prompt = {"steps": steps, "guidance": guidance, "negative_prompt": negative_prompt,
@@ -126,12 +126,12 @@ def _of_image(
     """The sheet, and t*."""
     from trace_edges.explain import explain as draw
     from trace_edges.images import load_image
-    from trace_edges.pipeline import TraceSettings
+    from trace_edges.training_free.pipeline import TraceSettings
 
     picture = load_image(image)
     chosen = TraceSettings(**{**settings, "trajectory": settings["trajectory"].value})
     sheet, result = draw(load_pipeline(*where, loaded), picture, chosen)
-    return sheet, int(result.emergence.timestep[0])
+    return sheet, int(result.emergence.timestep[0])  # type: ignore[union-attr]
 
 
 def _of_prompt(

@@ -47,9 +47,13 @@ Resolution = Annotated[
     int | None,
     typer.Option(help="sqrt(H*W) in px of what the model sees. Default: the backbone's.", min=1),
 ]
-Refine = Annotated[
+Subcell = Annotated[
     int | None,
-    typer.Option(help="k: look k x k times, shifted by 1/k of a cell. Default: the backbone's."),
+    typer.Option(
+        "--subcell",
+        "--refine",
+        help="k: k x k views, 1/k of a cell apart. Default: the backbone's.",
+    ),
 ]
 Path_ = Annotated[Trajectory, typer.Option("--trajectory", help="How noise is added.")]
 Timestep = Annotated[int | None, typer.Option(help="Read this step instead of t*.")]
@@ -133,7 +137,7 @@ def load_sam(name: str, device: str, dtype: DType) -> Any:
     """The SAM that `--sam`, `--device` and `--dtype` name; a folder never asks the network."""
     from pathlib import Path
 
-    from trace_edges.sam import load_sam
+    from trace_edges.instances.sam import load_sam
 
     return load_sam(name, local_files_only=Path(name).is_dir(), **placement(device, dtype))
 

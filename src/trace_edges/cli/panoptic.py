@@ -21,7 +21,7 @@ from trace_edges.cli.refining_options import (
 )
 
 if TYPE_CHECKING:
-    from trace_edges.refinement import ClassTable
+    from trace_edges.formats.classes import ClassTable
 
 
 def panoptic(
@@ -52,7 +52,7 @@ def panoptic(
 ) -> None:
     """Split the things of semantic maps into instances: panoptic PNGs and JSON as COCO has them."""
     with plain_errors():
-        from trace_edges.refinement import panoptic_files
+        from trace_edges.jobs import panoptic_files
 
         classes = read_classes(categories, contiguous, things, stuff)
         how = propagation(threshold, close_gap, method)
@@ -76,7 +76,7 @@ def read_classes(
     categories: str | None, contiguous: bool, things: str | None, stuff: str | None
 ) -> ClassTable:
     """The table of classes that the options stand for."""
-    from trace_edges.refinement.classes import class_table, read_class_table, table_of_numbers
+    from trace_edges.formats.classes import class_table, read_class_table, table_of_numbers
 
     if categories is None:
         if things is None:

@@ -39,7 +39,7 @@ def refine(
 ) -> None:
     """Cut masks at edges, fill them again, and merge those that overlap: same format out as in."""
     with plain_errors():
-        from trace_edges.refinement import refine_coco, refine_labels
+        from trace_edges.jobs import refine_coco, refine_labels
 
         how = propagation(threshold, close_gap, method)
         with image_progress(quiet) as report:

@@ -12,9 +12,8 @@ import typer
 from trace_edges.cli.common import error, errors, progress
 
 if TYPE_CHECKING:
-    from trace_edges.refinement import ImageOutcome
-    from trace_edges.segmentation import Propagation
-    from trace_edges.segmenting import Selection
+    from trace_edges.instances import Propagation
+    from trace_edges.jobs import ImageOutcome, Selection
 
 _MOST_ERRORS = 20
 
@@ -35,7 +34,7 @@ Quiet = Annotated[bool, typer.Option(help="Print errors only.")]
 
 def propagation(threshold: float, close_gap: int, method: Method) -> Propagation:
     """What the options stand for."""
-    from trace_edges.segmentation import Propagation
+    from trace_edges.instances import Propagation
 
     walk = method is Method.random_walk
     return Propagation(
@@ -53,8 +52,8 @@ def selection(
     training_free: bool,
 ) -> Selection:
     """What the options stand for; a strength that nobody gave is that of the way to the edges."""
-    from trace_edges.segmentation.regions import STRENGTH, TRAINING_FREE_STRENGTH
-    from trace_edges.segmenting import Selection
+    from trace_edges.instances.regions import STRENGTH, TRAINING_FREE_STRENGTH
+    from trace_edges.jobs import Selection
 
     if strength is None:
         strength = TRAINING_FREE_STRENGTH if training_free else STRENGTH

@@ -27,12 +27,12 @@ from trace_edges.cli.options import (
     Offload,
     Path_,
     Quantize,
-    Refine,
     Resolution,
     Revision,
     Seed,
     Shift,
     Stride,
+    Subcell,
     Timestep,
     Trajectory,
     VaeTiling,
@@ -121,7 +121,7 @@ def segment(
     ] = None,
     backbone: Backbone = EMBEDDED,
     resolution: Resolution = None,
-    refine: Refine = None,
+    subcell: Subcell = None,
     trajectory: Path_ = Trajectory.inversion,
     timestep: Timestep = None,
     stride: Stride = 100,
@@ -148,8 +148,7 @@ def segment(
     """
     with plain_errors():
         from trace_edges.files import find_images, output_names
-        from trace_edges.refinement import EdgeFolder
-        from trace_edges.segmenting import InstanceFinder, Prompting, segment_files
+        from trace_edges.jobs import EdgeFolder, InstanceFinder, Prompting, segment_files
 
         if masks is Masks.edges and (encoder is not None or crf):
             raise ValueError("--encoder and --crf are for maskcut and promerge: leave them out")
@@ -167,7 +166,7 @@ def segment(
                 load_sam(sam, device, dtype), prompts or "points+boxes", points or 1, iou
             )
         way = TrainingFree(
-            refine=refine, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
+            subcell=subcell, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
             shift=shift, emergence_resolution=emergence_resolution,
             loaded=load_options(null, revision, quantize, offload, vae_tiling),
         )  # fmt: skip

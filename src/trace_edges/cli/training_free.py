@@ -16,12 +16,12 @@ class TrainingFree:
     """What only the training-free way has, as a command was given it.
 
     Attributes:
-        refine, trajectory, timestep, stride, seed, shift, emergence_resolution: see
+        subcell, trajectory, timestep, stride, seed, shift, emergence_resolution: see
             `TraceSettings`; the defaults are those of the options.
         loaded: see `load_options`.
     """
 
-    refine: int | None = None
+    subcell: int | None = None
     trajectory: Trajectory = Trajectory.inversion
     timestep: int | None = None
     stride: int = 100
@@ -42,7 +42,7 @@ class TrainingFree:
 
     def settings(self, resolution: int | None) -> Any:
         """As `TraceSettings`."""
-        from trace_edges.settings import TraceSettings
+        from trace_edges.training_free.settings import TraceSettings
 
         return TraceSettings(resolution, **_walked(self) | {"trajectory": self.trajectory.value})
 

@@ -7,7 +7,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from trace_edges.attention.maps import Grid
-from trace_edges.divergence import MINIMUM_PROBABILITY
+from trace_edges.training_free.divergence import MINIMUM_PROBABILITY
 
 
 def attention_window(

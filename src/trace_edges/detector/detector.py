@@ -27,7 +27,7 @@ from trace_edges.detector.artefact import (
     model_card,
     read_artefact,
 )
-from trace_edges.detector.drawing import control_picture, draw_probabilities, edge_map
+from trace_edges.detector.drawing import control_picture, draw_probabilities
 from trace_edges.detector.student import Student
 from trace_edges.files import write_atomically
 from trace_edges.images import (
@@ -38,7 +38,7 @@ from trace_edges.images import (
     resize_image,
     to_tensor,
 )
-from trace_edges.results import EdgeMap
+from trace_edges.results import EdgeMap, stack_edge_maps
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 
@@ -212,11 +212,7 @@ class EdgeDetector:
             )
         found = self._detect(pictures, detect_resolution)
         if output_type == "edges":
-            edges, crests = (
-                np.concatenate([getattr(one, what) for one in found])
-                for what in ("edges", "crests")
-            )
-            return edge_map(edges, crests, found[0].settings)
+            return stack_edge_maps(found)
         drawn = [control_picture(one.thin[0], image_resolution) for one in found]
         several = isinstance(images, list | tuple) or (hasattr(images, "ndim") and images.ndim == 4)
         answers = drawn if output_type == "pil" else [np.asarray(picture) for picture in drawn]
@@ -277,9 +273,9 @@ class EdgeDetector:
         found = []
         for picture, seen in zip(pictures, self.probabilities(pictures, size), strict=True):
             height, width, _ = picture.shape
-            edges, crests = draw_probabilities(seen, (height, width))
+            edges, ridges = draw_probabilities(seen, (height, width))
             made_with = self.describe(DetectorSettings(resolution)) | {"model_size": list(size)}
-            found.append(edge_map(edges[None], crests[None], made_with))
+            found.append(EdgeMap(edges[None], ridges[None], settings=made_with))
         return found
 
     def _size(self, picture: Picture, resolution: int | None) -> tuple[int, int]:

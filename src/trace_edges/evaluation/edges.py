@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from trace_edges.datasets.edge_maps import find_edge_maps, read_edge_map
-from trace_edges.datasets.segments import GroundTruth
 from trace_edges.evaluation.truth import edge_truth
 from trace_edges.files import write_atomically
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.formats.segments import GroundTruth
 from trace_edges.metrics.cldice import cldice
 from trace_edges.metrics.counts import EdgeCounts, edge_counts, unit_strength
 from trace_edges.metrics.edges import EdgeScores, edge_scores

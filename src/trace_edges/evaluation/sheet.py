@@ -11,16 +11,16 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 from scipy.ndimage import maximum_filter
 
-from trace_edges.datasets.edge_maps import read_edge_map
-from trace_edges.datasets.segments import GroundTruth
+from trace_edges.drawing.visualize import contact_sheet
 from trace_edges.evaluation.edges import EdgeEvaluation
 from trace_edges.evaluation.truth import edge_truth
+from trace_edges.formats.edge_maps import read_edge_map
+from trace_edges.formats.segments import GroundTruth
 from trace_edges.metrics.counts import EdgeTruth, unit_strength
 from trace_edges.metrics.matching import match_pixels
 from trace_edges.metrics.nms import suppress_non_maxima
 from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.metrics.thinning import thin
-from trace_edges.visualize import contact_sheet
 
 FOUND, FALSE, MISSED = (60, 220, 90), (255, 60, 60), (255, 200, 40)
 _TILE = 320

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from trace_edges.datasets.labels import EDGE, IGNORED
-from trace_edges.datasets.segments import Segments
 from trace_edges.files import write_atomically
+from trace_edges.formats.labels import EDGE, IGNORED
+from trace_edges.formats.segments import Segments
 from trace_edges.metrics.boundaries import boundaries_from_labels, ignored_region
 from trace_edges.metrics.counts import EdgeTruth
 from trace_edges.metrics.protocol import EdgeProtocol

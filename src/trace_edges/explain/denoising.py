@@ -28,9 +28,9 @@ from trace_edges.backbones.problems import explained
 from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.sources import find_source
-from trace_edges.emergence import map_change
 from trace_edges.explain.places import joint_text, logit_bias
 from trace_edges.explain.texts import Reading, read_prompt, text_length, text_of
+from trace_edges.training_free.emergence import map_change
 
 # What pipelines have for safety and for prompts that are pictures; none of it is read here.
 _SPARED = ("safety_checker", "feature_extractor", "image_encoder")

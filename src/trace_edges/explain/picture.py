@@ -7,13 +7,19 @@ from dataclasses import replace
 from PIL import Image
 from torch import Tensor
 
-from trace_edges.divergence import boundary_divergence
+from trace_edges.drawing.visualize import (
+    contact_sheet,
+    curve_image,
+    grey_image,
+    heat_image,
+    overlay,
+)
 from trace_edges.explain.colours import colour_image, principal_colours
 from trace_edges.images import ImageSource, load_image
-from trace_edges.pipeline import TraceEdgePipeline, TraceSettings
 from trace_edges.results import EdgeMap
-from trace_edges.trajectory import Step
-from trace_edges.visualize import contact_sheet, curve_image, grey_image, heat_image, overlay
+from trace_edges.training_free.divergence import boundary_divergence
+from trace_edges.training_free.pipeline import TraceEdgePipeline, TraceSettings
+from trace_edges.training_free.trajectory import Step
 
 _TILE, _COLUMNS = 300, 6
 
@@ -52,6 +58,7 @@ def explain(
 
     result = pipe(picture, settings, on_step=draw)
     emergence, edges, thin = result.emergence, result.edges[0], result.thin[0]
+    assert emergence is not None
     timestep = int(emergence.timestep[0])
     steps = emergence.timesteps[1:].tolist()
     curve = curve_image(steps, emergence.curve[0], timestep, (_TILE, _TILE * 3 // 4))

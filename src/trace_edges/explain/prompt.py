@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from trace_edges.backbones import DiffusionBackbone
-from trace_edges.divergence import boundary_divergence
+from trace_edges.drawing.visualize import contact_sheet, curve_image, heat_image, overlay
 from trace_edges.explain.colours import colour_image, principal_colours
 from trace_edges.explain.denoising import Denoising, Moment, PromptSettings, denoise
-from trace_edges.surface import draw_edges
-from trace_edges.visualize import contact_sheet, curve_image, heat_image, overlay
+from trace_edges.training_free.divergence import boundary_divergence
+from trace_edges.training_free.ridges import draw_edges
 
 _TILE, _COLUMNS = 240, 6
 
@@ -88,9 +88,9 @@ def _summary(
     made: Denoising, divergence: Float32[np.ndarray, "gh gw"], half_edge: float
 ) -> list[Captioned]:
     height, width, _ = made.image.shape
-    edges, crests = draw_edges(divergence, (height, width), 1, half_edge)
+    edges, ridges = draw_edges(divergence, (height, width), 1, half_edge)
     timestep = made.timesteps[made.emergence]
-    thin = np.where(crests, edges, np.float32(0))
+    thin = np.where(ridges, edges, np.float32(0))
     # From noise to picture the timesteps fall; the curve is drawn over rising ones, each change at
     # the noisier of its two steps, as in the paper.
     steps, values = made.timesteps[:-1][::-1], made.curve[::-1]

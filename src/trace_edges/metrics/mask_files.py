@@ -14,8 +14,8 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from trace_edges.extras import require
-from trace_edges.json_files import read_json
-from trace_edges.metrics.rle import run_lengths
+from trace_edges.formats.json_files import read_json
+from trace_edges.formats.rle import run_lengths
 
 Source = str | PathLike[str] | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Rle = dict[str, Any]  # {"size": [height, width], "counts": str}

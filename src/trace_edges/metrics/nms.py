@@ -20,13 +20,13 @@ def suppress_non_maxima(strength: Float[np.ndarray, "h w"]) -> Float[np.ndarray,
         strength: (h, w) in [0, 1].
 
     Returns:
-        (h, w) the same values on the crests, 0 elsewhere.
+        (h, w) the same values on the ridges, 0 elsewhere.
     """
     smooth = strength.astype(np.float64)
     rr, cc, rc = (
         gaussian_filter(smooth, _SMOOTHING, order=order) for order in ((2, 0), (0, 2), (1, 1))
     )
-    # The eigenvector of [[rr, rc], [rc, cc]] to the eigenvalue of larger magnitude: on a crest the
+    # The eigenvector of [[rr, rc], [rc, cc]] to the eigenvalue of larger magnitude: on a ridge the
     # negative one, on a foot of the ridge the positive one, and across the edge in both cases.
     angle = np.arctan2(2 * rc, rr - cc) / 2 + np.where(rr + cc < 0, np.pi / 2, 0)
     step = np.stack([np.cos(angle), np.sin(angle)])  # (2, h, w), rows and columns
@@ -34,5 +34,5 @@ def suppress_non_maxima(strength: Float[np.ndarray, "h w"]) -> Float[np.ndarray,
     across = [
         map_coordinates(strength, place + sign * step, order=1, mode="nearest") for sign in (1, -1)
     ]
-    crest = np.maximum(*across) <= strength * _MARGIN
-    return np.where(crest, strength, np.zeros_like(strength))
+    ridge = np.maximum(*across) <= strength * _MARGIN
+    return np.where(ridge, strength, np.zeros_like(strength))

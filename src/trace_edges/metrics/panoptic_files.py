@@ -10,7 +10,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from trace_edges.json_files import read_json
+from trace_edges.formats.json_files import read_json
+from trace_edges.formats.pixels import read_panoptic_ids
 from trace_edges.metrics.panoptic import (
     Category,
     Panoptic,
@@ -22,7 +23,6 @@ from trace_edges.metrics.panoptic import (
     panoptic_counts,
     panoptic_scores,
 )
-from trace_edges.pixels import read_panoptic_ids
 
 
 @dataclass(frozen=True)

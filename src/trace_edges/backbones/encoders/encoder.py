@@ -13,8 +13,8 @@ from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.backbones.common import reading, weights_fingerprint
 from trace_edges.backbones.encoders.tower import Tower
 from trace_edges.backbones.latents import execution_device
+from trace_edges.backbones.schedules import StillSchedule
 from trace_edges.backbones.specs import Defaults
-from trace_edges.schedules import StillSchedule
 
 Images = Float[Tensor, "b 3 H W"]
 Tokens = Float[Tensor, "*batch tokens c"]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from trace_edges.backbones.problems import BackboneError
+from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
-from trace_edges.schedules import FlowSchedule
 
 _TOKENS = 256  # of T5, padding included: it is zeros, and attended to
 _SAMPLE_SIZE = 128  # what it was trained at; its config says half of that

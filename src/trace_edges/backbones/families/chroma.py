@@ -10,8 +10,8 @@ from torch import Tensor
 
 from trace_edges.backbones.families.flux import image_positions
 from trace_edges.backbones.families.packing import PATCH, pack, unpack
+from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
-from trace_edges.schedules import FlowSchedule
 
 _TOKENS = 2  # the end of an empty text, and the first of the padding
 

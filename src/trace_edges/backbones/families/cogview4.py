@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
-from trace_edges.schedules import FlowSchedule
 
 _TOKENS = 16  # an empty text is filled up to them
 

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trace_edges.backbones.families.packing import PATCH, pack, unpack
+from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
-from trace_edges.schedules import FlowSchedule
 
 _TOKENS, _SCHNELL_TOKENS = 512, 256  # of T5
 _NO_GUIDANCE = 1.0  # what the distilled guidance calls none

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from trace_edges.backbones.families.packing import PATCH, pack, unpack
 from trace_edges.backbones.latents import FLUX2_KL
+from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
-from trace_edges.schedules import FlowSchedule
 
 _TOKENS = 512  # of the language model, padding included: it is attended to
 _NO_GUIDANCE = 1.0  # what the distilled guidance calls none

@@ -12,8 +12,8 @@ import torch
 from diffusers.models.embeddings import get_2d_rotary_pos_embed
 from torch import Tensor
 
+from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_first
-from trace_edges.schedules import DDPMSchedule
 
 _SQUARE = 512 // 8  # latents along a side of the square into which all grids are laid
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
-from trace_edges.schedules import FlowSchedule
 
 _TOKENS = 1  # that begins a text, be it empty
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from trace_edges.backbones.families.packing import PATCH, pack, unpack
 from trace_edges.backbones.latents import QWEN_KL
+from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
-from trace_edges.schedules import FlowSchedule
 
 _TOKENS = 5  # what of the template is behind an empty text
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_first
-from trace_edges.schedules import FlowSchedule
 
 _TOKENS = 77 + 256  # of CLIP and of T5
 _CLIP = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_first
-from trace_edges.schedules import DDPMSchedule
 
 _TOKENS = 77  # of CLIP
 _TIME_IDS = 6

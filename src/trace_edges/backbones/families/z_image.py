@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_first
-from trace_edges.schedules import FlowSchedule
 
 _PATCH = 2
 _TOKENS = 8  # of the template around an empty text

@@ -1,0 +1,104 @@
+"""What the student is shown: crops of photographs with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, UInt8
+from torch import Tensor
+
+from trace_edges.detector.student import Student
+from trace_edges.distillation.label_cache import LabelCache
+from trace_edges.distillation.labels import Labels
+from trace_edges.distillation.settings import DistillationSettings
+from trace_edges.images import load_image, model_size, resize_image, to_tensor
+
+
+@dataclass(frozen=True)
+class Example:
+    """One photograph at the student's resolution.
+
+    Attributes:
+        image: as the student sees it.
+        labels: of its pixels.
+        features: what the decoder reads of it; kept where the denoiser never changes.
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    labels: Labels
+    features: Float[Tensor, "c gh gw"] | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of one size, ready for the student."""
+
+    images: Float32[Tensor, "b 3 s s"]
+    features: Float32[Tensor, "b c g g"] | None
+    target: Float32[Tensor, "b s s"]
+    counts: Bool[Tensor, "b s s"]
+
+
+def read_example(
+    path: Path, cache: LabelCache, student: Student, settings: DistillationSettings
+) -> Example:
+    """A photograph with its labels, and its features if the denoiser is frozen."""
+    picture, cell = load_image(path), student.backbone.cell
+    height, width, _ = picture.shape
+    size = model_size(height, width, settings.resolution, cell)
+    image = resize_image(picture, size)
+    labels = cache.labels(path, image, settings.labels)
+    features = None
+    if not settings.student.rank:
+        with torch.no_grad():
+            features = student.features(to_tensor(image)[None])[0][0].half().cpu()
+    return Example(image, labels, features)
+
+
+def draw_batch(
+    examples: Sequence[Example], settings: DistillationSettings, cell: int, *entropy: int
+) -> Batch:
+    """Random crops, mirrored half of the time; `entropy` (seed, step, ...) decides all of them.
+
+    Nothing is remembered between batches, so a run that goes on draws what an undisturbed one does.
+    """
+    rng = np.random.default_rng(entropy)
+    cells = min(settings.crop // cell, *(min(e.image.shape[:2]) // cell for e in examples))
+    crops = [
+        _crop(examples[index], cells, cell, rng)
+        for index in rng.integers(len(examples), size=settings.batch_size)
+    ]
+    images, features, targets, counts = zip(*crops, strict=True)
+    return Batch(
+        torch.stack(images),
+        None if features[0] is None else torch.stack(features),
+        torch.stack(targets),
+        torch.stack(counts),
+    )
+
+
+def _crop(example: Example, cells: int, cell: int, rng: np.random.Generator) -> tuple:
+    height, width = (side // cell for side in example.image.shape[:2])
+    top, left = rng.integers(height - cells + 1), rng.integers(width - cells + 1)
+    mirrored = rng.random() < 0.5
+    grid = np.s_[top : top + cells, left : left + cells]
+    pixels = np.s_[top * cell : (top + cells) * cell, left * cell : (left + cells) * cell]
+
+    def taken(values: np.ndarray) -> np.ndarray:  # (S, S, ...)
+        cut = values[pixels]
+        return np.ascontiguousarray(cut[:, ::-1] if mirrored else cut)
+
+    features = example.features
+    if features is not None:
+        features = features[:, *grid].float()
+        features = features.flip(-1) if mirrored else features
+    return (
+        to_tensor(taken(example.image)),
+        features,
+        torch.from_numpy(taken(example.labels.target)),
+        torch.from_numpy(taken(example.labels.counts)),
+    )

@@ -1,0 +1,192 @@
+"""How a student is trained (section 3.4); resumable to the bit, since the step decides a batch.
+
+A run is the folder of its stage (see `training`), with sheet.png and at its end the detector.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from trace_edges.detector.student import Student
+from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
+from trace_edges.distillation.label_cache import LabelCache
+from trace_edges.distillation.losses import EDGE_LOSSES, reconstruction_loss
+from trace_edges.distillation.settings import DistillationSettings
+from trace_edges.distillation.sheet import draw_sheet
+from trace_edges.distillation.validation import Judge
+from trace_edges.training import Best, falling_cosine
+from trace_edges.training import fit as run_stage
+
+SHEET = "sheet.png"
+_VALIDATION_BATCHES = 4
+_VALIDATION = 1  # the entropy that keeps its crops apart from those of training, which have 0
+_ODS = "validation_ods"  # on a judge's images
+
+
+def distill(
+    photographs: Sequence[Path],
+    held_out: Sequence[Path],
+    student: Student,
+    cache: LabelCache,
+    folder: Path,
+    settings: DistillationSettings,
+    *,
+    accelerator: Accelerator | None = None,
+    on_step: Callable[[Mapping[str, float]], object] | None = None,
+    judge: Judge | None = None,
+    patience: int = 5,
+) -> Student:
+    """Train the decoder, and the LoRA if there is one; goes on where an earlier call stopped.
+
+    Args:
+        photographs: that it learns from.
+        held_out: that the validation loss is measured on, and that are drawn on the sheet.
+        student: freshly made; its weights are changed.
+        cache: what the teacher says, made as it is needed.
+        folder: of the run.
+        settings: a run that was begun with others is refused.
+        accelerator: number type, gradient accumulation and devices; None: accelerate's defaults.
+        on_step: called with what was written to the curves.
+        judge: measures ODS at every validation; its images are never learnt from.
+        patience: the run ends after so many validations without a higher ODS.
+
+    Returns:
+        The student, with the running average of its weights; with a judge, as they were at the
+        validation with the highest ODS.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed, or peft for a LoRA.
+        FileError: the folder holds a run with other settings or photographs.
+        ImageError: a photograph cannot be used.
+    """
+    if not photographs or not held_out:
+        raise ValueError("there must be photographs to learn from and some to validate on")
+    accelerator = accelerator or Accelerator()
+    student.backbone.to(accelerator.device)
+    learn, check = (
+        [read_example(path, cache, student, settings) for path in paths]
+        for paths in (photographs, held_out)
+    )
+    begun_with = _begun_with(settings, photographs, held_out, student, cache, judge)
+    return fit(
+        learn, check, student, folder, settings, begun_with, accelerator, on_step, judge, patience
+    )
+
+
+def fit(
+    learn: Sequence[Example],
+    check: Sequence[Example],
+    student: Student,
+    folder: Path,
+    settings: DistillationSettings,
+    begun_with: str,
+    accelerator: Accelerator,
+    on_step: Callable[[Mapping[str, float]], object] | None = None,
+    judge: Judge | None = None,
+    patience: int = 5,
+) -> Student:
+    """`distill` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
+    seed_student(student, settings.seed)
+    student.decoder.train()
+    cell, parts = student.backbone.cell, accelerator.gradient_accumulation_steps
+    batch_of = (settings.seed, 0, accelerator.process_index)
+
+    def batches(first: int, end: int) -> Iterator[Batch]:
+        for number in range(first, end):
+            yield draw_batch(learn, settings, cell, *batch_of, *divmod(number, parts))
+
+    def loss_of(model: nn.Module, batch: Batch, number: int) -> Tensor:
+        return batch_loss(model, student, batch, settings)
+
+    def measure(step: int) -> dict[str, float]:
+        measured = {"validation_loss": validation_loss(student, check, settings)}
+        draw_sheet(student, check, folder / SHEET)
+        if judge is not None:
+            measured[_ODS] = judge(student)
+        return measured
+
+    run_stage(
+        student, dict(student.trained()), settings.stage, folder, begun_with, batches, loss_of,
+        measure, accelerator, rate=falling_cosine, scores=(_ODS,),
+        best=None if judge is None else Best(_ODS, patience), on_step=on_step,
+    )  # fmt: skip
+    return student.eval()
+
+
+def seed_student(student: Student, seed: int) -> None:
+    """Draw the first weights again, so that they depend on the seed alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        fresh = type(student.decoder)(**student.decoder.settings)
+        student.decoder.load_state_dict(fresh.state_dict())
+        for name, weight in student.trained():
+            if ".lora_A." in name:  # as peft draws them; B starts at zero
+                nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+
+
+def batch_loss(
+    model: nn.Module, student: Student, batch: Batch, settings: DistillationSettings
+) -> Tensor:
+    """L = edge_weight * L_edge + reconstruction_weight * L_rec."""
+    logits, output = model(batch.images, batch.features)
+    device = logits.device
+    edge_loss = EDGE_LOSSES[settings.edge_loss]
+    loss = settings.edge_weight * edge_loss(
+        logits, batch.target.to(device), batch.counts.to(device)
+    )
+    if settings.reconstruction_weight:
+        decoded = student.reconstruct(output)
+        images = batch.images.to(decoded.device)
+        loss = loss + settings.reconstruction_weight * reconstruction_loss(decoded, images)
+    return loss
+
+
+@torch.no_grad()
+def validation_loss(
+    student: Student, examples: Sequence[Example], settings: DistillationSettings
+) -> float:
+    """The loss of the same crops of held-out photographs, whenever it is asked for."""
+    student.decoder.eval()
+    losses = [
+        float(batch_loss(student, student, batch, settings))
+        for number in range(_VALIDATION_BATCHES)
+        for batch in [
+            draw_batch(
+                examples, settings, student.backbone.cell, settings.seed, _VALIDATION, number
+            )
+        ]
+    ]
+    student.decoder.train()
+    return sum(losses) / len(losses)
+
+
+def _begun_with(
+    settings: DistillationSettings,
+    photographs: Sequence[Path],
+    held_out: Sequence[Path],
+    student: Student,
+    cache: LabelCache,
+    judge: Judge | None,
+) -> str:
+    def digest(paths: Sequence[Path]) -> str:
+        found = blake2b(digest_size=8)
+        for path in paths:
+            found.update(path.read_bytes())
+        return f"{len(paths)} photographs {found.hexdigest()}"
+
+    return json.dumps(
+        settings.describe()
+        | {"photographs": digest(photographs), "held_out": digest(held_out)}
+        | {"backbone": student.base, "device": student.backbone.device.type}
+        | {"looks": [look.made_with for look in cache.teacher.looks]}
+        | ({} if judge is None else {"judge": judge.describe()}),
+        sort_keys=True,
+    )

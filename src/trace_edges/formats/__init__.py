@@ -1,0 +1,5 @@
+"""Formats of others: one module each, reader beside writer."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

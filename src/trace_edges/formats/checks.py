@@ -1,0 +1,174 @@
+"""Say all that is wrong with ground truth, and how to mend it, without stopping at the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from trace_edges.files import find_images
+from trace_edges.formats.coco_checks import survey_coco
+from trace_edges.formats.findings import Finding, GroundTruthError, Size, Survey
+from trace_edges.formats.ground_truth import FOLDER_KINDS, KINDS, locate
+from trace_edges.formats.pictures import by_stem, list_files, upright_size
+from trace_edges.formats.segments import Segments
+from trace_edges.formats.voc import CLASSES, SPLITS, class_of, instance_numbers, read_indices
+
+# A label map of more segments than one per so many pixels is no label map.
+_PIXELS_PER_SEGMENT = 16
+
+# What a reader raises on purpose, and what comes of a JSON with values of other types than COCO's.
+_WRONG = (GroundTruthError, AttributeError, KeyError, TypeError, ValueError)
+
+
+def check_ground_truth(
+    source: Path,
+    kind: str = "auto",
+    images: Path | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Finding]:
+    """Reads every annotation of a data set and says what is wrong with it.
+
+    Args:
+        source, kind: as for `open_ground_truth`.
+        images: folder of the photographs, to compare sizes and names with.
+        progress: called after each annotation with the annotations read and their number.
+
+    Returns:
+        What is wrong: first with the data set, then image by image. An empty list if nothing is.
+
+    Raises:
+        ValueError: the kind is unknown, or there is no photograph under `images`.
+        ImportError: pycocotools is needed and not installed.
+    """
+    if kind not in ("auto", *KINDS):
+        raise ValueError(f"unknown kind {kind!r}: choose from auto, {', '.join(KINDS)}")
+    photographs, findings = by_stem(find_images([images]).images if images is not None else ())
+    try:
+        survey = _survey(source, kind)
+    except _WRONG as error:
+        return [*findings, _finding(error, source)]
+    findings += survey.findings
+    if images is not None:
+        findings += _strangers(photographs, survey, images)
+    for done, (name, inspect) in enumerate(survey.inspections.items(), 1):
+        try:
+            size, found = inspect()
+            findings += found
+            if name in photographs:
+                findings += _compare(photographs[name], size)
+        except _WRONG as error:
+            findings.append(_finding(error, name))
+        if progress is not None:
+            progress(done, len(survey.inspections))
+    return findings
+
+
+def _finding(error: Exception, subject: object) -> Finding:
+    if isinstance(error, GroundTruthError):
+        return error.finding
+    problem = f"its annotation has values of an unknown form ({type(error).__name__}: {error})"
+    return Finding(str(subject), problem, "write them as COCO does")
+
+
+def _survey(source: Path, kind: str) -> Survey:
+    found = locate(source, kind)
+    if found.content is not None:
+        return survey_coco(found.kind, found.path, found.content)
+    suffixes, read = FOLDER_KINDS[found.kind]
+    files, findings = by_stem(list_files(found.path, suffixes))
+    if not files:
+        problem = f"holds no file of {', '.join(suffixes)}"
+        findings.append(Finding(str(found.path), problem, "give the folder they are in"))
+    if found.kind == "voc":
+        findings += _check_splits(found.path.parent, files)
+        classes = found.path.parent / CLASSES
+        inspect = partial(_inspect_voc, classes=classes if classes.is_dir() else None)
+        return Survey(findings, {name: partial(inspect, path) for name, path in files.items()})
+    if found.kind == "coco-panoptic":
+        problem = f"there is no {found.path.name}.json beside it: crowds and sizes go unchecked"
+        mend = "put the JSON there, or give it instead of the folder"
+        findings.append(Finding(str(found.path), problem, mend, "warning"))
+    inspections = {name: partial(_inspect, read, path) for name, path in files.items()}
+    return Survey(findings, inspections)
+
+
+def _inspect(
+    read: Callable[[Path], Collection[Segments]], path: Path
+) -> tuple[Size, list[Finding]]:
+    annotators = list(read(path))
+    findings = []
+    sizes = sorted({segments.labels.shape for segments in annotators})
+    if len(sizes) > 1:
+        problem = f"its annotators have maps of different sizes: {sizes}"
+        findings.append(Finding(str(path), problem, "remove the one that is not of the image"))
+    segments = len(np.unique(annotators[0].labels))
+    if segments > max(256, annotators[0].labels.size / _PIXELS_PER_SEGMENT):
+        problem = f"has {segments:,} segments, as a photograph would"
+        findings.append(Finding(str(path), problem, "give the folder of the annotations"))
+    drawn = [one.boundaries for one in annotators if one.boundaries is not None]
+    if drawn and not any(boundaries.any() for boundaries in drawn):
+        problem = "has no boundary pixel, so every prediction in it is wrong"
+        findings.append(Finding(str(path), problem, "make sure of it", "warning"))
+    return sizes[0], findings
+
+
+def _inspect_voc(path: Path, classes: Path | None) -> tuple[Size, list[Finding]]:
+    indices = read_indices(path)
+    if classes is None:
+        return indices.shape, []
+    beside = classes / path.name
+    if not beside.is_file():
+        problem = f"has no picture in {CLASSES}, so its classes are unknown"
+        finding = Finding(str(path), problem, "add it, or stay class-agnostic", "warning")
+        return indices.shape, [finding]
+    found = read_indices(beside)
+    if found.shape != indices.shape:
+        problem = f"is {_size(indices.shape)}, and that in {CLASSES} {_size(found.shape)}"
+        return indices.shape, [Finding(str(path), problem, "fetch both pictures again")]
+    numbers = [n for n in instance_numbers(indices) if class_of(indices == n, found) is None]
+    problem = f"instances without a class in {CLASSES}: {numbers}"
+    mend = "fetch both pictures again, or stay class-agnostic"
+    return indices.shape, [Finding(str(path), problem, mend, "warning")] if numbers else []
+
+
+def _check_splits(root: Path, files: Collection[str]) -> list[Finding]:
+    findings = []
+    for split in list_files(root / SPLITS, (".txt",)) if (root / SPLITS).is_dir() else ():
+        absent = [name for name in split.read_text().split() if name not in files]
+        if absent:
+            problem = f"images named there without annotation: {len(absent)}, {absent[0]} first"
+            findings.append(Finding(str(split), problem, "add their pictures or cut the list"))
+    return findings
+
+
+def _strangers(photographs: dict[str, Path], survey: Survey, images: Path) -> list[Finding]:
+    """Annotations without photograph, each; photographs without annotation, as one."""
+    findings = [
+        Finding(name, f"has no photograph in {images}", "add it or remove the annotation")
+        for name in survey.inspections
+        if name not in photographs
+    ]
+    alone = [path.name for name, path in photographs.items() if name not in survey.inspections]
+    if alone:
+        problem = f"photographs without annotation: {len(alone)}, {alone[0]} first"
+        mend = "leave them out of predictions, or add the annotations"
+        findings.append(Finding(str(images), problem, mend, "warning"))
+    return findings
+
+
+def _compare(photograph: Path, size: Size) -> list[Finding]:
+    own = upright_size(photograph)
+    if own == size:
+        return []
+    problem = f"is {_size(own)} when upright, and its annotation {_size(size)}"
+    mend = "bring them to one size (labels by nearest neighbour)"
+    if own == size[::-1]:
+        mend = "turn the one that lies on its side; photographs may have an EXIF orientation"
+    return [Finding(str(photograph), problem, mend)]
+
+
+def _size(size: Size) -> str:
+    return f"{size[1]} x {size[0]} px"

@@ -1,0 +1,213 @@
+"""Open ground truth, whatever its format: an image's name gives its segments when asked.
+
+Which pixels are void, of which the ground truth says nothing:
+
+* coco-panoptic: id 0, and crowds where the JSON is there.
+* coco-instances: crowds, where no single object lies on them. What is in no mask is background.
+* voc: index 255.
+* bsds: nothing.
+* labels: 255 where there are 8 bits, what is negative elsewhere.
+* boundaries: 127.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from trace_edges.formats import coco
+from trace_edges.formats.bsds import read_bsds
+from trace_edges.formats.findings import GroundTruthError, refusal
+from trace_edges.formats.labels import EDGE, IGNORED, read_drawn, read_labels
+from trace_edges.formats.pictures import (
+    LABEL_SUFFIXES,
+    PNG,
+    annotation_files,
+    list_files,
+    open_picture,
+)
+from trace_edges.formats.segments import Segments
+from trace_edges.formats.voc import OBJECTS, read_voc
+
+Reader = Callable[[], Sequence[Segments]]
+
+KINDS = ("coco-panoptic", "coco-instances", "voc", "bsds", "labels", "boundaries")
+# Kinds that are one file per image in one folder: what the files are called, and who reads them.
+FOLDER_KINDS: dict[str, tuple[tuple[str, ...], Callable[[Path], Sequence[Segments]]]] = {
+    "coco-panoptic": (PNG, coco.read_panoptic_segments),
+    "voc": (PNG, read_voc),
+    "bsds": ((".mat",), read_bsds),
+    "labels": (LABEL_SUFFIXES, read_labels),
+    "boundaries": (PNG, read_drawn),
+}
+
+JSON_KINDS = {"coco-panoptic": "segments_info", "coco-instances": "segmentation"}
+_FILES = (*LABEL_SUFFIXES, ".mat")
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruthSet(Mapping[str, Reader]):
+    """By image name, a picklable function that reads the annotators of that image.
+
+    Attributes:
+        readers: the functions.
+        kind: one of `KINDS`.
+    """
+
+    readers: dict[str, Reader] = field(repr=False)
+    kind: str
+
+    def __getitem__(self, name: str) -> Reader:
+        return self.readers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.readers)
+
+    def __len__(self) -> int:
+        return len(self.readers)
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where ground truth is: a JSON with its content, or a folder of one file per image."""
+
+    kind: str
+    path: Path
+    content: coco.Entry | None = field(default=None, repr=False)
+
+
+def open_ground_truth(source: Path, kind: str = "auto") -> GroundTruthSet:
+    """Opens ground truth; its pictures are read when a function of the result is called.
+
+    Args:
+        source: a COCO JSON (that of panoptic PNGs beside their folder, which is called like the
+            JSON or "panoptic"); a folder of panoptic PNGs, with or without its JSON beside it; the
+            folder VOC2012 or its SegmentationObject; a folder of BSDS500 .mat files, of label maps
+            (PNG, TIFF, .npy) or of drawn edge maps (PNG).
+        kind: one of `KINDS`, or "auto" for what the files say themselves.
+
+    Raises:
+        GroundTruthError: a `ValueError` of one line: the kind is not recognised, a file is missing
+            or damaged, two images have one name, or there is no image.
+        ImportError: as soon as masks are read, if pycocotools is not installed.
+    """
+    found = locate(source, kind)
+    if found.content is None:
+        suffixes, read = FOLDER_KINDS[found.kind]
+        files = annotation_files(found.path, suffixes)
+        return GroundTruthSet({name: partial(read, files[name]) for name in files}, found.kind)
+    open_json = _open_panoptic if found.kind == "coco-panoptic" else _open_instances
+    readers: dict[str, Reader] = {}
+    for name, reader in open_json(found.path, found.content):
+        if name in readers:
+            raise refusal(found.path, f"two images are called {name}", "rename one of them")
+        readers[name] = reader
+    if not readers:
+        raise refusal(found.path, "lists no image", "give the JSON of the ground truth")
+    return GroundTruthSet(readers, found.kind)
+
+
+def locate(source: Path, kind: str = "auto") -> Located:
+    """What a source is and where its annotations are.
+
+    Raises:
+        GroundTruthError: as in `open_ground_truth`.
+    """
+    source = Path(source)
+    if kind not in ("auto", *KINDS):
+        raise ValueError(f"unknown kind {kind!r}: choose from auto, {', '.join(KINDS)}")
+    if not source.exists():
+        raise refusal(source, "there is no such file or folder", "check the path")
+    if not source.is_dir():
+        return _locate_json(source, kind)
+    if kind in ("auto", "voc") and (source / OBJECTS).is_dir():
+        return Located("voc", source / OBJECTS)
+    jsons = list_files(source, (".json",))
+    if kind in ("auto", *JSON_KINDS) and len(jsons) == 1 and not list_files(source, _FILES):
+        return _locate_json(jsons[0], kind)
+    if kind == "auto":
+        kind = _kind_of_folder(source)
+    if kind == "coco-instances":
+        raise refusal(source, "is a folder", "give the JSON with the instances")
+    if kind == "coco-panoptic":
+        beside = source.parent / f"{source.name}.json"
+        for path in (beside, *jsons):
+            if path.is_file():
+                return _locate_json(path, kind)
+    return Located(kind, source)
+
+
+def _locate_json(path: Path, kind: str) -> Located:
+    if path.suffix.lower() != ".json" or kind not in ("auto", *JSON_KINDS):
+        raise refusal(path, "is a file", _choices("give a folder, or a COCO JSON"))
+    content = coco.load_json(path)
+    annotations, _ = coco.sound_entries(content, "annotations", (), path)
+    own = [known for known, key in JSON_KINDS.items() if any(key in a for a in annotations)]
+    if kind == "auto" and not own:
+        raise refusal(path, "has neither segments_info nor segmentation", _choices("say the kind"))
+    if own and kind not in ("auto", own[0]):
+        raise refusal(path, f"holds {own[0]} annotations, not {kind}", "leave the kind to auto")
+    return Located(own[0] if kind == "auto" else kind, path, content)
+
+
+def _kind_of_folder(folder: Path) -> str:
+    """The kind that the first file gives away."""
+    files = list_files(folder, _FILES)
+    if not files:
+        mend = _choices("give a folder with the files themselves, or one COCO JSON")
+        raise refusal(folder, "holds no ground truth of a kind that is known", mend)
+    match files[0].suffix.lower():
+        case ".mat":
+            return "bsds"
+        case ".npy":
+            return "labels"
+    if folder.name == OBJECTS:
+        return "voc"
+    with open_picture(files[0]) as image:
+        mode, values = image.mode, set(np.unique(np.asarray(image)).tolist())
+    if mode == "RGB":
+        return "coco-panoptic"
+    if mode == "1" or (mode == "L" and EDGE in values and values <= {0, IGNORED, EDGE}):
+        problem = f"{files[0].name} may be a drawn edge map or a label map"
+        raise refusal(folder, problem, "say which: the kind is boundaries or labels")
+    return "labels"
+
+
+def _choices(mend: str) -> str:
+    return f"{mend}; the kinds are {', '.join(KINDS)}"
+
+
+def _open_panoptic(path: Path, content: coco.Entry) -> Iterator[tuple[str, Reader]]:
+    images = {}
+    if "images" in content:  # without them the PNGs give the names
+        images = {entry["id"]: entry for entry in _sound(path, content, "images", coco.IMAGE_KEYS)}
+    folder = coco.png_folder(path)
+    for annotation in _sound(path, content, "annotations", coco.PANOPTIC_KEYS):
+        png = folder / annotation["file_name"]
+        if not png.is_file():
+            raise refusal(png, f"is missing, though {path.name} names it", "add it to the folder")
+        segments = _sound(path, annotation, "segments_info", ("id",))
+        crowds = tuple(segment["id"] for segment in segments if segment.get("iscrowd"))
+        name = coco.image_name(annotation, images)
+        yield name, partial(coco.read_panoptic_segments, png, crowds)
+
+
+def _open_instances(path: Path, content: coco.Entry) -> Iterator[tuple[str, Reader]]:
+    annotations = defaultdict(list)
+    for annotation in _sound(path, content, "annotations", coco.INSTANCE_KEYS):
+        annotations[annotation["image_id"]].append(annotation)
+    for image in _sound(path, content, "images", coco.SIZED_IMAGE_KEYS):
+        reader = partial(coco.read_instances, annotations[image["id"]], image)
+        yield Path(image["file_name"]).stem, reader
+
+
+def _sound(path: Path, content: coco.Entry, key: str, needed: Sequence[str]) -> list[coco.Entry]:
+    entries, findings = coco.sound_entries(content, key, needed, path)
+    if findings:
+        raise GroundTruthError(findings[0])
+    return entries

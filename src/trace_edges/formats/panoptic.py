@@ -1,0 +1,147 @@
+"""Write panoptic maps in COCO's format, as Mask2Former and other networks train on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+from PIL import Image
+
+from trace_edges.files import write_atomically
+from trace_edges.formats.listing import Entry, ImageList, plain, write_json
+from trace_edges.metrics.panoptic import Category
+from trace_edges.results import PanopticMap
+
+UNLABELLED = 255  # of semantic PNGs
+_LARGEST = 2**24 - 1  # number of a segment in three bytes
+
+
+def export_panoptic(
+    maps: Mapping[str, PanopticMap],
+    path: str | PathLike[str],
+    categories: Sequence[Category],
+    *,
+    folder: str | PathLike[str] | None = None,
+    semantic_folder: str | PathLike[str] | None = None,
+    file_names: Mapping[str, str] | None = None,
+    image_ids: Mapping[str, int] | None = None,
+) -> None:
+    """Write COCO's panoptic JSON, an RGB PNG per image, and on demand a semantic PNG per image.
+
+    In the panoptic PNG a segment is the colour of its number, id = R + 256 G + 65536 B, and 0 is
+    void. In the semantic PNG, 8-bit grey, a pixel is the place of its category in `categories`,
+    counted from 0, and 255 is void: the numbers that Mask2Former's registration of
+    `panoptic_semseg` gives to the categories of its list. Both PNGs are called NAME.png. The JSON
+    is written last, so that what it lists is there.
+
+    Args:
+        maps: by image name, without a suffix; taken one after the other.
+        path: of the JSON.
+        categories: every class that occurs, in the order of the data set.
+        folder: of the panoptic PNGs; by default the one beside the JSON with its name, without
+            ".json", where `trace_edges.metrics` and others look for it.
+        semantic_folder: of the semantic PNGs; None writes none.
+        file_names: the photograph of each image name; NAME.jpg where it gives none. Mask2Former
+            itself assumes NAME.jpg.
+        image_ids: the number of each image name. By default the number that the name is, if all
+            names are numbers, else 1, 2, ... in sorted order.
+
+    Raises:
+        OSError: a file cannot be written.
+        ValueError: names, ids or categories will not do, or a segment is of a class that
+            `categories` does not list, lists as stuff where it is a thing, or the reverse.
+    """
+    listed = ImageList(maps, file_names, image_ids)
+    places = _places(categories, semantic_folder is not None)
+    pictures = Path(folder) if folder is not None else Path(path).with_suffix("")
+    images: list[Entry] = []
+    annotations: list[Entry] = []
+    for name, number in listed.ids.items():
+        panoptic, file_name = maps[name], f"{name}.png"
+        _check_segments(panoptic, categories, places, name)
+        _write_png(id_colours(panoptic.ids), pictures / file_name)
+        if semantic_folder is not None:
+            _write_png(_semantic(panoptic, places), Path(semantic_folder) / file_name)
+        images.append(listed.entry(name, panoptic.ids.shape))
+        segments = segments_info(panoptic)
+        annotations.append({"image_id": number, "file_name": file_name, "segments_info": segments})
+    content = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [
+            {"id": one.id, "name": one.name, "supercategory": one.name, "isthing": int(one.thing)}
+            for one in categories
+        ],
+    }
+    write_json(content, path)
+
+
+def _places(categories: Sequence[Category], semantic: bool) -> dict[int, int]:
+    """The place of every category in the list, by id."""
+    places = {category.id: place for place, category in enumerate(categories)}
+    if len(places) < len(categories):
+        raise ValueError("two categories have one id: give each its own")
+    if semantic and len(places) > UNLABELLED:
+        raise ValueError(
+            f"a semantic PNG holds {UNLABELLED} categories, not {len(places)}: write none"
+        )
+    return places
+
+
+def _check_segments(
+    panoptic: PanopticMap, categories: Sequence[Category], places: Mapping[int, int], name: str
+) -> None:
+    for segment in panoptic.segments:
+        what = f"image {name}: segment {segment.id}"
+        if not 0 < segment.id <= _LARGEST:
+            raise ValueError(f"{what} must be a number from 1 to {_LARGEST}: number them anew")
+        if segment.category not in places:
+            raise ValueError(f"{what} is of category {segment.category}, which categories lack: "
+                             "add it")  # fmt: skip
+        category = categories[places[segment.category]]
+        if category.thing != segment.thing:
+            kinds = ("stuff", "a thing")
+            raise ValueError(
+                f"{what} is {kinds[segment.thing]} and its category {category.name} is "
+                f"{kinds[category.thing]}: make the two agree"
+            )
+
+
+def segments_info(panoptic: PanopticMap) -> list[Entry]:
+    """COCO's entry of every segment."""
+    entries = []
+    for segment in panoptic.segments:
+        rows, columns = np.nonzero(panoptic.ids == segment.id)
+        left, top = int(columns.min()), int(rows.min())
+        width, height = int(columns.max()) - left + 1, int(rows.max()) - top + 1
+        entries.append(
+            {
+                "id": segment.id,
+                "category_id": segment.category,
+                "iscrowd": 0,
+                "area": len(rows),
+                "bbox": [left, top, width, height],
+                "score": plain(segment.score),
+            }
+        )
+    return entries
+
+
+def id_colours(ids: Int32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Numbers as the colours that COCO writes them in: id = R + 256 G + 65536 B."""
+    return np.stack([(ids >> shift) & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)
+
+
+def _semantic(panoptic: PanopticMap, places: Mapping[int, int]) -> UInt8[np.ndarray, "h w"]:
+    classes = np.full(panoptic.ids.shape, UNLABELLED, dtype=np.uint8)
+    for segment in panoptic.segments:
+        classes[panoptic.ids == segment.id] = places[segment.category]
+    return classes
+
+
+def _write_png(pixels: UInt8[np.ndarray, "h w *rgb"], path: Path) -> None:
+    with write_atomically(path) as temporary:
+        Image.fromarray(pixels).save(temporary)

@@ -1,0 +1,143 @@
+"""Write instance masks as YOLO segmentation labels: a text file per image, a polygon per line."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int64
+from scipy.spatial import cKDTree
+from skimage.measure import find_contours
+
+from trace_edges.files import write_atomically
+from trace_edges.formats.listing import check_name
+from trace_edges.results import InstanceMasks
+
+# A vertex is pixel i as (i + 0.499) / side: some readers cut the product with the side to an
+# integer and others round it, and both then find i. Ultralytics puts points between the vertices
+# before it cuts. So a vertex is almost at the centre of its pixel: halfway along a diagonal both
+# coordinates then go on to the next pixel at once, and no pixel beside the path is found.
+_WITHIN = 0.499
+_DIGITS = 7  # after the point: up to 10,000 px, in float32 too, errors are less than 0.001 px
+
+
+def export_yolo(
+    masks: Mapping[str, InstanceMasks], folder: str | PathLike[str], *, category: str = "object"
+) -> None:
+    """Write FOLDER/labels/NAME.txt for every image name and FOLDER/data.yaml; photographs go into
+    FOLDER/images.
+
+    YOLO has one closed polygon per instance. Its vertices are the outermost pixels of the mask.
+    Parts and holes are joined to one path by straight bridges that are walked there and back, so
+    an instance stays one line and holes stay open for a reader that fills by the even-odd rule.
+    What is lost: a bridge between two parts is read as a line one pixel wide; scores; and whatever
+    a reader that thins out vertices drops. An image without instances has an empty file.
+
+    Args:
+        masks: by image name, without a suffix; taken one after the other.
+        folder: of the data set.
+        category: name of the one class, whose number is 0.
+
+    Raises:
+        OSError: a file cannot be written.
+        ValueError: a name is no plain file name.
+    """
+    for name in sorted(masks):
+        check_name(name)
+        lines = [_line(mask) for mask in masks[name].masks]
+        _write("".join(f"{line}\n" for line in lines), Path(folder) / "labels" / f"{name}.txt")
+    names = json.dumps([category])  # JSON is YAML
+    _write(f"train: images\nval: images\nnames: {names}\n", Path(folder) / "data.yaml")
+
+
+def polygon(mask: Bool[np.ndarray, "h w"]) -> Int64[np.ndarray, "k 2"]:
+    """One closed path (column, row) over the pixels of a mask that lie at its borders, k >= 3.
+
+    Filled by the even-odd rule, its own pixels included, it is the mask, but for bridges between
+    parts.
+    """
+    rings = _rings(mask)
+    points = np.concatenate(rings)
+    path = points[list(_joined(rings, points))]
+    steps = np.diff(path, axis=0, append=path[:1])
+    turns = (steps != np.roll(steps, 1, axis=0)).any(axis=1)
+    path = path[turns] if turns.any() else path
+    return np.pad(path, ((0, max(0, 3 - len(path))), (0, 0)), mode="edge")
+
+
+def _rings(mask: Bool[np.ndarray, "h w"]) -> list[Int64[np.ndarray, "k 2"]]:
+    """The pixels along every border, outer and inner, in the order they are walked."""
+    # At 3/4 of the way into the mask, a contour rounds to the pixels inside it.
+    contours = find_contours(np.pad(mask, 1).astype(np.float32), 0.75, fully_connected="high")
+    rings = []
+    for contour in contours:
+        ring = np.rint(contour[:, ::-1]).astype(np.int64) - 1  # (k, 2) column, row
+        moved = (ring != np.roll(ring, 1, axis=0)).any(axis=1)
+        rings.append(ring[moved] if moved.any() else ring[:1])
+    return rings
+
+
+def _joined(rings: list[Int64[np.ndarray, "k 2"]], points: Int64[np.ndarray, "n 2"]) -> list[int]:
+    """All points in the order of one closed path: each ring is hung on the nearest one before it.
+
+    Args:
+        rings: in the order of `points`, which are theirs.
+        points: (n, 2).
+    """
+    lengths = [len(ring) for ring in rings]
+    owner = np.repeat(np.arange(len(rings)), lengths)
+    starts = np.cumsum([0, *lengths])
+    hung: dict[int, list[int]] = defaultdict(list)  # by the point they hang on: points of rings
+    distance = np.full(len(points), np.inf)
+    anchor = np.zeros(len(points), dtype=np.int64)
+    free = np.ones(len(points), dtype=np.bool_)
+    newest = int(np.argmax(lengths))
+    first = int(starts[newest])
+    for _ in rings[1:]:
+        free[owner == newest] = False
+        waiting = np.flatnonzero(free)
+        away, nearest = cKDTree(rings[newest]).query(points[waiting])
+        closer = away < distance[waiting]
+        distance[waiting[closer]] = away[closer]
+        anchor[waiting[closer]] = starts[newest] + nearest[closer]
+        point = int(waiting[distance[waiting].argmin()])
+        hung[int(anchor[point])].append(point)
+        newest = int(owner[point])
+    return list(_walk(first, owner, starts, hung))
+
+
+def _walk(
+    first: int,
+    owner: Int64[np.ndarray, " n"],
+    starts: Int64[np.ndarray, " r1"],
+    hung: Mapping[int, list[int]],
+) -> Iterator[int]:
+    """Round a ring from one of its points; at each point, round the rings that hang on it."""
+
+    def circle(point: int) -> list[int]:
+        start, end = (int(starts[owner[point] + more]) for more in (0, 1))
+        return [*range(point, end), *range(start, point)]
+
+    path: list[tuple[int, bool]] = [(point, True) for point in reversed(circle(first))]
+    while path:
+        point, arriving = path.pop()
+        yield point
+        for other in hung.get(point, []) if arriving else []:
+            # Back to where the bridge left, once the other ring has been closed.
+            path += [(point, False), (other, False)]
+            path += [(inner, True) for inner in reversed(circle(other))]
+
+
+def _line(mask: Bool[np.ndarray, "h w"]) -> str:
+    height, width = mask.shape
+    relative = (polygon(mask) + _WITHIN) / (width, height)
+    return " ".join(["0", *(f"{value:.{_DIGITS}f}" for value in relative.ravel())])
+
+
+def _write(text: str, path: Path) -> None:
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

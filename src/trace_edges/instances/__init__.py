@@ -1,0 +1,51 @@
+"""Instances from edges: regions, masks cut at edges, panoptic maps (section 3.5)."""
+
+from trace_edges.instances.affinity import (
+    attention_affinity,
+    centred_affinity,
+    feature_affinity,
+)
+from trace_edges.instances.bgp import Propagation, propagate
+from trace_edges.instances.crf import snap_to_colours
+from trace_edges.instances.fragments import Attachment, attach_fragments
+from trace_edges.instances.grids import instances_from_grid
+from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy, contours
+from trace_edges.instances.instances import refine_instances
+from trace_edges.instances.maskcut import maskcut
+from trace_edges.instances.merging import merge_overlapping
+from trace_edges.instances.promerge import promerge
+from trace_edges.instances.regions import (
+    instances_at,
+    instances_from_edges,
+    instances_of_count,
+    proposals,
+)
+from trace_edges.instances.seeds import Seeds, seeds_from_edges, seeds_from_masks
+from trace_edges.instances.semantic import panoptic_from_semantic
+
+__all__ = [
+    "Attachment",
+    "Hierarchy",
+    "Propagation",
+    "Seeds",
+    "attach_fragments",
+    "attention_affinity",
+    "build_hierarchy",
+    "centred_affinity",
+    "contours",
+    "feature_affinity",
+    "instances_at",
+    "instances_from_edges",
+    "instances_from_grid",
+    "instances_of_count",
+    "maskcut",
+    "merge_overlapping",
+    "panoptic_from_semantic",
+    "promerge",
+    "propagate",
+    "proposals",
+    "refine_instances",
+    "seeds_from_edges",
+    "seeds_from_masks",
+    "snap_to_colours",
+]

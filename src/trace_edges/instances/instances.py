@@ -1,0 +1,111 @@
+"""Masks of instances, refined by edges."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import overload
+
+import numpy as np
+
+from trace_edges.instances.bgp import PROPAGATION, Propagation, check_edges, partition
+from trace_edges.instances.components import (
+    Edges,
+    Labels,
+    Mask,
+    bounding_box,
+    by_falling_size,
+    cut_pixels,
+)
+from trace_edges.instances.fragments import Attachment, attach_fragments
+from trace_edges.instances.merging import merge_overlapping
+from trace_edges.results import InstanceMasks
+
+
+@overload
+def refine_instances(
+    masks: InstanceMasks, edges: Edges, *, propagation: Propagation = ..., iou: float = ...
+) -> InstanceMasks: ...
+@overload
+def refine_instances(
+    masks: np.ndarray, edges: Edges, *, propagation: Propagation = ..., iou: float = ...
+) -> np.ndarray: ...
+def refine_instances(
+    masks: InstanceMasks | np.ndarray,
+    edges: Edges,
+    *,
+    propagation: Propagation = PROPAGATION,
+    iou: float = 0.5,
+) -> InstanceMasks | np.ndarray:
+    """Cut masks at the edges and merge those that overlap (section 3.5).
+
+    Every mask is cut and filled by BGP on its own; then masks with an IoU above `iou` are merged
+    until none is left. Together the masks cover the same pixels as before.
+
+    Args:
+        masks: an `InstanceMasks`, boolean (n, h, w) or (h, w), or a label map (h, w) of integers
+            in which 0 is no instance. Masks without a pixel are left out.
+        edges: (h, w) in [0, 1], 1 on an edge: thin (`EdgeMap.thin`), or a drawn boundary. A smooth
+            map that reaches the threshold nearly everywhere leaves nothing between its edges, and
+            the masks stay as they are.
+
+    Returns:
+        The kind that was given. Fragments stand in the place of their mask, by falling size, and
+        have its score; a label map is numbered anew from 1, and a single mask gives (n, h, w).
+
+    Raises:
+        ValueError: the sizes differ, the edges are not in [0, 1], or the masks are of another kind.
+    """
+    if isinstance(masks, InstanceMasks):
+        return _refine(masks, edges, propagation, iou)
+    if masks.dtype == np.bool_ and masks.ndim in (2, 3):
+        stack = masks.reshape(-1, *masks.shape[-2:])
+        stack = stack[stack.any(axis=(1, 2))]
+        scores = np.ones(len(stack), dtype=np.float32)
+        return _refine(InstanceMasks(stack, scores), edges, propagation, iou).masks
+    if np.issubdtype(masks.dtype, np.integer) and masks.ndim == 2:
+        return _refine_labels(masks, edges, propagation)
+    raise ValueError(
+        f"masks must be InstanceMasks, boolean (n, h, w) or integer labels (h, w), not "
+        f"{masks.dtype} {masks.shape}: compare a soft mask with a threshold first"
+    )
+
+
+def _refine(masks: InstanceMasks, edges: np.ndarray, how: Propagation, iou: float) -> InstanceMasks:
+    check_edges(edges, masks.shape)
+    cut = cut_pixels(edges, how.threshold, how.hysteresis)
+    parts, scores = [np.zeros((0, *masks.shape), dtype=bool)], []
+    for mask, score in zip(masks.masks, masks.scores, strict=True):
+        box = bounding_box(mask)
+        fragments = _fragments(mask[box], edges[box], cut[box], how)
+        numbers = np.arange(1, fragments.max() + 1)
+        part = np.zeros((len(numbers), *masks.shape), dtype=bool)
+        part[:, *box] = fragments == numbers[:, None, None]
+        parts.append(part)
+        scores += [score] * len(numbers)
+    settings = {**masks.settings, "propagation": asdict(how), "iou": iou}
+    refined = InstanceMasks(np.concatenate(parts), np.array(scores, dtype=np.float32), settings)
+    return merge_overlapping(refined, iou)
+
+
+def _refine_labels(labels: np.ndarray, edges: np.ndarray, how: Propagation) -> Labels:
+    """Labels do not overlap, and neither do their fragments: nothing is there to merge."""
+    check_edges(edges, labels.shape)
+    cut = cut_pixels(edges, how.threshold, how.hysteresis)
+    refined = np.zeros(labels.shape, dtype=np.int32)
+    count = 0
+    for number in np.unique(labels[labels != 0]):
+        mask = labels == number
+        box = bounding_box(mask)
+        mask = mask[box]
+        fragments = _fragments(mask, edges[box], cut[box], how)
+        refined[box][mask] = fragments[mask] + count
+        count += int(fragments.max())
+    return refined
+
+
+def _fragments(mask: Mask, edges: Edges, cut: Mask, how: Propagation) -> Labels:
+    """BGP of one mask; islands too small to be an instance go to the nearest fragment."""
+    fragments = partition(mask, edges, cut, how)
+    # What stands in front of a single mask is not known.
+    owner = attach_fragments(fragments, None, Attachment(min_area=how.min_area))
+    return by_falling_size(owner[fragments])

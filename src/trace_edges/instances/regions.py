@@ -1,0 +1,116 @@
+"""Instances from the tree of regions that the edges close: no source of masks is needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
+from trace_edges.results import InstanceMasks
+
+Nodes = Int64[np.ndarray, "_"]
+
+# Where regions cover the true segments of photographs best (`benchmarks/regions.py`): those of a
+# detector's edges, which are expected strengths and so lower, and of E / (E + 1 nat) itself.
+STRENGTH, TRAINING_FREE_STRENGTH = 0.125, 0.25
+
+
+def instances_from_edges(
+    edges: Float[np.ndarray, "h w"], strength: float = STRENGTH, *, min_area: float = 0.0
+) -> InstanceMasks:
+    """The regions that edges close, from the edges alone; see `build_hierarchy`, `instances_at`.
+
+    Args:
+        edges: in [0, 1], smooth (`EdgeMap.edges`, not `thin`).
+        strength: boundaries up to it are removed. The default is meant for a detector's edges; for
+            those of the training-free way take `TRAINING_FREE_STRENGTH`.
+
+    Raises:
+        ValueError: `edges` is no map in [0, 1].
+    """
+    return instances_at(build_hierarchy(edges), strength, min_area=min_area)
+
+
+def instances_at(
+    tree: Hierarchy, strength: float = STRENGTH, *, min_area: float = 0.0
+) -> InstanceMasks:
+    """The regions left when all boundaries of up to `strength` are removed.
+
+    Args:
+        min_area: share of the image below which a region is left out; with 0 every pixel belongs
+            to one.
+
+    Returns:
+        Masks by falling area; a score is the strength at which the region merges with another.
+    """
+    settings = {"source": "edges", "strength": strength, "min_area": min_area}
+    return _instances(tree, _large(tree, tree.nodes_at(strength), min_area), settings)
+
+
+def instances_of_count(tree: Hierarchy, count: int, *, min_area: float = 0.0) -> InstanceMasks:
+    """The last `count` regions that merging leaves; else as `instances_at`.
+
+    Raises:
+        ValueError: the edges do not close so many regions.
+    """
+    settings = {"source": "edges", "count": count, "min_area": min_area}
+    return _instances(tree, _large(tree, tree.nodes_of_count(count), min_area), settings)
+
+
+def proposals(
+    tree: Hierarchy, *, limit: int = 100, max_iou: float = 0.9, min_area: float = 0.0
+) -> InstanceMasks:
+    """The best regions of all strengths, which overlap: what average recall and precision ask for.
+
+    A region's score is the strength at which it merges with another. The whole image is none.
+
+    Args:
+        limit: how many at most.
+        max_iou: with a better region, above which a region is left out.
+        min_area: share of the image below which a region is left out.
+
+    Returns:
+        Masks by falling score; of equal ones the larger first.
+    """
+    nodes = _large(tree, np.arange(len(tree.parents) - 1), min_area)
+    ranked = nodes[np.argsort(-tree.deaths[nodes], kind="stable")]
+    settings = {"source": "edges", "limit": limit, "max_iou": max_iou, "min_area": min_area}
+    return _instances(tree, _distinct(tree, ranked, limit, max_iou), settings)
+
+
+def _large(tree: Hierarchy, nodes: Nodes, min_area: float) -> Nodes:
+    """Those of at least this share of the image, once each, by falling area."""
+    nodes = np.unique(nodes)
+    nodes = nodes[tree.areas[nodes] >= min_area * tree.labels.size]
+    return nodes[np.argsort(-tree.areas[nodes], kind="stable")]
+
+
+def _distinct(tree: Hierarchy, ranked: Nodes, limit: int, max_iou: float) -> Nodes:
+    """The first `limit` of the nodes that are not nearly the same as one before.
+
+    Two nodes of a tree are disjoint, or one lies in the other and their IoU is the ratio of their
+    areas: so only a node's nearest ancestors and descendants can be too like it.
+    """
+    kept: set[int] = set()
+    filled: set[int] = set()  # kept nodes, and those they nearly fill
+    order: list[int] = []
+    for node in ranked.tolist():
+        if len(order) == limit:
+            break
+        chain = {node}  # the node, and those it nearly fills
+        above = int(tree.parents[node])
+        while above not in chain and tree.areas[node] > max_iou * tree.areas[above]:
+            chain.add(above)
+            above = int(tree.parents[above])
+        if node not in filled and kept.isdisjoint(chain):
+            order.append(node)
+            kept.add(node)
+            filled |= chain
+    return np.array(order, dtype=np.int64)
+
+
+def _instances(tree: Hierarchy, nodes: Nodes, settings: dict[str, Any]) -> InstanceMasks:
+    masks = tree.members(nodes)[:, tree.labels]  # (n, H, W)
+    return InstanceMasks(masks, tree.deaths[nodes].astype(np.float32), settings)

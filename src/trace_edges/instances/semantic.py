@@ -1,0 +1,77 @@
+"""From a map of classes to a panoptic map: the edges tell the instances of a class apart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+from trace_edges.instances.bgp import PROPAGATION, Propagation, check_edges, partition
+from trace_edges.instances.components import bounding_box, by_falling_size, cut_pixels
+from trace_edges.instances.fragments import ATTACHMENT, Attachment, attach_fragments
+from trace_edges.results import PanopticMap, Segment
+
+
+def panoptic_from_semantic(
+    semantic: Integer[np.ndarray, "h w"],
+    edges: Float[np.ndarray, "h w"],
+    things: Collection[int],
+    stuff: Collection[int] | None = None,
+    *,
+    void: int | None = 255,
+    propagation: Propagation = PROPAGATION,
+    attachment: Attachment = ATTACHMENT,
+) -> PanopticMap:
+    """Split the thing classes of a semantic map into instances (sections 3.5 and 4).
+
+    Every thing class is cut and filled by BGP; then a fragment is attached to a larger one that it
+    seems to be a hidden part of. Every pixel of a listed class gets a segment.
+
+    Args:
+        semantic: (h, w) the class of each pixel.
+        edges: (h, w) in [0, 1], 1 on an edge; smooth, thin, or a drawn boundary.
+        things: classes with instances.
+        stuff: classes that are one segment each; by default every other one but `void`. With a
+            list, the pixels of classes in neither list belong to no segment.
+        void: the number of pixels without a class, or None.
+
+    Returns:
+        Segments in the order of their class; instances of one class by falling size.
+
+    Raises:
+        ValueError: the sizes differ, the edges are not in [0, 1], or a class is on two lists.
+    """
+    if semantic.ndim != 2 or not np.issubdtype(semantic.dtype, np.integer):
+        raise ValueError(
+            f"a semantic map is (h, w) integers, not {semantic.dtype} {semantic.shape}: "
+            "one number per class"
+        )
+    check_edges(edges, semantic.shape)
+    if both := set(things) & (set(stuff or ()) | ({void} - {None})):
+        raise ValueError(f"class {min(both)} is a thing and also stuff or void: list it once")
+    classes = [int(k) for k in np.unique(semantic) if k != void]
+    cut = cut_pixels(edges, propagation.threshold, propagation.hysteresis)
+    of_things = np.isin(semantic, list(things))
+    ids = np.zeros(semantic.shape, dtype=np.int32)
+    segments: list[Segment] = []
+    for category in classes:
+        thing = category in things
+        if not thing and stuff is not None and category not in stuff:
+            continue
+        mask = semantic == category
+        box, before = bounding_box(mask), len(segments)
+        mask = mask[box]
+        if thing:
+            fragments = partition(mask, edges[box], cut[box], propagation)
+            owner = attach_fragments(fragments, of_things[box] & ~mask, attachment)
+            instances = by_falling_size(owner[fragments])
+        else:
+            instances = mask.astype(np.int32)
+        ids[box][mask] = instances[mask] + before
+        segments += [
+            Segment(before + k, category, thing) for k in range(1, int(instances.max()) + 1)
+        ]
+    settings = {"propagation": asdict(propagation), "attachment": asdict(attachment)}
+    return PanopticMap(ids, tuple(segments), settings)

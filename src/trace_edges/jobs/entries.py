@@ -1,0 +1,179 @@
+"""One input of a job: its key, and the place its bytes are read from when its turn comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from trace_edges.extras import require
+from trace_edges.images import ImageError
+from trace_edges.jobs.remote import read_bytes
+
+_LONGEST = 255  # bytes of a name, as file systems have it
+_ROOM = 40  # of them, for suffixes and temporary names
+
+
+class Place(Protocol):
+    """Where the bytes of an input are; a dataclass of plain values, so that it can be kept."""
+
+    def read(self) -> bytes:
+        """The encoded image; `OSError` or `ImageError` where it cannot be had."""
+
+
+@dataclass(frozen=True)
+class FilePlace:
+    """A file, or `length` bytes of it from `start`: a member of a tar."""
+
+    url: str
+    start: int | None = None
+    length: int | None = None
+
+    def read(self) -> bytes:
+        return read_bytes(self.url, self.start, self.length)
+
+
+@dataclass(frozen=True)
+class CellPlace:
+    """A cell of a Parquet file: bytes, or a struct with `bytes`."""
+
+    url: str
+    group: int
+    row: int
+    column: str
+
+    def read(self) -> bytes:
+        return _content(_column(self.url, self.group, self.column)[self.row].as_py(), self)
+
+
+@dataclass(frozen=True)
+class RowPlace:
+    """A row of a Hugging Face data set."""
+
+    name: str
+    split: str | None
+    row: int
+    column: str
+
+    def read(self) -> bytes:
+        from trace_edges.jobs.tables import open_dataset
+
+        rows = open_dataset(self.name, self.split, self.column)
+        return _content(rows[self.row][self.column], self)
+
+
+@dataclass(frozen=True)
+class NoPlace:
+    """An input that is known to be unusable, and why: it goes to the report."""
+
+    reason: str
+
+    def read(self) -> bytes:
+        raise ImageError(self.reason)
+
+
+_PLACES = {place.__name__: place for place in (FilePlace, CellPlace, RowPlace, NoPlace)}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One input.
+
+    Attributes:
+        key: what its results are called: a relative path without suffix, unique in the source.
+        place: where its bytes are.
+        name: its file name, as COCO lists it.
+        number: its id in COCO, where the source gives one.
+    """
+
+    key: str
+    place: Place
+    name: str
+    number: int | None = None
+
+
+class Source(Protocol):
+    """A data set: its inputs, always in the same order."""
+
+    def describe(self) -> dict[str, Any]:
+        """What and where it is, plain JSON values."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Every input once, without its bytes."""
+
+
+def pack(place: Place) -> str:
+    """A place as JSON text."""
+    return json.dumps([type(place).__name__, asdict(place)])  # type: ignore[call-overload]
+
+
+def unpack(text: str) -> Place:
+    """What `pack` made text of."""
+    kind, values = json.loads(text)
+    return _PLACES[kind](**values)
+
+
+def checked(entry: Entry) -> Entry:
+    """The entry; one whose key cannot be the name of a file is unusable and has a safe key."""
+    parts = entry.key.split("/")
+    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+        problem = "leads out of the folder of results, or is no file name"
+    elif max(len(part.encode("utf-8", "replace")) for part in parts) > _LONGEST - _ROOM:
+        problem = f"is longer than the {_LONGEST - _ROOM} bytes that leave room for suffixes"
+    else:
+        return entry
+    reason = f"{entry.key!r}: its name {problem}; rename it"
+    digest = blake2b(entry.key.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    return Entry(f"unusable-{digest}", NoPlace(reason), entry.name)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The i-th of n parts of a data set, counted from 1, by a hash of the key."""
+
+    index: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.index <= self.count:
+            raise ValueError(
+                f"shard {self.index}/{self.count}: give 1/{max(1, self.count)} ... "
+                f"{max(1, self.count)}/{max(1, self.count)}"
+            )
+
+    def __contains__(self, key: str) -> bool:
+        digest = blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+        return int.from_bytes(digest, "big") % self.count == self.index - 1
+
+    @property
+    def tag(self) -> str:
+        """What tells its files from those of the others; nothing if it is the only one."""
+        return "" if self.count == 1 else f"-{self.index}-of-{self.count}"
+
+    def number(self, position: int) -> int:
+        """A COCO id, 1 or more, that no position of another shard has."""
+        return position * self.count + self.index
+
+
+@lru_cache(maxsize=1)
+def _column(url: str, group: int, column: str) -> Any:
+    """One column of a row group: neighbours are read one after the other."""
+    from trace_edges.jobs.remote import filesystem
+
+    parquet = require("pyarrow.parquet", "annotate")
+    system, path = filesystem(url)
+    with system.open(path, "rb") as file:
+        return parquet.ParquetFile(file).read_row_group(group, columns=[column]).column(0)
+
+
+def _content(cell: Any, place: Place) -> bytes:
+    if isinstance(cell, dict):
+        if cell.get("bytes") is None and cell.get("path"):
+            return read_bytes(cell["path"])
+        cell = cell.get("bytes")
+    if not isinstance(cell, bytes):
+        raise ImageError(f"{place}: holds {type(cell).__name__}, no bytes of an image; fill it")
+    return cell

@@ -1,0 +1,207 @@
+"""A whole job: what is there goes in, what is missing comes out, and any moment may be the last."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trace_edges import __version__
+from trace_edges.files import remove_temporaries
+from trace_edges.jobs.entries import FilePlace, Shard, Source
+from trace_edges.jobs.look import STRETCH, Finish, Outcome, look
+from trace_edges.jobs.manifest import Item, Manifest
+from trace_edges.jobs.models import Loader
+from trace_edges.jobs.remote import in_memory, is_local, is_within, join, write_bytes
+from trace_edges.jobs.sinks import PartSink, Sink
+from trace_edges.jobs.tasks import Task
+from trace_edges.jobs.workers import Workers
+
+_ALL = 1 << 62  # positions: where results do not share files
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done.
+
+    Attributes:
+        source, task, sink: what is annotated, with what, and where results go.
+        loader: of the model.
+        dest: the folder of results, a path or URL.
+        shard: of the inputs.
+        batch_size: pictures of one size that share a pass.
+        workers: processes that decode and encode; 0: everything in this one.
+        retry: look at the images of the report again.
+        state: folder of the manifest; None: .annotate in `dest`. It must be given where `dest` is
+            no folder of this machine.
+    """
+
+    source: Source
+    task: Task
+    sink: Sink
+    loader: Loader
+    dest: str
+    shard: Shard = field(default_factory=Shard)
+    batch_size: int = 1
+    workers: int = 1
+    retry: bool = False
+    state: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, not {self.batch_size}")
+        source = str(self.source.describe().get("url", ""))
+        if source and is_within(self.dest, source):
+            raise ValueError(f"{self.dest} lies in the source, which would find its own results: "
+                             "give a folder beside it")  # fmt: skip
+
+    def manifest(self, model: dict[str, Any]) -> Manifest:
+        """Open it.
+
+        Raises:
+            ValueError: see `Manifest`; or nobody said where it is to lie.
+        """
+        if self.state is None and not is_local(self.dest):
+            raise ValueError(f"{self.dest} is no folder of this machine: give one for the state "
+                             "of the job too")  # fmt: skip
+        hidden = f".annotate{self.shard.tag}"
+        folder = Path(self.dest, hidden) if self.state is None else self.state / hidden
+        settings = {**self.source.describe(), **self.task.describe(), **self.sink.describe()}
+        settings |= model | {"batch_size": self.batch_size, "trace_edges": __version__}
+        settings |= {"shard": f"{self.shard.index}/{self.shard.count}"}
+        return Manifest(folder / "manifest.sqlite", settings)
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a job is: items that are open, done and failed; of them, what this run did."""
+
+    open: int
+    done: int
+    failed: int
+    now: int
+
+    @property
+    def total(self) -> int:
+        return self.open + self.done + self.failed
+
+
+Engine = Callable[[Job, Iterator[list[Item]]], Iterator[Outcome]]
+
+
+def annotate(
+    job: Job, on_change: Callable[[Status], object] | None = None, engine: Engine | None = None
+) -> Status:
+    """Do what is missing of a job; the report of what failed is written at the end, however it
+    comes.
+
+    Args:
+        job: what is to be done.
+        on_change: called at the start, and whenever an image is done or has failed.
+        engine: what looks at the images, instead of this process and its workers.
+
+    Raises:
+        ImportError: an optional library is not installed.
+        OSError: the source cannot be listed, or results cannot be written.
+        ValueError: the job was begun with other settings, another process works on it, or there is
+            no image.
+    """
+    job.task.check()
+    job.sink.check()
+    model = job.loader()
+    with job.manifest(model.describe()) as manifest:
+        _register(job, manifest)
+        seal = _Seals(job.sink, manifest)
+        counts, now = manifest.counts(), 0
+        if job.shard.count == 1 and is_local(job.dest):  # else others may be writing
+            remove_temporaries(job.dest)
+
+        def tell() -> None:
+            if on_change is not None:
+                on_change(Status(**counts, now=now))
+
+        tell()
+        try:
+            whole = job.batch_size > 1
+            stretches = manifest.stretches(STRETCH * job.batch_size, whole=whole)
+            finish = Finish(model.drawing, job.task, job.sink)
+            with Workers(job.workers) as workers:
+                if engine is None:
+                    outcomes = look(model, finish, stretches, workers, job.batch_size)
+                else:
+                    outcomes = engine(job, stretches)
+                for outcome in outcomes:
+                    manifest.mark(outcome.position, outcome.reason)
+                    seal.closed(outcome.position)
+                    counts["open"] -= 1
+                    counts["failed" if outcome.reason else "done"] += 1
+                    now += 1
+                    tell()
+            seal.finish()
+        finally:
+            manifest.commit()
+            _write_report(job, manifest.failures())
+        return Status(**counts, now=now)
+
+
+class _Seals:
+    """Puts parts together as soon as all of their items are finished."""
+
+    def __init__(self, sink: Sink, manifest: Manifest) -> None:
+        self._sink, self._manifest = sink, manifest
+        self._length = sink.part or _ALL
+        self._open = manifest.unsealed(self._length)
+        for part in list(self._open):  # a kill may have come between the last mark and the seal
+            self._seal_if_complete(part)
+
+    def closed(self, position: int) -> None:
+        part = position // self._length
+        self._open[part] -= 1
+        self._seal_if_complete(part)
+
+    def finish(self) -> None:
+        """Nothing is open."""
+        for part in list(self._open):
+            self._seal(part)
+        self._sink.finish(self._manifest.done)
+
+    def _seal_if_complete(self, part: int) -> None:
+        """The last part waits for the end: more items may come to it."""
+        if self._open[part] == 0 and part != max(self._open):
+            self._seal(part)
+
+    def _seal(self, part: int) -> None:
+        if isinstance(self._sink, PartSink):
+            first = part * self._length
+            items = list(self._manifest.done(first, first + self._length))
+            self._sink.seal(part, items)
+            self._manifest.seal(part)
+            self._sink.release(items)
+        self._open.pop(part)
+
+
+def _register(job: Job, manifest: Manifest) -> None:
+    part = job.sink.part or _ALL
+    entries = (entry for entry in job.source.entries() if entry.key in job.shard)
+    manifest.register(_reachable(entries, job.workers), part if job.sink.part else 1)
+    if job.retry:
+        manifest.retry(part if job.sink.part else 1)
+
+
+def _reachable(entries: Iterable[Any], workers: int) -> Iterator[Any]:
+    for entry in entries:
+        place = entry.place
+        if workers and isinstance(place, FilePlace) and in_memory(place.url):
+            raise ValueError(f"{place.url}: workers do not see the memory of this process: take 0")
+        yield entry
+
+
+def _write_report(job: Job, failures: Iterable[tuple[str, str]]) -> None:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("key", "reason"))
+    rows.writerows(failures)
+    write_bytes(join(job.dest, f"report{job.shard.tag}.csv"), text.getvalue().encode())

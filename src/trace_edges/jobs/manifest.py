@@ -1,0 +1,245 @@
+"""What a job is made with, and how far each of its inputs is: the memory that survives a kill.
+
+SQLite, because marking hundreds of results at once, whole or not at all, asking for what is still
+open, and shutting out a second process are what it is for; JSON lines would have to be read from
+the start to know the state of one key. It comes with Python.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from trace_edges.files import InputError
+from trace_edges.jobs.entries import Entry, Place, checked, pack, unpack
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS items (
+    position INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, place TEXT NOT NULL,
+    name TEXT NOT NULL, number INTEGER, state TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS open_items ON items (position) WHERE state = 'open';
+CREATE INDEX IF NOT EXISTS failed_items ON items (position) WHERE state = 'failed';
+CREATE TABLE IF NOT EXISTS parts (part INTEGER PRIMARY KEY);
+CREATE TEMP TABLE listed (key TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+_COMMIT = 1.0  # s: what is lost with a kill is done again, to the same bytes
+_ROWS = 500  # at a time
+
+
+@dataclass(frozen=True)
+class Item:
+    """An entry with its position in the job, from 0, and whether it is still to be done."""
+
+    position: int
+    key: str
+    place: Place
+    name: str
+    number: int | None
+    open: bool
+
+
+class Manifest:
+    """The state of a job, in one file that one process at a time works on.
+
+    Args:
+        path: of the file; made if it is not there.
+        settings: all that the results depend on, plain JSON values.
+
+    Raises:
+        ValueError: it was begun with other settings, which the message lists; another process
+            works on it; or it is no manifest.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._base = sqlite3.connect(path, timeout=0.5)
+        self._committed = time.monotonic()
+        try:
+            self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._base.execute("PRAGMA synchronous = NORMAL")
+            self._base.executescript(_TABLES)
+            self._check(json.loads(json.dumps(settings)))
+        except sqlite3.OperationalError as error:
+            self._base.close()
+            if "locked" in str(error):
+                raise ValueError(f"{path}: another process works on this job: let it finish, "
+                                 "or give another folder of results") from error  # fmt: skip
+            raise OSError(f"{path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            self._base.close()
+            raise ValueError(f"{path} is no manifest of this program ({error}): remove it") from (
+                error
+            )
+        except BaseException:
+            self._base.close()
+            raise
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.commit()
+        self._base.close()
+
+    def register(self, entries: Iterable[Entry], part: int) -> None:
+        """Take up the entries that are new, behind the others.
+
+        Args:
+            part: how many positions share a file of results. New entries begin behind the last
+                such file that is finished.
+
+        Raises:
+            InputError: two entries have one key, or there is none.
+        """
+        positions, entries = count(self._next(part)), map(checked, entries)
+        while some := list(islice(entries, _ROWS)):
+            for entry in some:
+                try:
+                    self._base.execute("INSERT INTO listed VALUES (?)", (entry.key,))
+                except sqlite3.IntegrityError:
+                    message = f"two inputs are called {entry.key}: rename one"
+                    raise InputError(message) from None
+            known = self._places([entry.key for entry in some])
+            for entry in some:
+                place = pack(entry.place)
+                if entry.key not in known:
+                    row = (next(positions), entry.key, place, entry.name, entry.number)
+                    self._base.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, 'open', '')", row)
+                elif known[entry.key] != place:
+                    moved = "UPDATE items SET place = ? WHERE key = ?"
+                    self._base.execute(moved, (place, entry.key))
+        self.commit()
+        if self._one("SELECT MAX(position) FROM items") is None:
+            raise InputError("the source holds no image: check it, and the shard")
+
+    def stretches(self, length: int, *, whole: bool) -> Iterator[list[Item]]:
+        """The items, `length` positions at a time, but for stretches where nothing is open.
+
+        Args:
+            whole: give the items that are done too: which pictures share a batch depends on them.
+        """
+        position = -1
+        while True:
+            query = "SELECT MIN(position) FROM items WHERE state = 'open' AND position > ?"
+            if (found := self._one(query, position)) is None:
+                return
+            first = found // length * length
+            position = first + length - 1
+            query = (
+                "SELECT position, key, place, name, number, state = 'open' FROM items "
+                "WHERE position BETWEEN ? AND ? ORDER BY position"
+            )
+            rows = self._base.execute(query, (first, position)).fetchall()
+            yield [
+                Item(at, key, unpack(place), name, number, bool(is_open))
+                for at, key, place, name, number, is_open in rows
+                if whole or is_open
+            ]
+
+    def mark(self, position: int, reason: str = "") -> None:
+        """An item is done, or has failed for a reason."""
+        state = "failed" if reason else "done"
+        self._base.execute(
+            "UPDATE items SET state = ?, reason = ? WHERE position = ?", (state, reason, position)
+        )
+        if time.monotonic() - self._committed > _COMMIT:
+            self.commit()
+
+    def retry(self, part: int) -> None:
+        """Open the failed items again, behind all others: parts that are finished stay so."""
+        sealed = self._one("SELECT COUNT(*) FROM parts")
+        failed = self._base.execute("SELECT position FROM items WHERE state = 'failed'").fetchall()
+        for new, (old,) in enumerate(failed, self._next(part)):
+            self._base.execute(
+                "UPDATE items SET state = 'open', reason = '', position = ? WHERE position = ?",
+                (new if sealed else old, old),
+            )
+        self.commit()
+
+    def counts(self) -> dict[str, int]:
+        """How many items are open, done and failed."""
+        rows = self._base.execute("SELECT state, COUNT(*) FROM items GROUP BY state")
+        return {"open": 0, "done": 0, "failed": 0} | dict(rows)
+
+    def failures(self) -> Iterator[tuple[str, str]]:
+        """Key and reason of what failed, in order."""
+        query = "SELECT key, reason FROM items WHERE state = 'failed' ORDER BY position"
+        return iter(self._base.execute(query))
+
+    def done(self, first: int = 0, end: int = 1 << 62) -> Iterator[Item]:
+        """The finished items among these positions, in order."""
+        query = (
+            "SELECT position, key, place, name, number FROM items "
+            "WHERE state = 'done' AND position >= ? AND position < ? ORDER BY position"
+        )
+        for position, key, place, name, number in self._base.execute(query, (first, end)):
+            yield Item(position, key, unpack(place), name, number, False)
+
+    def unsealed(self, part: int) -> dict[int, int]:
+        """How many items are open in every part (of `part` positions) that is not sealed."""
+        query = (
+            "SELECT position / ?, SUM(state = 'open') FROM items GROUP BY 1 "
+            "HAVING position / ? NOT IN (SELECT part FROM parts) ORDER BY 1"
+        )
+        return dict(self._base.execute(query, (part, part)))
+
+    def seal(self, part: int) -> None:
+        """All results of a part are in its file."""
+        self._base.execute("INSERT OR REPLACE INTO parts VALUES (?)", (part,))
+        self.commit()
+
+    def commit(self) -> None:
+        """What was marked so far outlives a kill."""
+        self._base.commit()
+        self._committed = time.monotonic()
+
+    def _check(self, settings: Mapping[str, Any]) -> None:
+        rows = self._base.execute("SELECT name, value FROM settings")
+        before = {name: json.loads(value) for name, value in rows}
+        if not before:
+            pairs = ((name, json.dumps(value)) for name, value in settings.items())
+            self._base.executemany("INSERT INTO settings VALUES (?, ?)", pairs)
+            self.commit()
+            return
+        others = [
+            f"{name} {_shown(before.get(name))}, not {_shown(settings.get(name))}"
+            for name in sorted({*before, *settings})
+            if before.get(name) != settings.get(name)
+        ]
+        if others:
+            raise ValueError(
+                f"{self.path.parent}: this job was begun with {'; '.join(others)}: "
+                "give those settings, or another folder of results"
+            )
+
+    def _places(self, keys: list[str]) -> dict[str, str]:
+        marks = ",".join("?" * len(keys))
+        rows = self._base.execute(f"SELECT key, place FROM items WHERE key IN ({marks})", keys)
+        return dict(rows)
+
+    def _next(self, part: int) -> int:
+        """The first free position, behind the last part that is sealed."""
+        last = self._one("SELECT MAX(position) FROM items")
+        sealed = self._one("SELECT MAX(part) FROM parts")
+        return max(0 if last is None else last + 1, 0 if sealed is None else (sealed + 1) * part)
+
+    def _one(self, query: str, *values: Any) -> Any:
+        return self._base.execute(query, values).fetchone()[0]
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value)

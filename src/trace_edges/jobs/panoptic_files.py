@@ -1,0 +1,145 @@
+"""Panoptic maps of a folder of semantic maps."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32
+
+from trace_edges.formats.classes import ClassTable
+from trace_edges.formats.panoptic import export_panoptic
+from trace_edges.formats.semantic import SUFFIXES, UNKNOWN, read_semantic
+from trace_edges.instances.bgp import PROPAGATION, Propagation
+from trace_edges.instances.semantic import panoptic_from_semantic
+from trace_edges.jobs.refine_images import (
+    Done,
+    EdgeFolder,
+    ImageOutcome,
+    Progress,
+    one_by_one,
+    write_settings,
+)
+from trace_edges.results import PanopticMap, Segment
+
+VOID = -1
+
+
+def panoptic_files(
+    semantic: Path,
+    edges: Path,
+    out: Path,
+    classes: ClassTable,
+    propagation: Propagation = PROPAGATION,
+    *,
+    background: float = 0.15,
+    semantic_pngs: bool = False,
+    progress: Progress | None = None,
+) -> list[ImageOutcome]:
+    """Split the things of every semantic map into instances (`panoptic_from_semantic`).
+
+    Writes OUT/panoptic.json, OUT/panoptic/NAME.png, OUT/settings.json, and on demand
+    OUT/semantic/NAME.png, as `export_panoptic` says. Images that fail are left out.
+
+    Args:
+        semantic: folder of NAME.png and NAME.npy; see `read_semantic`.
+        edges: folder of edge maps (`EdgeFolder`).
+        classes: what the numbers in the maps stand for.
+        background: what the background counts as in class activation of IRN, in [0, 1].
+        progress: called after each image with how many are done, and how many there are.
+
+    Returns:
+        One outcome per image.
+
+    Raises:
+        OSError: a result cannot be written.
+        ValueError: there are no maps or no edges, or two maps are of one image.
+    """
+    paths, folder = _find_maps(semantic), EdgeFolder(edges)
+
+    def work(name: str) -> Done[PanopticMap]:
+        numbers = read_semantic(paths[name], background=background)
+        try:
+            categories = categories_of(numbers, classes)
+            lines = folder.read_lines(name, propagation)
+            found = panoptic_from_semantic(
+                categories, lines, classes.things, classes.stuff,
+                void=VOID, propagation=propagation,
+            )  # fmt: skip
+        except ValueError as error:
+            raise ValueError(f"{paths[name]}: {error}") from error
+        return Done(found, len(np.setdiff1d(categories, [VOID])), len(found.segments))
+
+    outcomes: list[ImageOutcome] = []
+    maps = _Packed()
+    for name, found in one_by_one(paths, work, outcomes, progress):
+        maps.add(name, found)
+    if maps:
+        export_panoptic(
+            maps,
+            out / "panoptic.json",
+            classes.categories,
+            semantic_folder=out / "semantic" if semantic_pngs else None,
+        )
+        settings = {"propagation": asdict(propagation), "background": background}
+        files = {"semantic": semantic, "edges": edges}
+        write_settings(out / "settings.json", files, settings, outcomes)
+    return outcomes
+
+
+class _Packed(Mapping[str, PanopticMap]):
+    """Panoptic maps in little memory, so that only those that can be made are listed."""
+
+    def __init__(self) -> None:
+        self._packed: dict[str, tuple[bytes, tuple[int, ...], tuple[Segment, ...]]] = {}
+
+    def add(self, name: str, found: PanopticMap) -> None:
+        packed = zlib.compress(found.ids.tobytes(), level=1)
+        self._packed[name] = packed, found.ids.shape, found.segments
+
+    def __getitem__(self, name: str) -> PanopticMap:
+        packed, shape, segments = self._packed[name]
+        ids = np.frombuffer(zlib.decompress(packed), dtype=np.int32).reshape(shape)  # (h, w)
+        return PanopticMap(ids, segments)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
+def _find_maps(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder of semantic maps; check the path")
+    paths: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        if path.stem in paths:
+            raise ValueError(f"{path}: {paths[path.stem].name} is of the same image; remove one")
+        paths[path.stem] = path
+    if not paths:
+        raise ValueError(f"{folder} holds no semantic map ({', '.join(SUFFIXES)})")
+    return paths
+
+
+def categories_of(
+    numbers: Int32[np.ndarray, "h w"], classes: ClassTable
+) -> Int32[np.ndarray, "h w"]:
+    """The category id of every pixel, `VOID` for none.
+
+    Raises:
+        ValueError: a class is not in the table.
+    """
+    table = np.full(UNKNOWN + 1, VOID, dtype=np.int32)
+    for number, category in classes.by_number.items():
+        if 0 <= number < UNKNOWN:
+            table[number] = category
+    known = {*classes.by_number, 0, UNKNOWN}
+    if odd := set(np.unique(numbers).tolist()) - known:
+        raise ValueError(f"has class {min(odd)}, which the table of classes lacks: add it")
+    return table[numbers]

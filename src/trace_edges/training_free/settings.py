@@ -1,0 +1,100 @@
+"""What can be set of the training-free method; every default is the paper's or the backbone's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Literal, get_args
+
+from trace_edges.training_free.emergence import Criterion
+from trace_edges.training_free.trajectory import Trajectory
+
+_SMALLEST = {"resolution": 1, "subcell": 1, "stride": 1, "emergence_resolution": 1,
+             "ignore_first": 0, "timestep": 0, "seed": 0}  # fmt: skip
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "trajectory": get_args(Trajectory),
+    "criterion": get_args(Criterion),
+    "neighbours": (4, 8),
+    "symmetric": (False, True),
+    "border": ("scale", "copy"),
+}
+
+
+@dataclass(frozen=True)
+class TraceSettings:
+    """How the pipeline looks at an image.
+
+    Attributes:
+        resolution: sqrt(H * W) in pixels of what the model sees; the aspect is kept and both sides
+            are rounded to whole cells. None: the backbone's own.
+        subcell: k: k x k views shifted by 1/k of a cell, interleaved. None: the backbone's own.
+        trajectory: "inversion" (deterministic DDIM, the paper's) or "noise" (one fixed noise).
+        timestep: read this step instead of the Instance Emergence Point; the steps behind it are
+            not visited.
+        stride: between the steps of the trajectory.
+        seed: of the noise in the "noise" trajectory; inversion draws none.
+        emergence_resolution: like `resolution`, for the emergence curve. A smaller one finds t* in
+            a fraction of the time; edges are then read at `resolution`, walking no further than to
+            t*. One of at least `resolution` reads both there, as the paper does. None: the
+            backbone's own.
+        criterion: how the change between consecutive maps is measured for t*: "kl" (the paper's),
+            "l1", "l2", "entropy" or "wasserstein"; `emergence.py` says what each is.
+        ignore_first: t* is not sought among so many first changes.
+        neighbours: 4 (the paper's), or 8 to add the diagonals to ABDiv.
+        symmetric: average KL in both directions in ABDiv. The paper takes one.
+        border: how ABDiv makes up for the neighbour that the outermost cells lack, "scale" or
+            "copy" (`boundary_divergence`).
+        layers: which of the backbone's self-attention layers are averaged, counted from 0 in the
+            order of `backbone.layers`. None: all (the paper's).
+        shift: of flow models: a moves the steps from s to a s / (1 + (a - 1) s), as their samplers
+            do (SD3: 3). 1: uniform in s.
+    """
+
+    resolution: int | None = None
+    subcell: int | None = None
+    trajectory: Trajectory = "inversion"
+    timestep: int | None = None
+    stride: int = 100
+    seed: int = 0
+    emergence_resolution: int | None = None
+    criterion: Criterion = "kl"
+    ignore_first: int = 0
+    neighbours: Literal[4, 8] = 4
+    symmetric: bool = False
+    border: Literal["scale", "copy"] = "scale"
+    layers: tuple[int, ...] | None = None
+    shift: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, smallest in _SMALLEST.items():
+            value = getattr(self, name)
+            if value is None and type(self).__dataclass_fields__[name].default is None:
+                continue
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise ValueError(f"{name} must be an integer, not {value!r}")
+            if value < smallest and name != "timestep":  # the schedule knows the steps
+                raise ValueError(f"{name} must be {smallest} or more, not {value}")
+        for name, known in _CHOICES.items():
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"unknown {name} {value!r}; known: {', '.join(map(str, known))}")
+        if isinstance(self.shift, bool) or not isinstance(self.shift, Real):
+            raise ValueError(f"shift must be a number, not {self.shift!r}")
+        if not 0 < self.shift < float("inf"):
+            raise ValueError(f"shift must be more than 0 and finite, not {self.shift}")
+        if self.layers is not None and not _are_layers(self.layers):
+            raise ValueError(
+                f"layers must be a tuple of different numbers such as (0, 5), not {self.layers!r}"
+            )
+
+    @property
+    def divergence(self) -> dict[str, Any]:
+        """The options of `boundary_divergence`."""
+        return {name: getattr(self, name) for name in ("neighbours", "symmetric", "border")}
+
+
+def _are_layers(layers: Any) -> bool:
+    return (
+        isinstance(layers, tuple)
+        and 0 < len(layers) == len(set(layers))
+        and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in layers)
+    )

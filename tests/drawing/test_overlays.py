@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from trace_edges.drawing.overlays import instance_overlay, panoptic_overlay, segment_colours
+from trace_edges.results import InstanceMasks, PanopticMap, Segment
+
+GREY = np.full((40, 60, 3), 128, dtype=np.uint8)
+
+
+def masks(*boxes):
+    """Rectangles of (top, bottom, left, right) in 40 x 60 px."""
+    drawn = np.zeros((len(boxes), 40, 60), dtype=bool)
+    for mask, (top, bottom, left, right) in zip(drawn, boxes, strict=True):
+        mask[top:bottom, left:right] = True
+    return InstanceMasks(drawn, np.ones(len(boxes), dtype=np.float32))
+
+
+def grid(side):
+    """A label map of side x side touching cells of 4 x 4 px."""
+    cells = np.arange(1, side**2 + 1, dtype=np.int32).reshape(side, side)
+    return np.kron(cells, np.ones((4, 4), dtype=np.int32))
+
+
+def distance(one, other):
+    return np.linalg.norm(np.subtract(one, other))
+
+
+def test_every_instance_has_a_colour_of_its_own_and_neighbours_differ_clearly():
+    side = 16
+    labels = grid(side)
+    colours = segment_colours(labels, range(1, side**2 + 1))
+    assert len(set(colours.values())) == side**2
+    for a, b in ((labels[:, :-4], labels[:, 4:]), (labels[:-4], labels[4:])):
+        pairs = np.unique(np.stack([a.ravel(), b.ravel()], axis=1), axis=0).tolist()
+        assert min(distance(colours[one], colours[other]) for one, other in pairs) >= 100
+
+
+def test_colours_do_not_depend_on_what_comes_later():
+    labels = grid(4)
+    first = segment_colours(labels, range(1, 5))
+    everything = segment_colours(labels, range(1, 17))
+    assert {number: everything[number] for number in first} == first
+    assert segment_colours(labels, range(1, 17)) == everything
+
+
+def test_neighbours_across_a_gap_differ_too():
+    given = segment_colours(np.array([[1]], dtype=np.int32), [1])
+    near = np.array([[1, 0, 0, 2]], dtype=np.int32)
+    far = np.array([[1, 0, 0, 0, 2]], dtype=np.int32)
+    almost = {1: tuple(min(255, channel + 3) for channel in given[1])}
+    assert distance(segment_colours(near, [2], almost)[2], almost[1]) >= 150
+    assert segment_colours(far, [2], almost)[2] == given[1]
+
+
+def test_instances_are_tinted_and_outlined_and_the_rest_is_left():
+    instances = masks((5, 15, 10, 20), (5, 15, 20, 30))
+    before = GREY.copy()
+    drawn = np.asarray(instance_overlay(GREY, instances))
+    colours = segment_colours(instances.label_map, [1, 2])
+    for number, left in ((1, 10), (2, 20)):
+        box = drawn[5:15, left : left + 10]
+        assert (box[[0, -1]] == colours[number]).all()
+        assert (box[:, [0, -1]] == colours[number]).all()
+        mixed = 0.55 * 128 + 0.45 * np.array(colours[number])
+        assert np.abs(box[1:-1, 1:-1] - mixed).max() <= 0.5
+    outside = instances.label_map == 0
+    assert (drawn[outside] == 128).all()
+    assert np.array_equal(GREY, before)
+
+
+def test_the_smaller_lies_on_top_and_holes_have_contours():
+    instances = masks((0, 40, 0, 60), (10, 20, 10, 20))
+    instances.masks[0, 25:35, 30:40] = False
+    drawn = np.asarray(instance_overlay(GREY, instances))
+    colours = segment_colours(instances.label_map, [1, 2])
+    assert (drawn[10, 10:20] == colours[2]).all()
+    assert (drawn[24, 30:40] == colours[1]).all()
+    assert (drawn[25:35, 30:40] == 128).all()
+    # The picture's border is no contour.
+    assert (drawn[0, 0] == drawn[1, 1]).all()
+    assert (drawn[0, 0] != colours[1]).any()
+
+
+def test_contours_grow_with_the_picture():
+    mask = np.zeros((1, 800, 900), dtype=bool)
+    mask[0, 100:200, 100:200] = True
+    instances = InstanceMasks(mask, np.ones(1, dtype=np.float32))
+    row = np.asarray(instance_overlay(np.zeros((800, 900, 3), np.uint8), instances))[150]
+    colour = segment_colours(instances.label_map, [1])[1]
+    assert np.flatnonzero((row == colour).all(axis=1)).tolist() == [100, 101, 198, 199]
+
+
+def test_stuff_keeps_the_colour_of_its_class_and_void_that_of_the_picture():
+    left = np.zeros((40, 60), dtype=np.int32)
+    left[:, 0:20], left[:, 20:40] = 1, 2
+    right = np.roll(left, 20, axis=1)
+    drawn = []
+    for ids, thing in ((left, 3), (right, 8)):
+        segments = (Segment(1, 7, False), Segment(2, thing, True))
+        drawn.append(np.asarray(panoptic_overlay(GREY, PanopticMap(ids, segments))))
+    first, second = drawn
+    assert (first[20, 10] == second[20, 30]).all()
+    assert (first[20, 10] != first[20, 30]).any()
+    assert (first[:, 40:] == 128).all()
+    assert (second[:, :20] == 128).all()
+
+
+def test_nothing_is_drawn_of_nothing():
+    assert np.array_equal(np.asarray(instance_overlay(GREY, masks())), GREY)
+    empty = PanopticMap(np.zeros((40, 60), dtype=np.int32), ())
+    assert np.array_equal(np.asarray(panoptic_overlay(GREY, empty)), GREY)
+
+
+def test_sizes_must_agree():
+    with pytest.raises(ValueError, match=r"the picture is \(39, 60\) and its segments \(40, 60\)"):
+        instance_overlay(GREY[1:], masks((0, 5, 0, 5)))

@@ -1,0 +1,185 @@
+import json
+
+import numpy as np
+import pytest
+
+from trace_edges.formats.coco_export import export_coco, export_coco_results
+from trace_edges.formats.coco_masks import read_coco_masks
+from trace_edges.results import InstanceMasks
+
+pytest.importorskip("pycocotools")
+
+
+def same(one, other):
+    np.testing.assert_array_equal(one.masks, other.masks)
+    np.testing.assert_array_equal(one.scores, other.scores)
+
+
+def square(top, left, height, width, size=3):
+    mask = np.zeros((1, height, width), dtype=bool)
+    mask[0, top : top + size, left : left + size] = True
+    return InstanceMasks(mask, np.ones(1, dtype=np.float32))
+
+
+def test_cocos_own_library_reads_the_masks_back(tmp_path, pictures):
+    from pycocotools.coco import COCO
+
+    path = tmp_path / "instances.json"
+    export_coco(pictures, path, file_names={"cat": "sub/cat.png"}, category="thing")
+    coco = COCO(path)
+    assert coco.imgs == {
+        1: {"id": 1, "file_name": "blank.jpg", "height": 10, "width": 10},
+        2: {"id": 2, "file_name": "sub/cat.png", "height": 20, "width": 30},
+    }
+    assert [(one["id"], one["name"]) for one in coco.loadCats(coco.getCatIds())] == [(1, "thing")]
+    assert coco.getAnnIds(imgIds=1) == []
+    entries = coco.loadAnns(coco.getAnnIds(imgIds=2))
+    masks = np.stack([coco.annToMask(entry) for entry in entries])
+    np.testing.assert_array_equal(masks, pictures["cat"].masks)
+    # The ring is 10 x 10 less 3 x 4; the parts are 4 x 4 and 10 x 8.
+    assert [entry["area"] for entry in entries] == [88, 96, 63, 1]
+    assert [entry["bbox"] for entry in entries] == [
+        [3, 2, 10, 10], [20, 0, 10, 20], [9, 9, 9, 7], [1, 18, 1, 1]
+    ]  # fmt: skip
+    assert {entry["iscrowd"] for entry in entries} == {0}
+    assert [entry["score"] for entry in entries] == [0.9, 0.25, 0.125, 1.0]
+
+
+def test_results_score_one_against_their_own_annotations(tmp_path, pictures):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    export_coco(pictures, tmp_path / "truth.json")
+    export_coco_results(pictures, tmp_path / "results.json", image_ids={"cat": 2, "blank": 1})
+    truth = COCO(tmp_path / "truth.json")
+    evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "results.json")), "segm")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert evaluation.stats[0] == pytest.approx(1)
+
+
+def test_what_is_written_is_read(tmp_path, pictures):
+    export_coco(pictures, tmp_path / "a.json")
+    read = read_coco_masks(tmp_path / "a.json")
+    assert read.keys() == pictures.keys()
+    for name in pictures:
+        same(read[name], pictures[name])
+
+
+def test_results_need_the_names_of_their_images(tmp_path, pictures):
+    export_coco(pictures, tmp_path / "truth.json")
+    export_coco_results(pictures, tmp_path / "results.json")
+    unnamed = read_coco_masks(tmp_path / "results.json")
+    assert unnamed.keys() == {"2"}
+    same(unnamed["2"], pictures["cat"])
+    named = read_coco_masks(tmp_path / "results.json", images=tmp_path / "truth.json")
+    assert named.keys() == pictures.keys()
+    same(named["cat"], pictures["cat"])
+
+
+def test_equal_masks_give_equal_bytes(tmp_path, pictures):
+    export_coco(pictures, tmp_path / "a.json")
+    export_coco(dict(reversed(pictures.items())), tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [(("000000000139", "25"), [25, 139]), (("b", "a", "7"), [1, 2, 3]), (("07", "7"), [1, 2])],
+)
+def test_numbers_are_those_of_the_names(tmp_path, names, ids):
+    export_coco({name: square(0, 0, 5, 5) for name in names}, tmp_path / "a.json")
+    images = json.loads((tmp_path / "a.json").read_text())["images"]
+    assert sorted(image["id"] for image in images) == ids
+    if len(names) == 3:
+        assert [image["file_name"] for image in images] == ["7.jpg", "a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b"])
+def test_a_name_must_not_lead_elsewhere(tmp_path, name):
+    with pytest.raises(ValueError, match="no plain file name"):
+        export_coco({name: square(0, 0, 5, 5)}, tmp_path / "a.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_ids_must_be_complete_and_differ(tmp_path):
+    masks = {name: square(0, 0, 5, 5) for name in "ab"}
+    with pytest.raises(ValueError, match="image b has no id"):
+        export_coco(masks, tmp_path / "a.json", image_ids={"a": 1})
+    with pytest.raises(ValueError, match="images a and b have the id 1"):
+        export_coco(masks, tmp_path / "a.json", image_ids={"a": 1, "b": 1})
+
+
+# Files of others. Of 4 x 6 px (height, width), RLE by hand: columns of 4, so 9 px of background,
+# 2 of mask, 13 of background is rows 1 and 2 of column 2.
+RLE = {"size": [4, 6], "counts": [9, 2, 13]}
+DRAWN = np.zeros((4, 6), dtype=bool)
+DRAWN[1:3, 2] = True
+
+
+def read(tmp_path, content, **more):
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    return read_coco_masks(tmp_path / "a.json", **more)
+
+
+def image(id=1, file_name="x/one.jpg", height=4, width=6):
+    return {"id": id, "file_name": file_name, "height": height, "width": width}
+
+
+def annotation(segmentation=RLE, image_id=1, **more):
+    return {"image_id": image_id, "segmentation": segmentation, **more}
+
+
+@pytest.mark.parametrize("score", [{}, {"score": None}, {"score": 1}])
+def test_masks_without_scores_have_the_score_one(tmp_path, score):
+    masks = read(tmp_path, {"images": [image()], "annotations": [annotation(**score)]})
+    np.testing.assert_array_equal(masks["one"].masks, DRAWN[None])
+    assert masks["one"].scores.tolist() == [1]
+
+
+def test_swapped_width_and_height_are_turned_for_all_images(tmp_path):
+    images = [image(height=6, width=4), image(2, "empty.jpg", height=8, width=5)]
+    masks = read(tmp_path, {"images": images, "annotations": [annotation()]})
+    np.testing.assert_array_equal(masks["one"].masks, DRAWN[None])
+    assert masks["empty"].shape == (5, 8)
+    assert len(masks["empty"]) == 0
+
+
+def test_polygons_are_read(tmp_path):
+    corners = [2, 1, 3, 1, 3, 3, 2, 3]  # x 2 ... 3, y 1 ... 3: DRAWN
+    masks = read(tmp_path, {"images": [image()], "annotations": [annotation([corners])]})
+    np.testing.assert_array_equal(masks["one"].masks, DRAWN[None])
+
+
+def test_crowds_and_empty_masks_are_no_instances(tmp_path):
+    nothing = {"size": [4, 6], "counts": [24]}
+    entries = [annotation(nothing), annotation(iscrowd=1), annotation(score=0.5)]
+    masks = read(tmp_path, {"images": [image()], "annotations": entries})
+    assert masks["one"].scores.tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"images": []}, "holds no masks"),
+        ([{"image_id": 1}], "annotation 0 lacks image_id or segmentation"),
+        ([annotation(score=1.5)], "annotation 0 has the score 1.5: scale"),
+        ([annotation(score=float("nan"))], "has the score nan"),
+        ([annotation({"size": [4, 6]})], "RLE without size or counts"),
+        ([annotation({"size": [4, 6], "counts": [9, 2]})], "do not fill"),
+        ([annotation({"size": [4, 6], "counts": "zzz"})], "annotation 0: its RLE is damaged"),
+        ([annotation(), annotation({"size": [6, 4], "counts": [24]})], "annotation 1 is .6, 4."),
+        ([annotation([[0, 0, 1, 0, 1, 1]])], "annotation 0 is a polygon and its image is not"),
+        ({"images": [image(height=5)], "annotations": [annotation()]}, "image 1 is .4, 6."),
+        ({"images": [image(), image()], "annotations": []}, "gives one id to several"),
+        ({"images": [image(), image(2, "one.png")], "annotations": []}, "both called one"),
+        ({"images": [{"id": 1}], "annotations": []}, "lacks its id, height or width"),
+        ({"images": [image()], "annotations": [annotation(image_id=9)]}, "9, which is not listed"),
+    ],
+)
+def test_bad_files_are_refused_by_name(tmp_path, content, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        read(tmp_path, content)
+    assert "a.json" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,83 @@
+"""Edge maps as other people's detectors write them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+
+MAP = np.array([[0, 128, 255], [7, 0, 1]], dtype=np.uint8)
+
+
+def test_results_of_detect_are_found_by_the_name_of_the_image(tmp_path):
+    for name in ("a.edges.png", "a.overlay.png", "a.json", "b.png", ".c.png"):
+        (tmp_path / name).write_bytes(b"")
+    maps = find_edge_maps(tmp_path)
+    assert {name: path.name for name, path in maps.items()} == {"a": "a.edges.png", "b": "b.png"}
+
+
+def test_two_maps_of_one_image_no_map_and_no_folder_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="no edge map"):
+        find_edge_maps(tmp_path)
+    (tmp_path / "a.edges.png").write_bytes(b"")
+    (tmp_path / "a.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"a\.npy.*same image"):
+        find_edge_maps(tmp_path)
+    with pytest.raises(ValueError, match="no such folder"):
+        find_edge_maps(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
+def test_grey_in_any_mode(tmp_path, mode):
+    path = tmp_path / "a.png"
+    Image.fromarray(MAP).convert(mode).save(path)
+    values = read_edge_map(path)
+    assert values.dtype == np.uint8
+    np.testing.assert_array_equal(values, MAP)
+
+
+def test_sixteen_bits_and_one_bit(tmp_path):
+    deep = MAP.astype(np.uint16) * 257
+    Image.fromarray(deep).save(tmp_path / "a.png")
+    assert read_edge_map(tmp_path / "a.png").dtype == np.uint16
+    np.testing.assert_array_equal(read_edge_map(tmp_path / "a.png"), deep)
+    Image.fromarray(MAP > 0).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_edge_map(tmp_path / "b.png"), (MAP > 0) * 255)
+
+
+def test_arrays(tmp_path):
+    path = tmp_path / "a.npy"
+    for stored in (MAP / 255, (MAP / 255)[None], (MAP / 255).astype(np.float16)):
+        np.save(path, stored)
+        np.testing.assert_allclose(read_edge_map(path), MAP / 255, atol=1e-3)
+    np.save(path, MAP)
+    assert read_edge_map(path).dtype == np.uint8
+    np.save(path, MAP > 0)
+    np.testing.assert_array_equal(read_edge_map(path), MAP > 0)
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        (np.full((2, 2), 1.5), r"leaves \[0, 1\]"),
+        (np.full((2, 2), np.nan), r"leaves \[0, 1\]"),
+        (np.zeros((2, 2), dtype=np.int64), "int64"),
+        (np.zeros((2, 2, 3)), r"\(h, w\)"),
+        (np.array([None]), "cannot be read"),
+    ],
+)
+def test_arrays_that_are_no_edge_map_are_refused(tmp_path, stored, message):
+    path = tmp_path / "a.npy"
+    np.save(path, stored, allow_pickle=True)
+    with pytest.raises(ValueError, match=rf"a\.npy.*{message}"):
+        read_edge_map(path)
+
+
+def test_colours_and_broken_pictures_are_refused(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (3, 3), (1, 2, 3)).save(path)
+    with pytest.raises(ValueError, match=r"a\.png is a colour picture"):
+        read_edge_map(path)
+    path.write_text("no picture")
+    with pytest.raises(ValueError, match=r"a\.png cannot be read"):
+        read_edge_map(path)

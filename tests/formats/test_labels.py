@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from trace_edges.formats.labels import read_drawn, read_labels
+
+
+def write(path, values, mode=None):
+    picture = Image.fromarray(np.asarray(values))
+    if mode == "P":
+        picture.putpalette([channel for n in range(256) for channel in (n, 255 - n, n // 2)])
+    picture.save(path)
+    return path
+
+
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_eight_bits_are_labels_and_255_is_void(tmp_path, mode):
+    path = write(tmp_path / "a.png", np.array([[0, 1, 254, 255]], dtype=np.uint8), mode)
+    assert Image.open(path).mode == mode
+    (segments,) = read_labels(path)
+    assert segments.labels.tolist() == [[0, 1, 254, 255]]
+    assert segments.void.tolist() == [[False, False, False, True]]
+    assert segments.boundaries is None
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_know_no_255(tmp_path, suffix):
+    values = np.array([[0, 255, 256, 65535]], dtype=np.uint16)
+    (segments,) = read_labels(write(tmp_path / f"a.{suffix}", values))
+    assert segments.labels.tolist() == values.tolist()
+    assert not segments.void.any()
+
+
+def test_colours_are_numbers(tmp_path):
+    values = np.array([[[0, 0, 0], [2, 1, 0], [255, 0, 1]]], dtype=np.uint8)
+    (segments,) = read_labels(write(tmp_path / "a.png", values))
+    assert segments.labels.tolist() == [[0, 2 + 256, 255 + 65536]]
+    assert not segments.void.any()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8, np.bool_])
+def test_arrays_are_labels_and_negative_is_void(tmp_path, dtype):
+    values = np.array([[0, 1, -1]]).astype(dtype)
+    np.save(tmp_path / "a.npy", values)
+    (segments,) = read_labels(tmp_path / "a.npy")
+    assert segments.labels.tolist() == values.tolist()
+    assert segments.void.tolist() == [[False, False, values.dtype.kind == "i"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((2, 3)), r"holds float64 \(2, 3\); a label map is"),
+        (np.zeros((2, 3, 1), dtype=int), r"holds int64 \(2, 3, 1\)"),
+        (np.full((2, 3), 2**31), "more than 31 bits"),
+        (np.full((2, 3), 2**63, dtype=np.uint64), "more than 31 bits"),
+    ],
+)
+def test_arrays_that_are_no_label_maps(tmp_path, values, message):
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(ValueError, match=rf"a\.npy: .*{message}"):
+        read_labels(tmp_path / "a.npy")
+
+
+def test_nothing_is_unpickled(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"a\.npy: cannot be loaded \(Object arrays"):
+        read_labels(tmp_path / "a.npy")
+
+
+def test_drawn_maps_have_edges_and_void(tmp_path):
+    (segments,) = read_drawn(write(tmp_path / "a.png", np.array([[0, 127, 255]], dtype=np.uint8)))
+    assert segments.boundaries.tolist() == [[False, False, True]]
+    assert segments.void.tolist() == [[False, True, False]]
+    assert segments.labels.tolist() == [[0, 0, 0]]
+
+
+def test_black_and_white_is_a_drawn_map(tmp_path):
+    (segments,) = read_drawn(write(tmp_path / "a.png", np.array([[False, True]])))
+    assert segments.boundaries.tolist() == [[False, True]]
+    assert not segments.void.any()
+
+
+def test_other_values_are_no_drawn_map(tmp_path):
+    path = write(tmp_path / "a.png", np.array([[0, 128, 255]], dtype=np.uint8))
+    with pytest.raises(ValueError, match=r"a\.png: has the value 128, .*; cut it at a threshold"):
+        read_drawn(path)
+    with pytest.raises(ValueError, match="mode RGB; a drawn edge map is 8-bit grey"):
+        read_drawn(write(tmp_path / "a.png", np.zeros((2, 2, 3), dtype=np.uint8)))

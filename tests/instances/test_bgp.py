@@ -1,0 +1,171 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from trace_edges.instances import Propagation, propagate
+from trace_edges.instances.random_walk import random_walk
+
+
+def two_squares(gap=0, strength=1.0):
+    """Two touching squares of 64 px, and the edge between them, open in its middle."""
+    mask = np.zeros((80, 144), dtype=bool)
+    mask[8:72, 8:136] = True
+    edges = np.zeros(mask.shape, dtype=np.float32)
+    edges[8:72, 72] = strength
+    edges[38 : 38 + gap, 72] = 0
+    return mask, edges
+
+
+def disc(radius=30):
+    rows, columns = np.mgrid[:80, :80] - 40
+    return rows**2 + columns**2 <= radius**2
+
+
+@pytest.mark.parametrize("gap", [0, 1, 3, 5])
+@pytest.mark.parametrize("strength", [0.51, 1.0])
+def test_two_touching_squares_stay_two(gap, strength):
+    mask, edges = two_squares(gap, strength)
+    labels = propagate(mask, edges)
+    assert labels.max() == 2
+    # All but the column of the edge is on the right side of it, in the gap as well.
+    assert len(np.unique(labels[8:72, 8:72])) == len(np.unique(labels[8:72, 73:136])) == 1
+    assert np.array_equal(labels > 0, mask)
+
+
+def test_a_gap_is_closed_also_in_a_smooth_edge():
+    mask, edges = two_squares(3)
+    smooth = gaussian_filter(edges, 2)
+    assert propagate(mask, np.clip(smooth / np.median(smooth[8:30, 72]), 0, 1)).max() == 2
+
+
+def test_without_closing_the_gap_joins_them():
+    mask, edges = two_squares(3)
+    assert propagate(mask, edges, Propagation(close_gap=0)).max() == 1
+    assert propagate(mask, edges, Propagation(close_gap=1)).max() == 1
+
+
+def test_a_wide_opening_is_no_gap():
+    assert propagate(*two_squares(32)).max() == 1
+
+
+@pytest.mark.parametrize(("strength", "pieces"), [(0.24, 1), (0.49, 1), (0.51, 2)])
+def test_a_disc_is_cut_by_an_edge_above_the_threshold_only(strength, pieces):
+    edges = np.zeros((80, 80), dtype=np.float32)
+    edges[:, 40] = strength
+    assert propagate(disc(), edges).max() == pieces
+
+
+def test_an_edge_that_ends_inside_does_not_cut():
+    edges = np.zeros((80, 80), dtype=np.float32)
+    edges[:40, 40] = 1  # half way through the disc
+    assert propagate(disc(), edges).max() == 1
+
+
+def test_a_narrow_neck_without_an_edge_does_not_cut():
+    mask = np.zeros((40, 90), dtype=bool)
+    mask[5:35, 5:35] = mask[5:35, 55:85] = mask[19:21, 35:55] = True
+    assert propagate(mask, np.zeros(mask.shape)).max() == 1
+
+
+def test_a_small_fragment_falls_to_its_neighbour_and_a_lone_one_stays():
+    mask = np.zeros((30, 30), dtype=bool)
+    mask[:20, :20] = True
+    mask[25:27, 25:27] = True
+    edges = np.zeros((30, 30))
+    edges[4, :4] = edges[:4, 4] = 1  # cuts off a corner of 16 px
+    assert propagate(mask, edges).max() == 2
+    assert propagate(mask, edges, Propagation(min_area=16)).max() == 3
+
+
+def test_edges_everywhere_leave_the_mask_whole():
+    labels = propagate(disc(), np.ones((80, 80)))
+    assert np.array_equal(labels, disc().astype(int))
+
+
+def test_the_largest_fragment_comes_first():
+    mask, edges = np.ones((20, 60), dtype=bool), np.zeros((20, 60))
+    edges[:, 15] = 1
+    labels = propagate(mask, edges)
+    assert (labels[:, 16:] == 1).all()
+    assert (labels[:, :15] == 2).all()
+
+
+def test_a_mask_without_a_pixel_has_no_fragment():
+    assert not propagate(np.zeros((5, 7), dtype=bool), np.ones((5, 7))).any()
+
+
+def test_the_random_walk_separates_as_the_watershed_does():
+    mask, edges = two_squares()
+    walked = propagate(mask, edges, Propagation(method="random_walk"))
+    assert walked.max() == 2
+    differs = walked != propagate(mask, edges)
+    assert not differs[:, :70].any()
+    assert not differs[:, 75:].any()
+
+
+def test_walkers_do_not_cross_an_edge():
+    # One marker left of the edge, one right of it, both far from it: each side is its own.
+    edges = np.zeros((32, 64), dtype=np.float32)
+    edges[:, 32:36] = 1
+    markers = np.zeros((32, 64), dtype=np.int32)
+    markers[12:20, 20:28], markers[12:20, 44:52] = 5, 9
+    labels = random_walk(markers, edges, np.ones((32, 64), dtype=bool))
+    assert (labels[4:28, 16:28] == 5).all()
+    assert (labels[4:28, 40:56] == 9).all()
+
+
+@pytest.mark.parametrize("method", ["watershed", "random_walk"])
+def test_random_masks_keep_every_pixel(method):
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        size = rng.integers(1, 40, 2)
+        mask, edges = rng.random(size) < rng.random(), rng.random(size)
+        labels = propagate(mask, edges, Propagation(method=method))
+        assert np.array_equal(labels > 0, mask)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    height=st.integers(1, 24),
+    width=st.integers(1, 24),
+    blur=st.sampled_from([0, 1, 3]),
+    close_gap=st.integers(0, 7),
+    min_area=st.integers(0, 30),
+)
+def test_nothing_is_lost(seed, height, width, blur, close_gap, min_area):
+    rng = np.random.default_rng(seed)
+    noise, density = gaussian_filter(rng.random((2, height, width)), (0, blur, blur)), rng.random()
+    mask, edges = noise[0] < np.quantile(noise[0], density), noise[1]
+    labels = propagate(mask, edges, Propagation(close_gap=close_gap, min_area=min_area))
+    assert np.array_equal(labels > 0, mask)
+    areas = np.bincount(labels.ravel())[1:]
+    assert (areas > 0).all()
+    assert (np.diff(areas) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        (np.zeros((7, 5)), "swapped"),
+        (np.zeros((6, 6)), "one size"),
+        (np.full((5, 7), 255.0), "divide 8-bit values by 255"),
+        (np.full((5, 7), np.nan), "NaN"),
+    ],
+)
+def test_wrong_edges(edges, message):
+    with pytest.raises(ValueError, match=message):
+        propagate(np.ones((5, 7), dtype=bool), edges)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"threshold": 0}, {"hysteresis": 2}, {"closed": -1}, {"close_gap": -1}, {"min_area": -2}],
+)
+def test_wrong_settings(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Propagation(**wrong)
+    with pytest.raises(ValueError, match="choose from watershed, random_walk"):
+        Propagation(method="walk")

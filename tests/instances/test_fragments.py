@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from trace_edges.instances import Attachment, attach_fragments
+
+
+def scene(first=40, gap=10, second=10, height=20):
+    """A large fragment left of a gap, a smaller one right of it."""
+    fragments = np.zeros((height, first + gap + second + 5), dtype=np.int32)
+    fragments[:, :first] = 1
+    fragments[:, first + gap : first + gap + second] = 2
+    return fragments
+
+
+def owners(fragments, occluders, **how):
+    return attach_fragments(fragments, occluders, Attachment(**how)).tolist()
+
+
+def test_what_is_behind_a_thing_belongs_together():
+    fragments = scene()
+    assert owners(fragments, fragments == 0) == [0, 1, 1]
+    assert owners(fragments, np.zeros(fragments.shape, dtype=bool)) == [0, 1, 2]
+    assert owners(fragments, None) == [0, 1, 2]
+
+
+def test_most_of_the_gap_must_be_a_thing():
+    fragments = scene()
+    rows = np.arange(20)[:, None]
+    assert owners(fragments, (fragments == 0) & (rows < 5), behind=0.2) == [0, 1, 1]
+    assert owners(fragments, (fragments == 0) & (rows < 5)) == [0, 1, 2]
+
+
+def test_size_and_distance_are_relative_to_the_larger_one():
+    # 10 of 40 columns: a quarter. 11 px from rim to rim, sqrt(800) = 28.3: 0.389 of it.
+    fragments = scene()
+    everything = np.ones(fragments.shape, dtype=bool)
+    assert owners(fragments, everything, size=0.25, distance=0.39) == [0, 1, 1]
+    assert owners(fragments, everything, size=0.24, distance=0.39) == [0, 1, 2]
+    assert owners(fragments, everything, size=0.25, distance=0.38) == [0, 1, 2]
+
+
+def test_fragments_that_touch_are_two():
+    fragments = scene(gap=0)
+    assert owners(fragments, np.ones(fragments.shape, dtype=bool)) == [0, 1, 2]
+
+
+def test_the_nearest_of_two_and_a_chain():
+    fragments = np.zeros((20, 100), dtype=np.int32)
+    fragments[:, :50], fragments[:, 55:70], fragments[:, 75:79] = 1, 2, 3
+    everything = np.ones(fragments.shape, dtype=bool)
+    assert owners(fragments, everything) == [0, 1, 1, 1]  # 3 to 2, which belongs to 1
+    assert owners(fragments, everything, size=0.29) == [0, 1, 2, 2]
+
+
+def test_small_fragments_go_to_the_nearest_large_one():
+    fragments = np.zeros((20, 100), dtype=np.int32)
+    fragments[:, :10], fragments[:, 90:] = 1, 2
+    fragments[3:6, 70:73], fragments[8:10, 20] = 3, 4  # 9 and 2 px
+    assert owners(fragments, None) == [0, 1, 2, 2, 1]
+    assert owners(fragments, None, min_area=3) == [0, 1, 2, 3, 1]
+    assert owners(fragments, None, min_area=10**6) == [0, 1, 1, 1, 1]  # the largest is left
+
+
+def test_nothing_to_attach():
+    assert owners(np.zeros((4, 4), dtype=np.int32), None) == [0]
+    assert owners(np.ones((4, 4), dtype=np.int32), np.zeros((4, 4), dtype=bool)) == [0, 1]
+
+
+def test_wrong_settings():
+    with pytest.raises(ValueError, match="distance must be 0 or more"):
+        Attachment(distance=-1)

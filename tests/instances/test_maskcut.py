@@ -1,0 +1,140 @@
+import sys
+
+import numpy as np
+import pytest
+
+from trace_edges.extras import MissingExtraError
+from trace_edges.instances.affinity import (
+    attention_affinity,
+    centred_affinity,
+    feature_affinity,
+)
+from trace_edges.instances.grids import instances_from_grid
+from trace_edges.instances.maskcut import maskcut, salient_half
+
+GRID = (12, 16)
+
+
+def squares(*corners, side=4):
+    """Cells 0 on the ground, 1, 2, ... in squares with these (top, left) corners."""
+    cells = np.zeros(GRID, dtype=int)
+    for number, (top, left) in enumerate(corners, 1):
+        cells[top : top + side, left : left + side] = number
+    return cells
+
+
+def features(cells):
+    """A direction of its own for each number."""
+    return np.eye(8, dtype=np.float32)[cells]
+
+
+def test_the_object_is_cut_from_the_ground():
+    cells = squares((3, 5))
+    found = maskcut(feature_affinity(features(cells)), GRID, masks=1)
+    np.testing.assert_array_equal(found, [cells == 1])
+
+
+def test_objects_are_found_one_after_the_other_and_no_more_than_there_are():
+    cells = squares((1, 1), (6, 9))
+    found = maskcut(feature_affinity(features(cells)), GRID, masks=2)
+    assert {mask.tobytes() for mask in found} == {(cells == n).tobytes() for n in (1, 2)}
+
+
+def test_twins_that_do_not_touch_are_one_cut_but_one_mask():
+    """One kind of feature, two places: the mask is the part with the strongest cell."""
+    cells = squares((1, 1), (6, 9))
+    (mask,) = maskcut(feature_affinity(features(np.minimum(cells, 1))), GRID, masks=1)
+    assert mask.tobytes() in {(cells == n).tobytes() for n in (1, 2)}
+
+
+def test_masks_do_not_overlap():
+    rng = np.random.default_rng(0)
+    affinity = feature_affinity(rng.standard_normal((*GRID, 4)))
+    found = maskcut(affinity, GRID, masks=6, min_area=0.0, max_iou=1.0)
+    assert len(found) > 1
+    assert found.sum(axis=0).max() == 1
+
+
+def test_a_second_mask_that_is_too_small_ends_the_search():
+    cells = squares((1, 1))
+    cells[8, 12] = 2  # one cell of 192
+    affinity = feature_affinity(features(cells))
+    assert len(maskcut(affinity, GRID, masks=2, min_area=0.01)) == 1
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_side_that_fills_the_corners_is_the_ground(sign):
+    cells = squares((3, 5))
+    vector = np.where(cells == 1, 0.9, -0.1).ravel() * sign
+    np.testing.assert_array_equal(salient_half(vector, GRID), cells == 1)
+
+
+def test_the_side_without_the_strongest_cell_is_the_ground():
+    vector = np.full(GRID, 0.1)
+    vector[:, 8:] = -0.1
+    vector[5, 12] = -0.9  # two corners on each side: they do not decide
+    np.testing.assert_array_equal(salient_half(vector.ravel(), GRID), vector < 0)
+
+
+def test_an_affinity_of_another_grid_is_refused():
+    with pytest.raises(ValueError, match=r"3 x 4 cells needs an affinity of \(12, 12\)"):
+        maskcut(np.ones((10, 10)), (3, 4))
+
+
+def test_affinity_of_features_is_their_cosine():
+    rows = np.array([[[3.0, 4.0], [4.0, -3.0], [0.0, 0.0], [6.0, 8.0]]])
+    expected = [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
+    np.testing.assert_allclose(feature_affinity(rows), expected, atol=1e-6)
+
+
+def test_affinity_of_attention_is_what_two_rows_share():
+    """Rows (1, 0), (1/2, 1/2), (0, 1): the second shares sqrt(1/2) with either."""
+    attention = np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0]], dtype=np.float32)
+    half = np.sqrt(0.5)
+    expected = [[1, half, 0], [half, 1, half], [0, half, 1]]
+    np.testing.assert_allclose(attention_affinity(attention), expected, atol=1e-6)
+
+
+def test_centring_takes_the_common_part_off_the_features():
+    rows = np.random.default_rng(1).standard_normal((1, 30, 5)) + 2
+    rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+    expected = feature_affinity(rows - rows.mean(axis=1))
+    np.testing.assert_allclose(centred_affinity(feature_affinity(rows)), expected, atol=1e-4)
+
+
+def test_a_grid_mask_is_enlarged_about_its_place():
+    mask = np.zeros((1, 4, 6), dtype=bool)
+    mask[0, 1:3, 2:4] = True
+    found = instances_from_grid(mask, (40, 60), settings={"source": "maskcut"})
+    assert found.settings == {"source": "maskcut"}
+    np.testing.assert_array_equal(found.scores, [1])
+    np.testing.assert_array_equal(found.boxes, [[20, 10, 40, 30]])
+    assert found.masks[0, 20, 30]
+    assert 350 <= found.areas[0] < 400  # the corners are rounded
+
+
+def test_holes_are_filled_and_nothing_stays_nothing():
+    ring = np.ones((1, 5, 5), dtype=bool)
+    ring[0, 2, 2] = False
+    assert instances_from_grid(ring, (50, 50)).masks.all()
+    none = instances_from_grid(np.zeros((0, 5, 5), dtype=bool), (20, 30))
+    assert none.masks.shape == (0, 20, 30)
+
+
+def test_a_picture_needs_the_field(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydensecrf", None)
+    with pytest.raises(MissingExtraError, match=r'pydensecrf2 .* "trace-edges\[crf\]"'):
+        instances_from_grid(
+            np.ones((1, 2, 2), dtype=bool), (8, 8), np.zeros((8, 8, 3), dtype=np.uint8)
+        )
+
+
+def test_outlines_snap_to_colours():
+    """A white square that ends at column 26, a mask that ends at 30."""
+    pytest.importorskip("pydensecrf.densecrf")
+    picture = np.zeros((40, 60, 3), dtype=np.uint8)
+    picture[8:32, 10:26] = 255
+    mask = np.zeros((1, 40, 60), dtype=bool)
+    mask[0, 8:32, 10:30] = True
+    found = instances_from_grid(mask, (40, 60), picture)
+    np.testing.assert_array_equal(found.masks[0], picture[..., 0] > 0)

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from trace_edges.instances import panoptic_from_semantic
+from trace_edges.metrics.boundaries import boundaries_from_labels
+
+CAR, PERSON, ROAD, VOID = 3, 1, 8, 255
+
+
+def street():
+    """Two cars side by side, the right one split by a person in front; road around, some void."""
+    instances = np.full((60, 120), 1)
+    instances[20:40, 10:50] = 2
+    instances[20:40, 50:100] = 3
+    instances[10:50, 82:92] = 4
+    instances[55:, 100:] = 5
+    classes = np.array([0, ROAD, CAR, CAR, PERSON, VOID])
+    return classes[instances], boundaries_from_labels(instances).astype(np.float32), instances
+
+
+def test_a_street():
+    semantic, edges, instances = street()
+    result = panoptic_from_semantic(semantic, edges, {CAR, PERSON})
+    found = [(s.id, s.category, s.thing) for s in result.segments]
+    assert found == [(1, PERSON, True), (2, CAR, True), (3, CAR, True), (4, ROAD, False)]
+    assert np.array_equal(result.ids > 0, semantic != VOID)
+    assert np.array_equal(result.ids == 1, instances == 4)
+    assert np.array_equal(result.ids == 4, instances == 1)
+    # Both cars have 800 px. The line between them is drawn on one side of the boundary.
+    for car in (2, 3):
+        overlap = (instances == car)[:, :, None] & (result.ids[:, :, None] == [2, 3])
+        assert overlap.sum(axis=(0, 1)).max() >= 780
+
+
+def test_stuff_in_front_does_not_join_and_stuff_has_one_segment():
+    semantic, edges, _ = street()
+    result = panoptic_from_semantic(semantic, edges, {CAR}, {PERSON})
+    assert [(s.category, s.thing) for s in result.segments] == [(PERSON, False)] + 3 * [(CAR, True)]
+    assert (result.ids[semantic == ROAD] == 0).all()
+
+
+def test_void_can_be_any_number_or_none():
+    semantic, edges, _ = street()
+    result = panoptic_from_semantic(semantic, edges, {CAR}, void=None)
+    assert [s.category for s in result.segments if not s.thing] == [PERSON, ROAD, VOID]
+    result = panoptic_from_semantic(semantic, edges, {CAR}, void=ROAD)
+    assert (result.ids[semantic == ROAD] == 0).all()
+
+
+def test_a_map_without_things_or_without_anything():
+    edges = np.zeros((4, 5))
+    assert panoptic_from_semantic(np.full((4, 5), VOID), edges, {CAR}).segments == ()
+    result = panoptic_from_semantic(np.zeros((4, 5), dtype=np.uint8), edges, ())
+    assert [(s.category, s.thing) for s in result.segments] == [(0, False)]
+
+
+def test_wrong_input():
+    semantic, edges, _ = street()
+    with pytest.raises(ValueError, match="one number per class"):
+        panoptic_from_semantic(semantic.astype(float), edges, {CAR})
+    with pytest.raises(ValueError, match="class 3 is a thing and also stuff or void"):
+        panoptic_from_semantic(semantic, edges, {CAR}, {CAR, ROAD})
+    with pytest.raises(ValueError, match="swapped"):
+        panoptic_from_semantic(semantic, edges.T, {CAR})

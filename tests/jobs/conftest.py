@@ -1,0 +1,96 @@
+"""Data sets of a few small pictures, and a model that is none."""
+
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trace_edges.jobs import EdgesTask, Job, Shard, make_sink
+from trace_edges.jobs.models import Drawing, Preparation, Seen
+
+
+def png(number: int, width: int = 32, height: int = 24) -> bytes:
+    """A picture of its own for every number: a square on grey."""
+    pixels = np.full((height, width, 3), 40 + 7 * (number % 20), dtype=np.uint8)
+    left = 4 + number % 9
+    pixels[6:16, left : left + 10] = (250, 10 * (number % 25), 30)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
+class FakeModel:
+    """Instead of a model: the red of the picture, on a grid of 8 x 8 cells."""
+
+    preparation = Preparation(resolution=64, cell=8, shrink=True)
+    drawing = Drawing(subcell=1)
+
+    def __init__(self, looks: list[int]) -> None:
+        self.looks = looks
+
+    def describe(self):
+        return {"model": "fake"}
+
+    def read(self, batch):
+        assert len({one.size for one in batch}) == 1
+        self.looks.append(len(batch))
+        return [Seen(_grid(one.picture), 7) for one in batch]
+
+
+def _grid(picture):
+    height, width, _ = picture.shape
+    red = picture[..., 0].reshape(height // 8, 8, width // 8, 8)
+    return red.mean(axis=(1, 3), dtype=np.float32) / 255
+
+
+@dataclass
+class FakeLoader:
+    """Loads the fake model, and notes how many pictures it was shown at once."""
+
+    looks: list[int] = field(default_factory=list)
+
+    def __call__(self):
+        return FakeModel(self.looks)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Ten good pictures of two sizes in two folders, and two that are broken."""
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    for number in range(10):
+        place = folder / "below" if number % 3 == 0 else folder
+        (place / f"{number}.png").write_bytes(png(number, width=32 + 16 * (number % 2)))
+    (folder / "broken.jpg").write_text("no picture")
+    (folder / "cut.png").write_bytes(png(3)[:60])
+    return folder
+
+
+@pytest.fixture
+def make_job(tmp_path):
+    """A function that makes a job with the fake model, in this process."""
+
+    def make(source, name="out", *, task=None, to="folder", part=1000, **changes):
+        dest, task = str(tmp_path / name), task or EdgesTask()
+        shard = changes.get("shard", Shard())
+        sink = make_sink(dest, to, task, part=part, shard=shard)
+        options = {"loader": FakeLoader(), "workers": 0, **changes}
+        return Job(source, task, sink, dest=dest, **options)
+
+    return make
+
+
+@pytest.fixture
+def results():
+    """A function that gives the visible files of a folder, by name."""
+
+    def read(folder):
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and ".annotate" not in str(path.relative_to(folder))
+        }
+
+    return read

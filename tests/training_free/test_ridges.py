@@ -1,0 +1,179 @@
+"""Positions of samples, and ridges of ridges whose line is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trace_edges.training_free import ridges as surface
+from trace_edges.training_free.ridges import (
+    fit_surface,
+    sample_positions,
+    surface_height,
+    surface_ridges,
+)
+
+SIZE = (96, 128)
+CELL = 8
+WIDTH = 10.0  # of the ridges, pixels (standard deviation)
+LINES = {  # a point (row, column) in pixels, and the direction across the line
+    "horizontal": ((41.3, 0), (1, 0)),
+    "vertical": ((0, 70.8), (0, 1)),
+    "diagonal": ((40.2, 61.7), (np.sqrt(0.5), np.sqrt(0.5))),
+    "antidiagonal": ((50.6, 61.7), (np.sqrt(0.5), -np.sqrt(0.5))),
+    "oblique": ((50.6, 61.7), (np.cos(0.3), np.sin(0.3))),
+}
+
+
+def distance(line, rows, columns):
+    """Signed distance in pixels from the line."""
+    (row, column), (down, right) = LINES[line]
+    return (rows - row) * down + (columns - column) * right
+
+
+def sampled(function, subcell):
+    """A function of pixels on the grid of SIZE, refined."""
+    samples = [side // CELL * subcell for side in SIZE]
+    rows, columns = (sample_positions(n, subcell) * s for n, s in zip(samples, SIZE, strict=True))
+    return function(rows[:, None], columns[None]).astype(np.float32)
+
+
+def ridge(line, subcell):
+    return sampled(lambda r, c: np.exp(-(distance(line, r, c) ** 2) / (2 * WIDTH**2)), subcell)
+
+
+def pixels():
+    return np.arange(SIZE[0])[:, None] + 0.5, np.arange(SIZE[1])[None] + 0.5
+
+
+def inside():
+    """Pixels between the outermost samples, where the surface is not level."""
+    mask = np.zeros(SIZE, bool)
+    mask[CELL // 2 : -CELL // 2, CELL // 2 : -CELL // 2] = True
+    return mask
+
+
+def test_without_refinement_samples_are_the_middles_of_cells():
+    np.testing.assert_allclose(sample_positions(4, 1), [0.125, 0.375, 0.625, 0.875])
+
+
+def test_two_views_of_two_cells_as_worked_by_hand():
+    # Samples at 0.5, 1, 1.5 and 2 cells of an image that is 2.5 cells long.
+    np.testing.assert_allclose(sample_positions(4, 2), [0.2, 0.4, 0.6, 0.8])
+
+
+@pytest.mark.parametrize("subcell", [1, 2, 4, 8])
+@pytest.mark.parametrize("cells", [2, 5])
+def test_positions_are_even_and_symmetric(subcell, cells):
+    positions = sample_positions(cells * subcell, subcell)
+    gaps = np.diff(positions)
+    assert gaps[0] > 0
+    np.testing.assert_allclose(gaps, gaps[0])
+    np.testing.assert_allclose(positions + positions[::-1], 1)
+    np.testing.assert_allclose(positions[0] / gaps[0], subcell / 2)  # half a cell from the border
+
+
+@pytest.mark.parametrize("subcell", [1, 2])
+@pytest.mark.parametrize("line", LINES)
+def test_the_crest_of_a_ridge_is_its_line(line, subcell):
+    values = ridge(line, subcell)
+    spline = fit_surface(values, SIZE, subcell)
+    height, ridges = surface_height(spline, SIZE), surface_ridges(spline, SIZE)
+    rows, columns = pixels()
+    away = distance(line, rows, columns)
+    found = ridges & inside() & (height > 0.8)  # not its feet
+    # The ridge passes within half a pixel, in both directions, of every pixel that is marked.
+    assert np.abs(away[found]).max() <= 0.5 / np.abs(LINES[line][1]).max() + 0.15
+    # No gap: every pixel within a quarter of a pixel of the line is marked.
+    assert found[inside() & (np.abs(away) < 0.25)].all()
+    # A line, not a band: one or two pixels across.
+    assert min(found.sum(axis=0).max(), found.sum(axis=1).max()) <= 2
+
+
+@pytest.mark.parametrize("subcell", [1, 2])
+def test_a_smooth_surface_is_interpolated(subcell):
+    def smooth(rows, columns):
+        return 0.5 + 0.3 * np.sin(rows / 20) * np.cos(columns / 25)
+
+    spline = fit_surface(sampled(smooth, subcell), SIZE, subcell)
+    error = np.abs(surface_height(spline, SIZE) - smooth(*pixels()))
+    assert error[inside()].max() < 5e-3
+
+
+def test_the_surface_is_level_beyond_the_outermost_samples():
+    values = np.random.default_rng(0).random((12, 16))
+    height = surface_height(fit_surface(values, SIZE), SIZE)
+    for first in range(CELL // 2):
+        assert np.array_equal(height[first], height[0])
+        assert np.array_equal(height[:, -1 - first], height[:, -1])
+
+
+@pytest.mark.parametrize("budget", [500, 3000])
+def test_strips_change_nothing(monkeypatch, budget):
+    spline = fit_surface(ridge("oblique", 1), SIZE)
+    height, ridges = surface_height(spline, SIZE), surface_ridges(spline, SIZE)
+    monkeypatch.setattr(surface, "_STRIP_PIXELS", budget)
+    assert len(surface.strips(SIZE)) >= 4
+    assert np.array_equal(surface_height(spline, SIZE), height)
+    assert np.array_equal(surface_ridges(spline, SIZE), ridges)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3])
+def test_a_constant_surface_stays_constant(value):
+    spline = fit_surface(np.full((12, 16), value, np.float32), SIZE)
+    np.testing.assert_allclose(surface_height(spline, SIZE), value, atol=1e-6)
+
+
+def test_zero_has_no_ridge():
+    assert not surface_ridges(fit_surface(np.zeros((12, 16), np.float32), SIZE), SIZE).any()
+
+
+def test_the_bottom_of_a_pit_is_no_ridge():
+    def depth(rows, columns):
+        return 1 - np.exp(-((rows - 41) ** 2 + (columns - 70) ** 2) / (2 * WIDTH**2))
+
+    ridges = surface_ridges(fit_surface(sampled(depth, 2), SIZE, 2), SIZE)
+    rows, columns = pixels()
+    assert not ridges[np.hypot(rows - 41, columns - 70) < 0.8 * WIDTH].any()
+
+
+@pytest.mark.parametrize("grid", [(2, 2), (2, 9), (3, 2), (4, 3)])
+def test_tiny_grids_are_interpolated_by_lower_degrees(grid):
+    values = np.random.default_rng(0).random(grid).astype(np.float32)
+    size = grid[0] * 5, grid[1] * 5  # odd cells: the middle of a cell is that of a pixel
+    spline = fit_surface(values, size)
+    height = surface_height(spline, size)
+    np.testing.assert_allclose(height[2::5, 2::5], values, atol=1e-6)
+    ridges = surface_ridges(spline, size)
+    assert ridges.shape == size
+    assert ridges.dtype == bool
+
+
+def test_a_plane_through_two_by_two_samples():
+    height = surface_height(fit_surface(np.array([[0.0, 1.0], [2.0, 3.0]]), (20, 20)), (20, 20))
+    middle = np.arange(5, 15)  # between the samples at 5 and 15 px
+    expected = (2 * (middle[:, None] + 0.5 - 5) + (middle[None] + 0.5 - 5)) / 10
+    np.testing.assert_allclose(height[5:15, 5:15], expected, atol=1e-6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(4, 40),
+    st.integers(4, 40),
+    st.sampled_from([1, 2, 4]),
+    st.integers(16, 300),
+    st.integers(16, 300),
+)
+def test_what_is_shrunk_to_the_grid_comes_back_in_its_place(rows, columns, subcell, height, width):
+    """A slope over the picture, sampled where the cells lie, is the same slope at every pixel."""
+
+    def slope(y, x):
+        return 2.0 * y - 3.0 * x + 5.0
+
+    y, x = (sample_positions(n * subcell, subcell) for n in (rows, columns))
+    surface = fit_surface(slope(y[:, None], x[None]), (height, width), subcell)
+    pixel_y, pixel_x = ((np.arange(n) + 0.5) / n for n in (height, width))
+    inside = np.ix_((pixel_y >= y[0]) & (pixel_y <= y[-1]), (pixel_x >= x[0]) & (pixel_x <= x[-1]))
+    expected = slope(pixel_y[:, None], pixel_x[None])
+    height_map = surface_height(surface, (height, width))
+    np.testing.assert_allclose(height_map[inside], expected[inside], atol=1e-5)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from trace_edges.attention import MapAverage, add_head_mean, maps, upsample_map
+from trace_edges.attention.maps import WordAverage
 
 
 def random_map(b, n, seed=0):
@@ -99,3 +100,46 @@ def test_an_average_begins_anew_after_its_mean():
     for _ in range(2):
         average.add((2, 3), q, q, 0.5)
         torch.testing.assert_close(average.mean()[0].sum(-1), torch.ones(1, 6))
+
+
+def test_words_have_the_sum_of_their_tokens():
+    q, k = torch.randn(2, 3, 6, 4), torch.randn(2, 3, 9, 4)
+    average = WordAverage([[1], [0, 4]])
+    average.add((2, 3), q, k, 0.5, text=2)  # the first two keys are no text
+    expected = plain_mean(q, k, 0.5)
+    found = average.mean((2, 3)).double()
+    assert found.shape == (2, 2, 2, 3)
+    torch.testing.assert_close(found[:, 0].flatten(1), expected[..., 3], rtol=0, atol=1e-6)
+    both = expected[..., 2] + expected[..., 6]
+    torch.testing.assert_close(found[:, 1].flatten(1), both, rtol=0, atol=1e-6)
+
+
+def test_a_mask_takes_from_its_keys():
+    q, k = torch.randn(1, 3, 6, 4), torch.randn(1, 3, 9, 4)
+    bias = torch.tensor([0, 0, 0, -1.0, 0, 0, 0, -torch.inf, -torch.inf])
+    average = WordAverage([[0], [1], [5]])
+    average.add((2, 3), q, k, 0.5, text=2, bias=bias)
+    logits = q.double() @ k.double().mT * 0.5 + bias
+    expected = logits.softmax(-1).mean(1)[..., [2, 3, 7]].mT
+    torch.testing.assert_close(
+        average.mean((2, 3)).flatten(2).double(), expected, rtol=0, atol=1e-6
+    )
+
+
+def test_smaller_grids_are_enlarged_and_every_layer_counts_once():
+    q, k = torch.randn(1, 2, 24, 4), torch.randn(1, 2, 5, 4)
+    flat = torch.zeros(1, 2, 6, 4)  # pays every key the same
+    average = WordAverage([[3]])
+    for grid, queries in (((4, 6), q), ((2, 3), flat), ((2, 3), flat)):
+        average.add(grid, queries, k, 1.0, text=0)
+    expected = (plain_mean(q, k, 1.0)[..., 3] + 2 / 5) / 3
+    found = average.mean((4, 6))[0, 0].flatten().double()
+    torch.testing.assert_close(found, expected[0], rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="no attention to words was added"):
+        average.mean((4, 6))
+
+
+def test_places_that_do_not_fill_the_grid_are_refused():
+    q = torch.randn(1, 2, 24, 4)
+    with pytest.raises(ValueError, match="24 tokens do not fill a grid of 4 x 5"):
+        WordAverage([[0]]).add((4, 5), q, q, 1.0, 0)

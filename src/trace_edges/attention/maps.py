@@ -1,7 +1,12 @@
-"""From queries and keys to the aggregated self-attention map SA(X_t) of one step (section 3.1)."""
+"""From queries and keys to maps of one step, averaged over heads and layers (section 3.1).
+
+`MapAverage` gives the aggregated self-attention map SA(X_t), `WordAverage` the attention that each
+place of the image pays to each word of a text.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 import torch
@@ -40,7 +45,7 @@ def add_head_mean(
         bias: what is added to the logits of each key; the kernels know none.
     """
     if bias is None and total.device.type == "cuda" and find_spec("triton") is not None:
-        from trace_edges.attention.fused import add_head_mean_fused
+        from trace_edges.attention.kernels import add_head_mean_fused
 
         add_head_mean_fused(total, q, k, scale)
     else:
@@ -110,6 +115,18 @@ def upsample_map(
     return maps
 
 
+def _batch_and_tokens(q: Float[Tensor, "b heads n d"], grid: Grid) -> tuple[int, int]:
+    """B and N of queries.
+
+    Raises:
+        ValueError: N is not rows * columns of the grid.
+    """
+    b, _, n, _ = q.shape
+    if n != grid[0] * grid[1]:
+        raise ValueError(f"{n} tokens do not fill a grid of {grid[0]} x {grid[1]}")
+    return b, n
+
+
 class MapAverage:
     """Running mean of head-averaged maps over layers, also when the layers' grids differ.
 
@@ -133,9 +150,7 @@ class MapAverage:
         Raises:
             ValueError: N is not rows * columns.
         """
-        b, _, n, _ = q.shape
-        if n != grid[0] * grid[1]:
-            raise ValueError(f"{n} tokens do not fill a grid of {grid[0]} x {grid[1]}")
+        b, n = _batch_and_tokens(q, grid)
         if grid not in self._totals:
             self._totals[grid] = torch.zeros(b, n, n, device=q.device)
         learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad)
@@ -160,3 +175,63 @@ class MapAverage:
             mean += upsample_map(total, grid, target)
         layers, self._layers = self._layers, 0
         return mean.div_(layers), target
+
+
+class WordAverage:
+    """Running mean over layers of the attention to words, also when the layers' grids differ.
+
+    Args:
+        words: of each word, the places of its tokens among those of the text.
+    """
+
+    def __init__(self, words: Sequence[Sequence[int]]) -> None:
+        self._words = words
+        self._totals: dict[Grid, Tensor] = {}
+        self._layers = 0
+
+    def add(
+        self,
+        grid: Grid,
+        q: Float[Tensor, "b heads n d"],
+        k: Float[Tensor, "b heads m d"],
+        scale: float,
+        text: int,
+        bias: Float32[Tensor, " m"] | None = None,
+    ) -> None:
+        """Add one layer's mean over heads of softmax(q k^T * scale), summed over a word's tokens.
+
+        Args:
+            grid: (rows, columns) of the N places, row-major.
+            k: all keys of the softmax; where image and text share it, both.
+            text: where the text starts among the keys.
+            bias: what a mask adds to the logits of each key; -inf hides it.
+
+        Raises:
+            ValueError: N is not rows * columns.
+        """
+        b, n = _batch_and_tokens(q, grid)
+        shares = torch.zeros(b, n, k.shape[2], device=q.device)
+        add_head_mean(shares, q, k, scale, bias)
+        words = [shares[..., [text + place for place in places]].sum(-1) for places in self._words]
+        layer = torch.stack(words, dim=1).unflatten(-1, grid)  # (B, W, h, w)
+        self._totals[grid] = self._totals.get(grid, 0) + layer
+        self._layers += 1
+
+    def mean(self, target: Grid) -> Float32[Tensor, "b w h w2"]:
+        """Empty the average and return it on `target`, in [0, 1]; smaller grids are enlarged
+        bilinearly.
+
+        Raises:
+            ValueError: nothing was added.
+        """
+        if not self._totals:
+            raise ValueError("no attention to words was added to the average")
+        grids = [
+            total
+            if grid == target
+            else F.interpolate(total, target, mode="bilinear", align_corners=False)
+            for grid, total in self._totals.items()
+        ]
+        mean = torch.stack(grids).sum(0) / self._layers
+        self._totals, self._layers = {}, 0
+        return mean

@@ -19,7 +19,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
-from trace_edges.attention.words import WordAverage
+from trace_edges.attention.maps import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
 from trace_edges.backbones.families import family_of
 from trace_edges.backbones.loading import quantized

@@ -41,7 +41,7 @@ def kl_between_rows(
     On a CUDA device where Triton is installed without a copy of any row, elsewhere block by block.
     """
     if p.device.type == "cuda" and find_spec("triton") is not None:
-        from trace_edges.attention.fused_divergence import kl_between_rows_fused
+        from trace_edges.attention.kernels import kl_between_rows_fused
 
         first, second = pairs or (torch.arange(p.shape[1]),) * 2
         here = first.to(p.device), second.to(p.device)

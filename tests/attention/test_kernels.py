@@ -11,7 +11,7 @@ import pytest
 
 HEAD_MEAN = """
 import torch
-from trace_edges.attention.fused import add_head_mean_fused
+from trace_edges.attention.kernels import add_head_mean_fused
 from trace_edges.attention.maps import add_head_mean_blocks
 
 torch.manual_seed(0)
@@ -37,7 +37,7 @@ print("equal")
 
 DIVERGENCE = """
 import torch
-from trace_edges.attention.fused_divergence import kl_between_rows_fused
+from trace_edges.attention.kernels import kl_between_rows_fused
 from trace_edges.training_free.divergence import MINIMUM_PROBABILITY, kl_between_rows, kl_divergence
 
 torch.manual_seed(0)

@@ -17,8 +17,8 @@ ROOMS = (
     "attention",
     "backbones",
     "detector.decoder",
-    "detector.losses",
     "detector.student",
+    "distillation.losses",
     "drawing.visualize",
     "explain",
     *(

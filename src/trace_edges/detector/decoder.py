@@ -2,7 +2,7 @@
 
 The grid says *which* border separates two instances, the pixels say *where* it runs. The decoder
 has the shape of a VAE decoder (section 3.4): it doubles the grid until it meets the input, and at
-every doubling reads the picture at that scale.
+every doubling reads the image at that scale.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class EdgeDecoder(nn.Module):
         self.enter = nn.Conv2d(channels, width, 1)
         self.mix = nn.ModuleList([_Block(w) for w in widths])
         self.narrow = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in pairwise(widths)])
-        self.look = nn.ModuleList([_look(w) for w in widths[1:]])
+        # `look` is a name in the weights of detectors that are saved.
+        self.look = nn.ModuleList([_pixel_encoder(w) for w in widths[1:]])
         self.leave = nn.Conv2d(widths[-1], 1, 1)
         share = torch.tensor(_EXPECTED_EDGE_SHARE)
         nn.init.constant_(self.leave.bias, float(torch.logit(share)))  # type: ignore[arg-type]
@@ -52,13 +53,14 @@ class EdgeDecoder(nn.Module):
         self, features: Float[Tensor, "b c h w"], images: Float[Tensor, "b 3 H W"]
     ) -> Float[Tensor, "b H W"]:
         x = self.mix[0](self.enter(self.norm(features)))
-        shrink: int = self.settings["cell"]  # of the picture, to the scale of x
-        for narrow, look, mix in zip(self.narrow, self.look, list(self.mix)[1:], strict=True):
+        shrink: int = self.settings["cell"]  # of the image, to the scale of x
+        for narrow, encode, mix in zip(self.narrow, self.look, list(self.mix)[1:], strict=True):
             shrink //= 2
             x = F.interpolate(narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False)
             pixels = F.avg_pool2d(images, shrink)
-            x = mix(x + look(pixels))
-        return self.leave(x)[:, 0]  # (B, 1, H, W) -> (B, H, W)
+            x = mix(x + encode(pixels))
+        logits: Tensor = self.leave(x)
+        return logits[:, 0]  # (B, 1, H, W) -> (B, H, W)
 
 
 class _Block(nn.Module):
@@ -72,11 +74,12 @@ class _Block(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        return x + self.inner(x)
+        change: Tensor = self.inner(x)
+        return x + change
 
 
-def _look(width: int) -> nn.Module:
-    """The picture at one scale: local contrast, since a border shows there and not in a colour."""
+def _pixel_encoder(width: int) -> nn.Module:
+    """Read the image at one scale: local contrast, where a border shows, and not in a colour."""
     return nn.Sequential(
         nn.Conv2d(3, 16, 3, padding=1), nn.SiLU(), nn.Conv2d(16, width, 3, padding=1)
     )

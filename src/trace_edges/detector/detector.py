@@ -19,7 +19,8 @@ from torch import nn
 
 from trace_edges import __version__
 from trace_edges.backbones import EMBEDDED, WEIGHT_OPTIONS, BackboneError, load_backbone
-from trace_edges.detector.artefact import (
+from trace_edges.detector.drawing import control_picture, draw_probabilities
+from trace_edges.detector.hub import (
     CARD,
     CONFIG,
     WEIGHTS,
@@ -27,7 +28,6 @@ from trace_edges.detector.artefact import (
     model_card,
     read_artefact,
 )
-from trace_edges.detector.drawing import control_picture, draw_probabilities
 from trace_edges.detector.student import Student
 from trace_edges.files import write_atomically
 from trace_edges.images import (

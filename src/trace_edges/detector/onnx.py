@@ -1,4 +1,4 @@
-"""The whole one-step detector as one ONNX file, for a fixed size of picture."""
+"""The whole one-step detector as one ONNX file, for a fixed size of image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
 
 from trace_edges.detector.detector import EdgeDetector
 from trace_edges.extras import require
@@ -21,7 +22,7 @@ def export_onnx(detector: EdgeDetector, path: str | Path, size: tuple[int, int])
     """Write VAE encoder, one pass at t = 0, decoder and sigmoid to one file.
 
     Its input `image` is float32 (1, 3, H, W) in [-1, 1], its output `edges` float32 (1, H, W) in
-    [0, 1]: the smooth map at the size that the model sees, before it is drawn at the picture's own.
+    [0, 1]: the smooth map at the size that the model sees, before it is drawn at the image's own.
 
     Args:
         detector: as it was loaded, on the CPU in float32.
@@ -44,7 +45,7 @@ def export_onnx(detector: EdgeDetector, path: str | Path, size: tuple[int, int])
     whole = _Whole(detector).eval()
     with write_atomically(path) as temporary, torch.no_grad(), warnings.catch_warnings():
         # The size is fixed, so what the tracer takes for constant is; the check below would tell.
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", message="Constant folding")
         warnings.filterwarnings("ignore", message="Exporting aten::index")  # none is negative
@@ -58,7 +59,7 @@ def export_onnx(detector: EdgeDetector, path: str | Path, size: tuple[int, int])
 
 
 class _Whole(nn.Module):
-    """Image to edges, without a picture's resizing before and the drawing after it."""
+    """Image to edges, without the resizing before and the drawing after it."""
 
     def __init__(self, detector: EdgeDetector) -> None:
         super().__init__()
@@ -66,10 +67,12 @@ class _Whole(nn.Module):
 
     def forward(self, image: Float[Tensor, "1 3 H W"]) -> Float[Tensor, "1 H W"]:
         logits, _ = self.student(image)
-        return logits.sigmoid()
+        edges: Tensor = logits.sigmoid()
+        return edges
 
 
 def _run(path: Path, image: Float32[Tensor, "1 3 H W"]) -> Float32[np.ndarray, "1 H W"]:
     runtime = require("onnxruntime", "onnx")
     session = runtime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    return session.run(["edges"], {"image": image.numpy()})[0]
+    edges: np.ndarray = session.run(["edges"], {"image": image.numpy()})[0]
+    return edges

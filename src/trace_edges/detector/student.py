@@ -1,4 +1,4 @@
-"""The student: a denoiser looked into once, at t = 0, and a decoder that turns it into edges."""
+"""The student: one pass of a denoiser, at t = 0, and a decoder that turns it into edges."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
+from trace_edges.attention.maps import Grid
 from trace_edges.backbones import DiffusionBackbone
-from trace_edges.detector.attention_window import attention_window
 from trace_edges.detector.decoder import EdgeDecoder
+from trace_edges.extras import require
+from trace_edges.training_free.divergence import MINIMUM_PROBABILITY
 
 # Of queries, keys, values and output; the last one is all that FLUX.2's single blocks have of the
 # first three, in one with the way into the MLP.
@@ -22,7 +24,7 @@ _PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0", "to_qkv_mlp_proj")
 
 @dataclass(frozen=True)
 class StudentSettings:
-    """What a student is made of.
+    """Parts of a student.
 
     Attributes:
         blocks: whose hidden states the decoder reads, counted from 0; negative ones from the end.
@@ -44,7 +46,7 @@ class StudentSettings:
             )
 
     def describe(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Give plain JSON values."""
         return asdict(self) | {"blocks": list(self.blocks)}
 
 
@@ -92,8 +94,8 @@ class Student(nn.Module):
     def features(
         self, images: Float[Tensor, "b 3 H W"]
     ) -> tuple[Float32[Tensor, "b c h w"], Float32[Tensor, "b z lh lw"]]:
-        """What the decoder reads (hidden states, attention, latent, output) on the attention grid,
-        and the output as it is.
+        """Read what the decoder is given (hidden states, attention, latent, output) on the
+        attention grid, and the output as it is.
         """
         with torch.no_grad():
             latents = self.backbone.encode(images)
@@ -121,10 +123,43 @@ class Student(nn.Module):
         return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
 
 
+def attention_window(
+    attention: Float32[Tensor, "b n n"], grid: Grid, radius: int
+) -> Float32[Tensor, "b k h w"]:
+    """log(N * SA) of every cell towards the k = (2 * radius + 1)^2 cells around it.
+
+    The whole map has as many channels as cells, so a decoder of it would fit one size of image.
+    A column to the left and its twin to the right come as their sum and the size of their
+    difference: the features of a mirrored image are the mirrored features, as training takes
+    them to be.
+
+    Args:
+        attention: rows that sum to 1. Even attention, 1 / N, gives 0; so does what lies outside.
+        grid: (h, w) with N = h * w, row-major.
+        radius: cells.
+    """
+    h, w = grid
+    rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    queries = torch.arange(h * w, device=attention.device)
+    paid = {}
+    for down in range(-radius, radius + 1):
+        for right in range(-radius, radius + 1):
+            to_rows, to_columns = rows + down, columns + right
+            inside = (to_rows >= 0) & (to_rows < h) & (to_columns >= 0) & (to_columns < w)
+            keys = to_rows.clamp(0, h - 1) * w + to_columns.clamp(0, w - 1)  # (h, w)
+            found = attention[:, queries, keys.flatten().to(queries)]  # (B, N)
+            logarithm = (found.clamp_min(MINIMUM_PROBABILITY) * h * w).log()
+            # (B, N) -> (B, h, w)
+            paid[down, right] = logarithm.reshape(-1, h, w) * inside.to(logarithm)
+    channels = []
+    for (down, right), here in paid.items():
+        twin = paid[down, -right]
+        channels.append(here + twin if right <= 0 else (here - twin).abs())
+    return torch.stack(channels, dim=1)
+
+
 def add_lora(backbone: DiffusionBackbone, rank: int) -> None:
     """Low-rank layers on the projections of every self-attention, and nowhere else."""
-    from trace_edges.extras import require
-
     peft = require("peft", "distill", "peft")
     modules = dict(backbone.denoiser.named_modules())
     wanted = [f"{layer}.{projection}" for layer in backbone.layers for projection in _PROJECTIONS]
@@ -137,4 +172,4 @@ def add_lora(backbone: DiffusionBackbone, rank: int) -> None:
 def _width(backbone: DiffusionBackbone, block: str) -> int:
     """Channels of a block's hidden states: what its self-attention asks with."""
     layer = next(name for name in backbone.layers if name.rpartition(".")[0] == block)
-    return backbone.denoiser.get_submodule(layer).query_dim
+    return int(backbone.denoiser.get_submodule(layer).query_dim)

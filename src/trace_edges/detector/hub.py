@@ -20,7 +20,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "detector.safetensors", "README.md"
 
 
 def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Path:
-    """The folder of a detector: embedded, given, or fetched from the hub.
+    """Find the folder of a detector: embedded, given, or fetched from the hub.
 
     Raises:
         BackboneError: there is none of this name.
@@ -41,7 +41,7 @@ def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Pa
 
 
 def read_artefact(folder: Path) -> tuple[dict[str, Any], StudentSettings, dict[str, Tensor]]:
-    """Config, what the student is made of, and its weights.
+    """Read the config, the settings of the student, and its weights.
 
     Raises:
         BackboneError: the folder holds no detector.
@@ -61,7 +61,7 @@ def read_artefact(folder: Path) -> tuple[dict[str, Any], StudentSettings, dict[s
 
 
 def model_card(config: Mapping[str, Any]) -> str:
-    """Markdown: what it is, how it is used, what was measured, and how it was made."""
+    """Write Markdown: what it is, how it is used, what was measured, and how it was made."""
     measured = config.get("training", {}).get("measured", {})
     rows = "".join(f"| {name} | {value:.4f} |\n" for name, value in measured.items())
     table = f"## Measured\n\n| | |\n|---|---|\n{rows}\n" if rows else ""

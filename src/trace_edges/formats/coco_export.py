@@ -8,14 +8,14 @@ from os import PathLike
 import numpy as np
 
 from trace_edges.extras import require
-from trace_edges.formats.listing import Entry, ImageList, plain, write_json
+from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, plain, write_json
 from trace_edges.results import InstanceMasks
 
 CATEGORY = 1  # of every mask: evaluators that find no category 0 in a ground truth score nothing
 
 
 def export_coco(
-    masks: Mapping[str, InstanceMasks],
+    masks: OneOrMany[InstanceMasks],
     path: str | PathLike[str],
     *,
     file_names: Mapping[str, str] | None = None,
@@ -28,8 +28,9 @@ def export_coco(
     Each annotation has its `score` as well, which COCO does not ask for and readers pass over.
 
     Args:
-        masks: by image name, without a suffix. Images are taken one after the other, so the
-            mapping may make them as they are asked for.
+        masks: one result, several, or a mapping by image name, without a suffix; the images of
+            a list are called 000001, 000002, ... Images are taken one after the other, so a mapping
+            may make them as they are asked for.
         path: of the JSON.
         file_names: the file of each image name; NAME.jpg where it gives none.
         image_ids: the number of each image name. By default the number that the name is, if all
@@ -41,6 +42,7 @@ def export_coco(
         OSError: the file cannot be written.
         ValueError: names or ids of images will not do.
     """
+    masks = by_name(masks)
     listed = ImageList(masks, file_names, image_ids)
     images: list[Entry] = []
     annotations: list[Entry] = []
@@ -54,7 +56,7 @@ def export_coco(
 
 
 def export_coco_results(
-    masks: Mapping[str, InstanceMasks],
+    masks: OneOrMany[InstanceMasks],
     path: str | PathLike[str],
     *,
     image_ids: Mapping[str, int] | None = None,
@@ -64,6 +66,7 @@ def export_coco_results(
     A results list names images by id alone and none without masks; give the ids of the ground
     truth where they are not the numbers that the names are. Arguments and errors: `export_coco`.
     """
+    masks = by_name(masks)
     listed = ImageList(masks, ids=image_ids)
     kept = ("image_id", "category_id", "segmentation", "bbox", "score")
     results = [

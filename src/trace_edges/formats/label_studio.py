@@ -8,7 +8,7 @@ from os import PathLike
 import numpy as np
 from jaxtyping import Bool
 
-from trace_edges.formats.listing import Entry, check_name, plain, write_json
+from trace_edges.formats.listing import Entry, OneOrMany, by_name, check_name, plain, write_json
 from trace_edges.results import InstanceMasks
 
 _WORD, _SIZES = 8, (3, 4, 8, 16)  # bits of a value, and of the lengths that a block may have
@@ -16,10 +16,10 @@ _CHANNELS = 4  # a brush stroke is an RGBA picture
 
 
 def export_label_studio(
-    masks: Mapping[str, InstanceMasks],
+    masks: OneOrMany[InstanceMasks],
     path: str | PathLike[str],
     *,
-    images: Mapping[str, str],
+    images: OneOrMany[str],
     category: str = "object",
     version: str = "trace-edges",
 ) -> None:
@@ -34,10 +34,11 @@ def export_label_studio(
         </View>
 
     Args:
-        masks: by image name, without a suffix; taken one after the other.
+        masks: one result, several, or a mapping by image name, without a suffix, of which one is
+            taken after the other; the images of a list are called 000001, 000002, ...
         path: of the JSON.
-        images: where Label Studio finds the image of each name: a URL, or the path of its local
-            storage, as /data/local-files/?d=photos/cat.jpg.
+        images: where Label Studio finds each image, by name or in the order of the masks: a URL,
+            or the path of its local storage, as /data/local-files/?d=photos/cat.jpg.
         category: the label of every mask.
         version: what Label Studio calls the model.
 
@@ -45,14 +46,16 @@ def export_label_studio(
         OSError: the file cannot be written.
         ValueError: an image name is no plain file name, or `images` lacks it.
     """
+    masks = by_name(masks)
+    places: Mapping[str, str] = by_name(images)
     tasks = []
     for name in sorted(masks):
         check_name(name)
-        if name not in images:
+        if name not in places:
             raise ValueError(f"images lacks {name}: say where Label Studio finds it")
         result = _strokes(masks[name], name, category)
         prediction = {"model_version": version, "result": result}
-        tasks.append({"data": {"image": images[name]}, "predictions": [prediction]})
+        tasks.append({"data": {"image": places[name]}, "predictions": [prediction]})
     write_json(tasks, path)
 
 

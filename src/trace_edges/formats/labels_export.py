@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -11,19 +10,21 @@ from jaxtyping import Integer
 from PIL import Image
 
 from trace_edges.files import write_atomically
-from trace_edges.formats.listing import check_name
+from trace_edges.formats.listing import OneOrMany, by_name, check_name
 from trace_edges.results import InstanceMasks
 
 LARGEST = 65535
 
 
-def export_labels(masks: Mapping[str, InstanceMasks], folder: str | PathLike[str]) -> None:
+def export_labels(masks: OneOrMany[InstanceMasks], folder: str | PathLike[str]) -> None:
     """Write FOLDER/NAME.png for every image name: 0 where no instance is, else 1 + its index.
 
+    One result, several, or a mapping by image name; images of a list are 000001, 000002, ...
     Holes and parts are kept, scores are not. Where instances overlap, the smaller lies on top; a
     number is missing where others cover the whole of an instance. Errors: `write_label_png`, and a
     ValueError where a name is no plain file name.
     """
+    masks = by_name(masks)
     for name in sorted(masks):
         check_name(name)
         write_label_png(masks[name].label_map, Path(folder) / f"{name}.png")

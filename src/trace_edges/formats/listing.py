@@ -1,15 +1,29 @@
-"""What the formats share: how images are named and numbered, and how JSON is written."""
+"""Parts that the formats share: how images are named and numbered, and how JSON is written."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from trace_edges.files import write_atomically
 
 Entry = dict[str, Any]
+Result = TypeVar("Result")
+OneOrMany: TypeAlias = Result | Iterable[Result] | Mapping[str, Result]
+
+
+def by_name(results: OneOrMany[Result]) -> Mapping[str, Result]:
+    """Results by image name, from what a writer is given: one result, several, or a mapping.
+
+    A mapping stays as it is. Without names the images are called 000001, 000002, ... in order.
+    """
+    if isinstance(results, Mapping):
+        return results
+    if isinstance(results, str) or not isinstance(results, Iterable):
+        results = [results]
+    return {f"{number:06d}": result for number, result in enumerate(results, 1)}
 
 
 class ImageList:

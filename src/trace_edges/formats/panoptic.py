@@ -11,7 +11,7 @@ from jaxtyping import Int32, UInt8
 from PIL import Image
 
 from trace_edges.files import write_atomically
-from trace_edges.formats.listing import Entry, ImageList, plain, write_json
+from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, plain, write_json
 from trace_edges.metrics.panoptic import Category
 from trace_edges.results import PanopticMap
 
@@ -20,7 +20,7 @@ _LARGEST = 2**24 - 1  # number of a segment in three bytes
 
 
 def export_panoptic(
-    maps: Mapping[str, PanopticMap],
+    maps: OneOrMany[PanopticMap],
     path: str | PathLike[str],
     categories: Sequence[Category],
     *,
@@ -38,7 +38,8 @@ def export_panoptic(
     is written last, so that what it lists is there.
 
     Args:
-        maps: by image name, without a suffix; taken one after the other.
+        maps: one result, several, or a mapping by image name, without a suffix, of which one is
+            taken after the other; the images of a list are called 000001, 000002, ...
         path: of the JSON.
         categories: every class that occurs, in the order of the data set.
         folder: of the panoptic PNGs; by default the one beside the JSON with its name, without
@@ -54,6 +55,7 @@ def export_panoptic(
         ValueError: names, ids or categories will not do, or a segment is of a class that
             `categories` does not list, lists as stuff where it is a thing, or the reverse.
     """
+    maps = by_name(maps)
     listed = ImageList(maps, file_names, image_ids)
     places = _places(categories, semantic_folder is not None)
     pictures = Path(folder) if folder is not None else Path(path).with_suffix("")

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from skimage.measure import find_contours
 
 from trace_edges.files import write_atomically
-from trace_edges.formats.listing import check_name
+from trace_edges.formats.listing import OneOrMany, by_name, check_name
 from trace_edges.results import InstanceMasks
 
 # A vertex is pixel i as (i + 0.499) / side: some readers cut the product with the side to an
@@ -26,7 +26,7 @@ _DIGITS = 7  # after the point: up to 10,000 px, in float32 too, errors are less
 
 
 def export_yolo(
-    masks: Mapping[str, InstanceMasks], folder: str | PathLike[str], *, category: str = "object"
+    masks: OneOrMany[InstanceMasks], folder: str | PathLike[str], *, category: str = "object"
 ) -> None:
     """Write FOLDER/labels/NAME.txt for every image name and FOLDER/data.yaml; photographs go into
     FOLDER/images.
@@ -38,7 +38,8 @@ def export_yolo(
     a reader that thins out vertices drops. An image without instances has an empty file.
 
     Args:
-        masks: by image name, without a suffix; taken one after the other.
+        masks: one result, several, or a mapping by image name, without a suffix, of which one is
+            taken after the other; the images of a list are called 000001, 000002, ...
         folder: of the data set.
         category: name of the one class, whose number is 0.
 
@@ -46,6 +47,7 @@ def export_yolo(
         OSError: a file cannot be written.
         ValueError: a name is no plain file name.
     """
+    masks = by_name(masks)
     for name in sorted(masks):
         check_name(name)
         lines = [_line(mask) for mask in masks[name].masks]

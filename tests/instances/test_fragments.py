@@ -44,6 +44,14 @@ def test_fragments_that_touch_are_two():
     assert owners(fragments, np.ones(fragments.shape, dtype=bool)) == [0, 1, 2]
 
 
+def test_one_touching_pixel_is_enough_to_be_two():
+    """All but one row of the smaller fragment lies behind a thing, and would be a part."""
+    fragments = scene()
+    assert owners(fragments, fragments == 0) == [0, 1, 1]
+    fragments[0, 40:50] = 2  # an arm from the smaller one to the larger one
+    assert owners(fragments, fragments == 0) == [0, 1, 2]
+
+
 def test_the_nearest_of_two_and_a_chain():
     fragments = np.zeros((20, 100), dtype=np.int32)
     fragments[:, :50], fragments[:, 55:70], fragments[:, 75:79] = 1, 2, 3

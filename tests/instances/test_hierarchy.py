@@ -157,6 +157,17 @@ def test_proposals_are_few_large_and_unlike_each_other():
     assert 0.3 < iou.max() <= 0.6
 
 
+def test_the_least_area_is_a_share_of_the_image_that_a_region_may_just_have():
+    """A wall between columns 3 and 4 of 8 leaves two halves, of exactly half the image each."""
+    edges = np.zeros((4, 8), dtype=np.float32)
+    edges[:, 3:5] = 0.5
+    tree = build_hierarchy(edges, area_power=0.0)
+    assert instances_at(tree, 0.25, min_area=0.5).areas.tolist() == [16, 16]
+    assert len(instances_at(tree, 0.25, min_area=0.51)) == 0
+    assert instances_at(tree, 1.0, min_area=1.0).areas.tolist() == [32]
+    assert len(proposals(tree, min_area=0.5)) == 2
+
+
 def test_a_limit_keeps_the_first():
     many, few = (proposals(build_hierarchy(noise(9)), limit=n) for n in (40, 10))
     np.testing.assert_array_equal(few.masks, many.masks[:10])

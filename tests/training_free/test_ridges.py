@@ -137,6 +137,22 @@ def test_the_bottom_of_a_pit_is_no_ridge():
     assert not ridges[np.hypot(rows - 41, columns - 70) < 0.8 * WIDTH].any()
 
 
+def test_a_saddle_is_a_ridge_where_it_falls_more_steeply_than_it_rises():
+    """A crest may sag along its length, but what climbs more than its sides fall is none."""
+
+    def saddle(fall, climb):
+        def surface(rows, columns):
+            down, right = (rows - 48.5) / 100, (columns - 64.5) / 100
+            return 0.5 - fall * down**2 + climb * right**2
+
+        return surface_ridges(fit_surface(sampled(surface, 1), SIZE), SIZE)[inside()]
+
+    crest = np.zeros(SIZE, bool)
+    crest[48] = True  # its middle is at 48.5 px
+    assert np.array_equal(saddle(2, 1), crest[inside()])
+    assert not saddle(1, 2).any()
+
+
 @pytest.mark.parametrize("grid", [(2, 2), (2, 9), (3, 2), (4, 3)])
 def test_tiny_grids_are_interpolated_by_lower_degrees(grid):
     values = np.random.default_rng(0).random(grid).astype(np.float32)

@@ -93,7 +93,7 @@ def train_autoencoder(
 
     model = Reconstruction(vae)
     fit(
-        model, dict(model.named_parameters()), settings.autoencoder, folder, begun_with,
+        model, settings.autoencoder, folder, begun_with,
         lambda start, stop: batches.loader(start, stop, workers), loss_of, measure, accelerator,
         on_step=on_step,
     )  # fmt: skip

@@ -74,7 +74,7 @@ def train_denoiser(
         return torch.mean(weights[timesteps] * denoising_errors(predicted, noise))
 
     fit(
-        denoiser, dict(denoiser.named_parameters()), settings.training, folder, begun_with,
+        denoiser, settings.training, folder, begun_with,
         lambda start, stop: batches.loader(start, stop, workers), loss_of, measure, accelerator,
         scores=[f"F_{timestep}" for timestep in READ], on_step=on_step,
     )  # fmt: skip

@@ -45,7 +45,7 @@ def train(folder, stage=STAGE, begun_with='{"seed": 0}', stop=None, accumulate=1
             raise StoppedError
 
     fit(
-        model, dict(model.named_parameters()), stage, folder, begun_with, batches, loss_of,
+        model, stage, folder, begun_with, batches, loss_of,
         lambda step: {"validation_loss": float(model.weight.sum())},
         Accelerator(cpu=True, gradient_accumulation_steps=accumulate), on_step=on_step,
     )  # fmt: skip
@@ -145,7 +145,7 @@ def test_a_run_ends_with_its_best_weights_and_stops_after_the_patience(tmp_path)
     def run():
         torch.manual_seed(0)
         fit(
-            model, dict(model.named_parameters()), stage, tmp_path, "{}",
+            model, stage, tmp_path, "{}",
             lambda first, end: (torch.ones(1, 1) for _ in range(first, end)),
             lambda called, x, number: called(x).square().mean(),
             measure, Accelerator(cpu=True), best=Best("score", patience=2),

@@ -114,7 +114,7 @@ def fit(
         return measured
 
     run_stage(
-        student, dict(student.trained()), settings.stage, folder, begun_with, batches, loss_of,
+        student, settings.stage, folder, begun_with, batches, loss_of,
         measure, accelerator, rate=falling_cosine, scores=(_ODS,),
         best=None if judge is None else Best(_ODS, patience), on_step=on_step,
     )  # fmt: skip

@@ -1,6 +1,5 @@
-"""What training runs share: the loop, checkpoints, curves, the running average of weights."""
+"""Training runs of any model: the loop, checkpoints, curves, the running average of weights."""
 
-from trace_edges.training.average import averaged, follow_weights
 from trace_edges.training.checkpoint import (
     Weights,
     check_checkpoint,
@@ -14,9 +13,11 @@ from trace_edges.training.loop import (
     Best,
     Stage,
     at_least_one,
+    averaged,
     falling_cosine,
     falling_line,
     fit,
+    follow_weights,
 )
 
 __all__ = [

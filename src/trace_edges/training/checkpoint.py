@@ -1,10 +1,11 @@
-"""Where a training run stands, in one safetensors file that is whole or not there."""
+"""State of a training run, in one safetensors file that is whole or not there."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -37,17 +38,17 @@ def save_checkpoint(
 
 
 def check_checkpoint(path: Path, settings: str) -> int:
-    """The step of a saved state that may go on with these settings.
+    """Give the step of a saved state that may go on with these settings.
 
     Raises:
-        FileError: it was made with other settings or pictures; the line says which.
+        FileError: it was made with other settings or photographs; the line says which.
     """
     with safe_open(path, "pt") as stored:
         run = json.loads(stored.metadata()["run"])
     if run["settings"] != json.loads(settings):
         changed = _difference(run["settings"], json.loads(settings))
         raise FileError(path, f"was begun with {changed}", "give another folder, or those")
-    return run["step"]
+    return int(run["step"])
 
 
 def load_checkpoint(
@@ -77,7 +78,7 @@ def load_checkpoint(
     return step
 
 
-def _difference(before: Mapping, now: Mapping) -> str:
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join(
         f"{key} {before.get(key)}, not {now.get(key)}"
         for key in sorted(before.keys() | now.keys())

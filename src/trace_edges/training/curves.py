@@ -1,4 +1,4 @@
-"""The curves of a run: a JSON line for every step, and a picture of them."""
+"""Curves of a run: a JSON line for every step, and an image of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LINES, PICTURE = "curves.jsonl", "curves.png"
 
 
 class Curves:
-    """What was measured at every step; what is ahead of the checkpoint is forgotten, to come again.
+    """Measurements of every step; those ahead of the checkpoint are forgotten, to come again.
 
     Args:
         folder: of the run.
         start: steps that the checkpoint has behind it.
-        mine: whether this process writes.
-        scores: what is drawn on an axis of its own.
+        mine: True where this process writes.
+        scores: names of what is drawn on an axis of its own.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -34,20 +34,20 @@ class Curves:
         self._lines: list[dict[str, float]] = [json.loads(line) for line in lines[:start]]
 
     def add(self, line: Mapping[str, float]) -> None:
-        """Of the next step."""
+        """Take the line of the next step."""
         self._lines.append(dict(line))
 
     def of(self, what: str) -> list[tuple[int, float]]:
-        """Steps and values, where it was measured."""
+        """Give steps and values, where it was measured."""
         return [(int(line["step"]), line[what]) for line in self._lines if what in line]
 
     def since_best(self, score: str) -> int:
-        """Validations after the one with the highest score; 0 where none was judged."""
-        judged = [value for _, value in self.of(score)]
-        return len(judged) - 1 - judged.index(max(judged)) if judged else 0
+        """Count the validations after the one with the highest score; 0 where there was none."""
+        scored = [value for _, value in self.of(score)]
+        return len(scored) - 1 - scored.index(max(scored)) if scored else 0
 
     def write(self) -> None:
-        """Lines and picture."""
+        """Write lines and image."""
         if not self._mine:
             return
         with write_atomically(self._folder / LINES) as temporary:

@@ -7,7 +7,8 @@ score says which weights are the best.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from trace_edges.files import write_atomically
-from trace_edges.training.average import averaged, follow_weights
-from trace_edges.training.checkpoint import load_checkpoint, save_checkpoint
+from trace_edges.training.checkpoint import Weights, load_checkpoint, save_checkpoint
 from trace_edges.training.curves import Curves
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
@@ -35,7 +35,7 @@ def at_least_one(settings: Any, *names: str) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """How a model is trained, by AdamW.
+    """Settings of a training with AdamW.
 
     Attributes:
         batch_size, steps, learning_rate, weight_decay: of AdamW.
@@ -59,7 +59,7 @@ class Stage:
         at_least_one(self, "batch_size", "steps", "warm_up", "validate_every", "save_every")
 
     def validates(self, done: int) -> bool:
-        """Whether there is a validation after so many steps."""
+        """Tell whether there is a validation after so many steps."""
         first = self.validate_first and done == 1
         return first or done % self.validate_every == 0 or done == self.steps
 
@@ -78,21 +78,20 @@ class Best:
 
 
 def falling_line(stage: Stage, step: int) -> float:
-    """The share of the learning rate at a step, counted from 0: whole for half of the run, then
-    down to nothing along a line.
+    """Give the share of the learning rate at a step, counted from 0: whole for half of the run,
+    then down to nothing along a line.
     """
     return min(1, (step + 1) / stage.warm_up) * min(1, 2 * (1 - step / stage.steps))
 
 
 def falling_cosine(stage: Stage, step: int) -> float:
-    """The share of the learning rate at a step, counted from 0: a cosine down to a fiftieth."""
+    """Give the share of the learning rate at a step, from 0: a cosine down to a fiftieth."""
     cosine = (1 + math.cos(math.pi * step / stage.steps)) / 2
     return min(1, (step + 1) / stage.warm_up) * (0.02 + 0.98 * cosine)
 
 
 def fit(
     model: nn.Module,
-    weights: Mapping[str, nn.Parameter],
     stage: Stage,
     folder: Path,
     begun_with: str,
@@ -106,12 +105,12 @@ def fit(
     best: Best | None = None,
     on_step: Callable[[Mapping[str, float]], object] | None = None,
 ) -> None:
-    """Train weights of a model; at the end they are their running average.
+    """Train a model; at the end its weights are their running average.
 
     Args:
-        model: with its first weights, on the accelerator's device; called as it is or, where there
-            are several processes, in torch's wrapper.
-        weights: of the model, by name, that are trained.
+        model: with its first weights, on the accelerator's device; those that require a gradient
+            are trained. It is called as it is or, where there are several processes, in torch's
+            wrapper.
         stage: how.
         folder: of the stage; what lies there goes on.
         begun_with: JSON that must be equal to go on.
@@ -127,9 +126,10 @@ def fit(
         on_step: called with what was written to the curves.
 
     Raises:
-        FileError: the folder holds a run with other settings or pictures.
+        FileError: the folder holds a run with other settings or photographs.
         MissingExtraError: matplotlib is not installed.
     """
+    weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
     average = {name: weight.detach().clone() for name, weight in weights.items()}
     optimizer = torch.optim.AdamW(
         weights.values(), lr=stage.learning_rate, weight_decay=stage.weight_decay
@@ -182,7 +182,33 @@ def fit(
             weight.copy_(final[name])
 
 
+@torch.no_grad()
+def follow_weights(
+    average: Weights, weights: Mapping[str, nn.Parameter], step: int, most: float
+) -> None:
+    """Take one step of the running average, of which at most the share `most` stays; at first it
+    forgets fast, since it starts from random weights.
+    """
+    share = min(most, (1 + step) / (10 + step))
+    for name, weight in weights.items():
+        average[name].lerp_(weight, 1 - share)
+
+
+@contextmanager
+def averaged(weights: Mapping[str, nn.Parameter], average: Weights) -> Iterator[None]:
+    """Within the context, the model has the running average of its weights."""
+    own = {name: weight.detach().clone() for name, weight in weights.items()}
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(average[name])
+        try:
+            yield
+        finally:
+            for name, weight in weights.items():
+                weight.copy_(own[name])
+
+
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """As safetensors, wherever they are."""
+    """Write weights as safetensors, wherever they are."""
     with write_atomically(path) as temporary:
         save_file({n: w.detach().cpu().contiguous() for n, w in weights.items()}, temporary)

@@ -13,8 +13,7 @@ from skimage.segmentation import felzenszwalb
 from trace_edges import TraceEdgePipeline, TraceSettings
 from trace_edges.files import write_atomically
 from trace_edges.images import load_image
-from trace_edges.instances.affinity import attention_affinity, centred_affinity
-from trace_edges.instances.grids import instances_from_grid
+from trace_edges.instances.grids import attention_affinity, centred_affinity, instances_from_grid
 from trace_edges.instances.hierarchy import build_hierarchy
 from trace_edges.instances.maskcut import maskcut
 from trace_edges.instances.promerge import promerge

@@ -40,8 +40,8 @@ from photographs import (
 )
 
 from trace_edges.instances import Attachment, Propagation, panoptic_from_semantic
+from trace_edges.instances.bgp import flood
 from trace_edges.instances.components import components
-from trace_edges.instances.propagation import flood
 from trace_edges.metrics.panoptic import (
     Category,
     Panoptic,

@@ -1,6 +1,6 @@
 import numpy as np
 
-from trace_edges.instances.borders import borders, merge_across_weak_borders
+from trace_edges.instances.bgp import borders, merge_across_weak_borders
 
 
 def test_lengths_and_edges_of_borders():

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from trace_edges.instances.hierarchy import build_hierarchy, contours, ucm
+from trace_edges.instances.hierarchy import build_hierarchy, contours
 from trace_edges.instances.regions import (
     instances_at,
     instances_from_edges,
@@ -60,7 +60,7 @@ def test_a_count_that_the_edges_do_not_close_is_refused(count):
 
 
 def test_contours_have_the_strength_at_which_their_sides_become_one():
-    drawn = ucm(ROOMS, area_power=0.0)
+    drawn = contours(TREE)
     np.testing.assert_allclose(np.unique(drawn), [0, 0.2, 0.8], rtol=1e-6)
     assert (np.count_nonzero(drawn == drawn.max(), axis=1) == 1).all()  # a line of one pixel
     assert np.abs(drawn[0].argmax() - 20) <= 1

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from trace_edges.extras import MissingExtraError
-from trace_edges.instances.affinity import (
+from trace_edges.instances.grids import (
     attention_affinity,
     centred_affinity,
     feature_affinity,
+    instances_from_grid,
 )
-from trace_edges.instances.grids import instances_from_grid
 from trace_edges.instances.maskcut import maskcut, salient_half
 
 GRID = (12, 16)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.linalg import eigh
 
-from trace_edges.instances.ncut import second_eigenvector
+from trace_edges.instances.maskcut import second_eigenvector
 
 
 def graph(n, seed=0, dtype=np.float64):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trace_edges.instances.affinity import feature_affinity
+from trace_edges.instances.grids import feature_affinity
 from trace_edges.instances.promerge import promerge
 
 GRID = (24, 32)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from trace_edges.instances.propagation import flood
+from trace_edges.instances.bgp import flood
 
 
 def test_markers_meet_on_the_ridge():

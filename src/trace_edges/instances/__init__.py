@@ -1,19 +1,19 @@
 """Instances from edges: regions, masks cut at edges, panoptic maps (section 3.5)."""
 
-from trace_edges.instances.affinity import (
+from trace_edges.instances.bgp import Propagation, propagate
+from trace_edges.instances.fragments import Attachment, attach_fragments
+from trace_edges.instances.grids import (
     attention_affinity,
     centred_affinity,
     feature_affinity,
+    instances_from_grid,
+    snap_to_colours,
 )
-from trace_edges.instances.bgp import Propagation, propagate
-from trace_edges.instances.crf import snap_to_colours
-from trace_edges.instances.fragments import Attachment, attach_fragments
-from trace_edges.instances.grids import instances_from_grid
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy, contours
-from trace_edges.instances.instances import refine_instances
 from trace_edges.instances.maskcut import maskcut
-from trace_edges.instances.merging import merge_overlapping
+from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.instances.promerge import promerge
+from trace_edges.instances.refine import merge_overlapping, refine_instances
 from trace_edges.instances.regions import (
     instances_at,
     instances_from_edges,
@@ -21,7 +21,6 @@ from trace_edges.instances.regions import (
     proposals,
 )
 from trace_edges.instances.seeds import Seeds, seeds_from_edges, seeds_from_masks
-from trace_edges.instances.semantic import panoptic_from_semantic
 
 __all__ = [
     "Attachment",

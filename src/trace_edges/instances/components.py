@@ -1,4 +1,4 @@
-"""What separates, and what stays connected when it is taken out of a mask."""
+"""The edges of one image, the pixels that separate, and the components that stay connected."""
 
 from __future__ import annotations
 
@@ -6,13 +6,51 @@ import numpy as np
 from jaxtyping import Bool, Float, Int32
 from skimage.measure import label
 
+from trace_edges.results import EdgeMap
+
 Mask = Bool[np.ndarray, "h w"]
 Edges = Float[np.ndarray, "h w"]
 Labels = Int32[np.ndarray, "h w"]
 
 
+def edge_array(edges: Edges | EdgeMap, *, thin: bool = False) -> Edges:
+    """The (h, w) edges that a function works on: an array as it is, or those of an `EdgeMap`.
+
+    Args:
+        thin: take the lines of an `EdgeMap` (`thin`, to cut masks) and not its bands (`edges`,
+            whose ridges close regions).
+
+    Raises:
+        ValueError: the `EdgeMap` is not of one image.
+    """
+    if not isinstance(edges, EdgeMap):
+        return edges
+    if len(edges) != 1:
+        raise ValueError(
+            f"an EdgeMap of {len(edges)} images where one is wanted; iterate: one image at a time"
+        )
+    array: Edges = edges.thin[0] if thin else edges.edges[0]
+    return array
+
+
+def check_edges(edges: Edges, size: tuple[int, ...]) -> None:
+    """Refuse edges that are not of this size, or not in [0, 1].
+
+    Raises:
+        ValueError: they are not.
+    """
+    if edges.shape != size:
+        turned = " (height and width are swapped)" if edges.shape == size[::-1] else ""
+        raise ValueError(
+            f"edges {edges.shape} and masks {size} must have one size{turned}: "
+            "bring both to the size of the image"
+        )
+    if edges.size and not (edges.min() >= 0 and edges.max() <= 1):
+        raise ValueError("edges must lie in [0, 1] and hold no NaN: divide 8-bit values by 255")
+
+
 def cut_pixels(edges: Edges, threshold: float, hysteresis: float) -> Mask:
-    """Where the edges separate.
+    """The pixels at which the edges separate.
 
     Args:
         edges: (h, w) in [0, 1], 1 on an edge; a smooth map, a thin one, or a drawn boundary.
@@ -24,12 +62,14 @@ def cut_pixels(edges: Edges, threshold: float, hysteresis: float) -> Mask:
     lines = label(edges >= hysteresis * threshold, connectivity=2)
     continues = np.zeros(lines.max() + 1, dtype=bool)
     continues[lines[strong]] = True
-    return continues[lines]
+    cut: Mask = continues[lines]
+    return cut
 
 
 def components(mask: Mask) -> Labels:
     """4-connected components, numbered from 1: a diagonal line one pixel wide separates."""
-    return label(mask, connectivity=1).astype(np.int32)
+    labels: Labels = label(mask, connectivity=1).astype(np.int32)
+    return labels
 
 
 def bounding_box(mask: Mask) -> tuple[slice, slice]:
@@ -45,7 +85,8 @@ def by_falling_size(labels: Labels) -> Labels:
     order = np.argsort(-areas, kind="stable")[: np.count_nonzero(areas)]
     numbers = np.zeros(len(areas), dtype=np.int32)
     numbers[order] = np.arange(1, len(order) + 1)
-    return numbers[labels]
+    renumbered: Labels = numbers[labels]
+    return renumbered
 
 
 def fragment_cores(mask: Mask, cut: Mask, close_gap: int) -> Labels:

@@ -1,4 +1,4 @@
-"""Edges alone: a tree of regions, closed by edges and merged in the order of their strength.
+"""The tree of regions that edges close, merged in the order of the strength between them.
 
 The smooth edge map is flooded from its minima (watershed), so that every ridge becomes a boundary
 between two basins. Then the two neighbours whose common boundary is weakest are merged, again and
@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from scipy.ndimage import gaussian_filter
 from skimage.segmentation import watershed
+
+from trace_edges.instances.components import Edges, edge_array
+from trace_edges.results import EdgeMap
 
 AREA_POWER = 0.25  # chosen on photographs, by average recall and precision
 
@@ -43,13 +46,13 @@ class Hierarchy:
 
     @property
     def leaves(self) -> int:
-        """How many regions the flooding gave."""
+        """Number of regions that the flooding gave."""
         return (len(self.parents) + 1) // 2
 
     @property
     def deaths(self) -> Float64[np.ndarray, " nodes"]:
         """Strength at which each node is merged with its neighbour; 1 for the whole image."""
-        deaths = self.births[self.parents]
+        deaths: Float64[np.ndarray, " nodes"] = self.births[self.parents]
         deaths[-1] = 1
         return deaths
 
@@ -68,7 +71,7 @@ class Hierarchy:
         return self._nodes_below(2 * self.leaves - count)
 
     def members(self, nodes: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, "n leaves"]:
-        """Which leaves lie in each of these nodes."""
+        """True where a leaf lies in one of these nodes."""
         lies = np.zeros((self.leaves, len(nodes)), dtype=bool)
         at, moving = np.arange(self.leaves), True
         while moving:
@@ -90,20 +93,22 @@ class Hierarchy:
 
 
 def build_hierarchy(
-    edges: Float[np.ndarray, "h w"], *, area_power: float = AREA_POWER, blur: float = 0.0
+    edges: Edges | EdgeMap, *, area_power: float = AREA_POWER, blur: float = 0.0
 ) -> Hierarchy:
     """Flood an edge map from its minima and merge the basins by the strength between them.
 
     Args:
-        edges: in [0, 1], smooth: a map of thin lines has gaps, and basins leak through them.
-        area_power: of the share of the smaller region, by which a boundary is weakened; 0 looks at
-            the edges only.
+        edges: (h, w) in [0, 1], smooth: a map of thin lines has gaps, and basins leak through them.
+            Of an `EdgeMap` of one image, its `edges`.
+        area_power: of the share of the smaller region, by which a boundary is weakened; with 0 only
+            the edges count.
         blur: standard deviation in px of a Gaussian over `edges` before the flooding; it makes
             thin lines smooth, and merges the minima of a noisy map.
 
     Raises:
-        ValueError: `edges` is no map in [0, 1].
+        ValueError: `edges` is no map in [0, 1], or of several images.
     """
+    edges = edge_array(edges)
     if edges.ndim != 2 or not edges.size:
         raise ValueError(f"edges must be (H, W), not {edges.shape}: give the map of one image")
     if not (edges.min() >= 0 and edges.max() <= 1):
@@ -123,12 +128,17 @@ def build_hierarchy(
     return Hierarchy(labels, *_merge(pairs, totals, counts, areas, area_power))
 
 
-def contours(hierarchy: Hierarchy) -> Float32[np.ndarray, "h w"]:
+def contours(hierarchy: Hierarchy | Edges | EdgeMap) -> Float32[np.ndarray, "h w"]:
     """The ultrametric contour map: where it is at most t, connected pixels are of one region at t.
 
     A pixel whose right or lower neighbour is of another leaf has the strength at which the two
     become one region; all others have 0.
+
+    Args:
+        hierarchy: from `build_hierarchy`, or edges as it takes them.
     """
+    if not isinstance(hierarchy, Hierarchy):
+        hierarchy = build_hierarchy(hierarchy)
     pairs, of_crossing = _neighbours(hierarchy.labels)
     first, second = pairs.T
     while (first != second).any():  # climb to the lowest common ancestor
@@ -146,27 +156,20 @@ def contours(hierarchy: Hierarchy) -> Float32[np.ndarray, "h w"]:
     return drawn
 
 
-def ucm(
-    edges: Float[np.ndarray, "h w"], *, area_power: float = AREA_POWER, blur: float = 0.0
-) -> Float32[np.ndarray, "h w"]:
-    """The ultrametric contour map of an edge map; see `build_hierarchy` and `contours`."""
-    return contours(build_hierarchy(edges, area_power=area_power, blur=blur))
-
-
 def _halves(array: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """All but the last, and all but the first, row (axis 0) or column (axis 1)."""
     return (array[:-1], array[1:]) if axis == 0 else (array[:, :-1], array[:, 1:])
 
 
 def _crossings(labels: Int32[np.ndarray, "h w"]) -> list[Bool[np.ndarray, "_ _"]]:
-    """Where the pixel below, and where the one to the right, is of another region."""
+    """True where the pixel below, and where the one to the right, is of another region."""
     return [np.not_equal(*_halves(labels, axis)) for axis in (0, 1)]
 
 
 def _neighbours(
     labels: Int32[np.ndarray, "h w"],
 ) -> tuple[Int64[np.ndarray, "p 2"], Int64[np.ndarray, " crossings"]]:
-    """The pairs of regions that touch, and which of them each crossing is of; downward first."""
+    """Pairs of regions that touch, and the pair that each crossing is of; downward first."""
     sides = [
         np.stack([half[at] for half in _halves(labels, axis)])
         for axis, at in enumerate(_crossings(labels))
@@ -190,7 +193,8 @@ def _merge(
 
     def strength(a: int, b: int) -> float:
         total, count = shared[a][b]
-        return total / count * (min(sizes[a], sizes[b]) / image) ** area_power
+        weight: float = (min(sizes[a], sizes[b]) / image) ** area_power
+        return total / count * weight
 
     # Of each living node: its neighbours, with the sum and the length of the boundary.
     shared: list[dict[int, tuple[float, int]]] = [{} for _ in range(leaves)]

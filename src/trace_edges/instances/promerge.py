@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import label
 
-from trace_edges.instances.affinity import check_grid
+from trace_edges.instances.grids import check_grid
 
 Cells = Bool[np.ndarray, " n"]
 _TINY = np.finfo(np.float64).tiny

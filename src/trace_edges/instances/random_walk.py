@@ -1,9 +1,9 @@
-"""Propagation by a random walk: the paper's way, after IRN (Ahn et al., CVPR 2019).
+"""Propagation by a random walk, as in the paper, after IRN (Ahn et al., CVPR 2019).
 
-A walker on a grid of cells steps to any cell nearby, the less likely the stronger an edge on the
-way. Fragments start with weight on their cells, and every cell ends with the fragment whose walkers
-visit it most. IRN squares a dense matrix of all cells by all cells; here the steps are taken one by
-one with a sparse matrix, which is the same walk.
+A walker on a grid of cells steps to any cell nearby, the less likely the stronger an edge between
+the two. Fragments start with weight on their cells, and every cell ends with the fragment whose
+walkers visit it most. IRN squares a dense matrix of all cells by all cells; here the steps are
+taken one by one with a sparse matrix, which is the same walk.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _Cells:
         self.number[self.inside] = torch.arange(len(self.edges), device=device)
 
     def share(self, region: Mask) -> Float[Tensor, " cells"]:
-        """How much of each cell is in a region."""
+        """Share of each cell that is in a region."""
         return functional.avg_pool2d(self._padded(region), STRIDE)[0, 0][self.inside]
 
     def upsample(self, values: Float[Tensor, " cells"]) -> np.ndarray:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 
+from trace_edges.instances.components import Edges
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
-from trace_edges.results import InstanceMasks
+from trace_edges.results import EdgeMap, InstanceMasks
 
 Nodes = Int64[np.ndarray, "_"]
 
@@ -18,17 +19,17 @@ STRENGTH, TRAINING_FREE_STRENGTH = 0.125, 0.25
 
 
 def instances_from_edges(
-    edges: Float[np.ndarray, "h w"], strength: float = STRENGTH, *, min_area: float = 0.0
+    edges: Edges | EdgeMap, strength: float = STRENGTH, *, min_area: float = 0.0
 ) -> InstanceMasks:
-    """The regions that edges close, from the edges alone; see `build_hierarchy`, `instances_at`.
+    """Regions that edges close, from the edges alone; see `build_hierarchy`, `instances_at`.
 
     Args:
-        edges: in [0, 1], smooth (`EdgeMap.edges`, not `thin`).
+        edges: (h, w) in [0, 1], smooth. Of an `EdgeMap` of one image, its `edges`, not `thin`.
         strength: boundaries up to it are removed. The default is meant for a detector's edges; for
-            those of the training-free way take `TRAINING_FREE_STRENGTH`.
+            those of the training-free method take `TRAINING_FREE_STRENGTH`.
 
     Raises:
-        ValueError: `edges` is no map in [0, 1].
+        ValueError: `edges` is no map in [0, 1], or of several images.
     """
     return instances_at(build_hierarchy(edges), strength, min_area=min_area)
 
@@ -67,7 +68,7 @@ def proposals(
     A region's score is the strength at which it merges with another. The whole image is none.
 
     Args:
-        limit: how many at most.
+        limit: the most regions.
         max_iou: with a better region, above which a region is left out.
         min_area: share of the image below which a region is left out.
 

@@ -23,7 +23,7 @@ from transformers import ImageProcessingMixin, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from trace_edges.images import ImageSource, load_image
-from trace_edges.instances.merging import overlapping
+from trace_edges.instances.refine import overlapping
 from trace_edges.instances.seeds import Seeds
 from trace_edges.results import InstanceMasks
 

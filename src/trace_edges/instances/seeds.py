@@ -1,7 +1,7 @@
 """Seeds for a promptable segmenter (SAM): for each region a few points, a box and a mask.
 
-A grid of points asks for every small thing many times over and for some not at all. Regions that
-edges close say where one prompt is enough.
+A grid of points prompts every small thing many times over and some not at all. In a region that
+edges close, one prompt is enough.
 """
 
 from __future__ import annotations
@@ -12,10 +12,17 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 from scipy.ndimage import distance_transform_edt
 
-from trace_edges.instances.bgp import check_edges
-from trace_edges.instances.components import Mask, by_falling_size, components, cut_pixels
-from trace_edges.instances.propagation import flood
-from trace_edges.results import InstanceMasks
+from trace_edges.instances.bgp import flood
+from trace_edges.instances.components import (
+    Edges,
+    Mask,
+    by_falling_size,
+    check_edges,
+    components,
+    cut_pixels,
+    edge_array,
+)
+from trace_edges.results import EdgeMap, InstanceMasks
 
 _LOGIT = 8.0  # sigmoid(8) = 0.9997
 
@@ -25,7 +32,7 @@ class Seeds:
     """Prompts for n regions of one image.
 
     Attributes:
-        regions: the masks that are asked for; they may overlap.
+        regions: the masks that are prompted for; they may overlap.
         points: (n, k, 2) x, y of pixels in each region. The first is the pole of inaccessibility,
             furthest from the outline; a region of fewer than k deep pixels repeats some.
     """
@@ -50,12 +57,12 @@ class Seeds:
     def logits(
         self, side: int, content: tuple[int, int], part: slice = slice(None)
     ) -> Float32[np.ndarray, "m side side"]:
-        """Masks as SAM wants to be shown them: 8 inside, -8 outside, between the two on outlines.
+        """Masks as SAM takes them: 8 inside, -8 outside, between the two on outlines.
 
         Args:
             side: of the square they are drawn on, 256 for the published models.
             content: (height, width) of the image on it, at its top left. The rest is outside.
-            part: which regions.
+            part: the regions to draw.
         """
         masks = self.regions.masks[part]
         drawn = np.full((len(masks), side, side), -_LOGIT, dtype=np.float32)
@@ -65,7 +72,7 @@ class Seeds:
 
 
 def seeds_from_edges(
-    edges: Float[np.ndarray, "h w"],
+    edges: Edges | EdgeMap,
     *,
     threshold: float = 0.5,
     hysteresis: float = 0.5,
@@ -77,24 +84,26 @@ def seeds_from_edges(
 
     A region grows back over the edge up to its ridge, or its box and mask would be too small by
     half the width of the edge. An edge with a gap closes nothing, and in a smooth map much depends
-    on the threshold: there `seeds_from_masks` of `instances_from_edges` is the safer way.
+    on the threshold: there `seeds_from_masks` of `instances_from_edges` is safer.
 
     Args:
-        edges: in [0, 1], 1 on an edge; smooth, thin, or a drawn boundary.
+        edges: (h, w) in [0, 1], 1 on an edge; smooth, thin, or a drawn boundary. Of an `EdgeMap` of
+            one image, its `edges`.
         threshold: strength in (0, 1] from which an edge separates.
         hysteresis: down to this share of the threshold an edge separates where it continues a
             stronger one; 1 for none.
         min_area: share of the image, before growing; what is smaller falls to its neighbours.
         max_area: share of the image, after growing; what is larger is no seed. Without an edge the
             image is one region: a seed with 1, none with less.
-        points: how many for each region.
+        points: number of points for each region.
 
     Returns:
         Regions by falling size; a score is 1.
 
     Raises:
-        ValueError: `edges` is no map in [0, 1], or `points` is less than 1.
+        ValueError: `edges` is no map in [0, 1], or of several images, or `points` is less than 1.
     """
+    edges = edge_array(edges)
     if edges.ndim != 2:
         raise ValueError(f"edges must be (H, W), not {edges.shape}: give the map of one image")
     check_edges(edges, edges.shape)
@@ -120,7 +129,7 @@ def seeds_from_masks(masks: InstanceMasks, points: int = 1) -> Seeds:
     """Seeds of masks from any source: `instances_from_edges`, `maskcut`, another model.
 
     Args:
-        points: how many for each mask; those after the first lie far from each other.
+        points: number of points for each mask; those after the first lie far from each other.
 
     Raises:
         ValueError: `points` is less than 1.
@@ -160,7 +169,7 @@ def inner_points(mask: Mask, count: int) -> Int64[np.ndarray, "count 2"]:
 
 
 def _shares(mask: Mask, size: tuple[int, int]) -> Float[np.ndarray, "h w"]:
-    """How much of each cell of a grid of this size a mask fills; cells are whole pixels."""
+    """Share that a mask fills of each cell of a grid of this size; cells are whole pixels."""
     sums: np.ndarray = mask
     counts = np.ones((1, 1))
     for axis, cells in enumerate(size):

@@ -12,17 +12,17 @@ from jaxtyping import Bool, Float32, UInt8
 from trace_edges.backbones import ViTBackbone
 from trace_edges.detector import DetectorSettings, EdgeDetector
 from trace_edges.images import model_size, resize_image, to_tensor
-from trace_edges.instances.affinity import (
+from trace_edges.instances.bgp import PROPAGATION, Propagation
+from trace_edges.instances.grids import (
     attention_affinity,
     centred_affinity,
     feature_affinity,
+    instances_from_grid,
 )
-from trace_edges.instances.bgp import PROPAGATION, Propagation
-from trace_edges.instances.grids import instances_from_grid
 from trace_edges.instances.hierarchy import build_hierarchy
-from trace_edges.instances.instances import refine_instances
 from trace_edges.instances.maskcut import maskcut
 from trace_edges.instances.promerge import promerge
+from trace_edges.instances.refine import refine_instances
 from trace_edges.instances.regions import (
     STRENGTH,
     instances_at,

@@ -14,7 +14,7 @@ from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.panoptic import export_panoptic
 from trace_edges.formats.semantic import SUFFIXES, UNKNOWN, read_semantic
 from trace_edges.instances.bgp import PROPAGATION, Propagation
-from trace_edges.instances.semantic import panoptic_from_semantic
+from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.jobs.refine_images import (
     Done,
     EdgeFolder,

@@ -13,7 +13,7 @@ from trace_edges.formats.coco_masks import coco_instances, image_names, image_si
 from trace_edges.formats.json_files import read_json
 from trace_edges.formats.listing import Entry, write_json
 from trace_edges.instances.bgp import PROPAGATION, Propagation
-from trace_edges.instances.instances import refine_instances
+from trace_edges.instances.refine import refine_instances
 from trace_edges.jobs.refine_images import (
     Done,
     EdgeFolder,

@@ -12,7 +12,7 @@ from trace_edges.files import FileError, write_atomically
 from trace_edges.formats.labels import VOID, read_labels
 from trace_edges.formats.labels_export import write_label_png
 from trace_edges.instances.bgp import PROPAGATION, Propagation
-from trace_edges.instances.instances import refine_instances
+from trace_edges.instances.refine import refine_instances
 from trace_edges.jobs.refine_images import (
     Done,
     EdgeFolder,

@@ -20,7 +20,7 @@ from trace_edges.formats.labels_export import LARGEST
 from trace_edges.formats.panoptic import id_colours, segments_info
 from trace_edges.formats.semantic import SUFFIXES, read_semantic
 from trace_edges.instances.bgp import PROPAGATION, Propagation
-from trace_edges.instances.semantic import panoptic_from_semantic
+from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.jobs import Selection
 from trace_edges.jobs.detection import EdgeFormat, EdgeKind, edge_array
 from trace_edges.jobs.panoptic_files import VOID, categories_of

@@ -1,4 +1,4 @@
-"""Masks of instances, refined by edges."""
+"""Masks of instances, cut at edges and merged where they overlap (section 3.5)."""
 
 from __future__ import annotations
 
@@ -6,32 +6,40 @@ from dataclasses import asdict
 from typing import overload
 
 import numpy as np
+from jaxtyping import Float32, Int64
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from trace_edges.instances.bgp import PROPAGATION, Propagation, check_edges, partition
+from trace_edges.instances.bgp import PROPAGATION, Propagation, partition
 from trace_edges.instances.components import (
     Edges,
     Labels,
     Mask,
     bounding_box,
     by_falling_size,
+    check_edges,
     cut_pixels,
+    edge_array,
 )
 from trace_edges.instances.fragments import Attachment, attach_fragments
-from trace_edges.instances.merging import merge_overlapping
-from trace_edges.results import InstanceMasks
+from trace_edges.results import EdgeMap, InstanceMasks
 
 
 @overload
 def refine_instances(
-    masks: InstanceMasks, edges: Edges, *, propagation: Propagation = ..., iou: float = ...
+    masks: InstanceMasks,
+    edges: Edges | EdgeMap,
+    *,
+    propagation: Propagation = ...,
+    iou: float = ...,
 ) -> InstanceMasks: ...
 @overload
 def refine_instances(
-    masks: np.ndarray, edges: Edges, *, propagation: Propagation = ..., iou: float = ...
+    masks: np.ndarray, edges: Edges | EdgeMap, *, propagation: Propagation = ..., iou: float = ...
 ) -> np.ndarray: ...
 def refine_instances(
     masks: InstanceMasks | np.ndarray,
-    edges: Edges,
+    edges: Edges | EdgeMap,
     *,
     propagation: Propagation = PROPAGATION,
     iou: float = 0.5,
@@ -44,17 +52,19 @@ def refine_instances(
     Args:
         masks: an `InstanceMasks`, boolean (n, h, w) or (h, w), or a label map (h, w) of integers
             in which 0 is no instance. Masks without a pixel are left out.
-        edges: (h, w) in [0, 1], 1 on an edge: thin (`EdgeMap.thin`), or a drawn boundary. A smooth
-            map that reaches the threshold nearly everywhere leaves nothing between its edges, and
-            the masks stay as they are.
+        edges: (h, w) in [0, 1], 1 on an edge: thin, or a drawn boundary. Of an `EdgeMap` of one
+            image, its `thin`. A smooth map that reaches the threshold nearly everywhere leaves
+            nothing between its edges, and the masks stay as they are.
 
     Returns:
         The kind that was given. Fragments stand in the place of their mask, by falling size, and
         have its score; a label map is numbered anew from 1, and a single mask gives (n, h, w).
 
     Raises:
-        ValueError: the sizes differ, the edges are not in [0, 1], or the masks are of another kind.
+        ValueError: the sizes differ, the edges are not in [0, 1] or of several images, or the masks
+            are of another kind.
     """
+    edges = edge_array(edges, thin=True)
     if isinstance(masks, InstanceMasks):
         return _refine(masks, edges, propagation, iou)
     if masks.dtype == np.bool_ and masks.ndim in (2, 3):
@@ -68,6 +78,54 @@ def refine_instances(
         f"masks must be InstanceMasks, boolean (n, h, w) or integer labels (h, w), not "
         f"{masks.dtype} {masks.shape}: compare a soft mask with a threshold first"
     )
+
+
+def merge_overlapping(masks: InstanceMasks, iou: float = 0.5) -> InstanceMasks:
+    """Merge masks until no two have a larger IoU.
+
+    In each round every group of masks that are connected by such pairs becomes one, so that the
+    result does not depend on their order. A merged mask has the best score of its parts, and the
+    place of the first.
+
+    Args:
+        iou: in [0, 1].
+    """
+    if not 0 <= iou <= 1:
+        raise ValueError(f"iou must lie in [0, 1], not {iou}")
+    while True:
+        pairs = overlapping(masks, iou)
+        if not len(pairs):
+            return masks
+        graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(masks),) * 2)
+        count, group = connected_components(graph, directed=False)
+        united = np.zeros((count, *masks.shape), dtype=bool)
+        scores: Float32[np.ndarray, " n"] = np.zeros(count, dtype=np.float32)
+        for mask, score, place in zip(masks.masks, masks.scores, group, strict=True):
+            united[place] |= mask
+            scores[place] = max(scores[place], score)
+        masks = InstanceMasks(united, scores, masks.settings)
+
+
+def overlapping(masks: InstanceMasks, iou: float) -> Int64[np.ndarray, "pairs 2"]:
+    """Pairs of masks with an IoU above `iou`.
+
+    Most pairs are ruled out by their areas, whose ratio bounds the IoU, or by their boxes.
+    """
+    if len(masks) < 2:
+        return np.zeros((0, 2), dtype=np.int64)
+    areas, boxes = masks.areas, masks.boxes
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    bound = np.minimum(np.maximum(high - low, 0).prod(axis=-1), np.minimum.outer(areas, areas))
+    possible = np.triu(bound > iou * (np.add.outer(areas, areas) - bound), 1)
+    pairs = []
+    for i, j in np.argwhere(possible):
+        (left, top), (right, bottom) = low[i, j], high[i, j]
+        window = np.s_[top:bottom, left:right]
+        common = np.count_nonzero(masks.masks[i][window] & masks.masks[j][window])
+        if common > iou * (areas[i] + areas[j] - common):
+            pairs.append((i, j))
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 def _refine(masks: InstanceMasks, edges: np.ndarray, how: Propagation, iou: float) -> InstanceMasks:

@@ -1,4 +1,4 @@
-"""From a map of classes to a panoptic map: the edges tell the instances of a class apart."""
+"""Panoptic maps from semantic maps: the edges tell the instances of a class apart."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ from collections.abc import Collection
 from dataclasses import asdict
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Integer
 
-from trace_edges.instances.bgp import PROPAGATION, Propagation, check_edges, partition
-from trace_edges.instances.components import bounding_box, by_falling_size, cut_pixels
+from trace_edges.instances.bgp import PROPAGATION, Propagation, partition
+from trace_edges.instances.components import (
+    Edges,
+    bounding_box,
+    by_falling_size,
+    check_edges,
+    cut_pixels,
+    edge_array,
+)
 from trace_edges.instances.fragments import ATTACHMENT, Attachment, attach_fragments
-from trace_edges.results import PanopticMap, Segment
+from trace_edges.results import EdgeMap, PanopticMap, Segment
 
 
 def panoptic_from_semantic(
     semantic: Integer[np.ndarray, "h w"],
-    edges: Float[np.ndarray, "h w"],
+    edges: Edges | EdgeMap,
     things: Collection[int],
     stuff: Collection[int] | None = None,
     *,
@@ -31,8 +38,9 @@ def panoptic_from_semantic(
 
     Args:
         semantic: (h, w) the class of each pixel.
-        edges: (h, w) in [0, 1], 1 on an edge; smooth, thin, or a drawn boundary.
-        things: classes with instances.
+        edges: (h, w) in [0, 1], 1 on an edge; smooth, thin, or a drawn boundary. Of an `EdgeMap` of
+            one image, its `thin`.
+        things: numbers of the classes with instances, in a set for instance.
         stuff: classes that are one segment each; by default every other one but `void`. With a
             list, the pixels of classes in neither list belong to no segment.
         void: the number of pixels without a class, or None.
@@ -41,13 +49,15 @@ def panoptic_from_semantic(
         Segments in the order of their class; instances of one class by falling size.
 
     Raises:
-        ValueError: the sizes differ, the edges are not in [0, 1], or a class is on two lists.
+        ValueError: the sizes differ, the edges are not in [0, 1] or of several images, or a class
+            is on two lists.
     """
     if semantic.ndim != 2 or not np.issubdtype(semantic.dtype, np.integer):
         raise ValueError(
             f"a semantic map is (h, w) integers, not {semantic.dtype} {semantic.shape}: "
             "one number per class"
         )
+    edges = edge_array(edges, thin=True)
     check_edges(edges, semantic.shape)
     if both := set(things) & (set(stuff or ()) | ({void} - {None})):
         raise ValueError(f"class {min(both)} is a thing and also stuff or void: list it once")

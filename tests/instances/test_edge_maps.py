@@ -1,0 +1,73 @@
+"""Every function that takes edges takes an `EdgeMap` of one image as well as an array."""
+
+import numpy as np
+import pytest
+
+import trace_edges as te
+from trace_edges.instances import build_hierarchy, contours, propagate, seeds_from_edges
+from trace_edges.instances.components import edge_array
+from trace_edges.results import EdgeMap, InstanceMasks
+
+
+def edge_map(count=1):
+    """Three rooms behind soft walls of three columns; the second wall has no ridge."""
+    edges = np.zeros((count, 30, 41), dtype=np.float32)
+    edges[:, :, 12:15] = edges[:, :, 26:29] = 0.7, 0.9, 0.7
+    ridges = np.zeros(edges.shape, dtype=bool)
+    ridges[:, :, 13] = True
+    return EdgeMap(edges, ridges)
+
+
+OUT = edge_map()
+MASKS = np.ones((1, 30, 41), dtype=bool)
+LABELS = np.full((30, 41), 3)
+CUT = {  # functions that cut masks at thin lines, and what they give
+    "propagate": lambda edges: propagate(MASKS[0], edges),
+    "masks": lambda edges: te.refine_instances(InstanceMasks.from_labels(LABELS), edges).label_map,
+    "stack": lambda edges: te.refine_instances(MASKS, edges) * [[[1]], [[2]]],
+    "labels": lambda edges: te.refine_instances(LABELS, edges),
+    "panoptic": lambda edges: te.panoptic_from_semantic(LABELS, edges, things={1, 2, 3}).ids,
+}
+CLOSED = {  # functions of the regions that smooth bands close
+    "hierarchy": lambda edges: build_hierarchy(edges).labels,
+    "births": lambda edges: build_hierarchy(edges).births,
+    "regions": lambda edges: te.instances_from_edges(edges).label_map,
+    "contours": lambda edges: contours(edges),
+    "seeds": lambda edges: seeds_from_edges(edges).regions.label_map,
+}
+
+
+@pytest.mark.parametrize("name", list(CUT))
+def test_masks_are_cut_at_the_lines_of_an_edge_map(name):
+    found = CUT[name](OUT)
+    np.testing.assert_array_equal(found, CUT[name](OUT.thin[0]))
+    assert set(np.unique(found)) - {0} == {1, 2}
+
+
+@pytest.mark.parametrize("name", list(CLOSED))
+def test_regions_are_closed_by_the_bands_of_an_edge_map(name):
+    np.testing.assert_array_equal(CLOSED[name](OUT), CLOSED[name](OUT.edges[0]))
+    assert len(te.instances_from_edges(OUT)) == len(seeds_from_edges(OUT)) == 3
+
+
+@pytest.mark.parametrize("name", [*CUT, *CLOSED])
+@pytest.mark.parametrize("count", [0, 2])
+def test_an_edge_map_of_several_images_is_refused(name, count):
+    with pytest.raises(ValueError, match=f"{count} images .* iterate: one image at a time"):
+        (CUT | CLOSED)[name](edge_map(count))
+
+
+def test_masks_are_cut_at_lines_and_regions_closed_by_bands():
+    np.testing.assert_array_equal(edge_array(OUT, thin=True), OUT.thin[0])
+    np.testing.assert_array_equal(edge_array(OUT), OUT.edges[0])
+    assert (OUT.thin != OUT.edges).any()
+    array = OUT.edges[0]
+    assert edge_array(array, thin=True) is array
+
+
+def test_the_images_of_a_result_one_at_a_time():
+    assert [len(te.instances_from_edges(one)) for one in edge_map(3)] == [3, 3, 3]
+
+
+def test_contours_of_edges_are_those_of_their_tree():
+    np.testing.assert_array_equal(contours(OUT), contours(build_hierarchy(OUT)))

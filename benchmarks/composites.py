@@ -21,16 +21,15 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from recipes.trace_mini.composites import border_between
-from trace_edges.evaluation.truth import edge_truth
+from trace_edges.evaluation.edges import edge_truth
+from trace_edges.evaluation.peers import PEERS
 from trace_edges.files import write_atomically
 from trace_edges.formats import open_ground_truth
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.formats.labels import read_labels
 from trace_edges.images import load_image
 from trace_edges.metrics import EdgeProtocol, evaluate_edges
-from trace_edges.metrics.cldice import cldice
-from trace_edges.metrics.counts import unit_strength
-from trace_edges.metrics.peers import PEERS
+from trace_edges.metrics.counts import cldice, unit_strength
 
 
 def main() -> None:

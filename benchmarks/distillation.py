@@ -33,13 +33,13 @@ from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.labels import Labels
 from trace_edges.distillation.run import fit
 from trace_edges.distillation.teachers import TrainingFreeTeacher, student_labels
-from trace_edges.evaluation.truth import edge_truth
+from trace_edges.evaluation.edges import edge_truth
+from trace_edges.evaluation.peers import PEERS
 from trace_edges.files import find_images, write_atomically
 from trace_edges.formats import open_ground_truth
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
 from trace_edges.metrics import EdgeProtocol, evaluate_edges
-from trace_edges.metrics.cldice import cldice
-from trace_edges.metrics.peers import PEERS
+from trace_edges.metrics.counts import cldice
 
 BLOCKS = (2, 5, 8, 10, 12, 13)  # of trace-mini
 BASE = replace(CONFIGS["cpu"], student=StudentSettings(blocks=BLOCKS), edge_loss="entropy")

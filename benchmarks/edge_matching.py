@@ -23,8 +23,8 @@ from skimage.morphology import thin as thin_skimage
 
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.edges import BSDS
+from trace_edges.metrics.lines import thin_numba
 from trace_edges.metrics.matching import match_pixels_numba, match_pixels_scipy
-from trace_edges.metrics.thinning import thin_numba
 
 SHAPE = (320, 480)
 RADIUS = BSDS.max_distance * float(np.hypot(*SHAPE))

@@ -19,16 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from trace_edges.evaluation.truth import edge_truth
+from trace_edges.evaluation.edges import edge_truth
+from trace_edges.evaluation.peers import PEERS
 from trace_edges.files import find_images, write_atomically
 from trace_edges.formats import open_ground_truth
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.images import load_image
 from trace_edges.metrics import EdgeProtocol
-from trace_edges.metrics.cldice import cldice
-from trace_edges.metrics.counts import EdgeCounts, EdgeTruth, edge_counts, unit_strength
+from trace_edges.metrics.counts import EdgeCounts, EdgeTruth, cldice, edge_counts, unit_strength
 from trace_edges.metrics.edges import edge_scores
-from trace_edges.metrics.peers import PEERS
 
 RESAMPLES = 1000
 COLUMNS = ("ODS", "OIS", "AP", "R50", "clDice", "clDice, 2 px")

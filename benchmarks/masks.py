@@ -44,12 +44,12 @@ from photographs import (
     write_text,
 )
 
+from trace_edges.evaluation import evaluate_masks
 from trace_edges.instances import refine_instances
 from trace_edges.instances.hierarchy import build_hierarchy
 from trace_edges.instances.regions import proposals
-from trace_edges.metrics.masks import evaluate_masks
+from trace_edges.metrics.edges import spread
 from trace_edges.metrics.panoptic import Panoptic
-from trace_edges.parallel import spread
 
 GRID = (0.0025, 0.005, 0.01, 0.02, 0.04)  # densities: masks want more cutting than true classes do
 PROPOSALS = "proposals"  # no source: the 100 best regions of the edges themselves

@@ -42,15 +42,15 @@ from photographs import (
 from trace_edges.instances import Attachment, Propagation, panoptic_from_semantic
 from trace_edges.instances.bgp import flood
 from trace_edges.instances.components import components
+from trace_edges.metrics.edges import spread
 from trace_edges.metrics.panoptic import (
-    Category,
     Panoptic,
     PanopticCounts,
-    Segment,
+    SegmentInfo,
     panoptic_counts,
     panoptic_scores,
 )
-from trace_edges.parallel import spread
+from trace_edges.results import Category
 
 BGP, ONE, PARTS, LARGE_PARTS = "BGP", "one instance", "components", "components of 100 px"
 # What the docstrings of `Attachment` and `Propagation` quote, by ground-truth edges.
@@ -94,7 +94,9 @@ def measure(task: Task) -> dict[str, Any]:
             found = panoptic_from_semantic(
                 semantic, edges, things, void=0, propagation=cut, attachment=attachment
             )
-            prediction = Panoptic(found.ids, [Segment(s.id, s.category) for s in found.segments])
+            prediction = Panoptic(
+                found.ids, [SegmentInfo(s.id, s.category) for s in found.segments]
+            )
         counts = panoptic_counts(prediction, truth, task.categories)
         table = np.stack([counts.iou, counts.tp, counts.fp, counts.fn], axis=1)
         return [[k, *table[k].tolist()] for k in np.flatnonzero(table.any(axis=1)).tolist()]
@@ -124,7 +126,7 @@ def plain(semantic: np.ndarray, edges: np.ndarray, things: set[int], how: str) -
                 labels = np.where(mask & ~has[parts], parts + labels.max(), labels)
             labels = flood(labels.astype(np.int32), edges.astype(np.float32), mask)
         for number in np.unique(labels[labels > 0]).tolist():
-            segments.append(Segment(len(segments) + 1, category))
+            segments.append(SegmentInfo(len(segments) + 1, category))
             ids[labels == number] = len(segments)
     return Panoptic(ids, segments)
 

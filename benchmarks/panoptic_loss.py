@@ -18,12 +18,12 @@ import numpy as np
 from photographs import CUT, Photograph, markdown
 from scipy.spatial import cKDTree
 
-from trace_edges.formats.coco import load_json, png_folder
+from trace_edges.formats.coco_truth import load_json, png_folder
 from trace_edges.instances import Attachment, panoptic_from_semantic
 from trace_edges.instances.bgp import partition
 from trace_edges.instances.components import cut_pixels
 from trace_edges.metrics.boundaries import boundaries_from_labels
-from trace_edges.metrics.panoptic import Segment
+from trace_edges.metrics.panoptic import SegmentInfo
 
 HOW = Attachment()
 SHATTERED = "missed: no part is half of the thing"
@@ -127,7 +127,8 @@ def main() -> None:
     tally, causes = Tally(), Counter()
     for entry in listed[1::2] if arguments.half == "even" else listed[0::2]:
         segments = tuple(
-            Segment(s["id"], s["category_id"], bool(s["iscrowd"])) for s in entry["segments_info"]
+            SegmentInfo(s["id"], s["category_id"], bool(s["iscrowd"]))
+            for s in entry["segments_info"]
         )
         name = Path(entry["file_name"]).stem
         image = arguments.images / f"{name}.jpg"

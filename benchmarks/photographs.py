@@ -18,12 +18,13 @@ import numpy as np
 
 from trace_edges.evaluation.peers import draw_peer
 from trace_edges.files import write_atomically
-from trace_edges.formats.coco import load_json, png_folder, read_panoptic
+from trace_edges.formats.coco_truth import load_json, png_folder, read_panoptic
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.instances import Propagation
 from trace_edges.metrics.boundaries import boundaries_from_labels
-from trace_edges.metrics.nms import suppress_non_maxima
-from trace_edges.metrics.panoptic import Category, Panoptic, Segment
+from trace_edges.metrics.lines import suppress_non_maxima
+from trace_edges.metrics.panoptic import Panoptic, SegmentInfo
+from trace_edges.results import Category
 
 DENSITIES = (0.0005, 0.001, 0.0025, 0.005, 0.01)
 CUT = Propagation(threshold=1.0, hysteresis=0.5)  # of edges as `at_density` gives them
@@ -42,7 +43,7 @@ class Photograph:
     name: str
     image: Path
     panoptic: Path
-    segments: tuple[Segment, ...]
+    segments: tuple[SegmentInfo, ...]
     edges: Mapping[str, Path]
     other: Path
 
@@ -95,7 +96,7 @@ def collect(
     photographs = []
     for place, name in enumerate(names):
         segments = tuple(
-            Segment(s["id"], s["category_id"], bool(s["iscrowd"]))
+            SegmentInfo(s["id"], s["category_id"], bool(s["iscrowd"]))
             for s in listed[name]["segments_info"]
         )
         mine = half[place % 2]

@@ -20,7 +20,7 @@ import numpy as np
 from halves import fit
 
 from trace_edges.files import write_atomically
-from trace_edges.formats.coco import load_json, png_folder, read_panoptic
+from trace_edges.formats.coco_truth import load_json, png_folder, read_panoptic
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.instances.hierarchy import AREA_POWER, Hierarchy, build_hierarchy
 from trace_edges.metrics.counts import unit_strength

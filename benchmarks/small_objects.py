@@ -27,13 +27,13 @@ from composites import draw_peer
 from photographs import markdown, write_json
 from scipy.ndimage import distance_transform_edt, find_objects
 
-from trace_edges.evaluation.truth import edge_truth
+from trace_edges.evaluation.edges import edge_truth
+from trace_edges.evaluation.peers import PEERS
 from trace_edges.formats import open_ground_truth, read_coco_masks
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.formats.labels import read_labels
 from trace_edges.metrics import EdgeProtocol, evaluate_edges
 from trace_edges.metrics.counts import unit_strength
-from trace_edges.metrics.peers import PEERS
 from trace_edges.results import InstanceMasks
 
 # Shares of the image: around 0.01 % and 0.1 % by a factor of two, and what lies between and above.

@@ -34,7 +34,7 @@ from photographs import (
 from scipy.ndimage import distance_transform_edt
 
 from trace_edges.instances.components import cut_pixels
-from trace_edges.parallel import spread
+from trace_edges.metrics.edges import spread
 
 TOLERANCE = 0.0075
 NAMES = ("same class", "other borders", "inside", "precision")

@@ -16,8 +16,7 @@ from benchmarks.ablation.measure import Half, Photograph, Reading, Task, measure
 from benchmarks.ablation.plan import Plan, Row
 from trace_edges.files import find_images, output_names
 from trace_edges.formats.ground_truth import open_ground_truth
-from trace_edges.metrics.edges import EdgeScores, edge_scores
-from trace_edges.parallel import spread
+from trace_edges.metrics.edges import EdgeScores, edge_scores, spread
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 

@@ -20,8 +20,7 @@ from trace_edges.backbones import DiffusionBackbone
 from trace_edges.images import to_tensor
 from trace_edges.metrics import EdgeProtocol, boundaries_from_labels
 from trace_edges.metrics.counts import EdgeCounts, edge_counts
-from trace_edges.metrics.edges import edge_scores
-from trace_edges.parallel import spread
+from trace_edges.metrics.edges import edge_scores, spread
 from trace_edges.training_free.ridges import draw_edges
 from trace_edges.training_free.walk import walk
 

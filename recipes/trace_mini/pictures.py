@@ -22,7 +22,7 @@ from recipes.trace_mini.composites.sprites import Sprite
 from recipes.trace_mini.settings import PretrainingSettings
 from trace_edges.files import write_atomically
 from trace_edges.images import ImageError, load_image
-from trace_edges.parallel import spread
+from trace_edges.metrics.edges import spread
 
 Square = UInt8[np.ndarray, "s s 3"]
 

@@ -20,9 +20,8 @@ import torch
 from torch import Tensor, nn
 from train_loop import finish, options, run_of, train
 
-from trace_edges.files import FileError
-from trace_edges.formats.coco_masks import coco_instances, image_sizes, listed_images
-from trace_edges.formats.json_files import read_json
+from trace_edges.files import FileError, read_json
+from trace_edges.formats.coco import coco_instances, image_sizes, listed_images
 from trace_edges.images import load_image
 from trace_edges.results import InstanceMasks
 

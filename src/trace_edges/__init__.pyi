@@ -1,5 +1,7 @@
 from .backbones import BackboneError as BackboneError
 from .detector import EdgeDetector as EdgeDetector
+from .evaluation import evaluate_masks as evaluate_masks
+from .evaluation import evaluate_panoptic as evaluate_panoptic
 from .formats import export_coco as export_coco
 from .formats import open_ground_truth as open_ground_truth
 from .images import ImageError as ImageError
@@ -12,8 +14,6 @@ from .instances.sam import load_sam as load_sam
 from .metrics import EdgeProtocol as EdgeProtocol
 from .metrics import boundaries_from_labels as boundaries_from_labels
 from .metrics import evaluate_edges as evaluate_edges
-from .metrics import evaluate_masks as evaluate_masks
-from .metrics import evaluate_panoptic as evaluate_panoptic
 from .results import EdgeMap as EdgeMap
 from .results import Emergence as Emergence
 from .results import InstanceMasks as InstanceMasks

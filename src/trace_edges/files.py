@@ -1,9 +1,10 @@
 """Files: which images a command was given, what its results are called, and how they are written.
 
-Nothing here opens an image, and nothing but the standard library is needed.
+Nothing here opens an image.
 """
 
 import glob
+import json
 import os
 import re
 import secrets
@@ -14,6 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 # Written by `detect` and `segment`: not photographs, when a folder is its own output.
 RESULT_SUFFIXES = (".edges.png", ".overlay.png", ".instances.png")
@@ -137,6 +141,49 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # what went wrong first is what matters
             temporary.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: str | os.PathLike[str]) -> None:
+    """Write text as UTF-8 with plain line feeds; errors as in `write_atomically`."""
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(content: Any, path: str | os.PathLike[str], *, indent: int | None = None) -> None:
+    """Write JSON in the order of the content: equal contents give equal bytes.
+
+    Args:
+        content: plain JSON values.
+        path: where to.
+        indent: spaces by which lists and dictionaries are set in; None writes one compact line.
+
+    Raises:
+        OSError: as in `write_atomically`.
+        ValueError: a number is not finite, which JSON cannot hold.
+    """
+    separators = (",", ":") if indent is None else None
+    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=indent, separators=separators, allow_nan=False)
+        file.write("\n")
+
+
+def write_npy(array: np.ndarray, path: str | os.PathLike[str]) -> None:
+    """Write an array as .npy; errors as in `write_atomically`."""
+    with write_atomically(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        FileError: a `ValueError` of one line: it holds no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise FileError(path, f"is no valid JSON ({error})", "write or fetch it again") from error
 
 
 def remove_temporaries(folder: str | os.PathLike[str]) -> None:

@@ -16,6 +16,8 @@ from jaxtyping import Bool, Float32, Int32, Int64
 
 from trace_edges.files import write_atomically
 
+VOID = -1  # the category of a pixel that has none; files have numbers of their own for it
+
 _FORMAT = "trace-edges edge map 1"
 
 
@@ -239,6 +241,15 @@ class InstanceMasks:
         numbers = numbers[numbers != background]
         masks = labels[None] == numbers[:, None, None]  # (n, H, W)
         return cls(masks, np.ones(len(masks), dtype=np.float32), settings or {})
+
+
+@dataclass(frozen=True)
+class Category:
+    """A class: countable things, or stuff."""
+
+    id: int
+    name: str
+    thing: bool
 
 
 @dataclass(frozen=True)

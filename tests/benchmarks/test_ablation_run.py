@@ -18,12 +18,11 @@ from benchmarks.ablation.cli import ablation as command
 from benchmarks.ablation.run import find_photographs
 from trace_edges.backbones import EncoderBackbone
 from trace_edges.backbones.encoders.tower import Tower, row_by_row
+from trace_edges.evaluation.peers import canny_edges
 from trace_edges.load_options import LoadOptions
 from trace_edges.metrics.boundaries import boundaries_from_labels
-from trace_edges.metrics.counts import edge_counts
+from trace_edges.metrics.counts import EdgeProtocol, edge_counts
 from trace_edges.metrics.edges import edge_scores
-from trace_edges.metrics.peers import canny_edges
-from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.ridges import draw_edges
 from trace_edges.training_free.settings import TraceSettings

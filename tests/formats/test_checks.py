@@ -6,6 +6,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from trace_edges.formats import check_ground_truth
+from trace_edges.formats.checks import _upright_size
 
 HALVES = np.zeros((20, 30), dtype=np.uint8)
 HALVES[:, 15:] = 1
@@ -140,3 +141,11 @@ def test_what_is_not_there_is_a_finding_and_a_wrong_call_an_error(tmp_path):
         check_ground_truth(tmp_path, "coco")
     with pytest.raises(ValueError, match="is a folder without images"):
         check_ground_truth(tmp_path, images=tmp_path)
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (4, 6)), (3, (4, 6)), (6, (6, 4))])
+def test_a_photograph_is_measured_upright(tmp_path, orientation, size):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert _upright_size(tmp_path / "a.jpg") == size

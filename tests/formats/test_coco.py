@@ -2,120 +2,183 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from trace_edges.formats.coco import (
-    decode_mask,
-    load_json,
-    read_instances,
-    read_panoptic,
-    read_panoptic_segments,
-)
+from trace_edges.formats.coco import export_coco, export_coco_results, read_coco_masks
+from trace_edges.results import InstanceMasks
 
-IMAGE = {"id": 1, "file_name": "one.jpg", "height": 4, "width": 6}
-LEFT_HALF = {"size": [4, 6], "counts": [0, 12, 12]}  # column by column: 3 columns of 4 pixels
+pytest.importorskip("pycocotools")
 
 
-def write_ids(path, ids):
-    ids = np.asarray(ids)
-    Image.fromarray(np.stack([ids % 256, ids // 256 % 256, ids // 65536], -1).astype("u1")).save(
-        path
-    )
+def same(one, other):
+    np.testing.assert_array_equal(one.masks, other.masks)
+    np.testing.assert_array_equal(one.scores, other.scores)
 
 
-def annotation(segmentation, number=1, **more):
-    return {"id": number, "image_id": 1, "category_id": 1, "segmentation": segmentation} | more
+def square(top, left, height, width, size=3):
+    mask = np.zeros((1, height, width), dtype=bool)
+    mask[0, top : top + size, left : left + size] = True
+    return InstanceMasks(mask, np.ones(1, dtype=np.float32))
 
 
-def rectangle(left, top, right, bottom):
-    return [[left, top, right, top, right, bottom, left, bottom]]
+def test_cocos_own_library_reads_the_masks_back(tmp_path, pictures):
+    from pycocotools.coco import COCO
+
+    path = tmp_path / "instances.json"
+    export_coco(pictures, path, file_names={"cat": "sub/cat.png"}, category="thing")
+    coco = COCO(path)
+    assert coco.imgs == {
+        1: {"id": 1, "file_name": "blank.jpg", "height": 10, "width": 10},
+        2: {"id": 2, "file_name": "sub/cat.png", "height": 20, "width": 30},
+    }
+    assert [(one["id"], one["name"]) for one in coco.loadCats(coco.getCatIds())] == [(1, "thing")]
+    assert coco.getAnnIds(imgIds=1) == []
+    entries = coco.loadAnns(coco.getAnnIds(imgIds=2))
+    masks = np.stack([coco.annToMask(entry) for entry in entries])
+    np.testing.assert_array_equal(masks, pictures["cat"].masks)
+    # The ring is 10 x 10 less 3 x 4; the parts are 4 x 4 and 10 x 8.
+    assert [entry["area"] for entry in entries] == [88, 96, 63, 1]
+    assert [entry["bbox"] for entry in entries] == [
+        [3, 2, 10, 10], [20, 0, 10, 20], [9, 9, 9, 7], [1, 18, 1, 1]
+    ]  # fmt: skip
+    assert {entry["iscrowd"] for entry in entries} == {0}
+    assert [entry["score"] for entry in entries] == [0.9, 0.25, 0.125, 1.0]
 
 
-def test_a_grey_png_is_refused_by_name(tmp_path):
-    Image.new("L", (4, 4)).save(tmp_path / "grey.png")
-    with pytest.raises(ValueError, match=r"grey\.png: is a picture of mode L; a panoptic PNG is"):
-        read_panoptic(tmp_path / "grey.png")
+def test_results_score_one_against_their_own_annotations(tmp_path, pictures):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    export_coco(pictures, tmp_path / "truth.json")
+    export_coco_results(pictures, tmp_path / "results.json", image_ids={"cat": 2, "blank": 1})
+    truth = COCO(tmp_path / "truth.json")
+    evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "results.json")), "segm")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    assert evaluation.stats[0] == pytest.approx(1)
 
 
-def test_zero_and_crowds_are_void(tmp_path):
-    write_ids(tmp_path / "ids.png", [[0, 7, 70000]])
-    (plain,) = read_panoptic_segments(tmp_path / "ids.png")
-    (crowded,) = read_panoptic_segments(tmp_path / "ids.png", (70000,))
-    assert plain.labels.tolist() == crowded.labels.tolist() == [[0, 7, 70000]]
-    assert plain.void.tolist() == [[True, False, False]]
-    assert crowded.void.tolist() == [[True, False, True]]
+def test_what_is_written_is_read(tmp_path, pictures):
+    export_coco(pictures, tmp_path / "a.json")
+    read = read_coco_masks(tmp_path / "a.json")
+    assert read.keys() == pictures.keys()
+    for name in pictures:
+        same(read[name], pictures[name])
 
 
-def test_polygons_and_both_kinds_of_rle_are_one_mask():
-    mask = pytest.importorskip("pycocotools.mask")
-    left_half = np.zeros((4, 6), dtype=np.uint8, order="F")
-    left_half[:, :3] = 1
-    compressed = mask.encode(left_half)
-    as_text = compressed | {"counts": compressed["counts"].decode()}
-    for drawn in (rectangle(0, 0, 3, 4), LEFT_HALF, compressed, as_text):
-        np.testing.assert_array_equal(decode_mask(annotation(drawn), IMAGE), left_half > 0)
+def test_results_need_the_names_of_their_images(tmp_path, pictures):
+    export_coco(pictures, tmp_path / "truth.json")
+    export_coco_results(pictures, tmp_path / "results.json")
+    unnamed = read_coco_masks(tmp_path / "results.json")
+    assert unnamed.keys() == {"2"}
+    same(unnamed["2"], pictures["cat"])
+    named = read_coco_masks(tmp_path / "results.json", images=tmp_path / "truth.json")
+    assert named.keys() == pictures.keys()
+    same(named["cat"], pictures["cat"])
 
 
-def test_polygons_of_one_annotation_are_joined():
-    pytest.importorskip("pycocotools")
-    drawn = rectangle(0, 0, 1, 4) + rectangle(5, 0, 6, 4)
-    assert decode_mask(annotation(drawn), IMAGE).any(axis=0).tolist() == [1, 0, 0, 0, 0, 1]
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_smaller_mask_lies_on_top_and_the_rest_is_background(order):
-    pytest.importorskip("pycocotools")
-    two = [annotation(rectangle(0, 0, 4, 4), 1), annotation(rectangle(1, 1, 3, 3), 2)]
-    (segments,) = read_instances([two[n] for n in order], IMAGE)
-    large, small = order.index(0) + 1, order.index(1) + 1
-    expected = np.zeros((4, 6), dtype=int)
-    expected[:, :4] = large
-    expected[1:3, 1:3] = small
-    np.testing.assert_array_equal(segments.labels, expected)
-    assert not segments.void.any()
-
-
-def test_a_crowd_is_void_but_where_an_object_lies():
-    pytest.importorskip("pycocotools")
-    large = annotation(rectangle(0, 0, 4, 4), 1)
-    crowd = annotation({"size": [4, 6], "counts": [12, 8, 4]}, 2, iscrowd=1)  # columns 3 and 4
-    (segments,) = read_instances([large, crowd], IMAGE)
-    assert segments.labels[0].tolist() == [1, 1, 1, 1, 2, 0]
-    assert segments.void[0].tolist() == [0, 0, 0, 0, 1, 0]
-
-
-def test_an_image_without_object_is_one_segment():
-    (segments,) = read_instances([], IMAGE)
-    assert segments.labels.shape == (4, 6)
-    assert not segments.labels.any()
-    assert not segments.void.any()
+def test_equal_masks_give_equal_bytes(tmp_path, pictures):
+    export_coco(pictures, tmp_path / "a.json")
+    export_coco(dict(reversed(pictures.items())), tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("drawn", "message"),
+    ("names", "ids"),
+    [(("000000000139", "25"), [25, 139]), (("b", "a", "7"), [1, 2, 3]), (("07", "7"), [1, 2])],
+)
+def test_numbers_are_those_of_the_names(tmp_path, names, ids):
+    export_coco({name: square(0, 0, 5, 5) for name in names}, tmp_path / "a.json")
+    images = json.loads((tmp_path / "a.json").read_text())["images"]
+    assert sorted(image["id"] for image in images) == ids
+    if len(names) == 3:
+        assert [image["file_name"] for image in images] == ["7.jpg", "a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b"])
+def test_a_name_must_not_lead_elsewhere(tmp_path, name):
+    with pytest.raises(ValueError, match="no plain file name"):
+        export_coco({name: square(0, 0, 5, 5)}, tmp_path / "a.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_ids_must_be_complete_and_differ(tmp_path):
+    masks = {name: square(0, 0, 5, 5) for name in "ab"}
+    with pytest.raises(ValueError, match="image b has no id"):
+        export_coco(masks, tmp_path / "a.json", image_ids={"a": 1})
+    with pytest.raises(ValueError, match="images a and b have the id 1"):
+        export_coco(masks, tmp_path / "a.json", image_ids={"a": 1, "b": 1})
+
+
+# Files of others. Of 4 x 6 px (height, width), RLE by hand: columns of 4, so 9 px of background,
+# 2 of mask, 13 of background is rows 1 and 2 of column 2.
+RLE = {"size": [4, 6], "counts": [9, 2, 13]}
+DRAWN = np.zeros((4, 6), dtype=bool)
+DRAWN[1:3, 2] = True
+
+
+def read(tmp_path, content, **more):
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    return read_coco_masks(tmp_path / "a.json", **more)
+
+
+def image(id=1, file_name="x/one.jpg", height=4, width=6):
+    return {"id": id, "file_name": file_name, "height": height, "width": width}
+
+
+def annotation(segmentation=RLE, image_id=1, **more):
+    return {"image_id": image_id, "segmentation": segmentation, **more}
+
+
+@pytest.mark.parametrize("score", [{}, {"score": None}, {"score": 1}])
+def test_masks_without_scores_have_the_score_one(tmp_path, score):
+    masks = read(tmp_path, {"images": [image()], "annotations": [annotation(**score)]})
+    np.testing.assert_array_equal(masks["one"].masks, DRAWN[None])
+    assert masks["one"].scores.tolist() == [1]
+
+
+def test_swapped_width_and_height_are_turned_for_all_images(tmp_path):
+    images = [image(height=6, width=4), image(2, "empty.jpg", height=8, width=5)]
+    masks = read(tmp_path, {"images": images, "annotations": [annotation()]})
+    np.testing.assert_array_equal(masks["one"].masks, DRAWN[None])
+    assert masks["empty"].shape == (5, 8)
+    assert len(masks["empty"]) == 0
+
+
+def test_polygons_are_read(tmp_path):
+    corners = [2, 1, 3, 1, 3, 3, 2, 3]  # x 2 ... 3, y 1 ... 3: DRAWN
+    masks = read(tmp_path, {"images": [image()], "annotations": [annotation([corners])]})
+    np.testing.assert_array_equal(masks["one"].masks, DRAWN[None])
+
+
+def test_crowds_and_empty_masks_are_no_instances(tmp_path):
+    nothing = {"size": [4, 6], "counts": [24]}
+    entries = [annotation(nothing), annotation(iscrowd=1), annotation(score=0.5)]
+    masks = read(tmp_path, {"images": [image()], "annotations": entries})
+    assert masks["one"].scores.tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
     [
-        ([], "no polygon"),
-        ([[0, 0, 2, 2]], "three points"),
-        ([[0, 0, 2, 2, 0, 2, 1]], "half a point"),
-        ({"size": [6, 4], "counts": [0, 12, 12]}, r"is \[6, 4\] and the image \[4, 6\]"),
-        ({"size": [4, 6], "counts": [0, 12]}, "add up to 12"),
-        ({"counts": [0, 12, 12]}, "cannot be decoded .*write polygons"),
-        (None, "cannot be decoded"),
+        ({"images": []}, "holds no masks"),
+        ([{"image_id": 1}], "annotation 0 lacks image_id or segmentation"),
+        ([annotation(score=1.5)], "annotation 0 has the score 1.5: scale"),
+        ([annotation(score=float("nan"))], "has the score nan"),
+        ([annotation({"size": [4, 6]})], "RLE without size or counts"),
+        ([annotation({"size": [4, 6], "counts": [9, 2]})], "do not fill"),
+        ([annotation({"size": [4, 6], "counts": "zzz"})], "annotation 0: its RLE is damaged"),
+        ([annotation(), annotation({"size": [6, 4], "counts": [24]})], "annotation 1 is .6, 4."),
+        ([annotation([[0, 0, 1, 0, 1, 1]])], "annotation 0 is a polygon and its image is not"),
+        ({"images": [image(height=5)], "annotations": [annotation()]}, "image 1 is .4, 6."),
+        ({"images": [image(), image()], "annotations": []}, "gives one id to several"),
+        ({"images": [image(), image(2, "one.png")], "annotations": []}, "both called one"),
+        ({"images": [{"id": 1}], "annotations": []}, "lacks its id, height or width"),
+        ({"images": [image()], "annotations": [annotation(image_id=9)]}, "9, which is not listed"),
     ],
 )
-def test_what_is_no_mask_is_refused_by_its_number(drawn, message):
-    pytest.importorskip("pycocotools")
-    with pytest.raises(ValueError, match=rf"annotation 9 of one\.jpg: .*{message}"):
-        decode_mask(annotation(drawn, 9), IMAGE)
-
-
-def test_a_json_is_read_or_refused_by_name(tmp_path):
-    path = tmp_path / "a.json"
-    path.write_text(json.dumps({"images": []}))
-    assert load_json(path) == {"images": []}
-    path.write_text('{"images": [')
-    with pytest.raises(ValueError, match=r"a\.json: is no valid JSON"):
-        load_json(path)
-    path.write_text("[]")
-    with pytest.raises(ValueError, match=r"a\.json: holds a list, as detections do"):
-        load_json(path)
+def test_bad_files_are_refused_by_name(tmp_path, content, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        read(tmp_path, content)
+    assert "a.json" in str(caught.value)
+    assert "\n" not in str(caught.value)

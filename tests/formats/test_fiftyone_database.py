@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.formats.coco_export import export_coco
+from trace_edges.formats.coco import export_coco
 
 # In a process of its own: whether there is a database is settled when fiftyone is imported.
 READER = """

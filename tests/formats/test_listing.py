@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from trace_edges.formats.coco_export import export_coco, export_coco_results
+from trace_edges.formats.coco import export_coco, export_coco_results
 from trace_edges.formats.label_studio import export_label_studio
-from trace_edges.formats.labels_export import export_labels
+from trace_edges.formats.labels import export_labels
 from trace_edges.formats.listing import by_name
 from trace_edges.formats.panoptic import export_panoptic
 from trace_edges.formats.yolo import export_yolo

@@ -6,26 +6,7 @@ import pytest
 from PIL import Image
 
 from trace_edges.files import FileError
-from trace_edges.formats.pixels import read_panoptic_ids, read_pixels
-
-
-def test_an_id_is_its_colour_to_the_base_of_256(tmp_path):
-    colours = np.array([[[0, 0, 0], [1, 0, 0]], [[0, 1, 0], [3, 2, 1]]], dtype=np.uint8)
-    Image.fromarray(colours).save(tmp_path / "ids.png")
-    assert read_panoptic_ids(tmp_path / "ids.png").tolist() == [[0, 1], [256, 3 + 512 + 65536]]
-
-
-def test_the_largest_id_fits(tmp_path):
-    Image.new("RGB", (1, 1), "white").save(tmp_path / "ids.png")
-    assert read_panoptic_ids(tmp_path / "ids.png").tolist() == [[2**24 - 1]]
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
-def test_a_panoptic_png_is_rgb(tmp_path, mode):
-    Image.new(mode, (4, 4)).save(tmp_path / "other.png")
-    words = rf"other\.png is a picture of mode {mode}: a panoptic PNG is RGB \(id = R"
-    with pytest.raises(FileError, match=words):
-        read_panoptic_ids(tmp_path / "other.png")
+from trace_edges.formats.pixels import colour_ids, id_colours, read_pixels, write_png
 
 
 def test_indices_of_a_palette_are_kept(tmp_path):
@@ -70,3 +51,17 @@ def test_damage_is_one_line_with_the_name(tmp_path):
         read_pixels(path, ("L",), "X is Y")
     with pytest.raises(FileNotFoundError, match=r"lost\.png"):
         read_pixels(tmp_path / "lost.png", ("L",), "X is Y")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_written_is_read(tmp_path, dtype):
+    values = np.array([[0, 7, np.iinfo(dtype).max]], dtype=dtype)
+    write_png(values, tmp_path / "new" / "a.png")
+    pixels, _ = read_pixels(tmp_path / "new" / "a.png", ("L", "I;16"), "X is Y")
+    np.testing.assert_array_equal(pixels, values)
+
+
+def test_numbers_and_colours_are_each_others_inverse():
+    ids = np.array([[0, 255, 256], [65536, 2**24 - 1, 70000]], dtype=np.int32)
+    assert id_colours(ids)[0, 2].tolist() == [0, 1, 0]
+    np.testing.assert_array_equal(colour_ids(id_colours(ids)), ids)

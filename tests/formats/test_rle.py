@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trace_edges.formats.rle import run_lengths
+from trace_edges.formats.rle import RunsError, compress_runs, decode_runs, encode_mask, mask_runs
 
 coder = pytest.importorskip("pycocotools.mask")
 
@@ -13,14 +13,14 @@ def encode(mask):
 def test_hand_worked_runs():
     # Down the columns of 2 x 4: 0 1 | 1 1 | 0 0 | 1 0.
     mask = np.array([[0, 1, 0, 1], [1, 1, 0, 0]])
-    assert run_lengths(encode(mask), (2, 4)).tolist() == [1, 3, 2, 1, 1]
+    assert mask_runs({"counts": encode(mask)}, (2, 4)).tolist() == [1, 3, 2, 1, 1]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
 def test_runs_rebuild_the_mask(share):
     mask = np.random.default_rng(0).random((300, 500)) < share
     mask[100:200, 50:300] ^= True  # short runs and long ones, so differences of either sign
-    runs = run_lengths(encode(mask), mask.shape)
+    runs = mask_runs({"counts": encode(mask)}, mask.shape)
     rebuilt = np.repeat(np.arange(len(runs)) % 2, runs).reshape(mask.shape, order="F")
     np.testing.assert_array_equal(rebuilt, mask)
 
@@ -28,12 +28,28 @@ def test_runs_rebuild_the_mask(share):
 @pytest.mark.parametrize("counts", ["", "o", "abc!", "é", "~~~0", "o" * 50 + "0", "P" * 12 + "0"])
 def test_damaged_code_is_refused(counts):
     with pytest.raises(ValueError, match="its RLE is damaged"):
-        run_lengths(counts, (2, 4))
+        mask_runs({"counts": counts}, (2, 4))
 
 
 @pytest.mark.parametrize("counts", ["0", "7", "9", "O9"])
 def test_runs_must_fill_the_image(counts):
     # 0 px, 7 px, 9 px; and -1 + 9 = 8 px.
     with pytest.raises(ValueError, match="does not fill 2 x 4 px"):
-        run_lengths(counts, (2, 4))
-    assert run_lengths("8", (2, 4)).tolist() == [8]
+        mask_runs({"counts": counts}, (2, 4))
+    assert mask_runs({"counts": "8"}, (2, 4)).tolist() == [8]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_mask_comes_back_from_its_code(share):
+    mask = np.random.default_rng(0).random((30, 50)) < share
+    code = encode_mask(mask)
+    assert code == {"size": [30, 50], "counts": encode(mask)}
+    runs = mask_runs(code, mask.shape)
+    np.testing.assert_array_equal(decode_runs(runs, mask.shape), mask)
+    assert compress_runs(runs, mask.shape) == code["counts"]
+
+
+def test_runs_in_a_list_must_fill_the_image():
+    with pytest.raises(RunsError, match="add up to 7 px, not 2 x 4") as caught:
+        mask_runs({"counts": [3, 4]}, (2, 4))
+    assert caught.value.total == 7

@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from trace_edges.files import FileError
-from trace_edges.formats.semantic import UNKNOWN, read_semantic
+from trace_edges.formats.pixels import UNLABELLED
+from trace_edges.formats.semantic import read_semantic
 
 CLASSES = np.array([[0, 1, 20], [2, 254, 255]], dtype=np.uint8)
 
@@ -42,7 +43,7 @@ def test_an_array_is_read_as_its_values(tmp_path, dtype):
 
 def test_what_is_negative_is_unknown(tmp_path):
     np.save(tmp_path / "a.npy", np.array([[-1, 3]]))
-    assert read_semantic(tmp_path / "a.npy").tolist() == [[UNKNOWN, 3]]
+    assert read_semantic(tmp_path / "a.npy").tolist() == [[UNLABELLED, 3]]
 
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.tensor])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.formats.coco import decode_mask
+from trace_edges.formats.coco_truth import decode_mask
 from trace_edges.formats.voc import read_voc, voc_instances
 
 OBJECTS = np.zeros((4, 6), dtype=np.uint8)

@@ -12,14 +12,14 @@ from trace_edges.formats.classes import (
     read_class_table,
     table_of_numbers,
 )
-from trace_edges.formats.pixels import read_panoptic_ids
+from trace_edges.formats.panoptic import read_panoptic_ids
 from trace_edges.jobs import (
     EdgeFolder,
     panoptic_files,
     refine_coco,
     refine_labels,
 )
-from trace_edges.metrics.panoptic import Category
+from trace_edges.results import Category
 
 coder = pytest.importorskip("pycocotools.mask")
 

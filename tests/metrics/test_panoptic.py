@@ -1,17 +1,13 @@
-import json
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from trace_edges.metrics.panoptic import (
-    Category,
     Panoptic,
-    Segment,
+    SegmentInfo,
     panoptic_counts,
     panoptic_quality,
 )
-from trace_edges.metrics.panoptic_files import evaluate_panoptic
+from trace_edges.results import Category
 
 CAT, DOG, GRASS = 1, 2, 3
 CATEGORIES = (
@@ -31,7 +27,7 @@ def columns(*segments):
     for place, (category, width, *crowd) in enumerate(segments, 1):
         ids += [10 * place if category else 0] * width
         if category:
-            listed.append(Segment(10 * place, category, *crowd))
+            listed.append(SegmentInfo(10 * place, category, *crowd))
     return Panoptic(np.tile(np.array(ids, dtype=np.int32), (10, 1)), tuple(listed))
 
 
@@ -123,7 +119,7 @@ def test_void_and_crowd_add_up():
 
 def test_crowds_without_pixels_say_nothing():
     image = columns((CAT, 10))
-    listed = Panoptic(image.ids, (*image.segments, Segment(99, CAT, True)))
+    listed = Panoptic(image.ids, (*image.segments, SegmentInfo(99, CAT, True)))
     assert counts(listed, listed)[0] == (1, 0, 0)
 
 
@@ -156,11 +152,15 @@ def test_voc_asks_for_its_classes():
     ("ids", "segments", "words"),
     [
         ([[0, 7]], [], "segment 7 is in the picture but not listed"),
-        ([[7, 3]], [Segment(3, CAT)], "segment 7 is in the picture but not listed"),
-        ([[0, 7]], [Segment(7, CAT), Segment(8, CAT)], "segment 8 is listed but not in the pic"),
-        ([[0, 7]], [Segment(7, CAT), Segment(7, DOG)], "segment 7 is listed twice"),
-        ([[0, 7]], [Segment(7, CAT), Segment(0, DOG)], "the id 0, which is void"),
-        ([0, 7], [Segment(7, CAT)], r"one map \(h, w\)"),
+        ([[7, 3]], [SegmentInfo(3, CAT)], "segment 7 is in the picture but not listed"),
+        (
+            [[0, 7]],
+            [SegmentInfo(7, CAT), SegmentInfo(8, CAT)],
+            "segment 8 is listed but not in the pic",
+        ),
+        ([[0, 7]], [SegmentInfo(7, CAT), SegmentInfo(7, DOG)], "segment 7 is listed twice"),
+        ([[0, 7]], [SegmentInfo(7, CAT), SegmentInfo(0, DOG)], "the id 0, which is void"),
+        ([0, 7], [SegmentInfo(7, CAT)], r"one map \(h, w\)"),
     ],
 )
 def test_picture_and_list_must_agree(ids, segments, words):
@@ -177,155 +177,3 @@ def test_pairs_must_fit():
         panoptic_quality([], CATEGORIES)
     with pytest.raises(ValueError, match="two categories share an id"):
         panoptic_quality([], (*CATEGORIES, CATEGORIES[0]))
-
-
-def write(path, images, categories=CATEGORIES):
-    """A panoptic JSON, and its PNGs in the folder of its name."""
-    path.with_suffix("").mkdir()
-    annotations = []
-    for number, image in enumerate(images, 1):
-        ids, name = image.ids.astype(np.int64), f"{number:04}.png"
-        colours = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=-1)
-        Image.fromarray(colours.astype(np.uint8)).save(path.with_suffix("") / name)
-        segments = [
-            {
-                "id": s.id,
-                "category_id": s.category,
-                "iscrowd": int(s.crowd),
-                "area": int((ids == s.id).sum()),
-                "bbox": [0, 0, 1, 1],
-            }
-            for s in image.segments
-        ]
-        annotations.append({"image_id": number, "file_name": name, "segments_info": segments})
-    content = {
-        "images": [{"id": a["image_id"], "file_name": a["file_name"]} for a in annotations],
-        "annotations": annotations,
-        "categories": [{"id": c.id, "name": c.name, "isthing": int(c.thing)} for c in categories],
-    }
-    path.write_text(json.dumps(content))
-    return path
-
-
-def random_image(rng, crowd=False):
-    """Blocks of random segments with void among them, and at most one crowd per class."""
-    blocks = rng.integers(0, 9, (6, 8))
-    ids = np.kron(blocks, np.ones((4, 5), dtype=np.int64)) * 1_900_000
-    kinds = dict(zip(np.unique(ids), rng.integers(1, 4, 9).tolist(), strict=False))
-    crowds = set()
-    if crowd:
-        for category in (CAT, DOG):
-            crowds |= {next((i for i in kinds if i and kinds[i] == category), 0)}
-    segments = [Segment(int(i), kinds[i], int(i) in crowds) for i in kinds if i]
-    return Panoptic(ids, tuple(segments))
-
-
-def disturbed(rng, image):
-    """Most pixels as they were; a few blocks void, a few of another segment, one class changed."""
-    ids = image.ids.copy()
-    for _ in range(8):
-        row, column = rng.integers(0, 20), rng.integers(0, 34)
-        patch = ids[row : row + 5, column : column + 6]
-        patch[:] = rng.choice(np.append(np.unique(ids), 0))
-    left = set(np.unique(ids).tolist())
-    segments = [Segment(s.id, s.category) for s in image.segments if s.id in left]
-    if rng.random() < 0.5 and segments:
-        segments[0] = Segment(segments[0].id, GRASS)
-    return Panoptic(ids, tuple(segments))
-
-
-@pytest.fixture
-def random_files(tmp_path):
-    rng = np.random.default_rng(0)
-    truths = [random_image(rng, crowd=number % 2 == 0) for number in range(30)]
-    predictions = [disturbed(rng, image) for image in truths]
-    prediction = write(tmp_path / "prediction.json", predictions)
-    return prediction, write(tmp_path / "truth.json", truths)
-
-
-def test_files_against_themselves_score_one(random_files):
-    _, truth = random_files
-    scores = evaluate_panoptic(truth, truth)
-    assert (scores.all.pq, scores.things.pq, scores.stuff.pq) == (1, 1, 1)
-
-
-@pytest.mark.parametrize("library", ["hotcoco.panoptic", "panopticapi.evaluation"])
-def test_an_independent_implementation_agrees(random_files, capfd, library):
-    reference = pytest.importorskip(library).pq_compute
-    prediction, truth = random_files
-    expected = reference(str(truth), str(prediction))
-    scores = evaluate_panoptic(prediction, truth)
-    assert 0.2 < scores.all.pq < 0.9
-    for group, mean in (("All", scores.all), ("Things", scores.things), ("Stuff", scores.stuff)):
-        for number in ("pq", "sq", "rq"):
-            assert getattr(mean, number) == pytest.approx(expected[group][number], abs=1e-9)
-        assert mean.classes == expected[group]["n"]
-
-
-def test_workers_change_nothing_and_progress_counts_images(random_files):
-    done = []
-    expected = evaluate_panoptic(*random_files, progress=lambda *count: done.append(count))
-    assert done == [(number, 30) for number in range(1, 31)]
-    assert evaluate_panoptic(*random_files, workers=2) == expected
-
-
-def test_folders_can_be_named(random_files, tmp_path):
-    prediction, truth = random_files
-    expected = evaluate_panoptic(prediction, truth)
-    for path in (prediction, truth):
-        path.with_suffix("").rename(tmp_path / f"{path.stem} pictures")
-    with pytest.raises(ValueError, match=r"truth, with the PNGs of .*truth\.json, is no folder"):
-        evaluate_panoptic(prediction, truth)
-    folders = tmp_path / "prediction pictures", tmp_path / "truth pictures"
-    assert evaluate_panoptic(prediction, truth, *folders) == expected
-
-
-def edited(path, edit):
-    content = json.loads(path.read_text())
-    edit(content)
-    path.write_text(json.dumps(content))
-
-
-@pytest.mark.parametrize(
-    ("edit", "words"),
-    [
-        (lambda c: c["annotations"].pop(), r"prediction\.json lacks image 2 \(1 in all\)"),
-        (lambda c: c["annotations"][0].update(image_id=9), r"lacks image 1"),
-        (lambda c: c["annotations"].append({**c["annotations"][0], "image_id": 9}), "image 9, whi"),
-        (lambda c: c["annotations"].append(c["annotations"][0]), "lists image 1 twice"),
-        (lambda c: c["annotations"][0].pop("segments_info"), "image 1 lacks 'segments_info'"),
-        (lambda c: c["annotations"][0]["segments_info"].pop(), r"0001\.png: segment 20 is in the"),
-        (lambda c: c.pop("annotations"), "no COCO panoptic file"),
-        (
-            lambda c: c["annotations"][1]["segments_info"][0].update(category_id=5),
-            r"0002\.png \(image 2\): segment 10 is of category 5",
-        ),
-    ],
-)
-def test_bad_predictions_are_named(tmp_path, edit, words):
-    image = columns((CAT, 4), (GRASS, 4))
-    prediction, truth = (
-        write(tmp_path / f"{n}.json", [image] * 2) for n in ("prediction", "truth")
-    )
-    edited(prediction, edit)
-    with pytest.raises(ValueError, match=words):
-        evaluate_panoptic(prediction, truth)
-
-
-def test_bad_pictures_and_categories_are_named(tmp_path):
-    truth = write(tmp_path / "truth.json", [columns((CAT, 4))])
-    picture = tmp_path / "truth" / "0001.png"
-    Image.new("L", (4, 10)).save(picture)
-    with pytest.raises(ValueError, match=r"0001\.png is a picture of mode L"):
-        evaluate_panoptic(truth, truth)
-    picture.write_text("no picture")
-    with pytest.raises(ValueError, match=r"0001\.png cannot be decoded"):
-        evaluate_panoptic(truth, truth)
-    picture.unlink()
-    with pytest.raises(FileNotFoundError, match=r"0001\.png"):
-        evaluate_panoptic(truth, truth)
-    edited(truth, lambda content: content["categories"][0].pop("isthing"))
-    with pytest.raises(ValueError, match="lacks 'isthing' in its categories"):
-        evaluate_panoptic(truth, truth)
-    with pytest.raises(ValueError, match="workers must be 1 or more"):
-        evaluate_panoptic(truth, truth, workers=0)

@@ -112,7 +112,7 @@ def test_every_format_says_the_same(tmp_path):
     pytest.importorskip("pycocotools")
     from pycocotools.coco import COCO
 
-    from trace_edges.formats.coco import read_panoptic
+    from trace_edges.formats.coco_truth import read_panoptic
 
     write_composites(tmp_path, load_sprites(), 3, seed=1, settings=SMALL)
     scenes = json.loads((tmp_path / "scenes.json").read_text())["scenes"]

@@ -60,17 +60,15 @@ def edges(
     with plain_errors():
         from trace_edges.evaluation.edges import evaluate_edge_folders
         from trace_edges.evaluation.peers import draw_peer
-        from trace_edges.evaluation.report import write_report
-        from trace_edges.evaluation.sheet import comparison_sheet
-        from trace_edges.evaluation.truth import DRAWN_KINDS
-        from trace_edges.files import write_atomically
+        from trace_edges.evaluation.report import comparison_sheet, write_report
         from trace_edges.formats.ground_truth import open_ground_truth
+        from trace_edges.formats.pixels import write_png
         from trace_edges.images import load_image
-        from trace_edges.metrics.protocol import EdgeProtocol
+        from trace_edges.metrics.counts import EdgeProtocol
 
         *predictions, ground_truth = folders
         truth = open_ground_truth(Path(ground_truth), kind.value)
-        mode: Any = gt_mode.value if gt_mode else ("given" if truth.kind in DRAWN_KINDS else "thin")
+        mode: Any = gt_mode.value if gt_mode else ("given" if truth.drawn else "thin")
         protocol = EdgeProtocol(
             thresholds, max_distance, thin, nms, mode, void.value, interpolate, cldice_dilation
         )
@@ -80,10 +78,12 @@ def edges(
         methods = _folders([*predictions, *(f"{one}={out / 'peers' / one}" for one in classical)])
         if not methods:
             raise ValueError("there is nothing to score: give folders of edge maps, or --peer")
-        pictures = _pictures(images, truth, needed=bool(classical))
+        photographs = _find_photographs(images, truth, needed=bool(classical))
         for one in classical:
-            with progress(len(pictures), one, hidden) as advance:
-                for reason in draw_peer(one, pictures, methods[one], processes, advance).values():
+            with progress(len(photographs), one, hidden) as advance:
+                for reason in draw_peer(
+                    one, photographs, methods[one], processes, advance
+                ).values():
                     error(reason)
         with progress(2 * len(methods) * len(truth), "scores", hidden) as advance:
             evaluation = evaluate_edge_folders(
@@ -95,9 +95,8 @@ def edges(
             "folders": {name: str(folder) for name, folder in methods.items()},
         }
         files = write_report(evaluation, out, origin)
-        read = (lambda name: load_image(pictures[name])) if pictures else None
-        with write_atomically(out / "sheet.png") as temporary:
-            comparison_sheet(evaluation, truth, read).save(temporary)
+        read = (lambda name: load_image(photographs[name])) if photographs else None
+        write_png(comparison_sheet(evaluation, truth, read), out / "sheet.png")
         if as_json:
             typer.echo(json.dumps(json.loads(files[0].read_text())))
         elif not quiet:
@@ -147,7 +146,7 @@ def _folders(given: list[str]) -> dict[str, Path]:
     return folders
 
 
-def _pictures(images: Path | None, truth: Collection[str], needed: bool) -> dict[str, Path]:
+def _find_photographs(images: Path | None, truth: Collection[str], needed: bool) -> dict[str, Path]:
     """The photograph of each image with ground truth, by name."""
     from trace_edges.files import find_images
 

@@ -48,7 +48,7 @@ def masks(
 ) -> None:
     """Score masks without regard to classes: AP, AP50, AP75 and AR@100 as COCO has them."""
     with plain_errors():
-        from trace_edges.metrics.masks import evaluate_masks
+        from trace_edges.evaluation import evaluate_masks
 
         scores = evaluate_masks(predictions, ground_truth, score=score.value, backend=backend.value)
         files = {"predictions": predictions, "ground_truth": ground_truth}

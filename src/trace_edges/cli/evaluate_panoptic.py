@@ -45,7 +45,7 @@ def panoptic(
 ) -> None:
     """Score panoptic segmentations: PQ, SQ and RQ of all classes, things and stuff."""
     with plain_errors():
-        from trace_edges.metrics.panoptic_files import evaluate_panoptic
+        from trace_edges.evaluation.panoptic import evaluate_panoptic
 
         with ExitStack() as bar:
             advance: Callable[[], None] | None = None

@@ -56,14 +56,14 @@ def boundaries(
     ] = 0.0075,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
-    """Write instance boundaries as pictures: 255 an edge, 127 ignored."""
+    """Write instance boundaries as images: 255 an edge, 127 ignored."""
     with plain_errors():
-        from trace_edges.evaluation.truth import DRAWN_KINDS, edge_truth, write_boundaries
+        from trace_edges.evaluation.edges import edge_truth, write_boundaries
         from trace_edges.formats.ground_truth import open_ground_truth
-        from trace_edges.metrics.protocol import EdgeProtocol
+        from trace_edges.metrics.counts import EdgeProtocol
 
         truth = open_ground_truth(source, kind.value)
-        mode: Any = gt_mode.value if gt_mode else ("given" if truth.kind in DRAWN_KINDS else "thin")
+        mode: Any = gt_mode.value if gt_mode else ("given" if truth.drawn else "thin")
         protocol = EdgeProtocol(gt_mode=mode, void=void.value, max_distance=max_distance)
         failed = 0
         with progress(len(truth), "boundaries", hidden=quiet) as advance:
@@ -88,11 +88,10 @@ def voc_instances(
 ) -> None:
     """Make COCO instances of PASCAL VOC's SegmentationObject: one category, void left out."""
     with plain_errors():
-        from trace_edges.files import write_atomically
+        from trace_edges.files import write_text
         from trace_edges.formats.voc import voc_instances as convert
 
         content = convert(root, split, class_agnostic=not categories)
-        with write_atomically(out) as temporary:
-            temporary.write_text(json.dumps(content) + "\n")
+        write_text(json.dumps(content) + "\n", out)
         images, masks = len(content["images"]), len(content["annotations"])
         console.print(f"{out}: {masks} instances on {images} images")

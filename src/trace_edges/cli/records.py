@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from trace_edges.files import write_atomically
+from trace_edges.files import write_json
 
 
 def score_record(scores: Any, files: Mapping[str, Path | None], *packages: str) -> dict[str, Any]:
@@ -29,5 +28,4 @@ def score_record(scores: Any, files: Mapping[str, Path | None], *packages: str) 
 
 def write_record(record: Mapping[str, Any], path: Path) -> None:
     """Write the record, whole or not at all; errors as in `write_atomically`."""
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n")
+    write_json(record, path, indent=2)

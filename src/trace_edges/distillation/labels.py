@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int8, UInt8
 from scipy.ndimage import distance_transform_edt, gaussian_gradient_magnitude
 
-from trace_edges.metrics.nms import suppress_non_maxima
+from trace_edges.metrics.lines import suppress_non_maxima
 from trace_edges.training_free.ridges import draw_edges, fit_surface, surface_height
 
 Rule = Literal["ridge", "literal", "log"]

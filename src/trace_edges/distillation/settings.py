@@ -11,8 +11,7 @@ from trace_edges.detector.student import StudentSettings
 from trace_edges.distillation.labels import LabelSettings
 from trace_edges.distillation.losses import EDGE_LOSSES, EdgeLoss
 from trace_edges.distillation.teachers import Averaging
-from trace_edges.files import FileError
-from trace_edges.formats.json_files import read_json
+from trace_edges.files import FileError, read_json
 from trace_edges.training import Stage, at_least_one
 from trace_edges.training_free.settings import TraceSettings
 

@@ -1,7 +1,16 @@
-"""Edge maps in folders, scored side by side: what `trace-edges evaluate edges` does."""
+"""Files and folders scored: what `trace-edges evaluate` does."""
 
-from trace_edges.evaluation.edges import EdgeEvaluation, Problem, evaluate_edge_folders
+from trace_edges.evaluation.edges import EdgeEvaluation, Problem, edge_truth, evaluate_edge_folders
+from trace_edges.evaluation.masks import evaluate_masks
+from trace_edges.evaluation.panoptic import evaluate_panoptic
 from trace_edges.evaluation.report import write_report
-from trace_edges.evaluation.truth import edge_truth
 
-__all__ = ["EdgeEvaluation", "Problem", "edge_truth", "evaluate_edge_folders", "write_report"]
+__all__ = [
+    "EdgeEvaluation",
+    "Problem",
+    "edge_truth",
+    "evaluate_edge_folders",
+    "evaluate_masks",
+    "evaluate_panoptic",
+    "write_report",
+]

@@ -8,22 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
-from trace_edges.evaluation.truth import edge_truth
-from trace_edges.files import write_atomically
+from trace_edges.files import write_text
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
-from trace_edges.formats.segments import GroundTruth
-from trace_edges.metrics.cldice import cldice
-from trace_edges.metrics.counts import EdgeCounts, edge_counts, unit_strength
-from trace_edges.metrics.edges import EdgeScores, edge_scores
-from trace_edges.metrics.protocol import BSDS, EdgeProtocol
-from trace_edges.parallel import spread
+from trace_edges.formats.labels import write_drawn
+from trace_edges.formats.truth import GroundTruth, Segments
+from trace_edges.metrics.boundaries import boundaries_from_labels, ignored_region
+from trace_edges.metrics.counts import (
+    BSDS,
+    EdgeCounts,
+    EdgeProtocol,
+    EdgeTruth,
+    cldice,
+    edge_counts,
+    unit_strength,
+)
+from trace_edges.metrics.edges import EdgeScores, edge_scores, spread
 
 Read = Callable[[], Any]
 _COUNTS = ("matched_pred", "total_pred", "matched_gt", "total_gt")
@@ -79,7 +87,7 @@ def evaluate_edge_folders(
 
     Args:
         methods: folder of edge maps by the method's name.
-        ground_truth: see `datasets.ground_truth.open_ground_truth`.
+        ground_truth: see `trace_edges.formats.open_ground_truth`.
         protocol: the same for all methods.
         cache: folder that keeps the counts, so that a second run goes on from there.
         workers: processes; two or more are spawned, so that a script needs its
@@ -125,6 +133,34 @@ def evaluate_edge_folders(
     return EdgeEvaluation(scores, dice, maps, images, tuple(problems), unused, protocol)
 
 
+def edge_truth(annotators: Sequence[Segments], protocol: EdgeProtocol) -> EdgeTruth:
+    """The boundaries of each annotator as `protocol.gt_mode` wants them.
+
+    "given" takes drawn boundaries, and nothing counts where all annotators say nothing; the other
+    modes make boundaries of the labels.
+
+    Raises:
+        ValueError: "given" and there are only labels, or another mode and there are none.
+    """
+    annotations = [_boundaries(one, protocol) for one in annotators]
+    if protocol.void != "ignore" and protocol.gt_mode != "given":
+        return EdgeTruth(annotations)
+    radius = protocol.max_distance * math.hypot(*annotations[0].shape)
+    ignored = [ignored_region(one.void, radius) for one in annotators]
+    return EdgeTruth(annotations, np.logical_and.reduce(ignored))
+
+
+def write_boundaries(truth: EdgeTruth, path: Path) -> None:
+    """Write boundaries as an image: 255 an edge, 127 ignored, 0 none.
+
+    Raises:
+        ValueError: there are several annotators, for whom one image has no room.
+    """
+    if len(truth.annotations) > 1:
+        raise ValueError(f"{path}: {len(truth.annotations)} annotators do not fit in one picture")
+    write_drawn(truth.annotations[0], truth.ignore, path)
+
+
 @dataclass(frozen=True)
 class _Task:
     prediction: Path
@@ -157,8 +193,7 @@ def _count(task: _Task) -> EdgeCounts | str:
     counts = edge_counts(prediction, truth, task.protocol)
     if task.cache:
         record = {"digest": digest} | {name: getattr(counts, name).tolist() for name in _COUNTS}
-        with write_atomically(task.cache) as temporary:
-            temporary.write_text(json.dumps(record) + "\n")
+        write_text(json.dumps(record) + "\n", task.cache)
     return counts
 
 
@@ -213,3 +248,15 @@ def _cldice(task: _Task) -> float:
         edges &= ~truth.ignore
     dilation = task.protocol.cldice_dilation
     return float(np.mean([cldice(edges, gt, dilation) for gt in truth.annotations]))
+
+
+def _boundaries(segments: Segments, protocol: EdgeProtocol) -> Bool[np.ndarray, "h w"]:
+    if protocol.gt_mode != "given":
+        if segments.boundaries is not None and not segments.labels.any():
+            raise ValueError("the ground truth is drawn boundaries without labels: gt_mode 'given'")
+        return boundaries_from_labels(
+            segments.labels, protocol.gt_mode, segments.void, protocol.void
+        )
+    if segments.boundaries is None:
+        raise ValueError("the ground truth is labels without drawn boundaries: gt_mode 'thin'")
+    return segments.boundaries

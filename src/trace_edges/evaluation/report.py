@@ -1,21 +1,33 @@
-"""What an evaluation leaves behind: numbers, a table, precision-recall curves."""
+"""The report of an evaluation: numbers, a table, precision-recall curves, a sheet of mistakes."""
 
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image
+from scipy.ndimage import maximum_filter
 
-from trace_edges.evaluation.edges import EdgeEvaluation
+from trace_edges.drawing.visualize import contact_sheet
+from trace_edges.evaluation.edges import EdgeEvaluation, edge_truth
 from trace_edges.extras import require
-from trace_edges.files import write_atomically
+from trace_edges.files import write_atomically, write_json, write_text
+from trace_edges.formats.edge_maps import read_edge_map
+from trace_edges.formats.truth import GroundTruth
+from trace_edges.metrics.counts import EdgeProtocol, EdgeTruth, unit_strength
 from trace_edges.metrics.edges import EdgeScores
+from trace_edges.metrics.lines import suppress_non_maxima, thin
+from trace_edges.metrics.matching import match_pixels
+
+FOUND, FALSE, MISSED = (60, 220, 90), (255, 60, 60), (255, 200, 40)
+_TILE = 320
 
 HEADER = ("method", "ODS", "OIS", "AP", "R50", "clDice")
 
@@ -57,15 +69,76 @@ def write_report(
             for method, scores in evaluation.scores.items()
         },
     }
-    with write_atomically(files[0]) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
-    with write_atomically(files[1]) as temporary:
-        temporary.write_text(_markdown(evaluation))
+    write_json(record, files[0], indent=1)
+    write_text(_markdown(evaluation), files[1])
     with write_atomically(files[2]) as temporary:
         _write_curves(evaluation.scores, temporary)
     with write_atomically(files[3]) as temporary:
         _draw_curves(evaluation.scores, temporary)
     return files
+
+
+def comparison_sheet(
+    evaluation: EdgeEvaluation,
+    ground_truth: GroundTruth,
+    read: Callable[[str], UInt8[np.ndarray, "h w 3"]] | None = None,
+    examples: int = 3,
+) -> Image.Image:
+    """A row of images per method: its `examples` worst images, then as many best ones.
+
+    Each shows the method's edges at its ODS threshold over the darkened image: found edges green,
+    false ones red, missed ones yellow.
+
+    Args:
+        evaluation: of the methods.
+        ground_truth: that they were scored on.
+        read: gives the image of a name; None draws on black.
+        examples: fewer are shown of a set with fewer images.
+    """
+    rows = []
+    for method, scores in evaluation.scores.items():
+        by_f = sorted(scores.image_f, key=lambda name: (scores.image_f[name], name))
+        chosen = by_f if len(by_f) <= 2 * examples else by_f[:examples] + by_f[-examples:]
+        row = []
+        for name in chosen:
+            truth = edge_truth(ground_truth[name](), evaluation.protocol)
+            path = evaluation.maps[method][name]
+            lines = _lines(path, scores.ods_threshold, evaluation.protocol)
+            under = read(name) if read else np.zeros((*lines.shape, 3), np.uint8)
+            title = f"{method}  F {scores.image_f[name]:.2f}  {name}"
+            row.append((title, mistakes(under, lines, truth, evaluation.protocol)))
+        rows.append(row)
+    return contact_sheet(rows, _TILE)
+
+
+def mistakes(
+    image: UInt8[np.ndarray, "h w 3"],
+    lines: Bool[np.ndarray, "h w"],
+    truth: EdgeTruth,
+    protocol: EdgeProtocol,
+) -> Image.Image:
+    """Found, false and missed edges over the darkened image, widened so that they show.
+
+    Of several annotators the missed edges are those of the first.
+    """
+    radius = protocol.max_distance * math.hypot(*lines.shape)
+    matched, found = zip(
+        *(match_pixels(lines, gt, radius) for gt in truth.annotations), strict=True
+    )
+    right = np.logical_or.reduce(matched)
+    wrong = lines & ~right
+    if truth.ignore is not None:
+        wrong &= ~truth.ignore
+    canvas = image // 3
+    width = max(1, round(max(lines.shape) / _TILE))
+    layers: Mapping[tuple[int, int, int], np.ndarray] = {
+        MISSED: truth.annotations[0] & ~found[0],
+        FALSE: wrong,
+        FOUND: right,
+    }
+    for colour, mask in layers.items():
+        canvas[maximum_filter(mask, size=width)] = colour
+    return Image.fromarray(canvas)
 
 
 def _plain(scores: EdgeScores) -> dict[str, Any]:
@@ -107,3 +180,11 @@ def _draw_curves(methods: Mapping[str, EdgeScores], path: Path) -> None:
         axes.plot(scores.ods_recall, scores.ods_precision, "o", color=line.get_color())
     axes.legend(loc="upper right", fontsize="small")
     figure.savefig(path, dpi=120)
+
+
+def _lines(path: Path, threshold: float, protocol: EdgeProtocol) -> Bool[np.ndarray, "h w"]:
+    strength = unit_strength(read_edge_map(path))
+    if protocol.nms:
+        strength = suppress_non_maxima(strength)
+    edges = strength >= threshold
+    return thin(edges) if protocol.thin else edges

@@ -1,4 +1,4 @@
-"""Formats of others: one module each, reader beside writer."""
+"""Formats of files: one module each, reader beside writer; `registry` lists them."""
 
 import lazy_loader
 

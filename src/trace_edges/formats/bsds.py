@@ -1,4 +1,4 @@
-"""Read the annotations of BSDS500 (Arbelaez et al., PAMI 2011)."""
+"""Annotations of BSDS500 (Arbelaez et al., PAMI 2011)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from trace_edges.formats.findings import refusal
-from trace_edges.formats.segments import Segments
+from trace_edges.formats.truth import Segments, refusal
 
 
 def read_bsds(path: str | PathLike[str]) -> list[Segments]:
-    """What every annotator of an image saw; nothing is void.
+    """The segments of an image as every annotator saw them; nothing is void.
 
     Args:
         path: .mat file with the cell `groundTruth` of structures `Segmentation`, `Boundaries`.

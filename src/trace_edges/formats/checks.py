@@ -1,4 +1,4 @@
-"""Say all that is wrong with ground truth, and how to mend it, without stopping at the first."""
+"""Checks of ground truth: all that is wrong and how to mend it, not only the first thing."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import ExifTags
 
 from trace_edges.files import find_images
-from trace_edges.formats.coco_checks import survey_coco
-from trace_edges.formats.findings import Finding, GroundTruthError, Size, Survey
-from trace_edges.formats.ground_truth import FOLDER_KINDS, KINDS, locate
-from trace_edges.formats.pictures import by_stem, list_files, upright_size
-from trace_edges.formats.segments import Segments
+from trace_edges.formats.coco_checks import inspect_coco
+from trace_edges.formats.folders import by_stem, list_files
+from trace_edges.formats.ground_truth import KINDS, locate
+from trace_edges.formats.pixels import open_image
+from trace_edges.formats.registry import get_format
+from trace_edges.formats.truth import (
+    Finding,
+    GroundTruthError,
+    Inspection,
+    Segments,
+    Size,
+    refused,
+)
 from trace_edges.formats.voc import CLASSES, SPLITS, class_of, instance_numbers, read_indices
 
 # A label map of more segments than one per so many pixels is no label map.
 _PIXELS_PER_SEGMENT = 16
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 # What a reader raises on purpose, and what comes of a JSON with values of other types than COCO's.
 _WRONG = (GroundTruthError, AttributeError, KeyError, TypeError, ValueError)
@@ -47,13 +57,13 @@ def check_ground_truth(
         raise ValueError(f"unknown kind {kind!r}: choose from auto, {', '.join(KINDS)}")
     photographs, findings = by_stem(find_images([images]).images if images is not None else ())
     try:
-        survey = _survey(source, kind)
+        inspection = _inspect_source(source, kind)
     except _WRONG as error:
         return [*findings, _finding(error, source)]
-    findings += survey.findings
+    findings += inspection.findings
     if images is not None:
-        findings += _strangers(photographs, survey, images)
-    for done, (name, inspect) in enumerate(survey.inspections.items(), 1):
+        findings += _strangers(photographs, inspection, images)
+    for done, (name, inspect) in enumerate(inspection.images.items(), 1):
         try:
             size, found = inspect()
             findings += found
@@ -62,7 +72,7 @@ def check_ground_truth(
         except _WRONG as error:
             findings.append(_finding(error, name))
         if progress is not None:
-            progress(done, len(survey.inspections))
+            progress(done, len(inspection.images))
     return findings
 
 
@@ -73,11 +83,12 @@ def _finding(error: Exception, subject: object) -> Finding:
     return Finding(str(subject), problem, "write them as COCO does")
 
 
-def _survey(source: Path, kind: str) -> Survey:
+def _inspect_source(source: Path, kind: str) -> Inspection:
     found = locate(source, kind)
     if found.content is not None:
-        return survey_coco(found.kind, found.path, found.content)
-    suffixes, read = FOLDER_KINDS[found.kind]
+        return inspect_coco(found.kind, found.path, found.content)
+    form = get_format(found.kind)
+    suffixes, read = form.suffixes, form.function("truth")
     files, findings = by_stem(list_files(found.path, suffixes))
     if not files:
         problem = f"holds no file of {', '.join(suffixes)}"
@@ -86,13 +97,13 @@ def _survey(source: Path, kind: str) -> Survey:
         findings += _check_splits(found.path.parent, files)
         classes = found.path.parent / CLASSES
         inspect = partial(_inspect_voc, classes=classes if classes.is_dir() else None)
-        return Survey(findings, {name: partial(inspect, path) for name, path in files.items()})
+        return Inspection(findings, {name: partial(inspect, path) for name, path in files.items()})
     if found.kind == "coco-panoptic":
         problem = f"there is no {found.path.name}.json beside it: crowds and sizes go unchecked"
         mend = "put the JSON there, or give it instead of the folder"
         findings.append(Finding(str(found.path), problem, mend, "warning"))
     inspections = {name: partial(_inspect, read, path) for name, path in files.items()}
-    return Survey(findings, inspections)
+    return Inspection(findings, inspections)
 
 
 def _inspect(
@@ -144,14 +155,14 @@ def _check_splits(root: Path, files: Collection[str]) -> list[Finding]:
     return findings
 
 
-def _strangers(photographs: dict[str, Path], survey: Survey, images: Path) -> list[Finding]:
+def _strangers(photographs: dict[str, Path], inspection: Inspection, images: Path) -> list[Finding]:
     """Annotations without photograph, each; photographs without annotation, as one."""
     findings = [
         Finding(name, f"has no photograph in {images}", "add it or remove the annotation")
-        for name in survey.inspections
+        for name in inspection.images
         if name not in photographs
     ]
-    alone = [path.name for name, path in photographs.items() if name not in survey.inspections]
+    alone = [path.name for name, path in photographs.items() if name not in inspection.images]
     if alone:
         problem = f"photographs without annotation: {len(alone)}, {alone[0]} first"
         mend = "leave them out of predictions, or add the annotations"
@@ -160,7 +171,7 @@ def _strangers(photographs: dict[str, Path], survey: Survey, images: Path) -> li
 
 
 def _compare(photograph: Path, size: Size) -> list[Finding]:
-    own = upright_size(photograph)
+    own = _upright_size(photograph)
     if own == size:
         return []
     problem = f"is {_size(own)} when upright, and its annotation {_size(size)}"
@@ -168,6 +179,14 @@ def _compare(photograph: Path, size: Size) -> list[Finding]:
     if own == size[::-1]:
         mend = "turn the one that lies on its side; photographs may have an EXIF orientation"
     return [Finding(str(photograph), problem, mend)]
+
+
+def _upright_size(path: Path) -> Size:
+    """Height and width of a photograph, its EXIF orientation applied."""
+    with refused(path), open_image(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
+        return (width, height) if turned else (height, width)
 
 
 def _size(size: Size) -> str:

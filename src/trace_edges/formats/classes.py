@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from trace_edges.files import FileError
-from trace_edges.formats.json_files import read_json
-from trace_edges.formats.semantic import UNKNOWN
+import numpy as np
+from jaxtyping import Int32
+
+from trace_edges.files import FileError, read_json
+from trace_edges.formats.pixels import UNLABELLED
 from trace_edges.formats.voc import CLASS_NAMES
-from trace_edges.metrics.panoptic import Category
+from trace_edges.results import VOID, Category
 
 # COCO's 80 things have the ids 1 ... 90 without ten that were never used.
 _COCO_UNUSED = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
@@ -46,8 +48,10 @@ class ClassTable:
         ids = [category.id for category in self.categories]
         if not ids or len(set(ids)) < len(ids):
             raise ValueError("a table of classes lists at least one, each with an id of its own")
-        if UNKNOWN in self.by_number:
-            raise ValueError(f"class {UNKNOWN} is what is of no known class: number it otherwise")
+        if UNLABELLED in self.by_number:
+            raise ValueError(
+                f"class {UNLABELLED} is what is of no known class: number it otherwise"
+            )
 
     @property
     def things(self) -> frozenset[int]:
@@ -58,6 +62,20 @@ class ClassTable:
     def stuff(self) -> frozenset[int]:
         """Ids of the others."""
         return frozenset(category.id for category in self.categories if not category.thing)
+
+    def categories_of(self, numbers: Int32[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:
+        """The category id of every pixel of a semantic map (`read_semantic`), `VOID` for none.
+
+        Raises:
+            ValueError: a class is not in the table.
+        """
+        if odd := set(np.unique(numbers).tolist()) - {*self.by_number, 0, UNLABELLED}:
+            raise ValueError(f"has class {min(odd)}, which the table of classes lacks: add it")
+        table = np.full(UNLABELLED + 1, VOID, dtype=np.int32)
+        for number, category in self.by_number.items():
+            if 0 <= number < UNLABELLED:
+                table[number] = category
+        return table[numbers]
 
 
 def class_table(name: Literal["coco", "voc"]) -> ClassTable:

@@ -1,4 +1,4 @@
-"""What may be wrong with a COCO JSON, its panoptic PNGs and its masks."""
+"""Checks of a COCO JSON, its panoptic PNGs and its masks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from trace_edges.formats import coco
-from trace_edges.formats.coco import Entry
-from trace_edges.formats.findings import Finding, GroundTruthError, Severity, Size, Survey
-from trace_edges.formats.pictures import PNG, by_stem, list_files
+from trace_edges.formats import coco_truth as coco
+from trace_edges.formats.folders import by_stem, list_files
+from trace_edges.formats.listing import Entry
+from trace_edges.formats.truth import Finding, GroundTruthError, Inspection, Severity, Size
 
 _MANY = 5  # ids that a line lists
 
 
-def survey_coco(kind: str, path: Path, content: Entry) -> Survey:
-    """What the JSON itself says wrong, and how to read its pictures or masks."""
+def inspect_coco(kind: str, path: Path, content: Entry) -> Inspection:
+    """Findings on the JSON itself, and what inspects its PNGs or masks."""
     findings: list[Finding] = []
     images = _by_id(content, "images", coco.SIZED_IMAGE_KEYS, path, findings)
     categories = _by_id(content, "categories", ("id",), path, findings)
@@ -41,8 +41,8 @@ def survey_coco(kind: str, path: Path, content: Entry) -> Survey:
         severity: Severity = "error" if panoptic else "warning"
         findings.append(Finding(str(path), problem, mend, severity))
     if panoptic:
-        return _survey_panoptic(path, annotations, images, categories, findings)
-    return _survey_instances(path, annotations, images, categories, findings)
+        return _inspect_panoptic_json(path, annotations, images, categories, findings)
+    return _inspect_instances_json(path, annotations, images, categories, findings)
 
 
 def _by_id(
@@ -58,13 +58,13 @@ def _by_id(
     return {entry["id"]: entry for entry in entries}
 
 
-def _survey_panoptic(
+def _inspect_panoptic_json(
     path: Path,
     annotations: list[Entry],
     images: dict[Any, Entry],
     categories: dict[Any, Entry],
     findings: list[Finding],
-) -> Survey:
+) -> Inspection:
     kindless = [key for key, category in categories.items() if "isthing" not in category]
     if kindless:
         problem = f"categories that say not whether they are things: {_listed(kindless)}"
@@ -76,9 +76,9 @@ def _survey_panoptic(
     try:
         folder = coco.png_folder(path)
     except GroundTruthError as error:
-        return Survey([*findings, error.finding])
+        return Inspection([*findings, error.finding])
     named = {entry["file_name"] for entry in annotations}
-    unnamed = [png.name for png in list_files(folder, PNG) if png.name not in named]
+    unnamed = [png.name for png in list_files(folder, coco.PNG) if png.name not in named]
     if unnamed:
         problem = f"PNGs that are not in {path.name}: {len(unnamed)}, {unnamed[0]} first"
         mend = "add their annotations or remove them"
@@ -93,7 +93,7 @@ def _survey_panoptic(
             categories.keys(),
         )
         inspections[coco.image_name(entry, images)] = inspect
-    return Survey(findings, inspections)
+    return Inspection(findings, inspections)
 
 
 def _inspect_panoptic(
@@ -147,20 +147,20 @@ def _panoptic_flaws(
         yield from _box_flaws(f"the box of segment {key}", segment, height, width, flaw)
 
 
-def _survey_instances(
+def _inspect_instances_json(
     path: Path,
     annotations: list[Entry],
     images: dict[Any, Entry],
     categories: dict[Any, Entry],
     findings: list[Finding],
-) -> Survey:
+) -> Inspection:
     if twice := _repeated(entry["id"] for entry in annotations):
         problem = f"ids that two annotations have: {_listed(twice)}"
         findings.append(Finding(str(path), problem, "number the annotations anew"))
     own = defaultdict(list)
     for entry in annotations:
         own[entry["image_id"]].append(entry)
-    return Survey(
+    return Inspection(
         findings,
         {
             Path(image["file_name"]).stem: partial(

@@ -1,14 +1,21 @@
-"""Edge maps that somebody's detector wrote: which files, and what is in them."""
+"""Edge maps in files, as `detect` and the detectors of others write them: found, read, written."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 from PIL import Image
 
+from trace_edges.files import write_npy
+from trace_edges.formats.folders import find_by_name
+from trace_edges.formats.pixels import write_png
+
 EdgeArray = Float32[np.ndarray, "h w"] | UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
+
+EdgeFormat = Literal["png", "png16", "npy"]  # 8 or 16 bits of grey, or float32 in [0, 1]
 
 SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
 
@@ -16,31 +23,18 @@ SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
 def find_edge_maps(folder: Path) -> dict[str, Path]:
     """The edge maps of a folder by image name; NAME.edges.png is the map of NAME.
 
-    Where a folder holds results of `trace-edges detect`, its other pictures are left out.
+    Where a folder holds results of `trace-edges detect`, its overlays are left out.
 
     Raises:
         ValueError: there is no such folder, no map in it, or two of one image.
     """
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: there is no such folder of edge maps; check the path")
-    maps: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        left_out = path.name.startswith(".") or path.name.endswith(".overlay.png")
-        if left_out or path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        name = path.stem.removesuffix(".edges")
-        if name in maps:
-            raise ValueError(f"{path}: {maps[name].name} is of the same image; remove one of them")
-        maps[name] = path
-    if not maps:
-        raise ValueError(f"{folder} holds no edge map ({', '.join(SUFFIXES)})")
-    return maps
+    return find_by_name(folder, "edge map", SUFFIXES, of=".edges", without=(".overlay",))
 
 
 def read_edge_map(path: Path) -> EdgeArray:
     """Edge strength of a file: (h, w) uint8 or uint16 as they are stored, or floats in [0, 1].
 
-    Pictures are grey, or colour with equal channels; white is an edge.
+    Images are grey, or colour with equal channels; white is an edge.
 
     Raises:
         ValueError: the file cannot be read, or holds something else.
@@ -63,6 +57,20 @@ def read_edge_map(path: Path) -> EdgeArray:
     if values.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"{path} holds {values.dtype} values; an edge map has 8 or 16 bits")
     return np.ascontiguousarray(values)
+
+
+def edge_array(edges: Float32[np.ndarray, "h w"], form: EdgeFormat) -> EdgeArray:
+    """Edges in [0, 1] as they are stored: float32, or of 255 or 65535 levels."""
+    if form == "npy":
+        return edges
+    dtype = np.uint16 if form == "png16" else np.uint8
+    return np.rint(edges * np.iinfo(dtype).max).astype(dtype)
+
+
+def write_edge_map(edges: Float32[np.ndarray, "h w"], path: Path, form: EdgeFormat) -> None:
+    """Write edges in [0, 1]: white is an edge. Errors: `trace_edges.files.write_atomically`."""
+    stored = edge_array(edges, form)
+    (write_npy if form == "npy" else write_png)(stored, path)
 
 
 def _read_array(path: Path) -> EdgeArray:

@@ -12,42 +12,26 @@ Which pixels are void, of which the ground truth says nothing:
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from trace_edges.formats import coco
-from trace_edges.formats.bsds import read_bsds
-from trace_edges.formats.findings import GroundTruthError, refusal
-from trace_edges.formats.labels import EDGE, IGNORED, read_drawn, read_labels
-from trace_edges.formats.pictures import (
-    LABEL_SUFFIXES,
-    PNG,
-    annotation_files,
-    list_files,
-    open_picture,
-)
-from trace_edges.formats.segments import Segments
-from trace_edges.formats.voc import OBJECTS, read_voc
+from trace_edges.formats.coco_truth import load_json, sound_entries
+from trace_edges.formats.folders import annotation_files, list_files
+from trace_edges.formats.labels import EDGE, IGNORED
+from trace_edges.formats.listing import Entry
+from trace_edges.formats.pixels import open_image
+from trace_edges.formats.registry import get_format, truth_kinds
+from trace_edges.formats.truth import Reader, refusal, refused
+from trace_edges.formats.voc import OBJECTS
 
-Reader = Callable[[], Sequence[Segments]]
-
-KINDS = ("coco-panoptic", "coco-instances", "voc", "bsds", "labels", "boundaries")
-# Kinds that are one file per image in one folder: what the files are called, and who reads them.
-FOLDER_KINDS: dict[str, tuple[tuple[str, ...], Callable[[Path], Sequence[Segments]]]] = {
-    "coco-panoptic": (PNG, coco.read_panoptic_segments),
-    "voc": (PNG, read_voc),
-    "bsds": ((".mat",), read_bsds),
-    "labels": (LABEL_SUFFIXES, read_labels),
-    "boundaries": (PNG, read_drawn),
-}
-
+KINDS = truth_kinds()
+# Kinds that are one JSON, by what an annotation of theirs has and no other's.
 JSON_KINDS = {"coco-panoptic": "segments_info", "coco-instances": "segmentation"}
-_FILES = (*LABEL_SUFFIXES, ".mat")
+_FILES = (*get_format("labels").suffixes, *get_format("bsds").suffixes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +45,11 @@ class GroundTruthSet(Mapping[str, Reader]):
 
     readers: dict[str, Reader] = field(repr=False)
     kind: str
+
+    @property
+    def drawn(self) -> bool:
+        """Whether boundaries were drawn as such, so that none need be made of labels."""
+        return get_format(self.kind).holds == "edges"
 
     def __getitem__(self, name: str) -> Reader:
         return self.readers[name]
@@ -78,11 +67,11 @@ class Located:
 
     kind: str
     path: Path
-    content: coco.Entry | None = field(default=None, repr=False)
+    content: Entry | None = field(default=None, repr=False)
 
 
 def open_ground_truth(source: Path, kind: str = "auto") -> GroundTruthSet:
-    """Opens ground truth; its pictures are read when a function of the result is called.
+    """Opens ground truth; its images are read when a function of the result is called.
 
     Args:
         source: a COCO JSON (that of panoptic PNGs beside their folder, which is called like the
@@ -97,11 +86,11 @@ def open_ground_truth(source: Path, kind: str = "auto") -> GroundTruthSet:
         ImportError: as soon as masks are read, if pycocotools is not installed.
     """
     found = locate(source, kind)
+    form = get_format(found.kind)
     if found.content is None:
-        suffixes, read = FOLDER_KINDS[found.kind]
-        files = annotation_files(found.path, suffixes)
+        files, read = annotation_files(found.path, form.suffixes), form.function("truth")
         return GroundTruthSet({name: partial(read, files[name]) for name in files}, found.kind)
-    open_json = _open_panoptic if found.kind == "coco-panoptic" else _open_instances
+    open_json = form.function("truth_json")
     readers: dict[str, Reader] = {}
     for name, reader in open_json(found.path, found.content):
         if name in readers:
@@ -145,8 +134,8 @@ def locate(source: Path, kind: str = "auto") -> Located:
 def _locate_json(path: Path, kind: str) -> Located:
     if path.suffix.lower() != ".json" or kind not in ("auto", *JSON_KINDS):
         raise refusal(path, "is a file", _choices("give a folder, or a COCO JSON"))
-    content = coco.load_json(path)
-    annotations, _ = coco.sound_entries(content, "annotations", (), path)
+    content = load_json(path)
+    annotations, _ = sound_entries(content, "annotations", (), path)
     own = [known for known, key in JSON_KINDS.items() if any(key in a for a in annotations)]
     if kind == "auto" and not own:
         raise refusal(path, "has neither segments_info nor segmentation", _choices("say the kind"))
@@ -168,7 +157,7 @@ def _kind_of_folder(folder: Path) -> str:
             return "labels"
     if folder.name == OBJECTS:
         return "voc"
-    with open_picture(files[0]) as image:
+    with refused(files[0]), open_image(files[0]) as image:
         mode, values = image.mode, set(np.unique(np.asarray(image)).tolist())
     if mode == "RGB":
         return "coco-panoptic"
@@ -180,34 +169,3 @@ def _kind_of_folder(folder: Path) -> str:
 
 def _choices(mend: str) -> str:
     return f"{mend}; the kinds are {', '.join(KINDS)}"
-
-
-def _open_panoptic(path: Path, content: coco.Entry) -> Iterator[tuple[str, Reader]]:
-    images = {}
-    if "images" in content:  # without them the PNGs give the names
-        images = {entry["id"]: entry for entry in _sound(path, content, "images", coco.IMAGE_KEYS)}
-    folder = coco.png_folder(path)
-    for annotation in _sound(path, content, "annotations", coco.PANOPTIC_KEYS):
-        png = folder / annotation["file_name"]
-        if not png.is_file():
-            raise refusal(png, f"is missing, though {path.name} names it", "add it to the folder")
-        segments = _sound(path, annotation, "segments_info", ("id",))
-        crowds = tuple(segment["id"] for segment in segments if segment.get("iscrowd"))
-        name = coco.image_name(annotation, images)
-        yield name, partial(coco.read_panoptic_segments, png, crowds)
-
-
-def _open_instances(path: Path, content: coco.Entry) -> Iterator[tuple[str, Reader]]:
-    annotations = defaultdict(list)
-    for annotation in _sound(path, content, "annotations", coco.INSTANCE_KEYS):
-        annotations[annotation["image_id"]].append(annotation)
-    for image in _sound(path, content, "images", coco.SIZED_IMAGE_KEYS):
-        reader = partial(coco.read_instances, annotations[image["id"]], image)
-        yield Path(image["file_name"]).stem, reader
-
-
-def _sound(path: Path, content: coco.Entry, key: str, needed: Sequence[str]) -> list[coco.Entry]:
-    entries, findings = coco.sound_entries(content, key, needed, path)
-    if findings:
-        raise GroundTruthError(findings[0])
-    return entries

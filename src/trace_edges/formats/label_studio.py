@@ -1,4 +1,4 @@
-"""Write instance masks as Label Studio predictions: brush strokes that annotators start from."""
+"""Instance masks as Label Studio predictions, written: brush strokes that annotators start from."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from os import PathLike
 import numpy as np
 from jaxtyping import Bool
 
-from trace_edges.formats.listing import Entry, OneOrMany, by_name, check_name, plain, write_json
+from trace_edges.files import write_json
+from trace_edges.formats.listing import Entry, OneOrMany, by_name, check_name, plain
 from trace_edges.results import InstanceMasks
 
 _WORD, _SIZES = 8, (3, 4, 8, 16)  # bits of a value, and of the lengths that a block may have
-_CHANNELS = 4  # a brush stroke is an RGBA picture
+_CHANNELS = 4  # a brush stroke is an RGBA image
 
 
 def export_label_studio(
@@ -80,7 +81,7 @@ def _strokes(instances: InstanceMasks, name: str, category: str) -> list[Entry]:
 
 
 def brush_rle(mask: Bool[np.ndarray, "h w"]) -> bytes:
-    """A mask in Label Studio's run lengths: of its RGBA picture, row by row, 255 inside.
+    """A mask in Label Studio's run lengths: of its RGBA image, row by row, 255 inside.
 
     After the count of values (32 bits), the bits of a value less one (5) and of each kind of length
     less one (4 x 4), a run is: 1, which kind of length (2), the length less one, the value.

@@ -1,4 +1,4 @@
-"""Read label maps and drawn edge maps, one file per image."""
+"""Label maps and drawn boundary maps, one file per image: read, and written as PNG."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Bool, Integer
 
-from trace_edges.formats.findings import refusal
-from trace_edges.formats.pictures import read_pixels
-from trace_edges.formats.pixels import colour_ids
-from trace_edges.formats.segments import Segments
+from trace_edges.files import FileError
+from trace_edges.formats.folders import find_by_name
+from trace_edges.formats.listing import OneOrMany, by_name, check_name
+from trace_edges.formats.pixels import UNLABELLED, colour_ids, read_pixels, write_png
+from trace_edges.formats.truth import Segments, refusal, refused
+from trace_edges.results import InstanceMasks
 
-VOID = 255  # of 8-bit label maps, as Pascal VOC has it
-EDGE, IGNORED = 255, 127
+Masks = Integer[np.ndarray, "h w"] | Bool[np.ndarray, "h w"] | Bool[np.ndarray, "n h w"]
+
+LARGEST = 65535  # number of an instance in a 16-bit label PNG
+SUFFIXES = (".png", ".npy")  # of label maps that `read_masks` takes
+EDGE, IGNORED = 255, 127  # of drawn boundary maps
 _MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "RGB")
 
 
@@ -35,14 +40,15 @@ def read_labels(path: str | PathLike[str]) -> list[Segments]:
     if path.suffix.lower() == ".npy":
         values, mode = _read_npy(path), "npy"
     else:
-        values, mode = read_pixels(path, _MODES, "a label map is grey, palette or RGB")
+        with refused(path):
+            values, mode = read_pixels(path, _MODES, "a label map is grey, palette or RGB")
     if mode == "RGB":
         values = colour_ids(values)
     limits = np.iinfo(np.int32)
     if values.size and not limits.min <= values.min() <= values.max() <= limits.max:
         raise refusal(path, "has labels of more than 31 bits", "number the segments from 0")
     labels = values.astype(np.int32)
-    return [Segments(labels, labels == VOID if mode in ("L", "P") else labels < 0)]
+    return [Segments(labels, labels == UNLABELLED if mode in ("L", "P") else labels < 0)]
 
 
 def read_drawn(path: str | PathLike[str]) -> list[Segments]:
@@ -52,7 +58,8 @@ def read_drawn(path: str | PathLike[str]) -> list[Segments]:
         GroundTruthError: the file is missing or damaged, is not 8-bit grey, or has other values.
     """
     path = Path(path)
-    values, mode = read_pixels(path, ("1", "L"), "a drawn edge map is 8-bit grey")
+    with refused(path):
+        values, mode = read_pixels(path, ("1", "L"), "a drawn edge map is 8-bit grey")
     values = values * np.uint8(EDGE) if mode == "1" else values
     others = np.setdiff1d(values, (0, IGNORED, EDGE))
     if others.size:
@@ -60,6 +67,91 @@ def read_drawn(path: str | PathLike[str]) -> list[Segments]:
         raise refusal(path, problem, "cut it at a threshold, or give it as labels")
     labels = np.zeros(values.shape, dtype=np.int32)
     return [Segments(labels, values == IGNORED, values == EDGE)]
+
+
+def write_drawn(
+    boundaries: Bool[np.ndarray, "h w"],
+    ignore: Bool[np.ndarray, "h w"] | None,
+    path: str | PathLike[str],
+) -> None:
+    """Write boundaries as `read_drawn` reads them: 255 an edge, 127 ignored, 0 neither."""
+    drawn = np.zeros(boundaries.shape, dtype=np.uint8)
+    if ignore is not None:
+        drawn[ignore] = IGNORED
+    drawn[boundaries] = EDGE
+    write_png(drawn, path)
+
+
+def find_label_maps(folder: Path) -> dict[str, Path]:
+    """The label maps of a folder by image name: NAME.png, NAME.npy, NAME.instances.png.
+
+    Other results of `detect` and `segment` are passed over. Errors: `find_by_name`.
+    """
+    return find_by_name(
+        folder, "label map", SUFFIXES, of=".instances", without=(".edges", ".overlay")
+    )
+
+
+def read_masks(path: Path) -> Masks:
+    """Labels (h, w) in which 0 is no instance, or a stack of masks (n, h, w).
+
+    Raises:
+        ValueError: the file is damaged or holds something else.
+    """
+    if path.suffix.lower() == ".npy":
+        return _read_masks_npy(path)
+    (segments,) = read_labels(path)
+    labels, void = segments.labels, segments.void
+    if np.array_equal(labels != 0, void) and (labels[void] == UNLABELLED).all():
+        return labels  # black and white: a drawn mask, of which 255 is the inside
+    return np.where(void, 0, labels)
+
+
+def export_labels(masks: OneOrMany[InstanceMasks], folder: str | PathLike[str]) -> None:
+    """Write FOLDER/NAME.png for every image name: 0 where no instance is, else 1 + its index.
+
+    One result, several, or a mapping by image name; images of a list are 000001, 000002, ...
+    Holes and parts are kept, scores are not. Where instances overlap, the smaller lies on top; a
+    number is missing where others cover the whole of an instance. Errors: `write_label_png`, and a
+    ValueError where a name is no plain file name.
+    """
+    masks = by_name(masks)
+    for name in sorted(masks):
+        check_name(name)
+        write_label_png(masks[name].label_map, Path(folder) / f"{name}.png")
+
+
+def write_label_png(labels: Integer[np.ndarray, "h w"], path: str | PathLike[str]) -> None:
+    """Write a label map as a 16-bit grey PNG.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: the map is no (h, w) of integers, or has labels that 16 bits cannot hold.
+    """
+    if labels.ndim != 2 or labels.dtype.kind not in "iu":
+        held = f"{labels.dtype} {labels.shape}"
+        raise ValueError(f"{path}: a label map is one (h, w) array of integers, not {held}")
+    if labels.size and not (labels.min() >= 0 and labels.max() <= LARGEST):
+        odd = labels.max() if labels.max() > LARGEST else labels.min()
+        raise ValueError(
+            f"{path}: label {odd} is not in 0 ... {LARGEST}, which 16 bits hold: number them anew"
+        )
+    write_png(np.ascontiguousarray(labels, dtype=np.uint16), path)
+
+
+def _read_masks_npy(path: Path) -> Masks:
+    mend = "save integers (h, w) or booleans (n, h, w) with numpy.save"
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (EOFError, ValueError) as error:
+        raise FileError(path, f"cannot be loaded ({error})", mend) from error
+    if not isinstance(values, np.ndarray):
+        raise FileError(path, "holds an archive", mend)
+    if values.dtype == np.bool_ and values.ndim in (2, 3):
+        return values
+    if values.ndim != 2 or values.dtype.kind not in "iu":
+        raise FileError(path, f"holds {values.dtype} {values.shape}", mend)
+    return np.maximum(values, 0)
 
 
 def _read_npy(path: Path) -> Integer[np.ndarray, "h w"]:

@@ -1,13 +1,9 @@
-"""Parts that the formats share: how images are named and numbered, and how JSON is written."""
+"""Names and numbers of images in the formats that list them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from os import PathLike
 from typing import Any, TypeAlias, TypeVar
-
-from trace_edges.files import write_atomically
 
 Entry = dict[str, Any]
 Result = TypeVar("Result")
@@ -85,13 +81,6 @@ def check_name(name: str) -> None:
     """
     if not name or name in (".", "..") or "/" in name or "\\" in name:
         raise ValueError(f"the image name {name!r} is no plain file name: leave folders out")
-
-
-def write_json(content: Any, path: str | PathLike[str]) -> None:
-    """Write JSON, compact and in the order of the content: equal contents give equal bytes."""
-    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        json.dump(content, file, separators=(",", ":"), allow_nan=False)
-        file.write("\n")
 
 
 def plain(value: float) -> float:

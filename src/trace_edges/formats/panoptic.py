@@ -1,4 +1,4 @@
-"""Write panoptic maps in COCO's format, as Mask2Former and other networks train on it."""
+"""Panoptic maps in COCO's format, as Mask2Former and other networks train on it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from PIL import Image
 
-from trace_edges.files import write_atomically
-from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, plain, write_json
-from trace_edges.metrics.panoptic import Category
-from trace_edges.results import PanopticMap
+from trace_edges.files import write_json
+from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, plain
+from trace_edges.formats.pixels import UNLABELLED, colour_ids, id_colours, read_pixels, write_png
+from trace_edges.results import Category, PanopticMap
 
-UNLABELLED = 255  # of semantic PNGs
 _LARGEST = 2**24 - 1  # number of a segment in three bytes
+
+
+def read_panoptic_ids(path: str | PathLike[str]) -> Int32[np.ndarray, "h w"]:
+    """Segment ids of a panoptic PNG: R + 256 G + 65536 B, and 0 is void.
+
+    Raises:
+        FileNotFoundError, FileError: as in `trace_edges.formats.pixels.read_pixels`.
+    """
+    kind = "a panoptic PNG is RGB (id = R + 256 G + 65536 B)"
+    pixels, _ = read_pixels(path, ("RGB",), kind)
+    return colour_ids(pixels)
 
 
 def export_panoptic(
@@ -43,7 +52,7 @@ def export_panoptic(
         path: of the JSON.
         categories: every class that occurs, in the order of the data set.
         folder: of the panoptic PNGs; by default the one beside the JSON with its name, without
-            ".json", where `trace_edges.metrics` and others look for it.
+            ".json", where `trace_edges.evaluation` and others look for it.
         semantic_folder: of the semantic PNGs; None writes none.
         file_names: the photograph of each image name; NAME.jpg where it gives none. Mask2Former
             itself assumes NAME.jpg.
@@ -58,15 +67,15 @@ def export_panoptic(
     maps = by_name(maps)
     listed = ImageList(maps, file_names, image_ids)
     places = _places(categories, semantic_folder is not None)
-    pictures = Path(folder) if folder is not None else Path(path).with_suffix("")
+    pngs = Path(folder) if folder is not None else Path(path).with_suffix("")
     images: list[Entry] = []
     annotations: list[Entry] = []
     for name, number in listed.ids.items():
         panoptic, file_name = maps[name], f"{name}.png"
         _check_segments(panoptic, categories, places, name)
-        _write_png(id_colours(panoptic.ids), pictures / file_name)
+        write_png(id_colours(panoptic.ids), pngs / file_name)
         if semantic_folder is not None:
-            _write_png(_semantic(panoptic, places), Path(semantic_folder) / file_name)
+            write_png(_semantic(panoptic, places), Path(semantic_folder) / file_name)
         images.append(listed.entry(name, panoptic.ids.shape))
         segments = segments_info(panoptic)
         annotations.append({"image_id": number, "file_name": file_name, "segments_info": segments})
@@ -132,18 +141,8 @@ def segments_info(panoptic: PanopticMap) -> list[Entry]:
     return entries
 
 
-def id_colours(ids: Int32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Numbers as the colours that COCO writes them in: id = R + 256 G + 65536 B."""
-    return np.stack([(ids >> shift) & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)
-
-
 def _semantic(panoptic: PanopticMap, places: Mapping[int, int]) -> UInt8[np.ndarray, "h w"]:
     classes = np.full(panoptic.ids.shape, UNLABELLED, dtype=np.uint8)
     for segment in panoptic.segments:
         classes[panoptic.ids == segment.id] = places[segment.category]
     return classes
-
-
-def _write_png(pixels: UInt8[np.ndarray, "h w *rgb"], path: Path) -> None:
-    with write_atomically(path) as temporary:
-        Image.fromarray(pixels).save(temporary)

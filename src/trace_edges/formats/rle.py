@@ -1,27 +1,94 @@
-"""Run lengths of COCO's compressed RLE, checked: libraries may hang on damaged ones."""
+"""Masks in COCO's code, in and out: polygons, run lengths in a list, compressed run lengths."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
+
+from trace_edges.extras import require
+
+Size = tuple[int, int]  # height, width in pixels
+Runs = Int64[np.ndarray, " runs"]
 
 _ZERO = ord("0")
 _LONGEST = 12  # characters of one run: 60 bits
 
 
-def run_lengths(counts: str, size: tuple[int, int]) -> Int64[np.ndarray, " runs"]:
+class RunsError(ValueError):
+    """Run lengths in a list that add up to another number of pixels than the image has.
+
+    Attributes:
+        total: that number.
+    """
+
+    def __init__(self, total: int, size: Size) -> None:
+        super().__init__(f"its counts add up to {total} px, not {size[0]} x {size[1]}")
+        self.total = total
+
+
+def mask_runs(segmentation: Any, size: Size) -> Runs:
     """Lengths of the runs, down the columns, that are background and mask by turns.
+
+    Args:
+        segmentation: as an annotation has it: a list of polygons [x, y, x, y, ...], or a mapping
+            whose `counts` are run lengths or compressed; its `size` is not looked at.
+        size: (height, width) of the image.
+
+    Raises:
+        ImportError: it is polygons and pycocotools is not installed.
+        RunsError: runs in a list do not fill the image.
+        ValueError: compressed runs are damaged or do not fill the image.
+    """
+    if isinstance(segmentation, Mapping):
+        counts = segmentation["counts"]
+    else:
+        library = require("pycocotools.mask", "eval")
+        counts = library.merge(library.frPyObjects(segmentation, *size))["counts"]
+    if isinstance(counts, str | bytes):
+        return _decompressed(counts.encode() if isinstance(counts, str) else counts, size)
+    runs = np.asarray(counts, dtype=np.int64)
+    if runs.ndim != 1 or (runs < 0).any() or runs.sum() != math.prod(size):
+        raise RunsError(int(runs.sum()), size)
+    return runs
+
+
+def decode_runs(runs: Runs, size: Size) -> Bool[np.ndarray, "h w"]:
+    """The mask of (height, width) whose runs these are."""
+    inside = np.arange(len(runs)) % 2 == 1
+    return np.ascontiguousarray(np.repeat(inside, runs).reshape(size[::-1]).T)
+
+
+def compress_runs(runs: Sequence[int] | Runs, size: Size) -> str:
+    """Run lengths as COCO's text; needs pycocotools."""
+    plain = {"size": list(size), "counts": [int(run) for run in runs]}
+    library = require("pycocotools.mask", "eval")
+    return library.frPyObjects(plain, *size)["counts"].decode("ascii")
+
+
+def encode_mask(mask: Bool[np.ndarray, "h w"], extra: str = "export") -> dict[str, Any]:
+    """A mask as compressed RLE: `size` and `counts`, plain JSON values.
+
+    Args:
+        mask: (h, w).
+        extra: of this package, named where pycocotools is not installed.
+    """
+    coder = require("pycocotools.mask", extra)
+    rle = coder.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")}
+
+
+def _decompressed(counts: bytes, size: Size) -> Runs:
+    """Compressed runs, checked: libraries may hang on damaged ones.
 
     A character holds five bits, the lowest first, above "0"; its sixth bit says that the number
     goes on, and the highest bit of the last is the sign. From the fourth on, numbers are
     differences from the run before the last.
-
-    Raises:
-        ValueError: they are no such code, or do not fill (height, width).
     """
-    bits = np.frombuffer(counts.encode("utf-8"), dtype=np.uint8).astype(np.int64) - _ZERO
+    bits = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - _ZERO
     ends = np.flatnonzero((bits & 32) == 0)
     lengths = np.diff(ends, prepend=-1)
     whole = ends.size and ends[-1] == bits.size - 1

@@ -1,6 +1,6 @@
 """Read semantic maps that networks made: which class each pixel is of.
 
-Known are label pictures, as DHR and MARS write them, integer arrays, and the dictionaries of IRN.
+Known are label images, as DHR and MARS write them, integer arrays, and the dictionaries of IRN.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Int32
 
 from trace_edges.files import FileError
-from trace_edges.formats.pixels import read_pixels
+from trace_edges.formats.folders import find_by_name
+from trace_edges.formats.pixels import UNLABELLED, read_pixels
 
-UNKNOWN = 255
 SUFFIXES = (".png", ".npy")
 _MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 _MEND = "give class numbers of 0 (background) ... 254, and 255 or less than 0 where unknown"
@@ -34,10 +34,18 @@ _NUMPY = {("numpy", "ndarray"), ("numpy", "dtype")} | {
 }
 
 
+def find_semantic_maps(folder: Path) -> dict[str, Path]:
+    """The semantic maps of a folder, NAME.png or NAME.npy, by image name.
+
+    Errors are those of `find_by_name`.
+    """
+    return find_by_name(folder, "semantic map", SUFFIXES)
+
+
 def read_semantic(
     path: str | PathLike[str], *, background: float = 0.15
 ) -> Int32[np.ndarray, "h w"]:
-    """The class of every pixel: 0 is the background, `UNKNOWN` = 255 what is of no known class.
+    """The class of every pixel: 0 is the background, `UNLABELLED` = 255 what is of no known class.
 
     Args:
         path: a palette or grey PNG whose value is the class; a .npy array (h, w) of integers; or a
@@ -62,10 +70,10 @@ def read_semantic(
     if content.ndim != 2 or content.dtype.kind not in "iub":
         raise FileError(path, f"holds {content.dtype} {content.shape}", f"a semantic map is one "
                       f"(h, w) array of integers: {_MEND}")  # fmt: skip
-    if content.size and content.max() > UNKNOWN:
+    if content.size and content.max() > UNLABELLED:
         raise FileError(path, f"has the class {content.max()}", _MEND)
     classes = content.astype(np.int32)
-    return np.where(classes < 0, np.int32(UNKNOWN), classes)
+    return np.where(classes < 0, np.int32(UNLABELLED), classes)
 
 
 def _read_npy(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Read Pascal VOC's instance pictures, and turn a split of them into COCO annotations."""
+"""Pascal VOC's instance images, and COCO annotations made of a split of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from trace_edges.extras import require
-from trace_edges.formats.findings import refusal
-from trace_edges.formats.labels import VOID
-from trace_edges.formats.pictures import read_pixels
-from trace_edges.formats.segments import Segments
+from trace_edges.formats.pixels import UNLABELLED, read_pixels
+from trace_edges.formats.rle import encode_mask
+from trace_edges.formats.truth import Segments, refusal, refused
 
 OBJECTS, CLASSES = "SegmentationObject", "SegmentationClass"
 SPLITS = Path("ImageSets", "Segmentation")
@@ -27,19 +26,20 @@ CLASS_NAMES = (
 
 
 def read_indices(path: str | PathLike[str]) -> Int32[np.ndarray, "h w"]:
-    """Palette indices of a VOC picture: 0 is background and 255 void.
+    """Palette indices of a VOC image: 0 is background and 255 void.
 
     Raises:
         GroundTruthError: the file is missing or damaged, or its indices have become colours.
     """
-    pixels, _ = read_pixels(Path(path), ("P", "L"), "a VOC annotation is a palette PNG")
+    with refused(Path(path)):
+        pixels, _ = read_pixels(path, ("P", "L"), "a VOC annotation is a palette PNG")
     return pixels.astype(np.int32)
 
 
 def read_voc(path: str | PathLike[str]) -> list[Segments]:
-    """The instances of a picture of SegmentationObject; errors are those of `read_indices`."""
+    """The instances of an image of SegmentationObject; errors are those of `read_indices`."""
     indices = read_indices(path)
-    return [Segments(indices, indices == VOID)]
+    return [Segments(indices, indices == UNLABELLED)]
 
 
 def voc_instances(
@@ -111,13 +111,13 @@ def split_names(root: Path, split: str) -> list[str]:
 
 
 def instance_numbers(indices: Int32[np.ndarray, "h w"]) -> list[int]:
-    """The instances of a picture, rising; neither background nor void is one."""
-    return np.setdiff1d(indices, (0, VOID)).tolist()
+    """The instances of an image, rising; neither background nor void is one."""
+    return np.setdiff1d(indices, (0, UNLABELLED)).tolist()
 
 
 def class_of(mask: Bool[np.ndarray, "h w"], classes: Int32[np.ndarray, "h w"]) -> int | None:
     """The class most pixels of an instance have, 1 to 20; None where all are 0 or void."""
-    counts = np.bincount(classes[mask], minlength=VOID + 1)[1 : len(CLASS_NAMES) + 1]
+    counts = np.bincount(classes[mask], minlength=UNLABELLED + 1)[1 : len(CLASS_NAMES) + 1]
     return int(counts.argmax()) + 1 if counts.any() else None
 
 
@@ -148,7 +148,6 @@ def _read_classes(
 
 def _coco_mask(mask: Bool[np.ndarray, "h w"], library: ModuleType) -> dict[str, Any]:
     """Mask, area, box and crowd flag as COCO writes them."""
-    encoded = library.encode(np.asfortranarray(mask, dtype=np.uint8))
-    rle = {"size": list(mask.shape), "counts": encoded["counts"].decode("ascii")}
-    box = library.toBbox(encoded).tolist()
+    rle = encode_mask(mask, "eval")
+    box = library.toBbox(rle).tolist()
     return {"segmentation": rle, "area": int(mask.sum()), "bbox": box, "iscrowd": 0}

@@ -1,4 +1,4 @@
-"""Write instance masks as YOLO segmentation labels: a text file per image, a polygon per line."""
+"""Instance masks as YOLO segmentation labels: a text file per image, a polygon per line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int64
 from scipy.spatial import cKDTree
 from skimage.measure import find_contours
 
-from trace_edges.files import write_atomically
+from trace_edges.files import write_text
 from trace_edges.formats.listing import OneOrMany, by_name, check_name
 from trace_edges.results import InstanceMasks
 
@@ -51,9 +51,9 @@ def export_yolo(
     for name in sorted(masks):
         check_name(name)
         lines = [_line(mask) for mask in masks[name].masks]
-        _write("".join(f"{line}\n" for line in lines), Path(folder) / "labels" / f"{name}.txt")
+        write_text("".join(f"{line}\n" for line in lines), Path(folder) / "labels" / f"{name}.txt")
     names = json.dumps([category])  # JSON is YAML
-    _write(f"train: images\nval: images\nnames: {names}\n", Path(folder) / "data.yaml")
+    write_text(f"train: images\nval: images\nnames: {names}\n", Path(folder) / "data.yaml")
 
 
 def polygon(mask: Bool[np.ndarray, "h w"]) -> Int64[np.ndarray, "k 2"]:
@@ -138,8 +138,3 @@ def _line(mask: Bool[np.ndarray, "h w"]) -> str:
     height, width = mask.shape
     relative = (polygon(mask) + _WITHIN) / (width, height)
     return " ".join(["0", *(f"{value:.{_DIGITS}f}" for value in relative.ravel())])
-
-
-def _write(text: str, path: Path) -> None:
-    with write_atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
-from jaxtyping import Float32, UInt8
-from PIL import Image
+from jaxtyping import UInt8
 
 from trace_edges import __version__
 from trace_edges.detector import DetectorSettings
-from trace_edges.drawing.visualize import grey_image, overlay
-from trace_edges.files import write_atomically
+from trace_edges.drawing.visualize import overlay
+from trace_edges.files import write_json
+from trace_edges.formats.edge_maps import EdgeFormat, write_edge_map
+from trace_edges.formats.pixels import write_png
 from trace_edges.images import ImageError, ImageSource, load_image
 from trace_edges.results import EdgeMap
 from trace_edges.training_free.settings import TraceSettings
 
-EdgeFormat = Literal["png", "png16", "npy"]
 EdgeKind = Literal["thin", "soft"]
 
 
@@ -126,15 +126,6 @@ def detect_files(
     yield from _drain(failed)
 
 
-def edge_array(values: Float32[np.ndarray, "h w"], form: EdgeFormat) -> np.ndarray | Image.Image:
-    """Edges in [0, 1] as they are stored: float32 array, or picture of 255 or 65535 grey levels."""
-    if form == "npy":
-        return values
-    if form == "png16":
-        return Image.fromarray(np.rint(values * 65535).astype(np.uint16))
-    return grey_image(values)
-
-
 def _drain(outcomes: list[Outcome]) -> Iterator[Outcome]:
     while outcomes:
         yield outcomes.pop(0)
@@ -196,13 +187,7 @@ def _write(
 ) -> None:
     files["record"].unlink(missing_ok=True)  # an older one must not vouch for new edges
     thin = result.thin[0]
-    edges = edge_array(thin if output.kind == "thin" else result.edges[0], output.format)
-    with write_atomically(files["edges"]) as temporary:
-        if isinstance(edges, Image.Image):
-            edges.save(temporary)
-        else:
-            np.save(temporary, edges)
-    with write_atomically(files["overlay"]) as temporary:
-        overlay(picture, thin).save(temporary)
-    with write_atomically(files["record"]) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
+    edges = thin if output.kind == "thin" else result.edges[0]
+    write_edge_map(edges, files["edges"], output.format)
+    write_png(overlay(picture, thin), files["overlay"])
+    write_json(record, files["record"], indent=1)

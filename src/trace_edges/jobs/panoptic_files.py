@@ -8,11 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32
 
 from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.panoptic import export_panoptic
-from trace_edges.formats.semantic import SUFFIXES, UNKNOWN, read_semantic
+from trace_edges.formats.semantic import find_semantic_maps, read_semantic
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.jobs.refine_images import (
@@ -23,9 +22,7 @@ from trace_edges.jobs.refine_images import (
     one_by_one,
     write_settings,
 )
-from trace_edges.results import PanopticMap, Segment
-
-VOID = -1
+from trace_edges.results import VOID, PanopticMap, Segment
 
 
 def panoptic_files(
@@ -58,12 +55,12 @@ def panoptic_files(
         OSError: a result cannot be written.
         ValueError: there are no maps or no edges, or two maps are of one image.
     """
-    paths, folder = _find_maps(semantic), EdgeFolder(edges)
+    paths, folder = find_semantic_maps(semantic), EdgeFolder(edges)
 
     def work(name: str) -> Done[PanopticMap]:
         numbers = read_semantic(paths[name], background=background)
         try:
-            categories = categories_of(numbers, classes)
+            categories = classes.categories_of(numbers)
             lines = folder.read_lines(name, propagation)
             found = panoptic_from_semantic(
                 categories, lines, classes.things, classes.stuff,
@@ -110,36 +107,3 @@ class _Packed(Mapping[str, PanopticMap]):
 
     def __len__(self) -> int:
         return len(self._packed)
-
-
-def _find_maps(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise ValueError(f"{folder}: there is no such folder of semantic maps; check the path")
-    paths: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        if path.stem in paths:
-            raise ValueError(f"{path}: {paths[path.stem].name} is of the same image; remove one")
-        paths[path.stem] = path
-    if not paths:
-        raise ValueError(f"{folder} holds no semantic map ({', '.join(SUFFIXES)})")
-    return paths
-
-
-def categories_of(
-    numbers: Int32[np.ndarray, "h w"], classes: ClassTable
-) -> Int32[np.ndarray, "h w"]:
-    """The category id of every pixel, `VOID` for none.
-
-    Raises:
-        ValueError: a class is not in the table.
-    """
-    table = np.full(UNKNOWN + 1, VOID, dtype=np.int32)
-    for number, category in classes.by_number.items():
-        if 0 <= number < UNKNOWN:
-            table[number] = category
-    known = {*classes.by_number, 0, UNKNOWN}
-    if odd := set(np.unique(numbers).tolist()) - known:
-        raise ValueError(f"has class {min(odd)}, which the table of classes lacks: add it")
-    return table[numbers]

@@ -8,10 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from trace_edges.formats.coco_export import coco_entries
-from trace_edges.formats.coco_masks import coco_instances, image_names, image_sizes, listed_images
-from trace_edges.formats.json_files import read_json
-from trace_edges.formats.listing import Entry, write_json
+from trace_edges.files import read_json, write_json
+from trace_edges.formats.coco import (
+    coco_entries,
+    coco_instances,
+    image_names,
+    image_sizes,
+    listed_images,
+)
+from trace_edges.formats.listing import Entry
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.refine import refine_instances
 from trace_edges.jobs.refine_images import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from jaxtyping import Float32
 
-from trace_edges.files import write_atomically
+from trace_edges.files import write_json
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.instances.bgp import Propagation
 from trace_edges.instances.components import cut_pixels
@@ -130,8 +129,7 @@ def write_settings(
         "failed": {one.image: one.message for one in outcomes if one.message},
         "trace_edges": version("trace-edges"),
     }
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
+    write_json(record, path, indent=1)
 
 
 def _digits(name: str) -> bool:

@@ -13,11 +13,11 @@ from jaxtyping import UInt8
 from trace_edges import __version__
 from trace_edges.drawing.overlays import instance_overlay
 from trace_edges.extras import require
-from trace_edges.files import write_atomically
-from trace_edges.formats.coco_export import CATEGORY, coco_entries
-from trace_edges.formats.json_files import read_json
-from trace_edges.formats.labels_export import write_label_png
-from trace_edges.formats.listing import Entry, ImageList, write_json
+from trace_edges.files import read_json, write_json
+from trace_edges.formats.coco import CATEGORY, coco_entries
+from trace_edges.formats.labels import write_label_png
+from trace_edges.formats.listing import Entry, ImageList
+from trace_edges.formats.pixels import write_png
 from trace_edges.images import ImageError, load_image
 from trace_edges.jobs.detection import Outcome, settings_difference
 from trace_edges.jobs.finder import Found, InstanceFinder, PictureError
@@ -112,8 +112,7 @@ def _write(
 ) -> None:
     files["record"].unlink(missing_ok=True)  # an older one must not vouch for new instances
     write_label_png(found.instances.label_map, files["labels"])
-    with write_atomically(files["overlay"]) as temporary:
-        instance_overlay(picture, found.instances).save(temporary)
+    write_png(instance_overlay(picture, found.instances), files["overlay"])
     write_json(record, files["record"])
 
 

@@ -15,15 +15,17 @@ from PIL import Image
 
 from trace_edges.extras import require
 from trace_edges.formats.classes import ClassTable
-from trace_edges.formats.coco_export import coco_entries
-from trace_edges.formats.labels_export import LARGEST
-from trace_edges.formats.panoptic import id_colours, segments_info
+from trace_edges.formats.coco import coco_entries
+from trace_edges.formats.edge_maps import EdgeFormat, edge_array
+from trace_edges.formats.labels import LARGEST
+from trace_edges.formats.panoptic import segments_info
+from trace_edges.formats.pixels import id_colours
 from trace_edges.formats.semantic import SUFFIXES, read_semantic
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.jobs import Selection
-from trace_edges.jobs.detection import EdgeFormat, EdgeKind, edge_array
-from trace_edges.jobs.panoptic_files import VOID, categories_of
+from trace_edges.jobs.detection import EdgeKind
+from trace_edges.results import VOID
 
 Files = dict[str, bytes]  # by suffix
 
@@ -83,9 +85,8 @@ class EdgesTask:
 
     def __call__(self, key: str, edges: Edges) -> tuple[Files, dict[str, Any]]:
         stored = edge_array(edges.thin if self.kind == "thin" else edges.smooth, self.format)
-        if isinstance(stored, Image.Image):
-            return {self.suffixes[0]: _png(stored)}, {}
-        return {self.suffixes[0]: _npy(stored)}, {}
+        content = _npy(stored) if self.format == "npy" else _png(Image.fromarray(stored))
+        return {self.suffixes[0]: content}, {}
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class PanopticTask:
         try:
             numbers = read_semantic(path, background=self.background)
             found = panoptic_from_semantic(
-                categories_of(numbers, self.classes), edges.thin,
+                self.classes.categories_of(numbers), edges.thin,
                 self.classes.things, self.classes.stuff,
                 void=VOID, propagation=self.propagation,
             )  # fmt: skip

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Integer
 from scipy.ndimage import binary_dilation, distance_transform_edt
 from skimage.segmentation import find_boundaries
 
-from trace_edges.metrics.thinning import thin
+from trace_edges.metrics.lines import thin
 
 BoundaryMode = Literal["thin", "right_down", "inner", "thick"]
 VoidMode = Literal["edge", "nearest", "ignore"]

@@ -7,28 +7,33 @@ Detection Toolbox (Dollar and Zitnick, PAMI 2015), which agrees with the BSDS500
 """
 
 import operator
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from multiprocessing import get_context
+from typing import Any, TypeVar
 
 import numpy as np
 
 from trace_edges.metrics.counts import (
+    BSDS,
     Annotation,
+    Curve,
     EdgeCounts,
+    EdgeProtocol,
     EdgeTruth,
     Prediction,
     edge_counts,
     f_measure,
 )
-from trace_edges.metrics.protocol import BSDS, Curve, EdgeProtocol
-from trace_edges.parallel import spread
 
 Truth = Annotation | Sequence[Annotation] | EdgeTruth
 PredictionSource = Prediction | Callable[[], Prediction]
 TruthSource = Truth | Callable[[], Truth]
 Task = tuple[str, Any, Any, EdgeProtocol]  # name, prediction, ground truth
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,28 @@ def evaluate_edges(
         if progress is not None:
             progress(len(counts))
     return edge_scores(counts, protocol)
+
+
+def spread(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Results in the order of the items; two or more workers are spawned processes.
+
+    What is interrupted or fails gives up the items that no worker has begun.
+
+    Raises:
+        ValueError: `workers` is less than 1.
+    """
+    if workers < 1:
+        raise ValueError(f"workers must be 1 or more, not {workers}")
+    if workers == 1:
+        yield from map(function, items)
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        yield from pool.map(function, items)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _by_name(entries: Collection | Mapping) -> Mapping:

@@ -16,15 +16,9 @@ from io import StringIO
 from typing import Any, Literal, get_args
 
 from trace_edges.extras import MissingExtraError, require
-from trace_edges.metrics.mask_files import (
-    ImageKey,
-    Mask,
-    Source,
-    read_ground_truth,
-    read_predictions,
-    source_name,
-)
 
+Size = tuple[int, int]  # height, width
+ImageKey = Literal["id", "file name"]
 ScorePolicy = Literal["given", "constant", "area"]
 Backend = Literal["hotcoco", "faster-coco-eval", "pycocotools"]
 
@@ -36,6 +30,27 @@ _BACKENDS = {
     "faster-coco-eval": ("faster_coco_eval", "faster_coco_eval", "COCOeval_faster"),
     "pycocotools": ("pycocotools.coco", "pycocotools.cocoeval", "COCOeval"),
 }
+
+
+@dataclass(frozen=True)
+class Mask:
+    """One mask, true or predicted.
+
+    Attributes:
+        image: number of its image.
+        rle: `size` and compressed `counts` as text.
+        area: in px; the file's own where a ground truth gives one, as COCO's evaluation has it.
+        crowd: whether it stands for a group, which is neither to be found nor wrong to find.
+        score: None where the file gives none.
+    """
+
+    image: int
+    rle: dict[str, Any]
+    area: float
+    crowd: bool = False
+    score: float | None = None
+
+
 _SCORES: dict[ScorePolicy, Callable[[Mask], float | None]] = {
     "given": lambda mask: mask.score,
     "constant": lambda mask: 1.0,
@@ -83,45 +98,43 @@ class MaskScores:
     categories: Literal["one"] = "one"
 
 
-def evaluate_masks(
-    predictions: Source,
-    ground_truth: Source,
+def score_masks(
+    sizes: Sequence[Size],
+    truths: Sequence[Mask],
+    predictions: Sequence[Mask],
     *,
     score: ScorePolicy = "given",
     backend: Backend | Literal["auto"] = "auto",
+    images_by: ImageKey = "id",
+    name: str = "the predictions",
 ) -> MaskScores:
-    """Class-agnostic AP and AR of masks; the order of the file does not change a score.
+    """Class-agnostic AP and AR of masks; their order does not change a score.
 
-    Masks of one score are ranked by falling area, then by their RLE, and images by rising id.
-    Boxes are left aside, so a prediction is as large as its mask.
+    Masks of one score are ranked by falling area, then by their RLE.
 
     Args:
-        predictions: a COCO results list, a COCO annotations JSON, or the content of either.
-        ground_truth: a COCO instances JSON, or its content: polygons or RLE, crowds as such.
+        sizes: (height, width) of image 1, 2, ...
+        truths: with at least one that is no crowd.
+        predictions: with scores, unless `score` replaces them.
         score: "given" takes the scores of the predictions; "constant" and "area" replace them.
         backend: the evaluator; "auto" takes the fastest that is installed.
+        images_by: what images were found by, a record only.
+        name: what messages call the predictions.
 
     Raises:
-        ValueError: a file is of another form, an image is not in the ground truth, sizes differ,
-            scores are missing, or there is nothing to find.
-        MissingExtraError: pycocotools, which reads the masks, or the backend is not installed.
+        ValueError: a choice is unknown, or scores are missing.
+        MissingExtraError: the backend is not installed.
     """
-    if score not in _SCORES:
-        raise ValueError(f"unknown score {score!r}: choose from {', '.join(_SCORES)}")
-    evaluator = _choose(backend)
-    images, truths = read_ground_truth(ground_truth)
-    crowds = sum(truth.crowd for truth in truths)
-    if crowds == len(truths):
-        name = source_name(ground_truth, "the ground truth")
-        raise ValueError(f"{name} has no mask to be found, crowds aside: check it")
-    found, images_by = read_predictions(predictions, images)
-    ranked = _rank(found, score, source_name(predictions, "the predictions"))
-    sizes = [
-        {"id": image.number, "height": image.size[0], "width": image.size[1]}
-        for image in images.values()
+    check_policy(score)
+    evaluator = choose_backend(backend)
+    ranked = _rank(predictions, score, name)
+    listed = [
+        {"id": number, "height": height, "width": width}
+        for number, (height, width) in enumerate(sizes, 1)
     ]
-    stats = _evaluate(evaluator, sizes, truths, ranked)
+    stats = _evaluate(evaluator, listed, truths, ranked)
     per_image = Counter(mask.image for mask in ranked)
+    crowds = sum(truth.crowd for truth in truths)
     return MaskScores(
         ap=stats[0],
         ap50=stats[1],
@@ -130,10 +143,10 @@ def evaluate_masks(
         ap_medium=_or_none(stats[4]),
         ap_large=_or_none(stats[5]),
         ar100=stats[8],
-        images=len(images),
+        images=len(sizes),
         ground_truths=len(truths) - crowds,
         crowds=crowds,
-        predictions=len(found),
+        predictions=len(predictions),
         beyond_limit=sum(max(0, count - MAX_DETECTIONS) for count in per_image.values()),
         score=score,
         images_by=images_by,
@@ -142,7 +155,14 @@ def evaluate_masks(
     )
 
 
-def _choose(backend: Backend | Literal["auto"]) -> Backend:
+def check_policy(score: str) -> None:
+    """`ValueError` where there is no such score policy."""
+    if score not in _SCORES:
+        raise ValueError(f"unknown score {score!r}: choose from {', '.join(_SCORES)}")
+
+
+def choose_backend(backend: Backend | Literal["auto"]) -> Backend:
+    """The evaluator of that name, or the fastest that is installed; `ValueError` for another."""
     if backend != "auto":
         if backend not in _BACKENDS:
             known = ", ".join(("auto", *_BACKENDS))

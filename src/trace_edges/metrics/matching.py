@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float64, Int, Int32
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from trace_edges.metrics.compiled import compiled
+from trace_edges.metrics.lines import compiled
 
 Map = Bool[np.ndarray, "h w"]
 Pairs = tuple[Int32[np.ndarray, " n"], Int32[np.ndarray, " n"], Float64[np.ndarray, " n"]]

@@ -7,7 +7,7 @@ can be. Void, of which the ground truth says nothing, and crowds are neither rig
 * a crowd is never matched and never missing;
 * an unmatched prediction with more than half of it on void and on crowds of its class is dropped.
 
-Areas are pixel counts of the picture, not what the file says they are.
+Areas are pixel counts of the map, not what the file says they are.
 """
 
 from __future__ import annotations
@@ -20,25 +20,17 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Integer
 
+from trace_edges.results import Category
+
 Protocol = Literal["coco", "voc"]
 Ids = Integer[np.ndarray, "h w"]
 
-VOID = 0
 VOC_THINGS = 20
 
 
 @dataclass(frozen=True)
-class Category:
-    """A class: countable things, or stuff."""
-
-    id: int
-    name: str
-    thing: bool
-
-
-@dataclass(frozen=True)
-class Segment:
-    """What is said of a segment beside its pixels."""
+class SegmentInfo:
+    """A segment of ground truth or of a prediction, its pixels aside, as COCO's `segments_info`."""
 
     id: int
     category: int
@@ -51,17 +43,17 @@ class Panoptic:
 
     Attributes:
         ids: (h, w) the id of the segment each pixel belongs to; 0 is void.
-        segments: every id of the picture but 0, once; crowds may be listed that have no pixel.
+        segments: every id of the map but 0, once; crowds may be listed that have no pixel.
     """
 
     ids: Ids
-    segments: Sequence[Segment]
+    segments: Sequence[SegmentInfo]
 
     def __post_init__(self) -> None:
         if self.ids.ndim != 2:
             raise ValueError(f"ids must be one map (h, w), not {self.ids.shape}")
         listed = [segment.id for segment in self.segments]
-        if VOID in listed:
+        if 0 in listed:
             raise ValueError("a segment has the id 0, which is void: give it another id")
         if twice := [id for id in set(listed) if listed.count(id) > 1]:
             raise ValueError(f"segment {twice[0]} is listed twice: give every segment its own id")
@@ -75,7 +67,7 @@ class Panoptic:
     @cached_property
     def places(self) -> Int64[np.ndarray, "h w"]:
         """(h, w) 0 for void, else k for the k-th segment; `ValueError` for an unlisted id."""
-        listed = np.array([VOID, *(segment.id for segment in self.segments)], dtype=np.int64)
+        listed = np.array([0, *(segment.id for segment in self.segments)], dtype=np.int64)
         order = np.argsort(listed)
         found = order[np.minimum(np.searchsorted(listed, self.ids, sorter=order), len(order) - 1)]
         unlisted = listed[found] != self.ids

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from trace_edges.formats.json_files import read_json
-from trace_edges.formats.pixels import read_panoptic_ids
+from trace_edges.files import read_json
+from trace_edges.formats.panoptic import read_panoptic_ids
+from trace_edges.metrics.edges import spread
 from trace_edges.metrics.panoptic import (
-    Category,
     Panoptic,
     PanopticCounts,
     PanopticScores,
     Protocol,
-    Segment,
+    SegmentInfo,
     check_categories,
     panoptic_counts,
     panoptic_scores,
 )
+from trace_edges.results import Category
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,13 @@ class PanopticFile:
     """Where the segments of an image lie, and what the JSON says of them."""
 
     path: Path
-    segments: tuple[Segment, ...]
+    segments: tuple[SegmentInfo, ...]
 
     def read(self) -> Panoptic:
         """The image in segments.
 
         Raises:
-            FileNotFoundError: there is no such picture.
+            FileNotFoundError: there is no such PNG.
             ValueError: it is no panoptic PNG, or it and the JSON disagree; the line names it.
         """
         ids = read_panoptic_ids(self.path)
@@ -72,7 +71,7 @@ def evaluate_panoptic(
 
     Raises:
         OSError: a file is missing, or a JSON unreadable.
-        ValueError: a file is of another form or damaged, picture and JSON disagree, an image is on
+        ValueError: a file is of another form or damaged, PNG and JSON disagree, an image is on
             one side only, or the categories are not the protocol's.
     """
     if workers < 1:
@@ -93,7 +92,7 @@ def evaluate_panoptic(
             f"({len(alone)} in all): leave it out"
         )
     tasks = ((id, predicted[id], truth, categories) for id, truth in truths.items())
-    counted = map(_count, tasks) if workers == 1 else _count_in_processes(tasks, workers)
+    counted = spread(_count, tasks, workers)
     return panoptic_scores(_reported(counted, len(truths), progress), categories, protocol)
 
 
@@ -104,11 +103,6 @@ def _reported(
         if progress is not None:
             progress(done, total)
         yield one
-
-
-def _count_in_processes(tasks: Iterable[Task], workers: int) -> Iterator[PanopticCounts]:
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_count, tasks, chunksize=8)
 
 
 def _count(task: Task) -> PanopticCounts:
@@ -142,23 +136,23 @@ def _categories(content: Mapping[str, Any], path: str | PathLike[str]) -> tuple[
 def _files(
     content: Mapping[str, Any], path: str | PathLike[str], folder: str | PathLike[str] | None
 ) -> dict[Any, PanopticFile]:
-    """The picture of every image, by id."""
+    """The PNG of every image, by id."""
     home = Path(path)
     usual = [home.with_suffix(""), home.parent / "panoptic"]
-    pictures = Path(folder) if folder else next(filter(Path.is_dir, usual), usual[0])
-    if not pictures.is_dir():
+    pngs = Path(folder) if folder else next(filter(Path.is_dir, usual), usual[0])
+    if not pngs.is_dir():
         raise ValueError(
-            f"{pictures}, with the PNGs of {path}, is no folder: name it (prediction_folder, "
+            f"{pngs}, with the PNGs of {path}, is no folder: name it (prediction_folder, "
             "ground_truth_folder)"
         )
     files = {}
     for entry in content["annotations"]:
         try:
             segments = tuple(
-                Segment(one["id"], one["category_id"], bool(one.get("iscrowd", 0)))
+                SegmentInfo(one["id"], one["category_id"], bool(one.get("iscrowd", 0)))
                 for one in entry["segments_info"]
             )
-            id, file = entry["image_id"], PanopticFile(pictures / entry["file_name"], segments)
+            id, file = entry["image_id"], PanopticFile(pngs / entry["file_name"], segments)
         except KeyError as error:
             raise ValueError(
                 f"{path}: annotation of image {entry.get('image_id')} lacks {error}: "

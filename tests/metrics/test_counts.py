@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trace_edges.metrics.cldice import cldice
+from trace_edges.metrics.counts import cldice
 
 
 def line(row, columns=slice(None), shape=(20, 40)):

@@ -1,4 +1,4 @@
-"""Masks of COCO files: instances as ground truth, results or annotations as predictions.
+"""Masks of COCO files scored: instances as ground truth, results or annotations as predictions.
 
 A file is read into plain numbers: images 1 ... n in the order of their ids, and masks as compressed
 RLE. Sizes are those of the RLE, since some generators swap width and height in `images`.
@@ -13,13 +13,20 @@ from os import PathLike
 from pathlib import PurePath
 from typing import Any, Literal
 
-from trace_edges.extras import require
-from trace_edges.formats.json_files import read_json
-from trace_edges.formats.rle import run_lengths
+from trace_edges.files import read_json
+from trace_edges.formats.rle import RunsError, compress_runs, mask_runs
+from trace_edges.metrics.masks import (
+    Backend,
+    ImageKey,
+    Mask,
+    MaskScores,
+    ScorePolicy,
+    check_policy,
+    choose_backend,
+    score_masks,
+)
 
 Source = str | PathLike[str] | Mapping[str, Any] | Sequence[Mapping[str, Any]]
-Rle = dict[str, Any]  # {"size": [height, width], "counts": str}
-ImageKey = Literal["id", "file name"]
 
 
 @dataclass(frozen=True)
@@ -31,23 +38,45 @@ class TrueImage:
     file_name: str | None
 
 
-@dataclass(frozen=True)
-class Mask:
-    """One mask, true or predicted.
+def evaluate_masks(
+    predictions: Source,
+    ground_truth: Source,
+    *,
+    score: ScorePolicy = "given",
+    backend: Backend | Literal["auto"] = "auto",
+) -> MaskScores:
+    """Class-agnostic AP and AR of masks; the order of the file does not change a score.
 
-    Attributes:
-        image: number of its image.
-        rle: compressed, with counts as text.
-        area: in px; the file's own where a ground truth gives one, as COCO's evaluation has it.
-        crowd: whether it stands for a group, which is neither to be found nor wrong to find.
-        score: None where the file gives none.
+    Masks of one score are ranked by falling area, then by their RLE, and images by rising id.
+    Boxes are left aside, so a prediction is as large as its mask.
+
+    Args:
+        predictions: a COCO results list, a COCO annotations JSON, or the content of either.
+        ground_truth: a COCO instances JSON, or its content: polygons or RLE, crowds as such.
+        score: "given" takes the scores of the predictions; "constant" and "area" replace them.
+        backend: the evaluator; "auto" takes the fastest that is installed.
+
+    Raises:
+        ValueError: a file is of another form, an image is not in the ground truth, sizes differ,
+            scores are missing, or there is nothing to find.
+        MissingExtraError: pycocotools, which reads the masks, or the backend is not installed.
     """
-
-    image: int
-    rle: Rle
-    area: float
-    crowd: bool = False
-    score: float | None = None
+    check_policy(score)
+    evaluator = choose_backend(backend)
+    images, truths = read_ground_truth(ground_truth)
+    if all(truth.crowd for truth in truths):
+        name = source_name(ground_truth, "the ground truth")
+        raise ValueError(f"{name} has no mask to be found, crowds aside: check it")
+    found, images_by = read_predictions(predictions, images)
+    return score_masks(
+        [image.size for image in images.values()],
+        truths,
+        found,
+        score=score,
+        backend=evaluator,
+        images_by=images_by,
+        name=source_name(predictions, "the predictions"),
+    )
 
 
 def read_ground_truth(source: Source) -> tuple[dict[Any, TrueImage], list[Mask]]:
@@ -162,31 +191,25 @@ def _stem(file_name: str | None) -> str:
     return PurePath(file_name).stem if file_name else ""
 
 
-def _rle(segmentation: Any, size: tuple[int, int], what: str) -> tuple[Rle, int]:
+def _rle(segmentation: Any, size: tuple[int, int], what: str) -> tuple[dict[str, Any], int]:
     """Polygons, counts in a list or compressed counts as compressed RLE, and its area in px."""
+    counts: Any = None
     if isinstance(segmentation, Mapping):
         _check_size(tuple(_field(segmentation, "size", f"{what}: its RLE")), size, what)
         counts = _field(segmentation, "counts", f"{what}: its RLE")
-    elif segmentation and all(len(polygon) >= 6 for polygon in segmentation):
-        coder = require("pycocotools.mask", "eval")
-        counts = coder.merge(coder.frPyObjects(segmentation, *size))["counts"]
-    else:
+    elif not segmentation or any(len(polygon) < 6 for polygon in segmentation):
         raise ValueError(f"{what} has a segmentation that is neither RLE nor polygons of 3 points")
-    if not isinstance(counts, str | bytes):
-        counts = _compressed(counts, size, what)
-    text = counts if isinstance(counts, str) else counts.decode("ascii")
     try:
-        runs = run_lengths(text, size)
+        runs = mask_runs(segmentation, size)
+    except RunsError as error:
+        problem = f"its counts sum to {error.total} px, not {size[0]} x {size[1]}"
+        raise ValueError(f"{what}: {problem}") from error
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from error
+    if isinstance(counts, bytes):
+        counts = counts.decode("ascii")
+    text = counts if isinstance(counts, str) else compress_runs(runs, size)
     return {"size": list(size), "counts": text}, int(runs[1::2].sum())
-
-
-def _compressed(counts: Sequence[int], size: tuple[int, int], what: str) -> bytes:
-    if sum(counts) != math.prod(size):
-        raise ValueError(f"{what}: its counts sum to {sum(counts)} px, not {size[0]} x {size[1]}")
-    coder = require("pycocotools.mask", "eval")
-    return coder.frPyObjects({"size": list(size), "counts": list(counts)}, *size)["counts"]
 
 
 def _check_size(own: tuple[int, ...], size: tuple[int, int], what: str) -> None:

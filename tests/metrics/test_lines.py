@@ -1,10 +1,12 @@
+"""Thinning against scikit-image, and non-maximum suppression where the ridges are known."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.morphology import thin as thin_skimage
 
-from trace_edges.metrics.thinning import thin, thin_numba
+from trace_edges.metrics.lines import suppress_non_maxima, thin, thin_numba
 
 
 @settings(max_examples=60, deadline=None)
@@ -37,3 +39,30 @@ def test_without_numba_scikit_image_does_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     edges = np.random.default_rng(0).random((20, 20)) < 0.6
     assert np.array_equal(thin(edges), thin_skimage(edges))
+
+
+@pytest.mark.parametrize("angle", np.deg2rad([0, 20, 45, 70, 90, 135]))
+def test_a_straight_ridge_becomes_its_ridge(angle):
+    """What is left lies within a pixel of the line, and the line has no gap of two pixels."""
+    rows, columns = np.mgrid[:60, :60] - 30.0
+    distance = rows * np.cos(angle) + columns * np.sin(angle)
+    along = columns * np.cos(angle) - rows * np.sin(angle)
+    kept = suppress_non_maxima(np.exp(-((distance / 4) ** 2))) > 0.2
+    inside = np.hypot(rows, columns) < 24
+    assert np.abs(distance[kept & inside]).max() <= 1
+    positions = np.sort(along[kept & inside])
+    assert positions[0] < -22
+    assert positions[-1] > 22
+    assert np.diff(positions).max() < 2
+
+
+def test_values_on_the_crest_stay_what_they_were():
+    strength = np.zeros((20, 20), dtype=np.float32)
+    strength[10] = np.linspace(0.1, 0.9, 20)
+    out = suppress_non_maxima(strength)
+    assert out.dtype == np.float32
+    np.testing.assert_array_equal(out, strength)
+
+
+def test_nothing_comes_from_nothing():
+    assert not suppress_non_maxima(np.zeros((9, 9))).any()

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.formats.panoptic import export_panoptic
-from trace_edges.formats.pixels import read_panoptic_ids
-from trace_edges.metrics.panoptic import Category
-from trace_edges.metrics.panoptic_files import evaluate_panoptic
-from trace_edges.results import PanopticMap, Segment
+from trace_edges.evaluation.panoptic import evaluate_panoptic
+from trace_edges.files import FileError
+from trace_edges.formats.panoptic import export_panoptic, read_panoptic_ids
+from trace_edges.results import Category, PanopticMap, Segment
 
 CATEGORIES = [Category(18, "dog", True), Category(1, "person", True), Category(90, "grass", False)]
 PERSON, GRASS = 1, 90
@@ -154,3 +153,22 @@ def test_categories_must_differ_and_fit_into_a_byte(tmp_path):
     export_panoptic({}, path, many[:255], semantic_folder=tmp_path / "semantic")
     with pytest.raises(ValueError, match="holds 255 categories, not 256"):
         export_panoptic({}, path, many, semantic_folder=tmp_path / "semantic")
+
+
+def test_an_id_is_its_colour_to_the_base_of_256(tmp_path):
+    colours = np.array([[[0, 0, 0], [1, 0, 0]], [[0, 1, 0], [3, 2, 1]]], dtype=np.uint8)
+    Image.fromarray(colours).save(tmp_path / "ids.png")
+    assert read_panoptic_ids(tmp_path / "ids.png").tolist() == [[0, 1], [256, 3 + 512 + 65536]]
+
+
+def test_the_largest_id_fits(tmp_path):
+    Image.new("RGB", (1, 1), "white").save(tmp_path / "ids.png")
+    assert read_panoptic_ids(tmp_path / "ids.png").tolist() == [[2**24 - 1]]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
+def test_a_panoptic_png_is_rgb(tmp_path, mode):
+    Image.new(mode, (4, 4)).save(tmp_path / "other.png")
+    words = rf"other\.png is a picture of mode {mode}: a panoptic PNG is RGB \(id = R"
+    with pytest.raises(FileError, match=words):
+        read_panoptic_ids(tmp_path / "other.png")

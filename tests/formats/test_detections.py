@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from trace_edges.extras import MissingExtraError
-from trace_edges.formats.coco_export import export_coco
-from trace_edges.formats.fiftyone import to_fiftyone
-from trace_edges.formats.supervision import to_supervision
+from trace_edges.formats.coco import export_coco
+from trace_edges.formats.detections import to_fiftyone, to_supervision
 from trace_edges.results import InstanceMasks
 
 

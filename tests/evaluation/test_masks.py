@@ -5,9 +5,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from trace_edges.evaluation import evaluate_masks
 from trace_edges.extras import MissingExtraError
 from trace_edges.metrics import masks as module
-from trace_edges.metrics.masks import evaluate_masks
 
 coder = pytest.importorskip("pycocotools.mask")
 BACKENDS = {

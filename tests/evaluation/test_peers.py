@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.feature import canny
 
-from trace_edges.metrics.peers import LEVELS, SIGMA, canny_edges, sobel_edges
+from trace_edges.evaluation.peers import LEVELS, SIGMA, canny_edges, sobel_edges
 
 detectors = pytest.mark.parametrize("detect", [canny_edges, sobel_edges])
 

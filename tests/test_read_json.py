@@ -2,8 +2,7 @@ import pickle
 
 import pytest
 
-from trace_edges.files import FileError
-from trace_edges.formats.json_files import read_json
+from trace_edges.files import FileError, read_json
 
 
 @pytest.mark.parametrize(

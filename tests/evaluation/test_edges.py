@@ -10,14 +10,12 @@ from PIL import Image
 
 from trace_edges.evaluation import edges as module
 from trace_edges.evaluation import evaluate_edge_folders, write_report
-from trace_edges.evaluation.peers import draw_peer
-from trace_edges.evaluation.sheet import FALSE, FOUND, MISSED, comparison_sheet, mistakes
-from trace_edges.evaluation.truth import edge_truth
+from trace_edges.evaluation.edges import edge_truth
+from trace_edges.evaluation.peers import canny_edges, draw_peer
+from trace_edges.evaluation.report import FALSE, FOUND, MISSED, comparison_sheet, mistakes
 from trace_edges.formats.ground_truth import open_ground_truth
-from trace_edges.formats.segments import Segments
-from trace_edges.metrics.counts import EdgeTruth
-from trace_edges.metrics.peers import canny_edges
-from trace_edges.metrics.protocol import EdgeProtocol
+from trace_edges.formats.truth import Segments
+from trace_edges.metrics.counts import EdgeProtocol, EdgeTruth
 
 TEN = EdgeProtocol(thresholds=10)
 

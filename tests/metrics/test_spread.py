@@ -2,7 +2,7 @@
 
 import pytest
 
-from trace_edges.parallel import spread
+from trace_edges.metrics.edges import spread
 
 
 @pytest.mark.parametrize("workers", [1, 2])

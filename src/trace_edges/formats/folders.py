@@ -1,0 +1,80 @@
+"""Folders of one file per image: which file is of which image, by the stems of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from trace_edges.formats.truth import Finding, GroundTruthError, refusal
+
+
+def list_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The visible files of a folder with one of the suffixes, sorted."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+    )
+
+
+def find_by_name(
+    folder: Path,
+    kind: str,
+    suffixes: Collection[str],
+    *,
+    of: str = "",
+    without: Collection[str] = (),
+) -> dict[str, Path]:
+    """The files of a folder by the name of their image.
+
+    Args:
+        folder: where they are; folders in it are passed over.
+        kind: what a file is, for messages: "edge map".
+        suffixes: that such files may have.
+        of: an ending of stems that is no part of a name: with ".edges", cat.edges.png is of cat.
+        without: endings of the stems of other files, which are passed over.
+
+    Raises:
+        ValueError: there is no such folder, no file of the kind in it, or two of one image.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: there is no such folder of {kind}s; check the path")
+    files: dict[str, Path] = {}
+    for path in list_files(folder, suffixes):
+        if path.stem.endswith(tuple(without)) or not path.is_file():
+            continue
+        name = path.stem.removesuffix(of)
+        if name in files:
+            raise ValueError(f"{path}: {files[name].name} is of the same image; remove one of them")
+        files[name] = path
+    if not files:
+        raise ValueError(f"{folder} holds no {kind} ({', '.join(suffixes)})")
+    return files
+
+
+def by_stem(paths: Iterable[Path]) -> tuple[dict[str, Path], list[Finding]]:
+    """The first file of every stem, and what is wrong with the others."""
+    files: dict[str, Path] = {}
+    clashes = []
+    for path in paths:
+        first = files.setdefault(path.stem, path)
+        if first is not path:
+            problem = f"{first.name} has the same stem, which is the name of an image"
+            clashes.append(Finding(str(path), problem, "remove or rename one of the two"))
+    return files, clashes
+
+
+def annotation_files(folder: Path, suffixes: Collection[str]) -> dict[str, Path]:
+    """The annotation file of every image of a folder, by stem.
+
+    Raises:
+        GroundTruthError: there is none, or two have one stem.
+    """
+    files, clashes = by_stem(list_files(folder, suffixes))
+    if clashes:
+        raise GroundTruthError(clashes[0])
+    if not files:
+        raise refusal(
+            folder, f"holds no file of {', '.join(suffixes)}", "give the folder they are in"
+        )
+    return files

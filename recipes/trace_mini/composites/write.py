@@ -16,10 +16,9 @@ from recipes.trace_mini.composites.render import Scene, render
 from recipes.trace_mini.composites.scenes import SceneSettings, draw_scene
 from recipes.trace_mini.composites.sprites import Sprite
 from recipes.trace_mini.composites.twins import touching_twins
-from trace_edges.files import write_atomically
+from trace_edges.files import write_atomically, write_json
 from trace_edges.formats.coco import export_coco
 from trace_edges.formats.labels import write_label_png
-from trace_edges.formats.listing import write_json
 from trace_edges.formats.panoptic import export_panoptic
 from trace_edges.metrics.panoptic import Category
 from trace_edges.results import InstanceMasks, PanopticMap, Segment

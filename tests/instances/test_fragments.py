@@ -77,3 +77,26 @@ def test_nothing_to_attach():
 def test_wrong_settings():
     with pytest.raises(ValueError, match="distance must be 0 or more"):
         Attachment(distance=-1)
+
+
+def test_one_pixel_between_them_is_a_gap():
+    fragments = scene(gap=1)
+    assert owners(fragments, fragments == 0) == [0, 1, 1]
+
+
+def test_the_limits_belong_to_what_is_attached():
+    """400 px with a root of 20 px, and 100 px at 10 px from rim to rim."""
+    fragments = scene(first=20, gap=9, second=5)
+    everything = np.ones(fragments.shape, dtype=bool)
+    assert owners(fragments, everything, size=0.25, distance=0.5) == [0, 1, 1]
+    assert owners(fragments, everything, size=0.25, distance=0.499) == [0, 1, 2]
+    assert owners(fragments, everything, size=0.249, distance=0.5) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("rows", "owner"), [(7, 1), (6, 2)])
+def test_the_shortest_quarter_of_the_lines_decides(rows, owner):
+    """The rim of the smaller one has 56 px; of its 20 equal shortest lines the first 14 count, and
+    half of them must be covered."""
+    fragments = scene()
+    covered = (fragments == 0) & (np.arange(20)[:, None] < rows)
+    assert owners(fragments, covered, behind=0.5) == [0, 1, owner]

@@ -66,3 +66,44 @@ def test_values_on_the_crest_stay_what_they_were():
 
 def test_nothing_comes_from_nothing():
     assert not suppress_non_maxima(np.zeros((9, 9))).any()
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.3, 0.5])
+@pytest.mark.parametrize("angle", np.deg2rad([0, 20, 45, 70, 90, 135, 160]))
+def test_what_is_left_is_within_half_a_pixel_of_the_line_and_its_feet_are_nothing(angle, offset):
+    """At d px from the line exp(-d^2 / 16) exceeds its neighbour at 1 - d up to d = 1/2; the margin
+    and the interpolation allow 1/8 px more."""
+    rows, columns = np.mgrid[:60, :70]
+    distance = (rows - 30) * np.cos(angle) + (columns - 35) * np.sin(angle) - offset
+    kept = suppress_non_maxima(np.exp(-((distance / 4) ** 2))) > 0
+    inside, distance = np.s_[8:-8, 8:-8], np.abs(distance)  # the frame bends the smoothed map
+    assert kept[inside][distance[inside] <= 0.5 + 1e-9].all()
+    assert not kept[inside][distance[inside] >= 0.65].any()
+
+
+def test_a_turned_or_mirrored_map_has_turned_or_mirrored_maxima():
+    strength = np.random.default_rng(0).random((40, 50))
+    straight = suppress_non_maxima(strength)
+    assert 0.05 < np.mean(straight > 0) < 0.5
+    np.testing.assert_array_equal(suppress_non_maxima(strength.T), straight.T)
+    np.testing.assert_array_equal(suppress_non_maxima(strength[::-1]), straight[::-1])
+
+
+@pytest.mark.parametrize("rise", [0.005, 0.02])
+def test_a_plateau_stays_unless_a_neighbour_is_more_than_one_percent_higher(rise):
+    """Columns that climb by half a percent each are a plateau, by two percent a slope."""
+    strength = np.tile(0.3 * (1 + rise) ** np.arange(20.0), (15, 1))
+    inside = suppress_non_maxima(strength)[:, 6:14]
+    assert (inside > 0).all() if rise < 0.01 else not inside.any()
+    level = np.full((7, 9), 0.5)
+    np.testing.assert_array_equal(suppress_non_maxima(level), level)
+
+
+def test_near_the_frame_the_values_are_repeated():
+    """A ridge leaves the image at 45 degrees, at column 20 of the top row. Pixels right of it have
+    their higher neighbour beyond the frame: it is what lies in the top row, nearer to the ridge."""
+    rows, columns = np.mgrid[:30, :40]
+    distance = (rows + columns - 20) * np.sqrt(0.5)
+    kept = suppress_non_maxima(np.exp(-((distance / 4) ** 2)))[0] > 0
+    assert kept[20]
+    assert not kept[30:].any()

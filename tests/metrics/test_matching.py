@@ -117,3 +117,49 @@ def test_bad_input_is_named():
     for distance in (-1.0, float("nan")):
         with pytest.raises(ValueError, match="max_distance"):
             match_pixels(line, line, distance)
+
+
+def test_with_numba_nothing_else_matches(monkeypatch):
+    pytest.importorskip("numba")
+    monkeypatch.setattr(matching, "match_pixels_scipy", None)
+    assert match_count(row_map(0, 3), row_map(2, 5), 2.0) == 2
+
+
+@engines
+@pytest.mark.parametrize(("distance", "count"), [(11.0, 1), (10.9, 0), (1e9, 1)])
+def test_a_distance_may_span_the_longer_side(engine, distance, count):
+    matched, _ = engine(row_map(0), row_map(11), distance)
+    assert matched.sum() == count
+    upright = engine(row_map(0).T.copy(), row_map(11).T.copy(), distance)
+    assert upright[0].sum() == count
+
+
+@engines
+def test_maps_may_lie_in_memory_by_columns(engine):
+    """As those from a .mat file do."""
+    prediction, ground_truth = (np.asfortranarray(row_map(*at)) for at in ((0, 3), (2, 5)))
+    matched, found = engine(prediction, ground_truth, 2.0)
+    np.testing.assert_array_equal(matched, prediction)
+    np.testing.assert_array_equal(found, ground_truth)
+
+
+@engines
+def test_rounding_does_not_shorten_the_distance(engine):
+    """29 % of 100 px are 28.999999999999996 px in floating point, which must reach 29."""
+    assert 0.29 * 100 < 29
+    matched, _ = engine(row_map(0, width=30), row_map(29, width=30), 0.29 * 100)
+    assert matched.sum() == 1
+
+
+@engines
+def test_a_chain_is_shifted_along_its_whole_length(engine):
+    """Each predicted pixel but the first lies nearest to a true one that its left neighbour needs.
+
+    Predicted 0, 3, 6 .. 27 and true 2, 5, 8 .. 29, within 2 px: every pixel at 3k can have 3k + 2,
+    or 3k - 1, which is nearer. The first can only have 2, so all must take the further one.
+    """
+    predicted, true = range(0, 30, 3), range(2, 30, 3)
+    matched, found = engine(row_map(*predicted, width=30), row_map(*true, width=30), 2.0)
+    assert (matched.sum(), found.sum()) == (10, 10)
+
+

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from trace_edges.training_free import ridges as surface
 from trace_edges.training_free.ridges import (
+    draw_edges,
     fit_surface,
     sample_positions,
     surface_height,
@@ -193,3 +194,58 @@ def test_what_is_shrunk_to_the_grid_comes_back_in_its_place(rows, columns, subce
     expected = slope(pixel_y[:, None], pixel_x[None])
     height_map = surface_height(surface, (height, width))
     np.testing.assert_allclose(height_map[inside], expected[inside], atol=1e-5)
+
+
+def test_a_strip_holds_no_more_than_its_share(monkeypatch):
+    monkeypatch.setattr(surface, "_STRIP_PIXELS", 1000)
+    for size, rows in (((1000, 10), 100), ((30, 1000), 1), ((7, 9), 7)):
+        strips = surface.strips(size)
+        assert max(len(strip) for strip in strips) == rows
+        np.testing.assert_array_equal(np.concatenate(strips), np.arange(size[0]) + 0.5)
+
+
+def drawn(raw, subcell=1, half_edge=1.0):
+    """Edges and ridges of divergence on a grid of cells of 5 px, so that a cell has a middle."""
+    return draw_edges(raw, (raw.shape[0] * 5, raw.shape[1] * 5), subcell, half_edge)
+
+
+def test_half_edge_is_the_divergence_that_is_drawn_as_one_half():
+    raw = np.random.default_rng(0).random((6, 8)) * 4
+    raw[2, 3], raw[4, 5] = 1.5, 4.5
+    edges, _ = drawn(raw, half_edge=1.5)
+    middles = edges[2::5, 2::5]
+    assert middles[[2, 4], [3, 5]] == pytest.approx([1 / 2, 3 / 4])
+    assert (middles.ravel().argsort() == raw.ravel().argsort()).all()
+
+
+@pytest.mark.parametrize("subcell", [1, 2])
+def test_level_divergence_is_drawn_level_up_to_the_frame(subcell):
+    edges, _ = drawn(np.full((8, 12), 3.0), subcell)
+    np.testing.assert_allclose(edges, 0.75, atol=1e-6)
+
+
+def test_views_that_disagree_are_evened_out_and_one_view_is_left_as_it_is():
+    """Every other column is of another view, which sees twice as strong edges."""
+    raw = np.tile([1.0, 2.0], (8, 6))
+    ripples = [np.ptp(drawn(raw, subcell)[0][2, 10:-10]) for subcell in (1, 2)]
+    assert ripples[0] >= 2 / 3 - 1 / 2 - 1e-6
+    assert 0.01 < ripples[1] < 0.04
+
+
+def test_edges_do_not_overshoot():
+    raw = np.zeros((8, 12))
+    raw[:, 6:] = 1e6  # a step from 0 to 1, of which a cubic spline makes a wave
+    strength = raw / (raw + 1)
+    height = surface_height(fit_surface(strength, (40, 60)), (40, 60))
+    assert height.min() < -0.01
+    assert height.max() > 1.01
+    edges, _ = drawn(raw)
+    assert (edges.min(), edges.max()) == (0, 1)
+
+
+def test_ridges_are_drawn_where_the_edges_are_highest():
+    raw = np.exp(-((np.arange(12) - 5.0) ** 2) / 4) * np.ones((8, 1))
+    edges, ridges = drawn(raw)
+    assert edges.shape == ridges.shape == (40, 60)
+    assert (edges.argmax(axis=1) == 27).all()  # the middle of cell 5
+    assert np.flatnonzero(ridges[20] & (edges[20] > 0.1)).tolist() == [27]

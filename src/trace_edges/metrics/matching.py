@@ -90,7 +90,7 @@ def match_pixels_scipy(prediction: Map, ground_truth: Map, max_distance: float) 
 
 def _pick(edges: Map, numbers: Int[np.ndarray, " n"]) -> Map:
     """The edge pixels with these numbers, counted in raster order."""
-    picked = np.zeros_like(edges)
+    picked = np.zeros(edges.shape, dtype=np.bool_)  # in C order, so that ravel() is a view
     picked.ravel()[np.flatnonzero(edges)[numbers]] = True
     return picked
 
@@ -112,6 +112,8 @@ def _pairs_within(prediction: Map, ground_truth: Map, max_distance: float) -> Pa
         raise ValueError(f"max_distance is a length in pixels, 0 or more, not {max_distance}")
 
     height, width = prediction.shape
+    # A hair more than the distance, so that 0.29 * 100 px reaches 29 px whatever the rounding.
+    max_distance *= 1 + 1e-9
     reach = int(min(max_distance, max(height, width)))
     # The margin of -1 saves the border checks.
     number = np.full((height + 2 * reach, width + 2 * reach), -1, dtype=np.int32)
@@ -122,8 +124,7 @@ def _pairs_within(prediction: Map, ground_truth: Map, max_distance: float) -> Pa
 
     step = np.arange(-reach, reach + 1)
     squared = step[:, None] ** 2 + step[None, :] ** 2
-    # A hair more than the distance, so that 0.0075 * 2000 px reaches 15 px whatever the rounding.
-    near = np.flatnonzero(squared <= max_distance**2 * (1 + 1e-9))
+    near = np.flatnonzero(squared <= max_distance**2)
     near = near[np.argsort(squared.ravel()[near], kind="stable")]
     shifts = (step[:, None] * number.shape[1] + step[None, :]).ravel()[near]
 

@@ -161,5 +161,3 @@ def test_a_chain_is_shifted_along_its_whole_length(engine):
     predicted, true = range(0, 30, 3), range(2, 30, 3)
     matched, found = engine(row_map(*predicted, width=30), row_map(*true, width=30), 2.0)
     assert (matched.sum(), found.sum()) == (10, 10)
-
-

@@ -19,8 +19,8 @@ from trace_edges.backbones import (
     load_encoder,
     open_backbone,
 )
-from trace_edges.backbones.encoders import is_encoder
-from trace_edges.backbones.encoders.tower import qwen_order
+from trace_edges.backbones.encoders.encoder import qwen_order
+from trace_edges.backbones.encoders.loading import is_encoder
 from trace_edges.backbones.sizing import memory
 from trace_edges.training_free.pipeline import TraceEdgePipeline, TraceSettings
 

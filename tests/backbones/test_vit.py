@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, ViTConfig, ViTModel
 
+from trace_edges.backbones.encoders.vit import load_vit
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.vit import load_vit
 
 SMALL = {
     "hidden_size": 24,

@@ -17,7 +17,7 @@ from benchmarks.ablation import Plan, Row, measure, plan_length, run_plan, write
 from benchmarks.ablation.cli import ablation as command
 from benchmarks.ablation.run import find_photographs
 from trace_edges.backbones import EncoderBackbone
-from trace_edges.backbones.encoders.tower import Tower, row_by_row
+from trace_edges.backbones.encoders.encoder import Tower, row_by_row
 from trace_edges.evaluation.peers import canny_edges
 from trace_edges.load_options import LoadOptions
 from trace_edges.metrics.boundaries import boundaries_from_labels

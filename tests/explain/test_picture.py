@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from trace_edges.explain import explain
-from trace_edges.explain.colours import principal_colours
-from trace_edges.explain.picture import _TILE as TILE
+from trace_edges.explain.sheets import _TILE as TILE
+from trace_edges.explain.sheets import principal_colours
 from trace_edges.training_free.pipeline import TraceEdgePipeline, TraceSettings
 
 

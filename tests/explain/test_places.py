@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from tokenizers.processors import TemplateProcessing
 from transformers.modeling_outputs import BaseModelOutput
 
-from trace_edges.backbones import BackboneError
+from trace_edges.backbones import FAMILIES, BackboneError
 from trace_edges.explain import PromptSettings, denoise, load_generator
-from trace_edges.explain.places import joint_text
-from trace_edges.explain.texts import TEXTS, Reading, read_prompt, text_of
+from trace_edges.explain.words import Reading, joint_text, prompt_format, read_prompt
 
 PROMPT = "two cats, a dog"
+PROMPTS = {family.name: family.prompt for family in FAMILIES}
 SETTINGS = PromptSettings(height=64, width=96, steps=1)
 IMAGE = 4 * 6  # tokens
 # Where the text starts among the keys of the first softmax that sees it.
@@ -118,7 +118,7 @@ def spelt_words(pipeline, reading, row, ids):
 
 def test_tokens_at_the_places_spell_the_words_faked_encoders(generator, kind):
     pipeline, backbone = generator
-    row = text_of(backbone.family)
+    row = prompt_format(backbone.family)
     reading = read_prompt(pipeline, backbone.family, PROMPT)
     assert list(reading.words) == ["two", "cats", "a", "dog"]
     words = spelt_words(pipeline, reading, row, ids_told(generator, kind, PROMPT))
@@ -127,7 +127,7 @@ def test_tokens_at_the_places_spell_the_words_faked_encoders(generator, kind):
 
 def test_a_long_prompt_is_cut_off_where_the_pipeline_does_faked_encoders(generator, kind):
     pipeline, backbone = generator
-    row, many = text_of(backbone.family), "dog " * 1100
+    row, many = prompt_format(backbone.family), "dog " * 1100
     ids = ids_told(generator, kind, many)
     reading = read_prompt(pipeline, backbone.family, many)
     assert reading.total == reading.seen == len(ids) == LONGEST[kind]
@@ -146,7 +146,7 @@ def test_padding_is_put_where_the_tokenizer_has_it_faked_encoders(tiny_model, ti
     fake(pipeline.text_encoder)
     ids = ids_told((pipeline, backbone), "flux2-klein", PROMPT)
     reading = read_prompt(pipeline, backbone.family, PROMPT)
-    words = spelt_words(pipeline, reading, text_of(backbone.family), ids)
+    words = spelt_words(pipeline, reading, prompt_format(backbone.family), ids)
     assert all(spelling == word for (_, word), spelling in words.items())
     assert (ids[0] == ids[1]) == (side == "left")
 
@@ -169,7 +169,7 @@ def test_a_mark_of_the_start_in_the_template_is_not_put_twice_faked_encoders(
     ids = ids_told((pipeline, backbone), "flux2-dev", PROMPT)
     assert ids[0] == number != ids[1]
     reading = read_prompt(pipeline, backbone.family, PROMPT)
-    words = spelt_words(pipeline, reading, text_of(backbone.family), ids)
+    words = spelt_words(pipeline, reading, prompt_format(backbone.family), ids)
     assert all(spelling == word for (_, word), spelling in words.items())
 
 
@@ -195,19 +195,19 @@ def test_a_template_that_changes_the_prompt_is_refused(tiny_model, tiny_texts, p
 )
 def test_another_number_of_tokens_is_refused(family, image, total, keys):
     with pytest.raises(BackboneError, match=f"{keys} tokens in a joint attention are not 24"):
-        joint_text(TEXTS[family], Reading({}, total, total), image, keys)
+        joint_text(PROMPTS[family], Reading({}, total, total), image, keys)
 
 
 def text_keys(generator, prompt, monkeypatch):
     """Keys (tokens, heads * d) of the first softmax that sees the prompt."""
     pipeline, backbone = generator
-    row, found = text_of(backbone.family), []
+    row, found = prompt_format(backbone.family), []
     original = F.scaled_dot_product_attention
 
     def attend(query, key, *rest, **options):
         image = query.shape[2] - IMAGE
         if inside and (key.shape[2] != query.shape[2] or image > 8):
-            found.append(key[row.prompts_row].transpose(0, 1).flatten(1))
+            found.append(key[row.prompt_row].transpose(0, 1).flatten(1))
         return original(query, key, *rest, **options)
 
     inside = []
@@ -233,6 +233,6 @@ def test_another_word_changes_the_keys_of_its_own_tokens_faked_encoders(
     first = KINDS[kind]
     assert changed == [first + place for place in places]
     image = backbone.family.image_tokens(IMAGE, len(one))
-    row, reading = text_of(backbone.family), read_prompt(pipeline, backbone.family, PROMPT)
+    row, reading = prompt_format(backbone.family), read_prompt(pipeline, backbone.family, PROMPT)
     if row.cross_attention is None:
         assert joint_text(row, reading, image, len(one)) == first

@@ -1,6 +1,7 @@
 """Pictures made from a prompt by random models: the curve, the sheet, the command, its errors."""
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 
@@ -9,12 +10,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from trace_edges.backbones import BackboneError, load_backbone
+from trace_edges.backbones import FAMILIES, BackboneError, load_backbone
 from trace_edges.cli import app
 from trace_edges.explain import PromptSettings, denoise, explain_prompt, load_generator
-from trace_edges.explain.prompt import _TILE as TILE
-from trace_edges.explain.prompt import shown_steps
-from trace_edges.explain.texts import TEXTS
+from trace_edges.explain.sheets import _PROMPT_TILE as TILE
+from trace_edges.explain.sheets import shown_steps
 from trace_edges.training_free.emergence import map_change
 
 PROMPT = "two cats, a dog"
@@ -134,6 +134,7 @@ def test_a_library_that_a_processor_lacks_is_named(tiny_model, tiny_texts, load)
 
 
 def test_a_family_without_a_row_is_refused(monkeypatch, sd15):
-    monkeypatch.delitem(TEXTS, "sd")
+    families = tuple(replace(row, prompt=None) if row.name == "sd" else row for row in FAMILIES)
+    monkeypatch.setattr("trace_edges.backbones.sources.FAMILIES", families)
     with pytest.raises(BackboneError, match="how the family 'sd' reads a prompt is not known"):
         load_generator(sd15)

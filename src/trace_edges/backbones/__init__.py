@@ -1,17 +1,23 @@
-"""The models whose self-attention is read: one row of a table per family, one way to run them."""
+"""The models whose self-attention is read: a file for each family, one way to run them all."""
 
-from trace_edges.backbones.checkpoints import CHECKPOINTS, Checkpoint
+from trace_edges.backbones.backbone import Backbone
 from trace_edges.backbones.diffusion import DiffusionBackbone
-from trace_edges.backbones.encoders import ENCODERS, EncoderBackbone, load_encoder
-from trace_edges.backbones.families import FAMILIES
+from trace_edges.backbones.encoders.encoder import EncoderBackbone
+from trace_edges.backbones.encoders.loading import load_encoder
+from trace_edges.backbones.encoders.table import ENCODERS
+from trace_edges.backbones.encoders.vit import DEFAULT_ENCODER, ViTBackbone, load_vit
+from trace_edges.backbones.families import CHECKPOINTS, FAMILIES
 from trace_edges.backbones.fitting import explained_memory
 from trace_edges.backbones.inventory import Inventory, take_inventory
 from trace_edges.backbones.latents import denormalise, encode
-from trace_edges.backbones.loading import WEIGHT_OPTIONS, load_backbone, prepare_null
-from trace_edges.backbones.opening import Backbone, open_backbone
+from trace_edges.backbones.loading import (
+    WEIGHT_OPTIONS,
+    load_backbone,
+    open_backbone,
+    prepare_null,
+)
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.specs import EMBEDDED, Defaults, Family, NullCondition
-from trace_edges.backbones.vit import DEFAULT_ENCODER, ViTBackbone, load_vit
+from trace_edges.backbones.specs import EMBEDDED, Checkpoint, Defaults, Family, NullCondition
 
 __all__ = [
     "CHECKPOINTS",

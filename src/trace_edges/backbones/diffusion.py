@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,30 +13,25 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
-from trace_edges.backbones.common import reading, weights_fingerprint
-from trace_edges.backbones.features import block_outputs, feature_map_sizes
-from trace_edges.backbones.latents import decode, encode, execution_device, weights_dtype
+from trace_edges.backbones.backbone import Backbone, weights_fingerprint
+from trace_edges.backbones.latents import decode, encode
 from trace_edges.backbones.schedules import Schedule
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 
 Latents = Float[Tensor, "b c h w"]
 
 
-class DiffusionBackbone:
-    """Holds a diffusers denoiser and VAE with the null prompt; draws nothing at random.
+class DiffusionBackbone(Backbone):
+    """A diffusers denoiser and VAE with the null prompt.
 
-    Attributes:
-        name: what the user asked for (a name, hub id or folder), recorded in results.
-        family: the row of the table that says how to run it.
-        layers: names of the self-attention modules.
-        blocks: names of the modules around them, whose outputs are the hidden states.
+    Attributes: those of `Backbone`, and
+        family: how it is run.
+        blocks: names of the modules around its layers, whose outputs are the hidden states.
         channels: of the latents.
         patch: latents along a side of one attention token, on the finest grid.
-        cell: image pixels along a side of one attention token (VAE factor x patch).
-        multiple: pixels that the sides of what it sees are multiples of.
-        loaded_with: what else its answers depend on, of the ways to load it; recorded in results.
-        defaults: settings stored with the checkpoint; else the resolution it was trained at.
     """
+
+    schedule: Schedule
 
     def __init__(
         self,
@@ -52,7 +47,7 @@ class DiffusionBackbone:
         self.denoiser: Any = denoiser.eval().requires_grad_(False)
         self.vae: Any = vae.eval().requires_grad_(False)
         self.schedule, self._null = schedule, null
-        self.loaded_with: dict[str, str | bool | None] = {}
+        self.loaded_with = {}
         self.layers = family.layers(denoiser)
         self.blocks = list(dict.fromkeys(layer.rpartition(".")[0] for layer in self.layers))
         config: Any = denoiser.config
@@ -63,31 +58,9 @@ class DiffusionBackbone:
 
     @property
     def models(self) -> tuple[nn.Module, ...]:
-        """All that has weights."""
         return self.denoiser, self.vae
 
-    @property
-    def device(self) -> torch.device:
-        """Where the denoiser runs: where its weights lie, or will while it does."""
-        return execution_device(self.denoiser)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the denoiser's weights, or of its activations where these are quantised; softmax and
-        everything after it are float32.
-        """
-        return weights_dtype(self.denoiser)
-
-    def to(self, device: str | torch.device) -> DiffusionBackbone:
-        """Move the weights; returns itself, as torch modules do."""
-        self.denoiser.to(device)
-        self.vae.to(device)
-        return self
-
     def enable_model_cpu_offload(self, device: str | torch.device = "cuda") -> DiffusionBackbone:
-        """Keep the weights in the computer's memory, and each model on `device` only while it runs;
-        returns itself.
-        """
         self.to("cpu")
         _, encoder = cpu_offload_with_hook(self.vae, torch.device(device))
         _, denoiser = cpu_offload_with_hook(self.denoiser, torch.device(device), encoder)
@@ -111,16 +84,7 @@ class DiffusionBackbone:
         tensors |= self.vae.state_dict(prefix="vae.")
         return weights_fingerprint(parts, tensors)
 
-    def reading(self, layers: Sequence[int] | None) -> DiffusionBackbone:
-        """The same model, with `attend` averaging these of its `layers` only (None: all of them).
-
-        Raises:
-            ValueError: there is no such layer.
-        """
-        return reading(self, layers)
-
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:
-        """Normalised latents of images in [-1, 1] whose sides are multiples of `cell`."""
         return encode(self.vae, images, self.family.autoencoder)
 
     def decode(self, latents: Latents) -> Float[Tensor, "b 3 H W"]:
@@ -128,7 +92,7 @@ class DiffusionBackbone:
         return decode(self.vae, latents, self.family.autoencoder)
 
     def predict(self, latents: Latents, timestep: int) -> Float32[Tensor, "b c h w"]:
-        """The denoiser's output at this step (what it is, the schedule knows), in float32."""
+        """The denoiser's output, of the schedule's `prediction_type`, in float32."""
         b, channels = latents.shape[:2]
         null = {name: tensor.to(self.device, self.dtype) for name, tensor in self._null.items()}
         timesteps = torch.full((b,), timestep, device=self.device)
@@ -140,11 +104,6 @@ class DiffusionBackbone:
     def attend(
         self, latents: Latents, timestep: int
     ) -> tuple[Float32[Tensor, "b c h w"], Float32[Tensor, "b n n"], Grid]:
-        """One pass: the denoiser's output, SA(X_t) averaged over heads and layers, and its grid.
-
-        Raises:
-            RecorderError: a layer's attention did not pass through SDPA, so the map would lack it.
-        """
         with self.recording(latents) as average:
             output = self.predict(latents, timestep)
         attention, grid = average.mean()
@@ -205,3 +164,45 @@ class DiffusionBackbone:
             return
         with feature_map_sizes(self.denoiser, map(locate, names)) as sizes:
             yield lambda name: sizes[locate(name)]
+
+
+@contextmanager
+def feature_map_sizes(denoiser: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Grid]]:
+    """(h, w) of the feature map (B, C, h, w) that each of these modules is given, as it comes."""
+    sizes: dict[str, Grid] = {}
+
+    def reader(name: str) -> Any:
+        def read(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+            hidden = inputs[0] if inputs else named["hidden_states"]
+            sizes[name] = (int(hidden.shape[-2]), int(hidden.shape[-1]))
+
+        return read
+
+    handles = [
+        denoiser.get_submodule(name).register_forward_pre_hook(reader(name), with_kwargs=True)
+        for name in dict.fromkeys(names)
+    ]
+    try:
+        yield sizes
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def block_outputs(denoiser: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What these modules return, as it is computed."""
+    outputs: dict[str, Any] = {}
+
+    def keeper(name: str) -> Any:
+        def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+            outputs[name] = output
+
+        return keep
+
+    handles = [denoiser.get_submodule(name).register_forward_hook(keeper(name)) for name in names]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()

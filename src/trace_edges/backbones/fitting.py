@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import copy, deepcopy
 
 import torch
-from accelerate.hooks import remove_hook_from_module
 from accelerate.utils.memory import should_reduce_batch_size
-from torch import nn
 
-from trace_edges.backbones.diffusion import DiffusionBackbone
-from trace_edges.backbones.latents import weights_dtype
-from trace_edges.backbones.opening import Backbone
+from trace_edges.backbones.backbone import Backbone
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sizing import memory, weight_bytes
+from trace_edges.backbones.sizing import emptied, memory, weight_bytes
 
 _STEP = 64  # px between the resolutions that are tried
 _RESERVE = 0.1  # of the memory, for kernels and what the allocator cannot use
@@ -86,32 +81,6 @@ def fitting_resolution(backbone: Backbone, size: tuple[int, int], available: int
         fits = weights + needed.peak - needed.weights <= available * (1 - _RESERVE)
         low, high = (middle, high) if fits else (low, middle - 1)
     return low * _STEP or None
-
-
-def emptied(backbone: Backbone) -> Backbone:
-    """The same model without weights, on the meta device."""
-    empty = copy(backbone)
-    if not isinstance(empty, DiffusionBackbone):
-        empty.model = _without_weights(empty.model)
-        return empty
-    parts = {}
-    for name in ("denoiser", "vae"):
-        model = getattr(backbone, name)
-        with torch.device("meta"):
-            parts[name] = type(model).from_config(model.config)
-        nn.Module.to(parts[name], weights_dtype(model))
-    empty.denoiser, empty.vae = (parts[name].eval() for name in ("denoiser", "vae"))
-    return empty
-
-
-def _without_weights(model: nn.Module) -> nn.Module:
-    """A copy of a model that may have no config to be made from; its weights are not copied."""
-    tensors = {
-        id(p): nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=False)
-        for p in model.parameters()
-    }
-    buffers = {id(b): torch.empty_like(b, device="meta") for b in model.buffers()}
-    return remove_hook_from_module(deepcopy(model, tensors | buffers), recurse=True)
 
 
 def available_memory(device: torch.device) -> int | None:

@@ -1,4 +1,4 @@
-"""What of a backbone is on this machine and what is missing, without asking the network."""
+"""The parts of a backbone that are on this machine or missing, without asking the network."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from pathlib import Path
 import torch
 from huggingface_hub import get_token
 
-from trace_edges.backbones.checkpoints import CHECKPOINTS, Checkpoint
-from trace_edges.backbones.families import FAMILIES, family_of
+from trace_edges.backbones.families import CHECKPOINTS
 from trace_edges.backbones.nulls import NULL_CONDITION, null_file
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sources import find_source
-from trace_edges.backbones.specs import Family
+from trace_edges.backbones.sources import family_of, family_of_checkpoint, find_source
+from trace_edges.backbones.specs import Checkpoint, Family
 
 _WEIGHTS = "*.safetensors"
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Of one backbone.
+    """Parts of one backbone, and whether they are here.
 
     Attributes:
         place: hub id or folder.
-        family: its row of the table of families.
-        checkpoint: its row of the table of checkpoints, if it has a name there.
+        family: of the backbone.
+        checkpoint: of the table of those that have names, if it is there.
         folder: where its files lie; None: nothing of it is here.
         components: what loading needs, and whether it is here.
         nulls: kinds of null condition, and whether each is here (or needs nothing).
@@ -54,10 +53,10 @@ class Inventory:
 def take_inventory(
     name: str | Path, revision: str | None = None, dtype: torch.dtype = torch.float32
 ) -> Inventory:
-    """Look for a backbone in the cache of the hub, or in its folder.
+    """Search the cache of the hub, or a folder, for the parts of a backbone.
 
     Args:
-        dtype: of the null condition that is looked for.
+        dtype: of the null condition that is searched for.
 
     Raises:
         BackboneError: no backbone is called so, or nothing is known of it.
@@ -69,7 +68,7 @@ def take_inventory(
     except BackboneError:
         if checkpoint is None:
             raise
-        (family,) = (row for row in FAMILIES if row.name == checkpoint.family)
+        family = family_of_checkpoint(str(name))
         components = dict.fromkeys((family.denoiser, "vae", "scheduler"), False)
         nulls = {kind: not null.components for kind, null in family.nulls.items()}
         return Inventory(

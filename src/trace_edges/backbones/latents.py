@@ -3,9 +3,9 @@
 1. The latent is `.latent_dist.mode()`, or `.latents` (AutoencoderTiny).
 2. Normalised: (z - mean) * scale, both kept with the VAE.
 3. The VAE runs in its own dtype; the latent comes back in float32.
-4. The VAE says how many pixels make a latent cell.
+4. The VAE's config gives how many pixels make a latent cell.
 
-Where the kinds of autoencoder differ, a row of this file says how.
+Where the kinds of autoencoder differ, `Autoencoder` says how.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 Normalisation = tuple[Float32[Tensor, "#c 1 1"], Float32[Tensor, "#c 1 1"]]
 
 
+def normalisation_of_config(vae: Any) -> Normalisation:
+    """Mean and standard deviation, else shift and scaling, from the config."""
+    config = vae.config
+    mean = config.get("latents_mean") or config.get("shift_factor") or 0.0
+    std = config.get("latents_std") or 1.0
+    scaling = config.get("scaling_factor") or 1.0
+    return _column(mean), scaling / _column(std)
+
+
 @dataclass(frozen=True)
 class Autoencoder:
     """One kind of autoencoder.
@@ -35,38 +44,13 @@ class Autoencoder:
     """
 
     name: str
-    normalisation: Callable[[Any], Normalisation]
-    pixels: Callable[[Any], int]
+    normalisation: Callable[[Any], Normalisation] = normalisation_of_config
+    pixels: Callable[[Any], int] = lambda vae: 2 ** (len(vae.config.block_out_channels) - 1)
     packing: int = 1
     video: bool = False
 
 
-def _of_config(vae: Any) -> Normalisation:
-    """Mean and standard deviation, else shift and scaling, from the config."""
-    config = vae.config
-    mean = config.get("latents_mean") or config.get("shift_factor") or 0.0
-    std = config.get("latents_std") or 1.0
-    scaling = config.get("scaling_factor") or 1.0
-    return _column(mean), scaling / _column(std)
-
-
-def _of_batch_norm(vae: Any) -> Normalisation:
-    """What its batch norm has seen in training."""
-    mean, variance = (
-        t.float().reshape(-1, 1, 1) for t in (vae.bn.running_mean, vae.bn.running_var)
-    )
-    return mean, (variance + vae.config.batch_norm_eps).rsqrt()
-
-
-def _halvings(vae: Any) -> int:
-    return 2 ** (len(vae.config.block_out_channels) - 1)
-
-
-KL = Autoencoder("AutoencoderKL", _of_config, _halvings)  # and AutoencoderTiny
-FLUX2_KL = Autoencoder("AutoencoderKLFlux2", _of_batch_norm, _halvings, packing=2)
-QWEN_KL = Autoencoder(
-    "AutoencoderKLQwenImage", _of_config, lambda vae: vae.spatial_compression_ratio, video=True
-)
+KL = Autoencoder("AutoencoderKL")  # and AutoencoderTiny
 
 
 def encode(
@@ -77,8 +61,7 @@ def encode(
     encoded = vae.encode(images.unsqueeze(2) if kind.video else images)  # (B, 3, 1, H, W)
     latents = encoded.latent_dist.mode() if "latent_dist" in encoded else encoded.latents
     latents = latents.squeeze(2) if kind.video else latents  # (B, C, 1, h, w) -> (B, C, h, w)
-    mean, scale = (t.to(latents.device) for t in kind.normalisation(vae))
-    packed = pixel_unshuffle(latents.float(), kind.packing)
+    packed, mean, scale = _packed(vae, latents, kind)
     return pixel_shuffle((packed - mean) * scale, kind.packing)
 
 
@@ -86,8 +69,7 @@ def denormalise(
     vae: Any, latents: Float[Tensor, "b c h w"], kind: Autoencoder = KL
 ) -> Float32[Tensor, "b c h w"]:
     """The inverse of the normalisation: what `vae.decode` expects."""
-    mean, scale = (t.to(latents.device) for t in kind.normalisation(vae))
-    packed = pixel_unshuffle(latents.float(), kind.packing)
+    packed, mean, scale = _packed(vae, latents, kind)
     return pixel_shuffle(packed / scale + mean, kind.packing)
 
 
@@ -98,6 +80,12 @@ def decode(
     latents = denormalise(vae, latents, kind).to(execution_device(vae), weights_dtype(vae))
     images = vae.decode(latents.unsqueeze(2) if kind.video else latents).sample
     return images.squeeze(2) if kind.video else images  # (B, 3, 1, H, W) -> (B, 3, H, W)
+
+
+def _packed(vae: Any, latents: Tensor, kind: Autoencoder) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents as they are normalised, with mean and scale."""
+    mean, scale = (t.to(latents.device) for t in kind.normalisation(vae))
+    return pixel_unshuffle(latents.float(), kind.packing), mean, scale
 
 
 def execution_device(model: Any) -> torch.device:

@@ -8,21 +8,26 @@ from typing import Any
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from diffusers import DiffusionPipeline, PipelineQuantizationConfig
 
+from trace_edges.backbones.backbone import Backbone
 from trace_edges.backbones.diffusion import DiffusionBackbone
-from trace_edges.backbones.families import family_of
-from trace_edges.backbones.nulls import components_of, empty_denoiser, find_null, null_file
+from trace_edges.backbones.encoders.loading import is_encoder, load_encoder
+from trace_edges.backbones.nulls import find_null, null_file
+from trace_edges.backbones.pipelines import (
+    Parts,
+    empty_denoiser,
+    quantization_config,
+    read_pipeline,
+)
 from trace_edges.backbones.problems import BackboneError, explained
-from trace_edges.backbones.quantization import quantization_config
-from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
-from trace_edges.backbones.sources import Parts, Source, find_source
-from trace_edges.backbones.specs import EMBEDDED, Defaults, Family
+from trace_edges.backbones.sources import Source, family_of, find_source
+from trace_edges.backbones.specs import EMBEDDED, Defaults
 
 DEFAULTS = "trace_edges.json"
 WEIGHT_OPTIONS = ("null", "revision", "quantize")  # of `load_backbone`: what its weights will be
+_DIFFUSION_OPTIONS = ("null", "variant", "quantize")  # which encoders do not have
 
 
 def load_backbone(
@@ -59,9 +64,9 @@ def load_backbone(
     """
     source = find_source(name, revision, local_files_only, variant)
     read = read_single_file if source.is_file else _read_pipeline
-    fewer_bits = quantization_config(quantize, dtype)
-    with explained(str(source)), quiet_libraries():
-        parts = read(source, dtype, torch.device(device), null, fewer_bits)
+    quantization = quantization_config(quantize, dtype)
+    with explained(str(source)):
+        parts = read(source, dtype, torch.device(device), null, quantization)
     try:
         schedule = parts.family.schedule(parts.scheduler)
     except ValueError as error:
@@ -82,6 +87,26 @@ def load_backbone(
             f"{weight_bytes(backbone) / 2**30:.1f} GiB in {str(dtype).removeprefix('torch.')}; "
             "load it in bfloat16, or on the CPU with enable_model_cpu_offload()"
         ) from error
+
+
+def open_backbone(name: str | Path = EMBEDDED, **options: Any) -> Backbone:
+    """Load a diffusion model (`load_backbone`) or an encoder (`load_encoder`), by what it is.
+
+    Args:
+        name: as of these two.
+        options: as of `load_backbone`; an encoder has no `null` condition, no `variant`, and is not
+            quantised.
+
+    Raises:
+        BackboneError: it is neither, or cannot be found or read.
+    """
+    revision = options.get("revision")
+    if not is_encoder(name, revision, options.get("local_files_only", False)):
+        return load_backbone(name, **options)
+    if given := [option for option in _DIFFUSION_OPTIONS if options.get(option) is not None]:
+        raise BackboneError(f"{name} is no diffusion model: leave {given[0]} out")
+    known = {key: value for key, value in options.items() if key not in _DIFFUSION_OPTIONS}
+    return load_encoder(name, **known)
 
 
 def prepare_null(
@@ -107,7 +132,7 @@ def prepare_null(
     source = find_source(name, revision, local_files_only, variant)
     index = source.index()
     family = family_of(source, index)
-    with explained(str(source)), quiet_libraries():
+    with explained(str(source)):
         config = empty_denoiser(source, family, index).config
         find_null(source, family, index, config, null, dtype, torch.device(device))
         return null_file(source, family, null, dtype)
@@ -118,7 +143,7 @@ def _read_pipeline(
     dtype: torch.dtype,
     device: torch.device,
     null: str | None,
-    fewer_bits: Any,
+    quantization: Any,
 ) -> Parts:
     """Of a folder or a repository of the hub."""
     index = source.index()
@@ -128,27 +153,13 @@ def _read_pipeline(
     condition = find_null(source, family, index, config, null, dtype, device)
     # With the null condition at hand, nothing but these three is loaded, or even fetched.
     wanted = (family.denoiser, "vae", "scheduler")
-    left_out = {part: None for part in components_of(index) if part not in wanted}
-    types = {"default": dtype}
-    if family.float32_vae and dtype == torch.float16:
-        types["vae"] = torch.float32
-    pipeline = DiffusionPipeline.from_pretrained(
-        source.place, dtype=types, variant=source.variant, use_safetensors=True,
-        **source.hub, **left_out, **quantized(family, fewer_bits),
-    )  # fmt: skip
+    types = {"default": dtype, "vae": family.vae_dtype(dtype)}
+    pipeline = read_pipeline(source, family, index, wanted, types, quantization)
     file = source.find(DEFAULTS)
     return Parts(
         family, getattr(pipeline, family.denoiser), pipeline.vae, pipeline.scheduler, condition,
         _defaults(file) if file else None,
     )  # fmt: skip
-
-
-def quantized(family: Family, fewer_bits: Any) -> dict[str, Any]:
-    """Arguments of `DiffusionPipeline.from_pretrained` that have the denoiser quantised."""
-    if fewer_bits is None:
-        return {}
-    mapping = {family.denoiser: fewer_bits}
-    return {"quantization_config": PipelineQuantizationConfig(quant_mapping=mapping)}
 
 
 def _defaults(path: Path) -> Defaults:

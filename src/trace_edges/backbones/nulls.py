@@ -8,13 +8,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
-import transformers
 from accelerate.utils.memory import should_reduce_batch_size
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from trace_edges.backbones.pipelines import empty_denoiser, read_pipeline
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sources import Source
 from trace_edges.backbones.specs import Family, NullCondition
@@ -128,12 +127,8 @@ def _encode(
             f"missing), and no {NULL_CONDITION}; add one of them"
             + (f", or ask for another null condition ({', '.join(others)})" if others else "")
         )
-    ask_for_libraries({name: index[name] for name in wanted.components})
-    left_out = {name: None for name in components_of(index) if name not in wanted.components}
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(
-        source.place, dtype=dtype, variant=source.variant, use_safetensors=True, **source.hub,
-        **left_out | {family.denoiser: empty_denoiser(source, family, index)},
-    )  # fmt: skip
+    empty = {family.denoiser: empty_denoiser(source, family, index)}
+    pipeline = read_pipeline(source, family, index, wanted.components, dtype, **empty)
     try:
         for name in wanted.components:
             if isinstance(module := getattr(pipeline, name), torch.nn.Module):
@@ -147,27 +142,3 @@ def _encode(
             f"once, with `trace-edges backbones {source.name} --prepare --device cpu --dtype "
             f"{str(dtype).removeprefix('torch.')}`"
         ) from error
-
-
-def components_of(index: dict[str, Any]) -> list[str]:
-    """Names of a pipeline's components, also of those that it does not have."""
-    return [name for name, value in index.items() if isinstance(value, list)]
-
-
-def ask_for_libraries(index: dict[str, Any]) -> None:
-    """`ImportError` where a class of transformers wants a library that is not installed.
-
-    In its place there is a stand-in, which raises when it is asked for anything; diffusers does not
-    ask, and says that the class has no way to be loaded.
-    """
-    for library, name in (value for value in index.values() if isinstance(value, list)):
-        if library == "transformers" and (kind := getattr(transformers, name, None)):
-            hasattr(kind, "from_pretrained")
-
-
-def empty_denoiser(source: Source, family: Family, index: dict[str, Any]) -> Any:
-    """The denoiser as its config has it, without weights."""
-    kind = getattr(diffusers, index[family.denoiser][1])
-    config = kind.load_config(source.place, subfolder=family.denoiser, **source.hub)
-    with torch.device("meta"):
-        return kind.from_config(config)

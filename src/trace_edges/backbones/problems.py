@@ -1,11 +1,13 @@
-"""What can go wrong on the way to a backbone, each in one line that says what to do."""
+"""Problems on the way to a backbone, each in one line that gives the mend, and nothing else."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+from diffusers.utils import logging as diffusers_logging
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -16,12 +18,13 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
 
 from trace_edges.extras import MissingExtraError
 
 
 class BackboneError(ValueError):
-    """A backbone that cannot be found, is not supported, or lacks a part; one line says which."""
+    """A backbone that cannot be found, is not supported, or lacks a part: which, in one line."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -51,16 +54,18 @@ _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn the errors of the libraries into a BackboneError about `what`, of one line.
+    """Keep diffusers and transformers quiet, and turn their errors into a BackboneError about
+    `what`, of one line.
 
     Raises:
         BackboneError: whatever was missing, gated, out of reach or broken.
         MissingExtraError: an optional library is not installed.
     """
     try:
-        yield
+        with _quiet_libraries():
+            yield
     except MissingExtraError:
-        raise  # it says already what to install
+        raise  # its message has already what to install
     # ImportError: a text encoder or tokenizer wants a library that is not installed.
     except (OSError, ImportError, EntryNotFoundError, HfHubHTTPError, SafetensorError) as error:
         raise BackboneError(f"{what} could not be loaded: {_meaning(error)}") from error
@@ -79,3 +84,29 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Within, diffusers and transformers report nothing but errors.
+
+    diffusers notes config keys that it does not know (latents_mean), transformers weights that
+    nobody misses (the pooler of DINO); both show a bar of their own, and diffusers warns of what
+    it will remove from itself one day.
+    """
+    before = [
+        (library, library.get_verbosity(), library.is_progress_bar_enabled())
+        for library in (diffusers_logging, transformers_logging)
+    ]
+    for library, _, _ in before:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        for library, verbosity, bar in before:
+            library.set_verbosity(verbosity)
+            if bar:
+                library.enable_progress_bar()

@@ -20,11 +20,12 @@ from diffusers.loaders.single_file_utils import (
 )
 from safetensors import safe_open
 
-from trace_edges.backbones.architectures import ARCHITECTURES
-from trace_edges.backbones.families import family_of
-from trace_edges.backbones.nulls import empty_denoiser, find_null
+from trace_edges.backbones.families import CHECKPOINTS
+from trace_edges.backbones.nulls import find_null
+from trace_edges.backbones.pipelines import Parts, empty_denoiser
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sources import INDEX, Parts, Source, find_source
+from trace_edges.backbones.sources import INDEX, Source, family_of_checkpoint, find_source
+from trace_edges.backbones.specs import Architecture
 
 # What diffusers calls the kinds of files -> the named checkpoint of the same architecture.
 _KINDS = {
@@ -43,7 +44,7 @@ def read_single_file(
     dtype: torch.dtype,
     device: torch.device,
     null: str | None,
-    fewer_bits: Any = None,
+    quantization: Any = None,
 ) -> Parts:
     """Denoiser, VAE, scheduler and null condition of a .safetensors file.
 
@@ -53,23 +54,22 @@ def read_single_file(
         BackboneError: it is of no known kind, or lacks the denoiser or the VAE.
     """
     base = recognise(source)
+    family, architecture = family_of_checkpoint(base), CHECKPOINTS[base].architecture
     with TemporaryDirectory() as folder:
         configs = Source(source.name, folder)
-        write_configs(base, Path(folder))
+        write_configs(architecture, Path(folder))
         index = configs.index()
-        family = family_of(configs, index)
         config = empty_denoiser(configs, family, index).config
         if not family.nulls[null or family.default_null].components:
             condition = find_null(configs, family, index, config, null, dtype, device)
         else:
             origin = find_source(base, local_files_only=source.local_files_only)
             condition = find_null(origin, family, origin.index(), config, null, dtype, device)
-        vae_type = torch.float32 if family.float32_vae and dtype == torch.float16 else dtype
         denoiser = _part(
-            source, folder, ARCHITECTURES[base].denoiser, family.denoiser, dtype, fewer_bits
+            source, folder, architecture.denoiser, family.denoiser, dtype, quantization
         )
-        vae = _part(source, folder, "AutoencoderKL", "vae", vae_type)
-        scheduler_class, scheduler_config = ARCHITECTURES[base].scheduler
+        vae = _part(source, folder, "AutoencoderKL", "vae", family.vae_dtype(dtype))
+        scheduler_class, scheduler_config = architecture.scheduler
         scheduler = getattr(diffusers, scheduler_class)(**scheduler_config)
     return Parts(family, denoiser, vae, scheduler, condition)
 
@@ -95,9 +95,8 @@ def recognise(source: Source) -> str:
     return _KINDS[kind]
 
 
-def write_configs(base: str, folder: Path) -> None:
-    """The folder that a pipeline of this architecture would have, but for its weights."""
-    made = ARCHITECTURES[base]
+def write_configs(made: Architecture, folder: Path) -> None:
+    """Write the folder that a pipeline of this architecture would have, but for its weights."""
     pipeline = getattr(diffusers, made.pipeline)
     expected, _ = pipeline._get_signature_keys(pipeline)
     denoiser = "unet" if "unet" in expected else "transformer"
@@ -116,12 +115,12 @@ def write_configs(base: str, folder: Path) -> None:
 
 
 def _part(
-    source: Source, folder: str, kind: str, name: str, dtype: torch.dtype, fewer_bits: Any = None
+    source: Source, folder: str, kind: str, name: str, dtype: torch.dtype, quantization: Any = None
 ) -> Any:
     try:
         part = getattr(diffusers, kind).from_single_file(
             source.place, config=folder, subfolder=name, dtype=dtype, local_files_only=True,
-            quantization_config=fewer_bits,
+            quantization_config=quantization,
         )  # fmt: skip
     except SingleFileComponentError as error:
         raise BackboneError(_lacks(source, name)) from error

@@ -1,4 +1,4 @@
-"""What a model costs, found out without its weights: parameters, operations, memory.
+"""The cost of a model, found out without its weights: parameters, operations, memory.
 
 Models are made on torch's `meta` device, where tensors have shapes and no values, and run there.
 """
@@ -8,26 +8,27 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import diffusers
 import torch
 import torch.nn.functional as F
+from accelerate.hooks import remove_hook_from_module
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode
 
-from trace_edges.backbones.architectures import ARCHITECTURES
+from trace_edges.backbones.backbone import Backbone
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.encoders.encoder import EncoderBackbone
-from trace_edges.backbones.families import FAMILIES
+from trace_edges.backbones.latents import weights_dtype
+from trace_edges.backbones.sources import family_of_checkpoint
 
 _TIMESTEP = 100  # any does
-
-Backbone = DiffusionBackbone | EncoderBackbone
 
 
 def empty_backbone(name: str, dtype: torch.dtype = torch.bfloat16) -> DiffusionBackbone:
@@ -36,19 +37,44 @@ def empty_backbone(name: str, dtype: torch.dtype = torch.bfloat16) -> DiffusionB
     Args:
         name: of `CHECKPOINTS`.
     """
-    made = ARCHITECTURES[name]
-    (family,) = (row for row in FAMILIES if made.pipeline in row.pipelines)
+    family = family_of_checkpoint(name)
+    made = family.checkpoints[name].architecture
     scheduler_class, scheduler_config = made.scheduler
     schedule = family.schedule(getattr(diffusers, scheduler_class)(**scheduler_config))
     with torch.device("meta"):
         denoiser = getattr(diffusers, made.denoiser)(**made.config)
-        vae_dtype = torch.float32 if family.float32_vae and dtype == torch.float16 else dtype
         vae = getattr(diffusers, family.autoencoder.name)(**made.vae)
-        for model, kind in ((denoiser, dtype), (vae, vae_dtype)):
+        for model, kind in ((denoiser, dtype), (vae, family.vae_dtype(dtype))):
             nn.Module.to(model, kind)  # diffusers' own `to` would warn
         shapes = family.condition(denoiser.config)
         null = {key: torch.zeros(shape, dtype=dtype) for key, shape in shapes.items()}
     return DiffusionBackbone(name, family, denoiser, vae, schedule, null)
+
+
+def emptied(backbone: Backbone) -> Backbone:
+    """The same model without weights, on the meta device."""
+    empty = copy(backbone)
+    if isinstance(empty, EncoderBackbone):
+        empty.model = _without_weights(empty.model)
+    elif isinstance(empty, DiffusionBackbone):
+        empty.denoiser, empty.vae = map(_of_config, backbone.models)
+    return empty
+
+
+def _of_config(model: Any) -> nn.Module:
+    with torch.device("meta"):
+        empty = type(model).from_config(model.config)
+    return nn.Module.to(empty, weights_dtype(model)).eval()  # diffusers' own `to` would warn
+
+
+def _without_weights(model: nn.Module) -> nn.Module:
+    """A copy of a model that may have no config to be made from; its weights are not copied."""
+    tensors = {
+        id(p): nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=False)
+        for p in model.parameters()
+    }
+    buffers = {id(b): torch.empty_like(b, device="meta") for b in model.buffers()}
+    return remove_hook_from_module(deepcopy(model, tensors | buffers), recurse=True)
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -107,9 +133,9 @@ def memory(backbone: Backbone, size: tuple[int, int], batch: int = 1) -> Memory:
         backbone: on the meta device.
         size: (H, W) in px.
     """
-    pictures = torch.zeros(batch, 3, *size, device="meta")
+    images = torch.zeros(batch, 3, *size, device="meta")
     with _live_bytes(_weights(backbone)) as encoding:
-        latents = backbone.encode(pictures)
+        latents = backbone.encode(images)
     with _live_bytes(_weights(backbone)) as step:
         steps = backbone.schedule.levels[:2]  # an encoder has a single one
         alive = [backbone.attend(latents, _TIMESTEP) for _ in steps]

@@ -1,8 +1,9 @@
-"""Where a backbone lies: embedded, a folder, or a repository on the hub."""
+"""Where a backbone lies (embedded, a folder, or a repository on the hub), and of which family."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -11,25 +12,18 @@ from typing import Any
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-from trace_edges.backbones.checkpoints import CHECKPOINTS
-from trace_edges.backbones.encoder_table import ENCODERS
+from trace_edges.backbones.encoders.table import ENCODERS
+from trace_edges.backbones.families import CHECKPOINTS, FAMILIES
 from trace_edges.backbones.problems import BackboneError, did_you_mean, explained
-from trace_edges.backbones.specs import EMBEDDED, Defaults, Family, NullCondition, embedded_folder
+from trace_edges.backbones.specs import EMBEDDED, Family, embedded_folder
 
 INDEX = "model_index.json"
 _PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 
-
-@dataclass(frozen=True)
-class Parts:
-    """What a backbone is made of, as it was read."""
-
-    family: Family
-    denoiser: Any
-    vae: Any
-    scheduler: Any
-    null: NullCondition
-    defaults: Defaults | None = None
+# Pipelines that cannot be read, by how their names begin, and why.
+_UNREADABLE = {
+    "Sana": "its self-attention is linear: it has no softmax, and so no attention map to read",
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,7 @@ class Source:
         return path
 
     def index(self) -> dict[str, Any]:
-        """What model_index.json says: the pipeline's class, and its components.
+        """The content of model_index.json: the pipeline's class, and its components.
 
         Raises:
             BackboneError: there is none, or it cannot be fetched or read.
@@ -134,8 +128,8 @@ class Source:
         digest = blake2b(str(Path(self.place).resolve()).encode(), digest_size=16)
         for component in components:
             for path in sorted((Path(self.place) / component).rglob("*")):
-                seen = path.stat()
-                digest.update(f"{path.name} {seen.st_size} {seen.st_mtime_ns}".encode())
+                state = path.stat()
+                digest.update(f"{path.name} {state.st_size} {state.st_mtime_ns}".encode())
         return digest.hexdigest()
 
 
@@ -173,3 +167,28 @@ def find_source(
             f"nor a folder, nor a file, nor a hub id (owner/name){did_you_mean(place, names)}"
         )
     return Source(str(name), place, revision, local_files_only, variant)
+
+
+def family_of(source: Source, index: Mapping[str, Any]) -> Family:
+    """The family whose pipelines include this one.
+
+    Args:
+        index: content of the source's model_index.json.
+
+    Raises:
+        BackboneError: there is none.
+    """
+    pipeline = str(index.get("_class_name", "none"))
+    for family in FAMILIES:
+        if pipeline in family.pipelines:
+            return family
+    for start, reason in _UNREADABLE.items():
+        if pipeline.startswith(start):
+            raise BackboneError(f"{source} is a {pipeline}, which cannot be a backbone: {reason}")
+    known = ", ".join(name for family in FAMILIES for name in family.pipelines)
+    raise BackboneError(f"{source} is a {pipeline}; supported pipelines: {known}")
+
+
+def family_of_checkpoint(name: str) -> Family:
+    """The family of a named checkpoint."""
+    return next(family for family in FAMILIES if name in family.checkpoints)

@@ -1,15 +1,15 @@
-"""What a row of the table of families holds: all that differs between denoisers.
+"""Everything that differs between denoisers, as data: a `Family` for each file of `families/`.
 
 A family says which modules hold self-attention, which of its tokens are the image's, how the
-denoiser is called without a prompt, and where the null prompt comes from. Everything else (latents,
-trajectory, capture) is shared. The rows are in `families/`.
+denoiser is called without a prompt, where the null prompt comes from, how a prompt is read, and
+which checkpoints have names. Everything else (latents, trajectory, capture) is shared.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ NullCondition = dict[str, Tensor]
 _SAMPLE_SIZE = 128  # latents along a side, where a config does not say what it was trained at
 
 Shapes = dict[str, tuple[int, ...]]
+Config = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,64 @@ class Defaults:
 
 
 @dataclass(frozen=True)
+class Architecture:
+    """Classes of diffusers and their configs, of which a model can be made without its weights: to
+    count what it costs before it is fetched, and to read a single file that brings no config.
+
+    Attributes:
+        pipeline: class of the pipeline.
+        denoiser: class of the denoiser.
+        config: of the denoiser, where it is not the class's default.
+        vae: config of the autoencoder, where it is not the class's default.
+        scheduler: class and config.
+    """
+
+    pipeline: str
+    denoiser: str
+    config: Config = field(default_factory=dict)
+    vae: Config = field(default_factory=dict)
+    scheduler: tuple[str, Config] = ("FlowMatchEulerDiscreteScheduler", {})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that has a name, and what it needs, known before anything is fetched.
+
+    Parameters, layers, grid and TFLOP are those of the denoiser at its native size, and are checked
+    against its architecture without its weights (tests/backbones/test_sizing.py).
+
+    Attributes:
+        family: name of its family.
+        hub: hub id.
+        licence: of the weights, as their page gives it.
+        gated: whether the licence must be accepted on the hub first.
+        resolution: native, sqrt(H * W) in px.
+        parameters: of the denoiser, in millions.
+        layers: of self-attention.
+        grid: side of the finest attention grid at the native size, in cells.
+        tflop: of one pass at the native size, without a prompt's second pass.
+        memory: GiB at the peak, in bfloat16 at the native size (`sizing.memory`).
+        architecture: as its configs on the hub have it.
+        revision: commit, tag or branch; None: what the hub holds now.
+        note: what else one should know.
+    """
+
+    family: str
+    hub: str
+    licence: str
+    gated: bool
+    resolution: int
+    parameters: int
+    layers: int
+    grid: int
+    tflop: float
+    memory: float
+    architecture: Architecture
+    revision: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Null:
     """One way to a null condition.
 
@@ -62,10 +121,50 @@ class Null:
 
 
 @dataclass(frozen=True)
-class Family:
-    """One row of the table.
+class PromptFormat:
+    """How the pipeline of a family makes a text of a prompt, and where the image attends to it.
 
     Attributes:
+        tokenizers: names of the pipeline's tokenizers -> where their tokens start among the text's.
+            Those of a second encoder that fills other channels of the same tokens are left out.
+        cross_attention: full names of the modules in which the image attends to the text alone;
+            None: they share the softmax of the self-attention.
+        lowercase: the pipeline puts the prompt in lower case.
+        template: (pipeline, prompt) -> the text that the tokenizers are given.
+        max_tokens: that are read at most; None: as many as the null condition has.
+        dropped: (pipeline) -> tokens at the start of which the encoder's output is left out.
+        filling: (tokens) -> those put in front and behind, that the image sees as well; None: the
+            tokenizer fills up to the longest.
+        visible_padding: tokens of the padding that are seen as the text's own.
+        padding_bias: what is added to the logits of the others; -inf: they cannot be seen.
+        registers: tokens in front of the text, where the image's come last in a joint softmax.
+        image_multiple: in a joint softmax the image's tokens, where they come first, are filled up
+            to a multiple of it.
+        prompt_row: of a batch with and without the prompt, the one with it.
+        guidance: the pipeline's argument for the scale of it.
+    """
+
+    tokenizers: Mapping[str, int] = field(default_factory=lambda: {"tokenizer": 0})
+    cross_attention: re.Pattern[str] | None = None
+    lowercase: bool = False
+    template: Callable[[Any, str], str] = lambda pipeline, prompt: prompt
+    max_tokens: int | None = None
+    dropped: Callable[[Any], int] = lambda pipeline: 0
+    filling: Callable[[int], tuple[int, int]] | None = None
+    visible_padding: int = 0
+    padding_bias: float = 0.0
+    registers: int = 0
+    image_multiple: int = 1
+    prompt_row: int = -1
+    guidance: str = "guidance_scale"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Denoisers that are run alike.
+
+    Attributes:
+        name: as results and errors have it.
         pipelines: diffusers pipeline classes (`_class_name` of model_index.json) it covers.
         denoiser: the pipeline's component that holds the attention, "transformer" or "unet".
         self_attention: full names of the self-attention modules inside the denoiser.
@@ -74,9 +173,11 @@ class Family:
         condition: (config of the denoiser) -> the null condition's tensors and their shapes.
         nulls: ways to the null condition by name; the first one is the default.
         schedule: (scheduler of diffusers) -> the noise of each step.
+        image_tokens: (N image tokens, all tokens of a joint attention) -> which are the image's.
+        prompt: how it reads a prompt; None: not known.
+        checkpoints: those that have names.
         channels: (config of the denoiser) -> of the latents.
         patch: (config of the denoiser) -> latents along a side of one token, on the finest grid.
-        image_tokens: (N image tokens, all tokens of a joint attention) -> which are the image's.
         sample_size: (config of the denoiser) -> latents along a side that it was trained at.
         feature_map: (name of a layer) -> the module whose input is the feature map (B, C, h, w)
             that its tokens come from; None: tokens are patches of the latent, in all layers.
@@ -87,15 +188,17 @@ class Family:
 
     name: str
     pipelines: tuple[str, ...]
-    denoiser: str
+    denoiser: str = "transformer"
     self_attention: re.Pattern[str]
     predict: Callable[[Any, Tensor, Tensor, NullCondition], Tensor]
     condition: Callable[[Any], Shapes]
     nulls: Mapping[str, Null]
     schedule: Callable[[Any], Schedule]
-    channels: Callable[[Any], int]
-    patch: Callable[[Any], int]
     image_tokens: Callable[[int, int], slice]
+    prompt: PromptFormat | None = None
+    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
+    channels: Callable[[Any], int] = lambda config: config.in_channels
+    patch: Callable[[Any], int] = lambda config: config.patch_size
     sample_size: Callable[[Any], int] = lambda config: config.get("sample_size", _SAMPLE_SIZE)
     feature_map: Callable[[str], str] | None = None
     image_output: int = -1
@@ -110,6 +213,10 @@ class Family:
     def layers(self, denoiser: torch.nn.Module) -> list[str]:
         """Full names of the self-attention modules of this denoiser."""
         return [name for name, _ in denoiser.named_modules() if self.self_attention.fullmatch(name)]
+
+    def vae_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        """The number type of the VAE beside a denoiser of this one."""
+        return torch.float32 if self.float32_vae and dtype == torch.float16 else dtype
 
 
 def image_first(image: int, tokens: int) -> slice:

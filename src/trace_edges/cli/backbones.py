@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -57,7 +56,7 @@ def _print_table(as_json: bool) -> None:
     from trace_edges.backbones import CHECKPOINTS, ENCODERS
 
     if as_json:
-        rows = {name: asdict(row) for name, row in (CHECKPOINTS | ENCODERS).items()}
+        rows = {name: _facts(row) for name, row in (CHECKPOINTS | ENCODERS).items()}
         typer.echo(json.dumps(rows, indent=1))
         return
     table = Table(box=None, header_style="bold")
@@ -92,7 +91,7 @@ def _print_encoder(name: str, as_json: bool) -> None:
 
     row = ENCODERS[name]
     if as_json:
-        typer.echo(json.dumps({"name": name, **asdict(row)}, indent=1))
+        typer.echo(json.dumps({"name": name, **_facts(row)}, indent=1))
         return
     about = {
         "from": row.hub,
@@ -135,6 +134,11 @@ def _print_one(name: str, revision: str | None, dtype: DType, as_json: bool) -> 
         console.print(f"[bold]{title:<15}[/] {escape(text)}")
 
 
+def _facts(row: Any) -> dict[str, Any]:
+    """Fields of a row of either table, but for the configs of its architecture."""
+    return {name: value for name, value in vars(row).items() if name != "architecture"}
+
+
 def _state(here: bool) -> str:
     return "here" if here else "missing"
 
@@ -144,7 +148,7 @@ def _described(name: str, found: Any) -> dict[str, Any]:
         "name": name,
         "family": found.family.name,
         "from": found.place,
-        "checkpoint": None if found.checkpoint is None else asdict(found.checkpoint),
+        "checkpoint": None if found.checkpoint is None else _facts(found.checkpoint),
         "here": found.is_here,
         "components": found.components,
         "nulls": found.nulls,

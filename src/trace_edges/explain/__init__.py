@@ -1,8 +1,7 @@
-"""Sheets that show the method at work, on a photograph or on a picture made from a prompt."""
+"""Sheets that show the method at work, on an image or on one that is made from a prompt."""
 
 from trace_edges.explain.denoising import Denoising, Moment, PromptSettings, denoise, load_generator
-from trace_edges.explain.picture import explain
-from trace_edges.explain.prompt import explain_prompt
+from trace_edges.explain.sheets import explain, explain_prompt
 
 __all__ = [
     "Denoising",

@@ -1,4 +1,4 @@
-"""A picture made from a prompt, with self-attention and the attention to each word at every step.
+"""An image made from a prompt, with self-attention and the attention to each word at every step.
 
 diffusers' own pipeline makes it; the attention is read where it passes, and changes nothing.
 """
@@ -14,34 +14,35 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.attention.maps import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
-from trace_edges.backbones.families import family_of
-from trace_edges.backbones.loading import quantized
-from trace_edges.backbones.nulls import ask_for_libraries, components_of
+from trace_edges.backbones.pipelines import components_of, quantization_config, read_pipeline
 from trace_edges.backbones.problems import explained
-from trace_edges.backbones.quantization import quantization_config
-from trace_edges.backbones.quiet import quiet_libraries
-from trace_edges.backbones.sources import find_source
-from trace_edges.explain.places import joint_text, logit_bias
-from trace_edges.explain.texts import Reading, read_prompt, text_length, text_of
+from trace_edges.backbones.sources import family_of, find_source
+from trace_edges.explain.words import (
+    Reading,
+    joint_text,
+    logit_bias,
+    prompt_format,
+    read_prompt,
+    text_length,
+)
 from trace_edges.training_free.emergence import map_change
 
-# What pipelines have for safety and for prompts that are pictures; none of it is read here.
-_SPARED = ("safety_checker", "feature_extractor", "image_encoder")
+# Components for safety and for prompts that are images; none of them is read here.
+_UNREAD = ("safety_checker", "feature_extractor", "image_encoder")
 
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """How a picture is made; None: as the pipeline does by itself.
+    """How an image is made; None: as the pipeline does by itself.
 
     Attributes:
-        height, width: of the picture, px; rounded to whole cells of the attention grid.
+        height, width: of the image, px; rounded to whole cells of the attention grid.
         steps: of the scheduler.
         guidance: scale of classifier-free guidance, or of the distilled one.
         negative_prompt: to stay away from, where the pipeline takes one.
@@ -64,12 +65,12 @@ class PromptSettings:
 
 @dataclass(frozen=True)
 class Moment:
-    """What one step of the denoising looks at.
+    """The attention of one step of the denoising.
 
     Attributes:
         timestep: of the scheduler, 1000 being noise.
         attention: self-attention with the prompt, averaged over heads and layers.
-        words: (W, h, w) share of its attention that each place of the picture pays to each word,
+        words: (W, h, w) share of its attention that each place of the image pays to each word,
             averaged over heads and layers, in [0, 1].
         grid: (h, w).
     """
@@ -82,12 +83,12 @@ class Moment:
 
 @dataclass(frozen=True)
 class Denoising:
-    """A picture and how it came to be.
+    """An image and how it came to be.
 
     Attributes:
-        image: the picture.
+        image: as the pipeline made it.
         words: of the prompt, in its order, each once.
-        timesteps: of the steps, from noise to picture.
+        timesteps: of the steps, from noise to image.
         curve: KL(SA after || SA before) in nats of each step but the first: the paper's change,
             with the noisier map in second place. Entry i lies between steps i and i + 1.
     """
@@ -119,7 +120,7 @@ def load_generator(
 
     Args: as of `load_backbone`, and
         offload: keep the weights in the computer's memory, each model on `device` while it runs.
-        vae_tiling: decode large pictures in tiles.
+        vae_tiling: decode large images in tiles.
 
     Raises:
         BackboneError: it cannot be found or read, or cannot follow a prompt.
@@ -129,7 +130,7 @@ def load_generator(
         raise BackboneError(f"{source} is a single file without text encoders: give a folder")
     index = source.index()
     family = family_of(source, index)
-    text_of(family)
+    prompt_format(family)  # there must be one
     lacking = {part for part in components_of(index) if index[part][0] is None}
     encoders = [set(null.components) for null in family.nulls.values() if null.components]
     if all(lacking & components for components in encoders):
@@ -137,16 +138,10 @@ def load_generator(
             f"backbone {source.name!r} has no text encoder, and can follow no prompt: take one "
             "that has (--backbone sd15), or give an image"
         )
-    left_out = {part: None for part in components_of(index) if part in _SPARED or part in lacking}
-    fewer_bits = quantization_config(quantize, dtype)
-    with explained(str(source)), quiet_libraries():
-        ask_for_libraries(
-            {part: index[part] for part in components_of(index) if part not in left_out}
-        )
-        pipeline = DiffusionPipeline.from_pretrained(
-            source.place, dtype=dtype, variant=source.variant, use_safetensors=True,
-            **source.hub, **left_out, **quantized(family, fewer_bits),
-        )  # fmt: skip
+    wanted = [part for part in components_of(index) if part not in lacking.union(_UNREAD)]
+    quantization = quantization_config(quantize, dtype)
+    with explained(str(source)):
+        pipeline = read_pipeline(source, family, index, wanted, dtype, quantization)
     pipeline.set_progress_bar_config(disable=True)
     backbone = DiffusionBackbone(
         str(name), family, getattr(pipeline, family.denoiser), pipeline.vae,
@@ -167,7 +162,7 @@ def denoise(
     settings: PromptSettings | None = None,
     on_step: Callable[[Moment], None] | None = None,
 ) -> Denoising:
-    """Make a picture from a prompt and read its attention on the way.
+    """Make an image from a prompt and read its attention on the way.
 
     Args:
         pipeline, backbone: of `load_generator`.
@@ -189,7 +184,7 @@ def denoise(
     timesteps: list[int] = []
     before: Tensor | None = None
 
-    def see(attention: Tensor, words: Tensor, grid: Grid) -> None:
+    def read(attention: Tensor, words: Tensor, grid: Grid) -> None:
         nonlocal before
         # All loops of diffusers go through these, a step each.
         timesteps.append(round(float(pipeline.scheduler.timesteps[len(timesteps)])))
@@ -199,7 +194,7 @@ def denoise(
             on_step(Moment(timesteps[-1], attention, words, grid))
         before = attention
 
-    with _reading(backbone, reading, (height // cell, width // cell), see):
+    with _recording(backbone, reading, (height // cell, width // cell), read):
         image = pipeline(**_call(pipeline, backbone, prompt, height, width, settings)).images[0]
     return Denoising(
         np.asarray(image.convert("RGB")), tuple(reading.words), tuple(timesteps),
@@ -217,7 +212,7 @@ def _call(
 ) -> dict[str, Any]:
     """Arguments of the pipeline's call, of those that it has."""
     taken = inspect.signature(pipeline.__call__).parameters
-    text = text_of(backbone.family)
+    text = prompt_format(backbone.family)
     *_, start = text.tokenizers.values()
     wanted = {
         "num_inference_steps": settings.steps,
@@ -234,40 +229,40 @@ def _call(
 
 
 @contextmanager
-def _reading(
+def _recording(
     backbone: DiffusionBackbone,
     reading: Reading,
     finest: Grid,
-    see: Callable[[Tensor, Tensor, Grid], None],
+    on_step: Callable[[Tensor, Tensor, Grid], None],
 ) -> Iterator[None]:
-    """Within, every step of the denoising ends in `see`, with the attention of the prompt's pass.
+    """Within, every pass of the denoiser ends in `on_step`, with the attention of the prompt's.
 
     Guidance is a batch of two, or a second pass over the same latents: the first has the prompt.
     """
-    text, family = text_of(backbone.family), backbone.family
+    text, family = prompt_format(backbone.family), backbone.family
     modules = [name for name, _ in backbone.denoiser.named_modules()]
-    asking = [
+    cross_layers = [
         name for name in modules if text.cross_attention and text.cross_attention.fullmatch(name)
     ]
     maps, words = MapAverage(), WordAverage(list(reading.words.values()))
     latents = torch.empty(1, 0, finest[0] * backbone.patch, finest[1] * backbone.patch)
     given: Any = None
-    prompts = False
+    has_prompt = False
 
     def start(module: Any, inputs: Any, options: Any) -> None:
-        nonlocal given, prompts
+        nonlocal given, has_prompt
         before, given = given, inputs[0] if inputs else options["hidden_states"]
-        prompts = given is not before
+        has_prompt = given is not before
 
-    with backbone.grids(latents, [*backbone.layers, *asking]) as grid_of:
+    with backbone.grids(latents, [*backbone.layers, *cross_layers]) as grid_of:
 
         def add(layer: str, q: Tensor, k: Tensor, scale: float) -> None:
-            if not prompts:
+            if not has_prompt:
                 return
             grid = h, w = grid_of(layer)
-            row = text.prompts_row % len(q)
+            row = text.prompt_row % len(q)
             q, k = q[row : row + 1], k[row : row + 1]
-            if layer in asking:
+            if layer in cross_layers:
                 words.add(grid, q, k, scale, 0, logit_bias(text, reading, 0, k))
                 return
             image = family.image_tokens(h * w, q.shape[2])
@@ -279,17 +274,17 @@ def _reading(
                     grid, q[:, :, image], k, scale, first, logit_bias(text, reading, first, k)
                 )
 
-        def harvest(module: Any, inputs: Any, output: Any) -> None:
-            if prompts:
+        def finish(module: Any, inputs: Any, output: Any) -> None:
+            if has_prompt:
                 attention, grid = maps.mean()
-                see(attention, words.mean(grid)[0], grid)
+                on_step(attention, words.mean(grid)[0], grid)
 
         hooks = [
             backbone.denoiser.register_forward_pre_hook(start, with_kwargs=True),
-            backbone.denoiser.register_forward_hook(harvest),
+            backbone.denoiser.register_forward_hook(finish),
         ]
         try:
-            with AttentionRecorder(backbone.denoiser, [*backbone.layers, *asking], add):
+            with AttentionRecorder(backbone.denoiser, [*backbone.layers, *cross_layers], add):
                 yield
         finally:
             for hook in hooks:

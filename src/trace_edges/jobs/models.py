@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
 
-from trace_edges.backbones.common import add_weights
+from trace_edges.backbones.backbone import add_weights
 from trace_edges.detector import DetectorSettings, EdgeDetector
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.images import MIN_SIDE, model_size, resize_image

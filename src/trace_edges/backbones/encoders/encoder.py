@@ -1,37 +1,136 @@
-"""A vision transformer in the place of a diffusion model: one pass, no noise, no trajectory."""
+"""Vision transformers without diffusion: how each kind is run, and how its self-attention is read.
+
+They stand in the place of a diffusion model, as in the paper's comparison.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from accelerate import cpu_offload_with_hook
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
-from trace_edges.backbones.common import reading, weights_fingerprint
-from trace_edges.backbones.encoders.tower import Tower
-from trace_edges.backbones.latents import execution_device
+from trace_edges.backbones.backbone import Backbone, weights_fingerprint
 from trace_edges.backbones.schedules import StillSchedule
 from trace_edges.backbones.specs import Defaults
+
+# What projects keys, or queries, keys and values at once, in transformers and in timm.
+_PROJECTION = re.compile(r"(?:.*\.)?(?:k_proj|key|qkv)")
 
 Images = Float[Tensor, "b 3 H W"]
 Tokens = Float[Tensor, "*batch tokens c"]
 
 
-class EncoderBackbone:
-    """Holds a vision transformer; stands where a `DiffusionBackbone` does. Its latents are images.
+@dataclass(frozen=True, eq=False)
+class Tower:
+    """A vision transformer, ready to be read.
 
     Attributes:
-        name: what the user asked for.
-        layers: names of the self-attention modules that see the whole image.
-        cell: image pixels along a side of one attention token.
-        multiple: pixels that the sides of what it sees are multiples of.
-        loaded_with: what else its answers depend on, of the ways to load it; recorded in results.
-        schedule: of one step, without noise.
-        defaults: the resolution it was trained at.
+        model: in evaluation mode.
+        mean, std: of the colours in [0, 1] that it was trained with.
+        cell: pixels along a side of one token.
+        multiple: pixels that the sides of an image are multiples of.
+        resolution: along a side, px, that it was trained at.
+        layers: full names of the modules whose attention sees the whole image.
+        run: (model, normalised images) -> its output.
+        order: (h, w) -> places of the image's tokens in the order of the grid, row by row.
+        batched: whether images share a pass.
     """
+
+    model: Any
+    mean: Float32[Tensor, "3 1 1"]
+    std: Float32[Tensor, "3 1 1"]
+    cell: int
+    multiple: int
+    resolution: int
+    layers: tuple[str, ...]
+    run: Callable[[Any, Images], Tensor]
+    order: Callable[[int, int], Int64[Tensor, " n"]]
+    batched: bool = True
+
+
+def attention_layers(model: nn.Module) -> tuple[str, ...]:
+    """Full names of the modules that hold self-attention, in the order of the model."""
+    names = [name for name, _ in model.named_modules() if _PROJECTION.fullmatch(name)]
+    return tuple(dict.fromkeys(name.rpartition(".")[0] for name in names))
+
+
+def run_plain(model: Any, images: Images) -> Tensor:
+    """Of transformers: images in, all tokens out, at any size."""
+    known = inspect.signature(model.forward).parameters
+    # Some models stretch their position embeddings to the image only when told to.
+    stretch = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}
+    return model(images, **stretch).last_hidden_state
+
+
+def run_timm(model: Any, images: Images) -> Tensor:
+    """Of timm: images in, all tokens out."""
+    return model.forward_features(images)
+
+
+def row_by_row(h: int, w: int) -> Int64[Tensor, " n"]:
+    """The order of every transformer that does not shuffle its tokens."""
+    return torch.arange(h * w)
+
+
+def run_qwen(model: Any, images: Images) -> Tensor:
+    """Of Qwen2.5-VL: one image as a list of patches, those of 2 x 2 cells together.
+
+    A patch holds the image twice, as two frames.
+    """
+    cell, merge = model.config.patch_size, model.config.spatial_merge_size
+    frames = model.config.temporal_patch_size
+    _, c, height, width = images.shape
+    h, w = height // cell, width // cell
+    patches = images.reshape(c, h // merge, merge, cell, w // merge, merge, cell)
+    patches = patches.permute(1, 4, 2, 5, 0, 3, 6)  # (H', W', m, m, C, cell, cell)
+    patches = patches.reshape(h * w, c, 1, cell, cell).expand(-1, -1, frames, -1, -1)
+    grid = torch.tensor([[1, h, w]], device=images.device)
+    return model(patches.flatten(1), grid_thw=grid).last_hidden_state
+
+
+def qwen_order(config: Any) -> Callable[[int, int], Int64[Tensor, " n"]]:
+    """Where Qwen2.5-VL keeps the token of a cell: window by window, in each row by row, groups of
+    2 x 2 cells together.
+    """
+    merge = config.spatial_merge_size
+    side = config.window_size // (config.patch_size * merge)  # of a window, in groups
+
+    def order(h: int, w: int) -> Int64[Tensor, " n"]:
+        groups_h, groups_w = h // merge, w // merge
+        groups = [
+            (row // side, column // side, row, column)
+            for row in range(groups_h)
+            for column in range(groups_w)
+        ]
+        place = {group[2:]: at for at, group in enumerate(sorted(groups))}
+        return torch.tensor(
+            [
+                place[row // merge, column // merge] * merge**2
+                + row % merge * merge
+                + column % merge
+                for row in range(h)
+                for column in range(w)
+            ]
+        )
+
+    return order
+
+
+class EncoderBackbone(Backbone):
+    """A vision transformer in the place of a diffusion model: one pass, no noise, no trajectory.
+
+    Its latents are the images themselves, and its schedule has one step.
+    """
+
+    schedule: StillSchedule
 
     def __init__(self, name: str, tower: Tower) -> None:
         self.name, self.tower = name, tower
@@ -39,33 +138,14 @@ class EncoderBackbone:
         self.layers = list(tower.layers)
         self.cell, self.multiple = tower.cell, tower.multiple
         self.schedule = StillSchedule()
-        self.loaded_with: dict[str, str | bool | None] = {}
+        self.loaded_with = {}
         self.defaults = Defaults(tower.resolution)
 
     @property
     def models(self) -> tuple[nn.Module, ...]:
-        """All that has weights."""
         return (self.model,)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the model runs."""
-        return execution_device(self.model)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights; softmax and everything after it are float32."""
-        return next(self.model.parameters()).dtype
-
-    def to(self, device: str | torch.device) -> EncoderBackbone:
-        """Move the weights; returns itself."""
-        self.model.to(device)
-        return self
-
     def enable_model_cpu_offload(self, device: str | torch.device = "cuda") -> EncoderBackbone:
-        """Keep the weights in the computer's memory, and on `device` only while they run; returns
-        itself.
-        """
         self.to("cpu")
         cpu_offload_with_hook(self.model, torch.device(device))
         return self
@@ -76,14 +156,6 @@ class EncoderBackbone:
         """
         parts = (type(self.model).__name__, self.dtype, self.device.type, *self.layers)
         return weights_fingerprint(parts, self.model.state_dict())
-
-    def reading(self, layers: Sequence[int] | None) -> EncoderBackbone:
-        """The same model, with `attend` averaging these of its `layers` only (None: all of them).
-
-        Raises:
-            ValueError: there is no such layer.
-        """
-        return reading(self, layers)
 
     def encode(self, images: Images) -> Float32[Tensor, "b 3 H W"]:
         """The images themselves, in [-1, 1]: there is no latent."""

@@ -14,9 +14,8 @@ from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
-from trace_edges.backbones.encoder_table import ENCODERS
-from trace_edges.backbones.encoders.encoder import EncoderBackbone
-from trace_edges.backbones.encoders.tower import (
+from trace_edges.backbones.encoders.encoder import (
+    EncoderBackbone,
     Tower,
     attention_layers,
     qwen_order,
@@ -25,8 +24,8 @@ from trace_edges.backbones.encoders.tower import (
     run_qwen,
     run_timm,
 )
+from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.backbones.problems import BackboneError, did_you_mean, explained
-from trace_edges.backbones.quiet import quiet_libraries
 from trace_edges.backbones.sources import INDEX, Source, find_source
 from trace_edges.extras import require
 
@@ -142,13 +141,12 @@ def read_tower(source: Source, dtype: torch.dtype) -> Tower:
     """
     config = json.loads(source.fetch(_CONFIG).read_text())
     kind = config.get("model_type")
-    with quiet_libraries():
-        if kind is None and "architecture" in config:
-            return _of_timm(source, config, dtype)
-        if kind in _TOWERS:
-            return _within(source, kind, dtype)
-        if kind in _PLAIN:
-            return _plain(source, kind, dtype)
+    if kind is None and "architecture" in config:
+        return _of_timm(source, config, dtype)
+    if kind in _TOWERS:
+        return _within(source, kind, dtype)
+    if kind in _PLAIN:
+        return _plain(source, kind, dtype)
     raise BackboneError(
         f"{source} is of the kind {kind!r}, whose attention cannot be read; known: "
         f"{', '.join([*_PLAIN, *_TOWERS])}, and those of timm"

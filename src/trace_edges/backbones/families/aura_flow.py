@@ -9,12 +9,20 @@ import re
 from math import isqrt
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from trace_edges.backbones.families.shared import APACHE, SDXL_VAE, first_embedding
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    image_last,
+)
 
 _TOKENS = 256  # of T5, padding included: it is zeros, and attended to
 _SAMPLE_SIZE = 128  # what it was trained at; its config says half of that
@@ -43,27 +51,33 @@ def _check_positions(config: Any, *sides: int) -> None:
         )
 
 
-def _condition(config: Any) -> Shapes:
-    return {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)}
-
-
-def _encode(pipeline: Any, device: torch.device) -> NullCondition:
-    embeds, *_ = pipeline.encode_prompt("", device=device, do_classifier_free_guidance=False)
-    return {"prompt_embeds": embeds}
-
+_CHECKPOINTS = {
+    "auraflow": Checkpoint(
+        "auraflow", "fal/AuraFlow", APACHE, gated=False,
+        resolution=1024, parameters=6843, layers=36, grid=64, tflop=44.0, memory=14.2,
+        architecture=Architecture(
+            "AuraFlowPipeline", "AuraFlowTransformer2DModel", {"pos_embed_max_size": 4096},
+            SDXL_VAE,
+        ),
+        note="no side of the image may be longer than 1024 px",
+    ),
+}  # fmt: skip
 
 AURA_FLOW = Family(
     name="auraflow",
     pipelines=("AuraFlowPipeline",),
-    denoiser="transformer",
     self_attention=re.compile(r"(joint|single)_transformer_blocks\.\d+\.attn"),
     predict=_predict,
-    condition=_condition,
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
+    nulls={
+        "encoded": Null(
+            ("text_encoder", "tokenizer"), first_embedding(do_classifier_free_guidance=False)
+        )
+    },
     schedule=FlowSchedule.of,
-    channels=lambda config: config.in_channels,
-    patch=lambda config: config.patch_size,
     image_tokens=image_last,
     sample_size=lambda config: _SAMPLE_SIZE,
     float32_vae=True,  # that of SDXL
+    prompt=PromptFormat(registers=8),
+    checkpoints=_CHECKPOINTS,
 )

@@ -8,10 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.families.flux import image_positions
-from trace_edges.backbones.families.packing import PATCH, pack, unpack
+from trace_edges.backbones.families.shared import (
+    APACHE,
+    FLUX_VAE,
+    PATCH,
+    pack,
+    packed_grid,
+    positions,
+    unpack,
+)
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    image_last,
+)
 
 _TOKENS = 2  # the end of an empty text, and the first of the padding
 
@@ -23,13 +38,9 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
         timestep=timesteps / 1000,
         encoder_hidden_states=embeds,
         txt_ids=torch.zeros(embeds.shape[1], 3, device=latents.device),
-        img_ids=image_positions(latents),
+        img_ids=positions((1, *packed_grid(latents)), latents),
     ).sample
     return unpack(output, latents)
-
-
-def _condition(config: Any) -> Shapes:
-    return {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)}
 
 
 def _encode(pipeline: Any, device: torch.device) -> NullCondition:
@@ -44,16 +55,26 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds[mask.bool()][None]}
 
 
+_CHECKPOINTS = {
+    "chroma1-hd": Checkpoint(
+        "chroma", "lodestones/Chroma1-HD", APACHE, gated=False,
+        resolution=1024, parameters=8900, layers=57, grid=64, tflop=64.9, memory=18.0,
+        architecture=Architecture("ChromaPipeline", "ChromaTransformer2DModel", vae=FLUX_VAE),
+    ),
+}  # fmt: skip
+
 CHROMA = Family(
     name="chroma",
     pipelines=("ChromaPipeline",),
-    denoiser="transformer",
     self_attention=re.compile(r"(single_)?transformer_blocks\.\d+\.attn"),
     predict=_predict,
-    condition=_condition,
+    condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
     nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
     schedule=FlowSchedule.of,
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
     image_tokens=image_last,
+    # Its mask is ones and zeros, and is added to the logits: it takes 1 from those it is to hide.
+    prompt=PromptFormat(max_tokens=512, visible_padding=1, padding_bias=-1.0),
+    checkpoints=_CHECKPOINTS,
 )

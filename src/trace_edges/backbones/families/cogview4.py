@@ -8,10 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.families.shared import APACHE, first_embedding, vae
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    image_last,
+)
 
-_TOKENS = 16  # an empty text is filled up to them
+_TOKENS = 16  # a text is filled up to a multiple of them
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
@@ -27,26 +36,37 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     ).sample
 
 
-def _condition(config: Any) -> Shapes:
-    return {"prompt_embeds": (1, _TOKENS, config.text_embed_dim)}
+_ARCHITECTURE = Architecture(
+    "CogView4Pipeline", "CogView4Transformer2DModel",
+    {"num_layers": 28, "num_attention_heads": 32, "attention_head_dim": 128},
+    vae(16, 1.0) | {
+        "block_out_channels": (128, 512, 1024, 1024), "layers_per_block": 3,
+        "mid_block_add_attention": False, "use_quant_conv": False, "use_post_quant_conv": False,
+    },
+)  # fmt: skip
 
-
-def _encode(pipeline: Any, device: torch.device) -> NullCondition:
-    embeds, _ = pipeline.encode_prompt("", device=device, do_classifier_free_guidance=False)
-    return {"prompt_embeds": embeds}
-
+_CHECKPOINTS = {
+    "cogview4": Checkpoint(
+        "cogview4", "zai-org/CogView4-6B", APACHE, gated=False,
+        resolution=1024, parameters=6369, layers=28, grid=64, tflop=54.1, memory=13.9,
+        architecture=_ARCHITECTURE,
+    ),
+}  # fmt: skip
 
 COGVIEW4 = Family(
     name="cogview4",
     pipelines=("CogView4Pipeline",),
-    denoiser="transformer",
     self_attention=re.compile(r"transformer_blocks\.\d+\.attn1"),
     predict=_predict,
-    condition=_condition,
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.text_embed_dim)},
+    nulls={
+        "encoded": Null(
+            ("text_encoder", "tokenizer"), first_embedding(do_classifier_free_guidance=False)
+        )
+    },
     schedule=FlowSchedule.of,
-    channels=lambda config: config.in_channels,
-    patch=lambda config: config.patch_size,
     image_tokens=image_last,
     image_output=0,
+    prompt=PromptFormat(max_tokens=1024, filling=lambda tokens: (-tokens % _TOKENS, 0)),
+    checkpoints=_CHECKPOINTS,
 )

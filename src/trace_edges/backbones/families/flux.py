@@ -9,12 +9,29 @@ import re
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from trace_edges.backbones.families.packing import PATCH, pack, unpack
+from trace_edges.backbones.families.shared import (
+    APACHE,
+    FEW_STEPS,
+    FLUX_VAE,
+    PATCH,
+    pack,
+    packed_grid,
+    positions,
+    unpack,
+)
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    Shapes,
+    image_last,
+)
 
 _TOKENS, _SCHNELL_TOKENS = 512, 256  # of T5
 _NO_GUIDANCE = 1.0  # what the distilled guidance calls none
@@ -31,16 +48,9 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
         pooled_projections=null["pooled_prompt_embeds"].expand(b, -1),
         encoder_hidden_states=embeds,
         txt_ids=torch.zeros(embeds.shape[1], 3, device=latents.device),
-        img_ids=image_positions(latents),
+        img_ids=positions((1, *packed_grid(latents)), latents),
     ).sample
     return unpack(output, latents)
-
-
-def image_positions(latents: Float[Tensor, "b c h w"]) -> Float[Tensor, "n 3"]:
-    """(0, row, column) of every token of the image, row-major, for the rotary embedding."""
-    h, w = (side // PATCH for side in latents.shape[-2:])
-    axes = (torch.arange(side, dtype=torch.float32, device=latents.device) for side in (1, h, w))
-    return torch.cartesian_prod(*axes)
 
 
 def _condition(config: Any) -> Shapes:
@@ -51,7 +61,7 @@ def _condition(config: Any) -> Shapes:
 
 
 def _tokens(config: Any) -> int:
-    """schnell, the one without distilled guidance, learnt with half as many tokens of text."""
+    """Tokens of text: schnell, which has no distilled guidance, learnt with half as many."""
     return _TOKENS if config.guidance_embeds else _SCHNELL_TOKENS
 
 
@@ -61,10 +71,28 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 
+def _architecture(guidance: bool) -> Architecture:
+    config = {"in_channels": 64, "guidance_embeds": guidance}
+    return Architecture("FluxPipeline", "FluxTransformer2DModel", config, FLUX_VAE)
+
+
+_CHECKPOINTS = {
+    "flux-dev": Checkpoint(
+        "flux", "black-forest-labs/FLUX.1-dev", "FLUX.1 [dev] Non-Commercial License", gated=True,
+        resolution=1024, parameters=11901, layers=57, grid=64, tflop=74.4, memory=23.6,
+        architecture=_architecture(guidance=True),
+        note="the licence covers what is derived from it",
+    ),
+    "flux-schnell": Checkpoint(
+        "flux", "black-forest-labs/FLUX.1-schnell", APACHE, gated=True,
+        resolution=1024, parameters=11891, layers=57, grid=64, tflop=69.5, memory=23.6,
+        architecture=_architecture(guidance=False), note=FEW_STEPS,
+    ),
+}  # fmt: skip
+
 FLUX = Family(
     name="flux",
     pipelines=("FluxPipeline",),
-    denoiser="transformer",
     self_attention=re.compile(r"(single_)?transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=_condition,
@@ -75,4 +103,6 @@ FLUX = Family(
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
     image_tokens=image_last,
+    prompt=PromptFormat({"tokenizer_2": 0}),
+    checkpoints=_CHECKPOINTS,
 )

@@ -9,21 +9,38 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from trace_edges.backbones.families.packing import PATCH, pack, unpack
-from trace_edges.backbones.latents import FLUX2_KL
+from trace_edges.backbones.families.shared import (
+    APACHE,
+    FEW_STEPS,
+    PATCH,
+    first_embedding,
+    pack,
+    packed_grid,
+    positions,
+    unpack,
+    user_message,
+)
+from trace_edges.backbones.latents import Autoencoder, Normalisation
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    image_last,
+)
 
 _TOKENS = 512  # of the language model, padding included: it is attended to
 _NO_GUIDANCE = 1.0  # what the distilled guidance calls none
+_NON_COMMERCIAL = "FLUX Non-Commercial License"
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    b, (h, w) = len(latents), (side // PATCH for side in latents.shape[-2:])
+    b = len(latents)
     embeds = null["prompt_embeds"].expand(b, -1, -1)
     guidance = latents.new_full((b,), _NO_GUIDANCE) if denoiser.config.guidance_embeds else None
     output = denoiser(
@@ -31,38 +48,78 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
         timestep=timesteps / 1000,
         guidance=guidance,
         encoder_hidden_states=embeds,
-        txt_ids=_positions((1, 1, 1, embeds.shape[1]), latents),
-        img_ids=_positions((1, h, w, 1), latents),
+        # (image, row, column, word)
+        txt_ids=positions((1, 1, 1, embeds.shape[1]), latents),
+        img_ids=positions((1, *packed_grid(latents), 1), latents),
     ).sample
     return unpack(output, latents)
 
 
-def _positions(sides: tuple[int, int, int, int], like: Tensor) -> Float[Tensor, "n 4"]:
-    """(image, row, column, word) of every token, the last index fastest."""
-    axes = (torch.arange(side, dtype=torch.float32, device=like.device) for side in sides)
-    return torch.cartesian_prod(*axes)
+def _batch_norm(vae: Any) -> Normalisation:
+    """Mean and scale that the batch norm of the VAE has met in training."""
+    mean, variance = (
+        t.float().reshape(-1, 1, 1) for t in (vae.bn.running_mean, vae.bn.running_var)
+    )
+    return mean, (variance + vae.config.batch_norm_eps).rsqrt()
 
 
-def _condition(config: Any) -> Shapes:
-    return {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)}
+def _chat(pipeline: Any, prompt: str) -> str:
+    """A user's message; dev, not klein, puts one of the system in front."""
+    system = getattr(pipeline, "system_message", None)
+    if system is None:
+        return user_message(pipeline, prompt, enable_thinking=False)
+    messages = [
+        {"role": role, "content": [{"type": "text", "text": text}]}
+        for role, text in (("system", system), ("user", prompt))
+    ]
+    return pipeline.tokenizer.apply_chat_template(messages, tokenize=False)
 
 
-def _encode(pipeline: Any, device: torch.device) -> NullCondition:
-    embeds, _ = pipeline.encode_prompt("", device=device, max_sequence_length=_TOKENS)
-    return {"prompt_embeds": embeds}
+def _klein(**config: Any) -> Architecture:
+    # As diffusers converts klein and, by default, dev; a config on the hub was not read.
+    config |= {"guidance_embeds": False}
+    return Architecture("Flux2KleinPipeline", "Flux2Transformer2DModel", config)
 
+
+_CHECKPOINTS = {
+    "flux2-dev": Checkpoint(
+        "flux2", "black-forest-labs/FLUX.2-dev", _NON_COMMERCIAL, gated=True,
+        resolution=1024, parameters=32223, layers=56, grid=64, tflop=282.6, memory=61.4,
+        architecture=Architecture("Flux2Pipeline", "Flux2Transformer2DModel"),
+        note="its text encoder takes 48 GB once",
+    ),
+    "flux2-klein-4b": Checkpoint(
+        "flux2", "black-forest-labs/FLUX.2-klein-4B", APACHE, gated=False,
+        resolution=1024, parameters=3876, layers=25, grid=64, tflop=34.8, memory=8.6,
+        architecture=_klein(
+            num_layers=5, num_single_layers=20, num_attention_heads=24, joint_attention_dim=7680,
+        ),
+        note=FEW_STEPS,
+    ),
+    "flux2-klein-9b": Checkpoint(
+        "flux2", "black-forest-labs/FLUX.2-klein-9B", _NON_COMMERCIAL, gated=True,
+        resolution=1024, parameters=9079, layers=32, grid=64, tflop=75.5, memory=18.3,
+        architecture=_klein(
+            num_layers=8, num_single_layers=24, num_attention_heads=32, joint_attention_dim=12288,
+        ),
+        note=FEW_STEPS,
+    ),
+}  # fmt: skip
 
 FLUX2 = Family(
     name="flux2",
     pipelines=("Flux2Pipeline", "Flux2KleinPipeline"),
-    denoiser="transformer",
     self_attention=re.compile(r"(single_)?transformer_blocks\.\d+\.attn"),
     predict=_predict,
-    condition=_condition,
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
+    nulls={
+        "encoded": Null(("text_encoder", "tokenizer"), first_embedding(max_sequence_length=_TOKENS))
+    },
     schedule=FlowSchedule.of,
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
     image_tokens=image_last,
-    autoencoder=FLUX2_KL,
+    autoencoder=Autoencoder("AutoencoderKLFlux2", _batch_norm, packing=2),
+    prompt=PromptFormat(template=_chat),
+    checkpoints=_CHECKPOINTS,
 )

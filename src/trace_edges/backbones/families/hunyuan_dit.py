@@ -1,4 +1,4 @@
-"""HunyuanDiT: a diffusion transformer that asks the prompt by cross-attention.
+"""HunyuanDiT: a diffusion transformer that attends to the prompt by cross-attention.
 
 Its self-attention sees the image's tokens only; two text encoders, each with a mask.
 """
@@ -12,8 +12,18 @@ import torch
 from diffusers.models.embeddings import get_2d_rotary_pos_embed
 from torch import Tensor
 
+from trace_edges.backbones.families.shared import CROSS_ATTENTION, SCALED_LINEAR, SDXL_VAE
 from trace_edges.backbones.schedules import DDPMSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_first
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    Shapes,
+    image_first,
+)
 
 _SQUARE = 512 // 8  # latents along a side of the square into which all grids are laid
 
@@ -67,10 +77,28 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return null
 
 
+_ARCHITECTURE = Architecture(
+    "HunyuanDiTPipeline", "HunyuanDiT2DModel",
+    {
+        "sample_size": 128, "in_channels": 4, "patch_size": 2, "num_layers": 40,
+        "hidden_size": 1408, "mlp_ratio": 4.3637, "use_style_cond_and_image_meta_size": False,
+    },
+    SDXL_VAE,
+    ("DDPMScheduler", SCALED_LINEAR | {"beta_end": 0.018, "prediction_type": "v_prediction"}),
+)  # fmt: skip
+
+_CHECKPOINTS = {
+    "hunyuan-dit-1.2": Checkpoint(
+        "hunyuan-dit", "Tencent-Hunyuan/HunyuanDiT-v1.2-Diffusers",
+        "Tencent Hunyuan Community License", gated=False,
+        resolution=1024, parameters=1500, layers=40, grid=64, tflop=14.4, memory=4.2,
+        architecture=_ARCHITECTURE,
+    ),
+}  # fmt: skip
+
 HUNYUAN_DIT = Family(
     name="hunyuan-dit",
     pipelines=("HunyuanDiTPipeline",),
-    denoiser="transformer",
     self_attention=re.compile(r"blocks\.\d+\.attn1"),
     predict=_predict,
     condition=_condition,
@@ -78,7 +106,8 @@ HUNYUAN_DIT = Family(
         "encoded": Null(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"), _encode)
     },
     schedule=DDPMSchedule.of,
-    channels=lambda config: config.in_channels,
-    patch=lambda config: config.patch_size,
     image_tokens=image_first,
+    # Of BERT, and of T5; where they are padding, a learnt token is seen instead.
+    prompt=PromptFormat({"tokenizer": 0, "tokenizer_2": 77}, CROSS_ATTENTION, max_tokens=77 + 256),
+    checkpoints=_CHECKPOINTS,
 )

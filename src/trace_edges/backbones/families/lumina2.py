@@ -11,8 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.families.shared import APACHE, FLUX_VAE
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    image_last,
+)
 
 _TOKENS = 1  # that begins a text, be it empty
 
@@ -30,12 +39,8 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     return -velocity  # it goes from noise to image
 
 
-def _condition(config: Any) -> Shapes:
-    return {"prompt_embeds": (1, _TOKENS, config.cap_feat_dim)}
-
-
 def _encode(pipeline: Any, device: torch.device) -> NullCondition:
-    """What its pipeline takes for no prompt: the empty text, without what it has it be told first.
+    """The empty text without the system prompt, which is what the pipeline takes for no prompt.
 
     Padding is left out, as the transformer would do itself.
     """
@@ -43,16 +48,29 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds[mask.bool()][None]}
 
 
+_CHECKPOINTS = {
+    "lumina2": Checkpoint(
+        "lumina2", "Alpha-VLLM/Lumina-Image-2.0", APACHE, gated=False,
+        resolution=1024, parameters=2610, layers=28, grid=64, tflop=22.2, memory=6.3,
+        architecture=Architecture(
+            "Lumina2Pipeline", "Lumina2Transformer2DModel", {"cap_feat_dim": 2304}, FLUX_VAE,
+        ),
+    ),
+}  # fmt: skip
+
 LUMINA2 = Family(
     name="lumina2",
     pipelines=("Lumina2Pipeline",),
-    denoiser="transformer",
     self_attention=re.compile(r"(noise_refiner|layers)\.\d+\.attn"),
     predict=_predict,
-    condition=_condition,
+    condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.cap_feat_dim)},
     nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
     schedule=FlowSchedule.of,
-    channels=lambda config: config.in_channels,
-    patch=lambda config: config.patch_size,
     image_tokens=image_last,
+    prompt=PromptFormat(
+        template=lambda pipeline, prompt: f"{pipeline.system_prompt} <Prompt Start> {prompt}",
+        max_tokens=256,
+        filling=lambda tokens: (0, 0),
+    ),
+    checkpoints=_CHECKPOINTS,
 )

@@ -1,6 +1,6 @@
-"""PixArt-alpha and PixArt-Sigma: a diffusion transformer that asks the prompt by cross-attention.
+"""PixArt-alpha and -Sigma: diffusion transformers that attend to the prompt by cross-attention.
 
-Its self-attention sees the image's tokens only.
+Their self-attention sees the image's tokens only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.families.shared import CROSS_ATTENTION, OPENRAIL, SD_VAE, SDXL_VAE
 from trace_edges.backbones.schedules import DDPMSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_first
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Config,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    Shapes,
+    image_first,
+)
 
 _ALPHA_TOKENS, _SIGMA_TOKENS = 120, 300
 
@@ -52,23 +63,62 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds, "prompt_attention_mask": mask}
 
 
+def _architecture(kind: str, vae: Config, **config: Any) -> Architecture:
+    whole: Config = {
+        "sample_size": 128, "in_channels": 4, "out_channels": 8, "num_layers": 28,
+        "num_attention_heads": 16, "attention_head_dim": 72, "cross_attention_dim": 1152,
+        "caption_channels": 4096, "interpolation_scale": 2, "use_additional_conditions": True,
+    }  # fmt: skip
+    scheduler: Config = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02,
+                         "clip_sample": False, "steps_offset": 1}  # fmt: skip
+    return Architecture(
+        f"PixArt{kind}Pipeline", "PixArtTransformer2DModel", whole | config, vae,
+        ("DDIMScheduler", scheduler),
+    )  # fmt: skip
+
+
+_ALPHA_CHECKPOINTS = {
+    "pixart-alpha-512": Checkpoint(
+        "pixart", "PixArt-alpha/PixArt-XL-2-512x512", OPENRAIL, gated=False,
+        resolution=512, parameters=611, layers=28, grid=32, tflop=1.24, memory=1.6,
+        architecture=_architecture(
+            "Alpha", SD_VAE, sample_size=64, interpolation_scale=1, use_additional_conditions=False,
+        ),
+    ),
+    "pixart-alpha": Checkpoint(
+        "pixart", "PixArt-alpha/PixArt-XL-2-1024-MS", OPENRAIL, gated=False,
+        resolution=1024, parameters=611, layers=28, grid=64, tflop=6.51, memory=2.6,
+        architecture=_architecture("Alpha", SD_VAE),
+    ),
+}  # fmt: skip
+
 PIXART = Family(
     name="pixart",
     pipelines=("PixArtAlphaPipeline",),
-    denoiser="transformer",
     self_attention=re.compile(r"transformer_blocks\.\d+\.attn1"),
     predict=_predict,
     condition=_condition,
     nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
     schedule=DDPMSchedule.of,
-    channels=lambda config: config.in_channels,
-    patch=lambda config: config.patch_size,
     image_tokens=image_first,
+    prompt=PromptFormat(
+        cross_attention=CROSS_ATTENTION, lowercase=True, padding_bias=-float("inf")
+    ),
+    checkpoints=_ALPHA_CHECKPOINTS,
 )
+
+_SIGMA_CHECKPOINTS = {
+    "pixart-sigma": Checkpoint(
+        "pixart-sigma", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS", OPENRAIL, gated=False,
+        resolution=1024, parameters=611, layers=28, grid=64, tflop=6.63, memory=2.6,
+        architecture=_architecture("Sigma", SDXL_VAE, use_additional_conditions=False),
+    ),
+}  # fmt: skip
 
 PIXART_SIGMA = replace(
     PIXART,
     name="pixart-sigma",
     pipelines=("PixArtSigmaPipeline",),
     condition=partial(_condition, tokens=_SIGMA_TOKENS),
+    checkpoints=_SIGMA_CHECKPOINTS,
 )

@@ -8,49 +8,70 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from trace_edges.backbones.families.packing import PATCH, pack, unpack
-from trace_edges.backbones.latents import QWEN_KL
+from trace_edges.backbones.families.shared import (
+    APACHE,
+    PATCH,
+    first_embedding,
+    pack,
+    packed_grid,
+    unpack,
+)
+from trace_edges.backbones.latents import Autoencoder
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_last
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    image_last,
+)
 
-_TOKENS = 5  # what of the template is behind an empty text
+_TOKENS = 5  # of the template, behind an empty text; none is padding
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    b, (h, w) = len(latents), (side // PATCH for side in latents.shape[-2:])
+    b = len(latents)
     output = denoiser(
         hidden_states=pack(latents),
         timestep=timesteps / 1000,
         encoder_hidden_states=null["prompt_embeds"].expand(b, -1, -1),
-        img_shapes=[[(1, h, w)]] * b,  # of one frame
+        img_shapes=[[(1, *packed_grid(latents))]] * b,  # of one frame
     ).sample
     return unpack(output, latents)
 
 
-def _condition(config: Any) -> Shapes:
-    return {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)}
-
-
-def _encode(pipeline: Any, device: torch.device) -> NullCondition:
-    """The empty text in its template; nothing of it is padding."""
-    embeds, _ = pipeline.encode_prompt("", device=device)
-    return {"prompt_embeds": embeds}
-
+_CHECKPOINTS = {
+    "qwen-image": Checkpoint(
+        "qwen-image", "Qwen/Qwen-Image", APACHE, gated=False,
+        resolution=1024, parameters=20430, layers=60, grid=64, tflop=68.2, memory=40.2,
+        architecture=Architecture("QwenImagePipeline", "QwenImageTransformer2DModel"),
+    ),
+}  # fmt: skip
 
 QWEN_IMAGE = Family(
     name="qwen-image",
     pipelines=("QwenImagePipeline",),
-    denoiser="transformer",
     self_attention=re.compile(r"transformer_blocks\.\d+\.attn"),
     predict=_predict,
-    condition=_condition,
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
+    nulls={"encoded": Null(("text_encoder", "tokenizer"), first_embedding())},
     schedule=FlowSchedule.of,
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
     image_tokens=image_last,
-    autoencoder=QWEN_KL,
+    autoencoder=Autoencoder(
+        "AutoencoderKLQwenImage", pixels=lambda vae: vae.spatial_compression_ratio, video=True
+    ),
+    prompt=PromptFormat(
+        template=lambda pipeline, prompt: pipeline.prompt_template_encode.format(prompt),
+        max_tokens=512,
+        dropped=lambda pipeline: pipeline.prompt_template_encode_start_idx,
+        filling=lambda tokens: (0, 0),
+        guidance="true_cfg_scale",
+    ),
+    checkpoints=_CHECKPOINTS,
 )

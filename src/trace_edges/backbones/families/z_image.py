@@ -12,10 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.families.shared import APACHE, FEW_STEPS, FLUX_VAE, user_message
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Family, Null, NullCondition, Shapes, image_first
+from trace_edges.backbones.specs import (
+    Architecture,
+    Checkpoint,
+    Family,
+    Null,
+    NullCondition,
+    PromptFormat,
+    image_first,
+)
 
 _PATCH = 2
+_MULTIPLE = 32  # of tokens, that image and text are filled up to
 _TOKENS = 8  # of the template around an empty text
 
 
@@ -29,26 +39,50 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     return -torch.stack(outputs).squeeze(2)  # it goes from noise to image
 
 
-def _condition(config: Any) -> Shapes:
-    return {"prompt_embeds": (1, _TOKENS, config.cap_feat_dim)}
-
-
 def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     """The empty text in its template, without padding."""
     (embeds,), _ = pipeline.encode_prompt("", device=device, do_classifier_free_guidance=False)
     return {"prompt_embeds": embeds[None]}
 
 
+def _chat(pipeline: Any, prompt: str) -> str:
+    """A user's message, to be answered after thought."""
+    return user_message(pipeline, prompt, enable_thinking=True)
+
+
+_ARCHITECTURE = Architecture(
+    "ZImagePipeline", "ZImageTransformer2DModel", {"axes_lens": (1536, 512, 512)}, FLUX_VAE
+)
+
+_CHECKPOINTS = {
+    "z-image": Checkpoint(
+        "z-image", "Tongyi-MAI/Z-Image", APACHE, gated=False,
+        resolution=1024, parameters=6155, layers=32, grid=64, tflop=55.1, memory=12.9,
+        architecture=_ARCHITECTURE,
+    ),
+    "z-image-turbo": Checkpoint(
+        "z-image", "Tongyi-MAI/Z-Image-Turbo", APACHE, gated=False,
+        resolution=1024, parameters=6155, layers=32, grid=64, tflop=55.1, memory=12.9,
+        architecture=_ARCHITECTURE, note=FEW_STEPS,
+    ),
+}  # fmt: skip
+
 Z_IMAGE = Family(
     name="z-image",
     pipelines=("ZImagePipeline",),
-    denoiser="transformer",
     self_attention=re.compile(r"(noise_refiner|layers)\.\d+\.attention"),
     predict=_predict,
-    condition=_condition,
+    condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.cap_feat_dim)},
     nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
     schedule=FlowSchedule.of,
-    channels=lambda config: config.in_channels,
     patch=lambda config: _PATCH,
     image_tokens=image_first,
+    prompt=PromptFormat(
+        template=_chat,
+        max_tokens=512,
+        filling=lambda tokens: (0, -tokens % _MULTIPLE),
+        image_multiple=_MULTIPLE,
+        prompt_row=0,
+    ),
+    checkpoints=_CHECKPOINTS,
 )

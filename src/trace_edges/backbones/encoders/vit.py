@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from trace_edges.backbones.encoders import EncoderBackbone, load_encoder
+from trace_edges.backbones.encoders.encoder import EncoderBackbone
+from trace_edges.backbones.encoders.loading import load_encoder
 from trace_edges.backbones.problems import BackboneError
 
 DEFAULT_ENCODER = "dino-vitb8"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from trace_edges.instances import Propagation, propagate
-from trace_edges.instances.random_walk import random_walk
+from trace_edges.instances.bgp import borders, flood, merge_across_weak_borders
 
 
 def two_squares(gap=0, strength=1.0):
@@ -105,17 +105,6 @@ def test_the_random_walk_separates_as_the_watershed_does():
     assert not differs[:, 75:].any()
 
 
-def test_walkers_do_not_cross_an_edge():
-    # One marker left of the edge, one right of it, both far from it: each side is its own.
-    edges = np.zeros((32, 64), dtype=np.float32)
-    edges[:, 32:36] = 1
-    markers = np.zeros((32, 64), dtype=np.int32)
-    markers[12:20, 20:28], markers[12:20, 44:52] = 5, 9
-    labels = random_walk(markers, edges, np.ones((32, 64), dtype=bool))
-    assert (labels[4:28, 16:28] == 5).all()
-    assert (labels[4:28, 40:56] == 9).all()
-
-
 @pytest.mark.parametrize("method", ["watershed", "random_walk"])
 def test_random_masks_keep_every_pixel(method):
     rng = np.random.default_rng(1)
@@ -169,3 +158,66 @@ def test_wrong_settings(wrong):
         Propagation(**wrong)
     with pytest.raises(ValueError, match="choose from watershed, random_walk"):
         Propagation(method="walk")
+
+
+def test_lengths_and_edges_of_borders():
+    labels = np.array([[1, 1, 2], [1, 1, 2], [3, 3, 0]], dtype=np.int32)
+    cut = np.zeros((3, 3), dtype=bool)
+    cut[0, 1] = True
+    pairs, lengths, edges = borders(labels, cut)
+    assert pairs.tolist() == [[1, 2], [1, 3]]  # 2 and 3 meet only in a corner
+    assert lengths.tolist() == [2, 2]
+    assert edges.tolist() == [1, 0]
+
+
+def stripes(*shares):
+    """Stripes of 10 rows, 4 columns each, and an edge on so many rows of each border."""
+    labels = np.repeat(np.arange(1, len(shares) + 2), 4)[None].repeat(10, axis=0).astype(np.int32)
+    cut = np.zeros(labels.shape, dtype=bool)
+    for place, rows in enumerate(shares, 1):
+        cut[:rows, 4 * place] = True
+    return labels, cut
+
+
+def test_a_border_stays_from_its_share_on():
+    for rows, regions in ((10, 2), (8, 2), (7, 1), (0, 1)):
+        assert len(np.unique(merge_across_weak_borders(*stripes(rows), 0.75))) == regions
+
+
+def test_weak_borders_join_a_chain_and_strong_ones_do_not():
+    merged = merge_across_weak_borders(*stripes(0, 10, 2), 0.75)
+    assert len(np.unique(merged)) == 2
+    assert merged[0, 0] == merged[0, 7] != merged[0, 8] == merged[0, 15]
+
+
+def test_the_borders_of_merged_fragments_add_up():
+    # 1 above 2 without an edge between them; 3 beside both, behind 9 + 0 of 10 + 2 edge pairs.
+    # Alone the border of 2 and 3 is open; with that of 1 it is an edge for 3/4 of its length.
+    labels = np.full((12, 8), 3, dtype=np.int32)
+    labels[:10, :4], labels[10:, :4] = 1, 2
+    cut = np.zeros((12, 8), dtype=bool)
+    cut[:9, 4] = True
+    assert len(np.unique(merge_across_weak_borders(labels, cut, 0.75))) == 2
+    assert len(np.unique(merge_across_weak_borders(labels, cut, 0.76))) == 1
+
+
+def test_markers_meet_on_the_ridge():
+    edges = np.tile(np.array([0, 0.1, 0.2, 0.9, 0.2, 0.1, 0.0]), (3, 1))
+    markers = np.zeros((3, 7), dtype=np.int32)
+    markers[:, 0], markers[:, 6] = 4, 7
+    labels = flood(markers, edges, np.ones((3, 7), dtype=bool))
+    assert (labels[:, :3] == 4).all()
+    assert (labels[:, 4:] == 7).all()
+    assert set(np.unique(labels[:, 3])) <= {4, 7}
+
+
+def test_the_flood_stays_in_the_mask_and_keeps_what_is_owned():
+    mask = np.ones((4, 6), dtype=bool)
+    mask[:, 3] = False
+    markers = np.zeros((4, 6), dtype=np.int32)
+    markers[0, 0] = 1
+    labels = flood(markers, np.zeros((4, 6)), mask)
+    assert (labels[:, :3] == 1).all()
+    assert (labels[:, 3:] == 0).all()  # nothing of it is connected to a marker
+    full = np.where(mask, 2, 0).astype(np.int32)
+    assert np.array_equal(flood(full, np.ones((4, 6)), mask), full)

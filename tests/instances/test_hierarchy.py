@@ -4,12 +4,6 @@ import numpy as np
 import pytest
 
 from trace_edges.instances.hierarchy import build_hierarchy, contours
-from trace_edges.instances.regions import (
-    instances_at,
-    instances_from_edges,
-    instances_of_count,
-    proposals,
-)
 
 # Three rooms side by side: a weak wall (0.2) at column 10, a strong one (0.8) at column 20.
 #   columns 0 .. 9 | wall | 11 .. 19 | wall | 21 .. 30
@@ -36,27 +30,6 @@ def test_the_weak_wall_falls_before_the_strong_one():
     assert tree.parents[left] == tree.parents[middle] == 3
     assert tree.parents[right] == tree.parents[3] == tree.parents[4] == 4
     assert tree.areas[-1] == ROOMS.size
-
-
-@pytest.mark.parametrize(("strength", "regions"), [(0.1, 3), (0.5, 2), (0.9, 1)])
-def test_a_strength_gives_the_regions_that_stronger_edges_close(strength, regions):
-    found = instances_at(TREE, strength)
-    assert len(found) == regions
-    assert (found.masks.sum(axis=0) == 1).all()  # a partition
-    assert found.settings["strength"] == strength
-
-
-def test_a_count_gives_that_many_regions():
-    assert [len(instances_of_count(TREE, n)) for n in (1, 2, 3)] == [1, 2, 3]
-    two = instances_of_count(TREE, 2)
-    assert two.masks[0, 5, [3, 15]].all()  # the larger first, over the weak wall
-    assert two.masks[1, 5, 27]
-
-
-@pytest.mark.parametrize("count", [0, 4])
-def test_a_count_that_the_edges_do_not_close_is_refused(count):
-    with pytest.raises(ValueError, match=f"1 to 3 regions, not {count}"):
-        instances_of_count(TREE, count)
 
 
 def test_contours_have_the_strength_at_which_their_sides_become_one():
@@ -122,55 +95,6 @@ def test_contours_and_partitions_agree():
         right = regions[:-1, :-1] != regions[:-1, 1:]
         down = regions[:-1, :-1] != regions[1:, :-1]
         np.testing.assert_array_equal(drawn[:-1, :-1] > np.float32(strength), right | down)
-
-
-def test_transposed_edges_give_transposed_regions():
-    edges = noise(7)
-    one, other = (instances_from_edges(e, 0.15) for e in (edges, edges.T))
-    assert len(one) > 5
-    same = {mask.tobytes() for mask in one.masks}
-    assert same == {np.ascontiguousarray(mask.T).tobytes() for mask in other.masks}
-
-
-def test_no_edges_are_one_region():
-    assert len(instances_from_edges(np.zeros((20, 30), dtype=np.float32))) == 1
-    assert len(proposals(build_hierarchy(np.zeros((20, 30))))) == 0
-
-
-def test_proposals_are_regions_of_every_strength_the_surest_first():
-    found = proposals(TREE)
-    np.testing.assert_allclose(found.scores, [0.8, 0.8, 0.2, 0.2], rtol=1e-6)
-    assert found.masks[0, 5, [3, 15]].all()  # two rooms
-    assert found.masks[1, 5, 27]  # the third
-
-
-def test_proposals_are_few_large_and_unlike_each_other():
-    edges = noise(8, (60, 60))
-    found = proposals(build_hierarchy(edges), limit=30, max_iou=0.6, min_area=0.002)
-    assert len(found) == 30
-    assert (np.diff(found.scores) <= 0).all()
-    assert (found.areas >= 0.002 * edges.size).all()
-    flat = found.masks.reshape(30, -1).astype(np.float32)
-    shared = flat @ flat.T
-    iou = shared / (found.areas[:, None] + found.areas - shared)
-    np.fill_diagonal(iou, 0)
-    assert 0.3 < iou.max() <= 0.6
-
-
-def test_the_least_area_is_a_share_of_the_image_that_a_region_may_just_have():
-    """A wall between columns 3 and 4 of 8 leaves two halves, of exactly half the image each."""
-    edges = np.zeros((4, 8), dtype=np.float32)
-    edges[:, 3:5] = 0.5
-    tree = build_hierarchy(edges, area_power=0.0)
-    assert instances_at(tree, 0.25, min_area=0.5).areas.tolist() == [16, 16]
-    assert len(instances_at(tree, 0.25, min_area=0.51)) == 0
-    assert instances_at(tree, 1.0, min_area=1.0).areas.tolist() == [32]
-    assert len(proposals(tree, min_area=0.5)) == 2
-
-
-def test_a_limit_keeps_the_first():
-    many, few = (proposals(build_hierarchy(noise(9)), limit=n) for n in (40, 10))
-    np.testing.assert_array_equal(few.masks, many.masks[:10])
 
 
 @pytest.mark.parametrize(

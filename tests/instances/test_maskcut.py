@@ -1,16 +1,11 @@
-import sys
-
 import numpy as np
 import pytest
+from scipy.linalg import eigh
 
-from trace_edges.extras import MissingExtraError
 from trace_edges.instances.grids import (
-    attention_affinity,
-    centred_affinity,
     feature_affinity,
-    instances_from_grid,
 )
-from trace_edges.instances.maskcut import maskcut, salient_half
+from trace_edges.instances.maskcut import maskcut, salient_half, second_eigenvector
 
 GRID = (12, 16)
 
@@ -81,60 +76,46 @@ def test_an_affinity_of_another_grid_is_refused():
         maskcut(np.ones((10, 10)), (3, 4))
 
 
-def test_affinity_of_features_is_their_cosine():
-    rows = np.array([[[3.0, 4.0], [4.0, -3.0], [0.0, 0.0], [6.0, 8.0]]])
-    expected = [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
-    np.testing.assert_allclose(feature_affinity(rows), expected, atol=1e-6)
+def graph(n, seed=0, dtype=np.float64):
+    """Random weights between n points, falling with their distance."""
+    at = np.random.default_rng(seed).random((n, 2))
+    return np.exp(-10 * ((at[:, None] - at) ** 2).sum(-1)).astype(dtype)
 
 
-def test_affinity_of_attention_is_what_two_rows_share():
-    """Rows (1, 0), (1/2, 1/2), (0, 1): the second shares sqrt(1/2) with either."""
-    attention = np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0]], dtype=np.float32)
-    half = np.sqrt(0.5)
-    expected = [[1, half, 0], [half, 1, half], [0, half, 1]]
-    np.testing.assert_allclose(attention_affinity(attention), expected, atol=1e-6)
+@pytest.mark.parametrize("n", [3, 10, 60])
+def test_it_is_the_second_vector_of_the_dense_problem(n):
+    weights = graph(n)
+    degrees = np.diag(weights.sum(axis=1))
+    _, vectors = eigh(degrees - weights, degrees)
+    expected = vectors[:, 1] / np.linalg.norm(vectors[:, 1])
+    expected *= np.sign(expected[np.abs(expected).argmax()])
+    np.testing.assert_allclose(second_eigenvector(weights), expected, atol=1e-4)
 
 
-def test_centring_takes_the_common_part_off_the_features():
-    rows = np.random.default_rng(1).standard_normal((1, 30, 5)) + 2
-    rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
-    expected = feature_affinity(rows - rows.mean(axis=1))
-    np.testing.assert_allclose(centred_affinity(feature_affinity(rows)), expected, atol=1e-4)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_two_groups_are_cut_apart(dtype):
+    """Two groups of weight 1 inside and 1e-5 between: one sign each, and constant in each."""
+    group = np.arange(50) < 20
+    weights = np.where(group[:, None] == group, 1, 1e-5).astype(dtype)
+    vector = second_eigenvector(weights)
+    assert set(np.sign(vector[group])) == {1.0}  # the smaller group has the larger entries
+    assert set(np.sign(vector[~group])) == {-1.0}
+    assert np.ptp(vector[group]) < 1e-4
+    assert np.ptp(vector[~group]) < 1e-4
 
 
-def test_a_grid_mask_is_enlarged_about_its_place():
-    mask = np.zeros((1, 4, 6), dtype=bool)
-    mask[0, 1:3, 2:4] = True
-    found = instances_from_grid(mask, (40, 60), settings={"source": "maskcut"})
-    assert found.settings == {"source": "maskcut"}
-    np.testing.assert_array_equal(found.scores, [1])
-    np.testing.assert_array_equal(found.boxes, [[20, 10, 40, 30]])
-    assert found.masks[0, 20, 30]
-    assert 350 <= found.areas[0] < 400  # the corners are rounded
+def test_two_nodes_are_cut_apart():
+    vector = second_eigenvector(np.array([[1.0, 0.5], [0.5, 1.0]]))
+    np.testing.assert_allclose(np.abs(vector), np.sqrt(0.5))
+    assert vector[0] == pytest.approx(-vector[1])
 
 
-def test_holes_are_filled_and_nothing_stays_nothing():
-    ring = np.ones((1, 5, 5), dtype=bool)
-    ring[0, 2, 2] = False
-    assert instances_from_grid(ring, (50, 50)).masks.all()
-    none = instances_from_grid(np.zeros((0, 5, 5), dtype=bool), (20, 30))
-    assert none.masks.shape == (0, 20, 30)
+def test_the_same_graph_gives_the_same_vector():
+    weights = graph(80, seed=1)
+    np.testing.assert_array_equal(second_eigenvector(weights), second_eigenvector(weights))
 
 
-def test_a_picture_needs_the_field(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pydensecrf", None)
-    with pytest.raises(MissingExtraError, match=r'pydensecrf2 .* "trace-edges\[crf\]"'):
-        instances_from_grid(
-            np.ones((1, 2, 2), dtype=bool), (8, 8), np.zeros((8, 8, 3), dtype=np.uint8)
-        )
-
-
-def test_outlines_snap_to_colours():
-    """A white square that ends at column 26, a mask that ends at 30."""
-    pytest.importorskip("pydensecrf.densecrf")
-    picture = np.zeros((40, 60, 3), dtype=np.uint8)
-    picture[8:32, 10:26] = 255
-    mask = np.zeros((1, 40, 60), dtype=bool)
-    mask[0, 8:32, 10:30] = True
-    found = instances_from_grid(mask, (40, 60), picture)
-    np.testing.assert_array_equal(found.masks[0], picture[..., 0] > 0)
+@pytest.mark.parametrize("weights", [np.ones((1, 1)), np.diag([1.0, 1.0, 0.0])])
+def test_what_cannot_be_cut_is_refused(weights):
+    with pytest.raises(ValueError, match="two nodes or more, each with some weight"):
+        second_eigenvector(weights)

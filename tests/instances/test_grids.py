@@ -52,7 +52,7 @@ def test_holes_are_filled_and_nothing_stays_nothing():
     assert none.masks.shape == (0, 20, 30)
 
 
-def test_a_picture_needs_the_field(monkeypatch):
+def test_an_image_needs_the_field(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydensecrf", None)
     with pytest.raises(MissingExtraError, match=r'pydensecrf2 .* "trace-edges\[crf\]"'):
         instances_from_grid(
@@ -63,9 +63,9 @@ def test_a_picture_needs_the_field(monkeypatch):
 def test_outlines_snap_to_colours():
     """A white square that ends at column 26, a mask that ends at 30."""
     pytest.importorskip("pydensecrf.densecrf")
-    picture = np.zeros((40, 60, 3), dtype=np.uint8)
-    picture[8:32, 10:26] = 255
+    image = np.zeros((40, 60, 3), dtype=np.uint8)
+    image[8:32, 10:26] = 255
     mask = np.zeros((1, 40, 60), dtype=bool)
     mask[0, 8:32, 10:30] = True
-    found = instances_from_grid(mask, (40, 60), picture)
-    np.testing.assert_array_equal(found.masks[0], picture[..., 0] > 0)
+    found = instances_from_grid(mask, (40, 60), image)
+    np.testing.assert_array_equal(found.masks[0], image[..., 0] > 0)

@@ -1,6 +1,6 @@
-"""Segment Anything (SAM and SAM 2), asked for the regions that edges close.
+"""Segment Anything (SAM and SAM 2), prompted with the regions that edges close.
 
-The picture is encoded once and every seed is one small question to the mask decoder. Pictures are
+The image is encoded once and every seed is one small batch entry of the mask decoder. Images are
 scaled here and not by the processors of transformers: that of SAM 2 needs torchvision.
 """
 
@@ -37,12 +37,12 @@ _MODELS = {  # model_type of the config: the class of transformers
 
 
 class SamError(ValueError):
-    """A SAM that cannot be found, is of another kind, or lacks a part; one line says which."""
+    """A SAM that cannot be found, is of another kind, or lacks a part; the message is one line."""
 
 
 @dataclass(frozen=True, eq=False)
 class SamSegmenter:
-    """A SAM and what it wants its pictures scaled by.
+    """A SAM and the colours that its images are scaled by.
 
     Attributes:
         model: `SamModel` or `Sam2Model` of transformers, in evaluation mode.
@@ -72,12 +72,12 @@ class SamSegmenter:
         Args:
             image: whatever `load_image` takes; of the size of the seeds.
             prompts: "points", "boxes", "masks", or several of them with a plus between.
-            chunk: seeds that are asked for at once; a matter of memory.
+            chunk: seeds that are decoded at once; a matter of memory.
             iou: in [0, 1]. A mask with a larger IoU with a better one is left out; 1 keeps all.
 
         Returns:
             Masks of the size of the image, by falling score: SAM's estimate of their IoU with the
-            truth, in [0, 1]. A seed that SAM answers with nothing has none.
+            truth, in [0, 1]. A seed for which SAM finds nothing has none.
 
         Raises:
             ValueError: unknown prompts, a number out of range, or the image and the seeds differ in
@@ -88,8 +88,8 @@ class SamSegmenter:
             raise ValueError(f"chunk must be at least 1 seed, not {chunk}")
         if not 0 <= iou <= 1:
             raise ValueError(f"iou must lie in [0, 1], not {iou}")
-        picture = load_image(image)
-        size = picture.shape[0], picture.shape[1]
+        pixels = load_image(image)
+        size = pixels.shape[0], pixels.shape[1]
         if size != seeds.regions.shape:
             raise ValueError(
                 f"the image is {size} and its seeds {seeds.regions.shape} (height, width): "
@@ -98,13 +98,13 @@ class SamSegmenter:
         masks = np.zeros((len(seeds), *size), dtype=bool)
         scores = np.zeros(len(seeds), dtype=np.float32)
         if len(seeds):
-            embeddings = self.model.get_image_embeddings(self._pixels(picture))
+            embeddings = self.model.get_image_embeddings(self._pixels(pixels))
             lone = kinds == {"points"} and seeds.points.shape[1] == 1
             for start in range(0, len(seeds), chunk):
                 part = slice(start, start + chunk)
-                questions = self._questions(seeds, kinds, part)
-                answers = self._ask(embeddings, questions, several=lone)
-                for place, (logits, score) in enumerate(zip(*answers, strict=True), start):
+                inputs = self._inputs(seeds, kinds, part)
+                decoded = self._decode(embeddings, inputs, several=lone)
+                for place, (logits, score) in enumerate(zip(*decoded, strict=True), start):
                     masks[place] = self._at_size(logits, size)
                     scores[place] = score
         found = masks.any(axis=(1, 2))
@@ -116,12 +116,12 @@ class SamSegmenter:
 
     @property
     def _side(self) -> int:
-        """Of the square that the model looks at, in pixels."""
+        """Side of the square that the model takes, in pixels."""
         return int(self.model.prompt_encoder.input_image_size)
 
     @property
     def _stretches(self) -> bool:
-        """SAM 2 stretches pictures to a square; SAM keeps their proportions and pads."""
+        """SAM 2 stretches images to a square; SAM keeps their proportions and pads."""
         return not isinstance(self.model, transformers.SamModel)
 
     def _content(self, size: tuple[int, int], side: int) -> tuple[int, int]:
@@ -131,56 +131,56 @@ class SamSegmenter:
         height, width = (int(length * side / max(size) + 0.5) for length in size)
         return max(height, 1), max(width, 1)
 
-    def _pixels(self, picture: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 3 s s"]:
+    def _pixels(self, image: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 3 s s"]:
         weight = next(self.model.parameters())
-        height, width = self._content((picture.shape[0], picture.shape[1]), self._side)
-        resized = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+        height, width = self._content((image.shape[0], image.shape[1]), self._side)
+        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
         colours = torch.from_numpy(np.array(resized)).permute(2, 0, 1) / 255
         padding = (0, self._side - width, 0, self._side - height)
         scaled = functional.pad((colours - self.mean) / self.std, padding)
         return scaled[None].to(weight.device, weight.dtype)
 
-    def _questions(self, seeds: Seeds, kinds: set[str], part: slice) -> dict[str, Tensor]:
-        """Arguments of the model for some of the seeds, each an image of a batch.
+    def _inputs(self, seeds: Seeds, kinds: set[str], part: slice) -> dict[str, Tensor]:
+        """Prompts of some of the seeds as arguments of the model, each an image of a batch.
 
         Only so can every seed have a mask of its own.
         """
         weight = next(self.model.parameters())
         height, width = self._content(seeds.regions.shape, self._side)
         scale = np.array([width, height]) / seeds.regions.shape[::-1]  # of x and y
-        questions: dict[str, np.ndarray] = {}
+        inputs: dict[str, np.ndarray] = {}
         if "points" in kinds:
-            questions["input_points"] = (seeds.points[part] * scale)[:, None]  # (m, 1, k, 2)
+            inputs["input_points"] = (seeds.points[part] * scale)[:, None]  # (m, 1, k, 2)
         if "boxes" in kinds:  # SAM counts the last pixel in, and adds the half to its centre
             corners = (seeds.boxes[part] - [0, 0, 1, 1]).reshape(-1, 2, 2)
-            questions["input_boxes"] = (corners * scale).reshape(-1, 1, 4)
+            inputs["input_boxes"] = (corners * scale).reshape(-1, 1, 4)
         if "masks" in kinds:
             side = 4 * int(self.model.prompt_encoder.image_embedding_size[0])
             drawn = seeds.logits(side, self._content(seeds.regions.shape, side), part)
-            questions["input_masks"] = drawn[:, None]
+            inputs["input_masks"] = drawn[:, None]
         on_device = {
             name: torch.from_numpy(values).to(weight.device, torch.float32)
-            for name, values in questions.items()
+            for name, values in inputs.items()
         }
         if "masks" in kinds:
             on_device["input_masks"] = on_device["input_masks"].to(weight.dtype)
         return on_device
 
-    def _ask(
-        self, embeddings: Any, questions: dict[str, Tensor], several: bool
+    def _decode(
+        self, embeddings: Any, inputs: dict[str, Tensor], several: bool
     ) -> tuple[Float32[Tensor, "m s s"], Float32[np.ndarray, " m"]]:
-        """Logits of the best mask for each question, and its score."""
-        count = len(next(iter(questions.values())))
+        """Logits of the best mask for each prompt, and its score."""
+        count = len(next(iter(inputs.values())))
         repeated = (
             embeddings.expand(count, -1, -1, -1)
             if isinstance(embeddings, Tensor)
             else [level.expand(count, -1, -1, -1) for level in embeddings]  # of SAM 2
         )
-        answer = self.model(image_embeddings=repeated, multimask_output=several, **questions)
-        scores = answer.iou_scores[:, 0].float()  # (m, masks)
+        output = self.model(image_embeddings=repeated, multimask_output=several, **inputs)
+        scores = output.iou_scores[:, 0].float()  # (m, masks)
         best = scores.argmax(dim=1)
         rows = torch.arange(count, device=best.device)
-        logits = answer.pred_masks[rows, 0, best].float()
+        logits = output.pred_masks[rows, 0, best].float()
         return logits, scores[rows, best].clamp(0, 1).cpu().numpy()
 
     def _at_size(
@@ -207,7 +207,7 @@ def load_sam(
     Args:
         name: folder or hub id, with config.json, model.safetensors and the processor's file.
         revision: branch, tag or commit on the hub.
-        local_files_only: never ask the network.
+        local_files_only: never use the network.
 
     Raises:
         SamError: it is not found, is no SAM, or lacks weights.
@@ -241,7 +241,7 @@ def load_sam(
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep its bar and its notes on weights that nobody reads from the user."""
+    """Hide its progress bar and its warnings about weights that are not used."""
     verbosity = transformers_logging.get_verbosity()
     bar = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

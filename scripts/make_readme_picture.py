@@ -14,8 +14,8 @@ from PIL import Image
 from scipy.ndimage import maximum_filter
 
 import trace_edges as te
-from trace_edges.drawing.overlays import instance_overlay
-from trace_edges.drawing.visualize import grey_image, overlay
+from trace_edges.drawing.overlays import instance_overlay, overlay
+from trace_edges.drawing.visualize import grey_image
 
 ROOT = Path(__file__).parent.parent
 HEIGHT, GAP = 300, 6

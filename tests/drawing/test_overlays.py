@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from trace_edges.drawing.overlays import instance_overlay, panoptic_overlay, segment_colours
+from trace_edges.drawing.overlays import (
+    LINE_COLOUR,
+    instance_overlay,
+    overlay,
+    panoptic_overlay,
+    segment_colours,
+)
 from trace_edges.results import InstanceMasks, PanopticMap, Segment
 
 GREY = np.full((40, 60, 3), 128, dtype=np.uint8)
@@ -114,3 +120,25 @@ def test_nothing_is_drawn_of_nothing():
 def test_sizes_must_agree():
     with pytest.raises(ValueError, match=r"the picture is \(39, 60\) and its segments \(40, 60\)"):
         instance_overlay(GREY[1:], masks((0, 5, 0, 5)))
+
+
+def test_overlay_leaves_pixels_without_an_edge_alone():
+    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    before = picture.copy()
+    thin = np.zeros((30, 40), np.float32)
+    thin[10, 5:30], thin[20, 5:30] = 1.0, 0.5
+    drawn, empty = (np.asarray(overlay(picture, lines)) for lines in (thin, 0 * thin))
+    assert np.array_equal(drawn[thin == 0], empty[thin == 0])
+    assert (drawn[10, 5:30] == LINE_COLOUR).all()
+    partly = empty[20, 5:30] + 0.75 * (np.array(LINE_COLOUR) - empty[20, 5:30])  # (0.5 - 0.2) / 0.4
+    assert np.abs(drawn[20, 5:30] - partly).max() <= 1
+    factor = empty.max() / picture.max()  # the picture below is the picture, if darker
+    assert np.abs(empty - factor * picture).max() <= 1
+    assert np.array_equal(picture, before)
+
+
+def test_lines_are_widened_on_large_pictures():
+    thin = np.zeros((1200, 1300), np.float32)
+    thin[600] = 1
+    drawn = np.asarray(overlay(np.zeros((1200, 1300, 3), np.uint8), thin, (9, 9, 9)))
+    assert np.flatnonzero(drawn[:, 0, 0]).tolist() == [599, 600, 601]

@@ -5,40 +5,16 @@ import pytest
 from PIL import Image
 
 from trace_edges.drawing.visualize import (
-    LINE_COLOUR,
     contact_sheet,
     curve_image,
     grey_image,
     heat_image,
-    overlay,
 )
 
 
 def test_grey_runs_from_black_to_white():
     grey = np.asarray(grey_image(np.array([[0.0, 0.5, 1.0]])))
     assert grey.tolist() == [[0, 128, 255]]
-
-
-def test_overlay_leaves_pixels_without_an_edge_alone():
-    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
-    before = picture.copy()
-    thin = np.zeros((30, 40), np.float32)
-    thin[10, 5:30], thin[20, 5:30] = 1.0, 0.5
-    drawn, empty = (np.asarray(overlay(picture, lines)) for lines in (thin, 0 * thin))
-    assert np.array_equal(drawn[thin == 0], empty[thin == 0])
-    assert (drawn[10, 5:30] == LINE_COLOUR).all()
-    partly = empty[20, 5:30] + 0.75 * (np.array(LINE_COLOUR) - empty[20, 5:30])  # (0.5 - 0.2) / 0.4
-    assert np.abs(drawn[20, 5:30] - partly).max() <= 1
-    factor = empty.max() / picture.max()  # the picture below is the picture, if darker
-    assert np.abs(empty - factor * picture).max() <= 1
-    assert np.array_equal(picture, before)
-
-
-def test_lines_are_widened_on_large_pictures():
-    thin = np.zeros((1200, 1300), np.float32)
-    thin[600] = 1
-    drawn = np.asarray(overlay(np.zeros((1200, 1300, 3), np.uint8), thin, (9, 9, 9)))
-    assert np.flatnonzero(drawn[:, 0, 0]).tolist() == [599, 600, 601]
 
 
 def test_heat_runs_from_black_over_red_and_yellow_to_white():

@@ -1,4 +1,4 @@
-"""Pictures of segments over the photograph: a colour per instance, and contours."""
+"""Results drawn over their image: edges as lines, segments in a colour each with its contour."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import colorsys
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-from jaxtyping import Bool, Int32, UInt8
+from jaxtyping import Bool, Float, Int32, UInt8
 from PIL import Image
+from scipy.ndimage import binary_erosion, maximum_filter
 
 from trace_edges.results import InstanceMasks, PanopticMap
 
 Colour = tuple[int, int, int]
+
+LINE_COLOUR = (0, 255, 190)
 
 _TURN = (5**0.5 - 1) / 2  # of the hue circle, from one colour to the next: the golden angle
 _APART = 150  # Euclidean distance in RGB that tells two neighbours apart
@@ -20,37 +23,57 @@ _REACH = 3  # px across which two segments are neighbours
 _FILL = 0.45  # opacity of a segment; its contour is opaque
 
 
-def instance_overlay(picture: UInt8[np.ndarray, "h w 3"], instances: InstanceMasks) -> Image.Image:
-    """The picture with every instance tinted in a colour of its own and outlined in it.
+def overlay(
+    image: UInt8[np.ndarray, "h w 3"],
+    thin: Float[np.ndarray, "h w"],
+    colour: Colour = LINE_COLOUR,
+) -> Image.Image:
+    """Thin edges in [0, 1] drawn over the darkened image: opaque from 0.6, not at all below 0.2.
+
+    Lines are widened to about 1/400 of the shorter side, so that they show when a large image is
+    viewed as a whole.
+    """
+    width = _line_width(image.shape[:2])
+    lines = np.rint(np.clip((thin - 0.2) / 0.4, 0, 1) * 255).astype(np.uint8)
+    mask = Image.fromarray(lines)
+    if width > 1:
+        mask = Image.fromarray(maximum_filter(lines, size=width))
+    base = Image.fromarray(image).point(lambda value: round(0.6 * value))
+    base.paste(Image.new("RGB", base.size, colour), mask=mask)
+    return base
+
+
+def instance_overlay(image: UInt8[np.ndarray, "h w 3"], instances: InstanceMasks) -> Image.Image:
+    """The image with every instance tinted in a colour of its own and outlined in it.
 
     Where instances overlap, the smaller lies on top, but the contours of all are drawn.
 
     Raises:
-        ValueError: picture and masks differ in size.
+        ValueError: image and masks differ in size.
     """
-    _check_size(picture, instances.shape)
+    _check_size(image, instances.shape)
     labels = instances.label_map
     colours = segment_colours(labels, range(1, len(instances) + 1))
-    drawn = _tinted(picture, labels, colours)
+    drawn = _tinted(image, labels, colours)
     for index in np.argsort(-instances.areas, kind="stable"):
         _outline(drawn, instances.masks[index], colours[int(index) + 1])
     return Image.fromarray(drawn)
 
 
-def panoptic_overlay(picture: UInt8[np.ndarray, "h w 3"], panoptic: PanopticMap) -> Image.Image:
-    """The picture with every segment tinted in a colour of its own and outlined in it.
+def panoptic_overlay(image: UInt8[np.ndarray, "h w 3"], panoptic: PanopticMap) -> Image.Image:
+    """The image with every segment tinted in a colour of its own and outlined in it.
 
     Things differ from their neighbours. Stuff has the duller colour of its class, the same in
-    every picture. Void is left as it is.
+    every image. Void is left as it is.
 
     Raises:
-        ValueError: picture and map differ in size.
+        ValueError: image and map differ in size.
     """
-    _check_size(picture, panoptic.ids.shape)
+    _check_size(image, panoptic.ids.shape)
     stuff = {one.id: _stuff_colour(one.category) for one in panoptic.segments if not one.thing}
     things = (one.id for one in panoptic.segments if one.thing)
     colours = segment_colours(panoptic.ids, things, stuff)
-    drawn = _tinted(picture, panoptic.ids, colours)
+    drawn = _tinted(image, panoptic.ids, colours)
     for segment in panoptic.segments:
         _outline(drawn, panoptic.ids == segment.id, colours[segment.id])
     return Image.fromarray(drawn)
@@ -64,7 +87,7 @@ def segment_colours(
     """A bright colour of its own for every number of a label map.
 
     Each number in turn takes the first colour of one fixed sequence that is free and far enough
-    from those of its neighbours; so the n-th segment of any picture mostly has the n-th colour.
+    from those of its neighbours; so the n-th segment of any image mostly has the n-th colour.
 
     Args:
         labels: (H, W) where the segments lie.
@@ -130,36 +153,38 @@ def _shifted(
 
 
 def _tinted(
-    picture: UInt8[np.ndarray, "h w 3"],
+    image: UInt8[np.ndarray, "h w 3"],
     labels: Int32[np.ndarray, "h w"],
     colours: Mapping[int, Colour],
 ) -> UInt8[np.ndarray, "h w 3"]:
     numbers, places = np.unique(labels, return_inverse=True)
     table = np.array([colours.get(number, (0, 0, 0)) for number in numbers.tolist()])  # (k, 3)
     tint = table[places.reshape(labels.shape)]
-    mixed = np.rint((1 - _FILL) * picture + _FILL * tint).astype(np.uint8)
-    return np.where((labels != 0)[..., None], mixed, picture)
+    mixed = np.rint((1 - _FILL) * image + _FILL * tint).astype(np.uint8)
+    return np.where((labels != 0)[..., None], mixed, image)
 
 
 def _outline(
     drawn: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"], colour: Colour
 ) -> None:
-    """Draw the outermost pixels of a mask, but for those that only the picture's border ends.
+    """Draw the outermost pixels of a mask, but for those that only the image's border ends.
 
-    Lines are as thick as those of `trace_edges.drawing.visualize`: about 1/400 of the shorter side.
+    Lines are as thick as those of `overlay`.
     """
-    from scipy.ndimage import binary_erosion
-
-    width = max(1, round(min(mask.shape) / 400))
+    width = _line_width(mask.shape)
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     box = tuple(slice(max(0, side[0] - 1), side[-1] + 2) for side in (rows, columns))
     inside = binary_erosion(mask[box], np.ones((3, 3)), iterations=width, border_value=1)
     drawn[box][mask[box] & ~inside] = colour
 
 
-def _check_size(picture: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> None:
-    if picture.shape[:2] != size:
+def _line_width(size: tuple[int, int]) -> int:
+    return max(1, round(min(size) / 400))
+
+
+def _check_size(image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> None:
+    if image.shape[:2] != size:
         raise ValueError(
-            f"the picture is {picture.shape[:2]} and its segments {size} (height, width): give "
+            f"the picture is {image.shape[:2]} and its segments {size} (height, width): give "
             "those of one image"
         )

@@ -1,14 +1,13 @@
-"""Pictures of results, as PIL images and without a plotting library."""
+"""Values, curves and sheets of images drawn, as PIL images and without a plotting library."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 
-LINE_COLOUR = (0, 255, 190)
 _INK = (40, 40, 40)
 _PAPER = (255, 255, 255)
 _GRID = (225, 225, 225)
@@ -16,28 +15,8 @@ _MARK = (230, 30, 80)
 
 
 def grey_image(values: Float[np.ndarray, "h w"]) -> Image.Image:
-    """Values in [0, 1] as an 8-bit grey picture, 1 white."""
+    """Values in [0, 1] as an 8-bit grey image, 1 white."""
     return Image.fromarray(np.rint(values * 255).astype(np.uint8))
-
-
-def overlay(
-    picture: UInt8[np.ndarray, "h w 3"],
-    thin: Float[np.ndarray, "h w"],
-    colour: tuple[int, int, int] = LINE_COLOUR,
-) -> Image.Image:
-    """Thin edges in [0, 1] drawn over the darkened picture: opaque from 0.6, not at all below 0.2.
-
-    Lines are widened to about 1/400 of the shorter side, so that they show when a large picture is
-    looked at as a whole.
-    """
-    width = max(1, round(min(picture.shape[:2]) / 400))
-    lines = np.rint(np.clip((thin - 0.2) / 0.4, 0, 1) * 255).astype(np.uint8)
-    mask = Image.fromarray(lines)
-    if width > 1:
-        mask = Image.fromarray(_widen(lines, width))
-    base = Image.fromarray(picture).point(lambda value: round(0.6 * value))
-    base.paste(Image.new("RGB", base.size, colour), mask=mask)
-    return base
 
 
 def heat_image(values: Float[np.ndarray, "h w"]) -> Image.Image:
@@ -93,7 +72,7 @@ def curve_image(
 def contact_sheet(
     rows: Sequence[Sequence[tuple[str, Image.Image]]], tile: int = 176, gap: int = 8
 ) -> Image.Image:
-    """Captioned pictures in rows; each is fitted into a square of `tile` pixels, never enlarged
+    """Captioned images in rows; each is fitted into a square of `tile` pixels, never enlarged
     out of proportion. Rows may be of different lengths.
     """
     caption = 18
@@ -102,18 +81,12 @@ def contact_sheet(
     sheet = Image.new("RGB", size, _PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
     for r, row in enumerate(rows):
-        for c, (title, picture) in enumerate(row):
+        for c, (title, image) in enumerate(row):
             x, y = gap + c * (tile + gap), gap + r * (tile + caption + gap)
             draw.text((x, y), title, fill=_INK, font=font)
-            scale = tile / max(picture.size)
-            fitted = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-            # Grids of a few cells are shown as cells, pictures smoothly.
+            scale = tile / max(image.size)
+            fitted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+            # Grids of a few cells are shown as cells, images smoothly.
             how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-            sheet.paste(picture.convert("RGB").resize(fitted, how), (x, y + caption))
+            sheet.paste(image.convert("RGB").resize(fitted, how), (x, y + caption))
     return sheet
-
-
-def _widen(lines: UInt8[np.ndarray, "h w"], width: int) -> UInt8[np.ndarray, "h w"]:
-    from scipy.ndimage import maximum_filter
-
-    return maximum_filter(lines, size=width)

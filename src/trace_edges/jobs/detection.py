@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 
 from trace_edges import __version__
 from trace_edges.detector import DetectorSettings
-from trace_edges.drawing.visualize import overlay
+from trace_edges.drawing.overlays import overlay
 from trace_edges.files import write_json
 from trace_edges.formats.edge_maps import EdgeFormat, write_edge_map
 from trace_edges.formats.pixels import write_png

@@ -23,7 +23,8 @@ from trace_edges.evaluation.peers import PEERS
 from trace_edges.files import write_atomically
 from trace_edges.formats.truth import Segments
 from trace_edges.images import load_image
-from trace_edges.metrics.counts import EdgeCounts, EdgeProtocol, EdgeTruth, Prediction, edge_counts
+from trace_edges.metrics.counts import EdgeCounts, EdgeTruth, Prediction, edge_counts
+from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.training_free.ridges import draw_edges
 
 Half = Literal["odd", "even"]

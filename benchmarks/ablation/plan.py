@@ -32,7 +32,7 @@ from typing import Any, Literal, get_args
 from trace_edges.evaluation.peers import PEERS
 from trace_edges.extras import require
 from trace_edges.load_options import LoadOptions
-from trace_edges.metrics.counts import EdgeProtocol
+from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.training_free.settings import TraceSettings
 
 Control = Literal["shuffled"]

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.ablation import read_plan
 from trace_edges.load_options import LoadOptions
-from trace_edges.metrics.counts import EdgeProtocol
+from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.training_free.settings import TraceSettings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -21,8 +21,9 @@ from trace_edges.backbones.encoders.encoder import Tower, row_by_row
 from trace_edges.evaluation.peers import canny_edges
 from trace_edges.load_options import LoadOptions
 from trace_edges.metrics.boundaries import boundaries_from_labels
-from trace_edges.metrics.counts import EdgeProtocol, edge_counts
+from trace_edges.metrics.counts import edge_counts
 from trace_edges.metrics.edges import edge_scores
+from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.ridges import draw_edges
 from trace_edges.training_free.settings import TraceSettings

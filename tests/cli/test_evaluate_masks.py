@@ -5,7 +5,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from trace_edges.cli.evaluate_masks import masks
+from trace_edges.cli.evaluate_segments import masks
 
 coder = pytest.importorskip("pycocotools.mask")
 app = typer.Typer()

@@ -6,7 +6,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from trace_edges.cli.evaluate_panoptic import panoptic
+from trace_edges.cli.evaluate_segments import panoptic
 
 app = typer.Typer()
 app.command()(panoptic)

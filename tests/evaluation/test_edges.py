@@ -15,7 +15,8 @@ from trace_edges.evaluation.peers import canny_edges, draw_peer
 from trace_edges.evaluation.report import FALSE, FOUND, MISSED, comparison_sheet, mistakes
 from trace_edges.formats.ground_truth import open_ground_truth
 from trace_edges.formats.truth import Segments
-from trace_edges.metrics.counts import EdgeProtocol, EdgeTruth
+from trace_edges.metrics.counts import EdgeTruth
+from trace_edges.metrics.protocol import EdgeProtocol
 
 TEN = EdgeProtocol(thresholds=10)
 

@@ -6,8 +6,8 @@ from scipy.ndimage import gaussian_filter
 
 from trace_edges.metrics import counts as module
 from trace_edges.metrics.boundaries import boundaries_from_labels
-from trace_edges.metrics.counts import EdgeProtocol
 from trace_edges.metrics.edges import evaluate_edges
+from trace_edges.metrics.protocol import EdgeProtocol
 
 FEW = EdgeProtocol(thresholds=7)
 

@@ -7,8 +7,9 @@ import pytest
 
 from trace_edges.metrics import counts as module
 from trace_edges.metrics.boundaries import boundaries_from_labels
-from trace_edges.metrics.counts import EdgeProtocol, EdgeTruth, edge_counts
+from trace_edges.metrics.counts import EdgeTruth, edge_counts
 from trace_edges.metrics.edges import evaluate_edges
+from trace_edges.metrics.protocol import EdgeProtocol
 
 FIVE = EdgeProtocol(thresholds=5)
 

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from trace_edges.cli.common import console, error, plain_errors, progress
-from trace_edges.cli.evaluate_options import (
-    GtModeOption,
-    Kind,
-    KindOption,
-    Void,
-    VoidOption,
-    Workers,
-    worker_count,
-)
+from trace_edges.formats.registry import truth_kinds
 
 if TYPE_CHECKING:
-    from trace_edges.evaluation import EdgeEvaluation
+    from trace_edges.evaluation.edges import EdgeEvaluation
+
+    Kind = str
+else:
+    Kind = Literal["auto", *truth_kinds()]
 
 _PROBLEM_LINES = 10
+
+KindOption = Annotated[Kind, typer.Option(help="What the ground truth is.")]
+GtModeOption = Annotated[
+    Literal["thin", "right_down", "inner", "thick", "given"] | None,
+    typer.Option(help="Boundaries of labels. Default: thin, or given where they are drawn."),
+]
+VoidOption = Annotated[
+    Literal["edge", "nearest", "ignore"],
+    typer.Option(help="Void: a segment, filled by the nearest one, or not counted."),
+]
+Workers = Annotated[int, typer.Option(help="Processes; 0: one for each core.", min=0)]
 
 
 def edges(
@@ -43,9 +51,9 @@ def edges(
         typer.Option(help="canny, sobel, felzenszwalb, or NAME=FOLDER; may be repeated."),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the photographs.")] = None,
-    kind: KindOption = Kind.auto,
+    kind: KindOption = "auto",
     gt_mode: GtModeOption = None,
-    void: VoidOption = Void.edge,
+    void: VoidOption = "edge",
     thresholds: Annotated[int, typer.Option(help="How many: i / (n + 1).", min=1)] = 99,
     max_distance: Annotated[float, typer.Option(help="Of a match, in diagonals.")] = 0.0075,
     nms: Annotated[bool, typer.Option("--nms", help="Suppress non-maxima first.")] = False,
@@ -64,15 +72,15 @@ def edges(
         from trace_edges.formats.ground_truth import open_ground_truth
         from trace_edges.formats.pixels import write_png
         from trace_edges.images import load_image
-        from trace_edges.metrics.counts import EdgeProtocol
+        from trace_edges.metrics.protocol import EdgeProtocol
 
         *predictions, ground_truth = folders
-        truth = open_ground_truth(Path(ground_truth), kind.value)
-        mode: Any = gt_mode.value if gt_mode else ("given" if truth.drawn else "thin")
+        truth = open_ground_truth(Path(ground_truth), kind)
+        mode = gt_mode or ("given" if truth.drawn else "thin")
         protocol = EdgeProtocol(
-            thresholds, max_distance, thin, nms, mode, void.value, interpolate, cldice_dilation
+            thresholds, max_distance, thin, nms, mode, void, interpolate, cldice_dilation
         )
-        hidden, processes = quiet or as_json, worker_count(workers)
+        hidden, processes = quiet or as_json, workers or os.cpu_count() or 1
         classical = [one for one in peer or [] if "=" not in one]
         predictions += [one for one in peer or [] if "=" in one]
         methods = _folders([*predictions, *(f"{one}={out / 'peers' / one}" for one in classical)])

@@ -12,9 +12,10 @@ import torch
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.detector.student import Student
 from trace_edges.evaluation.edges import edge_truth
-from trace_edges.formats import open_ground_truth
+from trace_edges.formats.ground_truth import open_ground_truth
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
-from trace_edges.metrics import EdgeProtocol, evaluate_edges
+from trace_edges.metrics.edges import evaluate_edges
+from trace_edges.metrics.protocol import EdgeProtocol
 
 
 class Judge:

@@ -1,16 +1,5 @@
 """Files and folders scored: what `trace-edges evaluate` does."""
 
-from trace_edges.evaluation.edges import EdgeEvaluation, Problem, edge_truth, evaluate_edge_folders
-from trace_edges.evaluation.masks import evaluate_masks
-from trace_edges.evaluation.panoptic import evaluate_panoptic
-from trace_edges.evaluation.report import write_report
+import lazy_loader
 
-__all__ = [
-    "EdgeEvaluation",
-    "Problem",
-    "edge_truth",
-    "evaluate_edge_folders",
-    "evaluate_masks",
-    "evaluate_panoptic",
-    "write_report",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -22,16 +22,9 @@ from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.formats.labels import write_drawn
 from trace_edges.formats.truth import GroundTruth, Segments
 from trace_edges.metrics.boundaries import boundaries_from_labels, ignored_region
-from trace_edges.metrics.counts import (
-    BSDS,
-    EdgeCounts,
-    EdgeProtocol,
-    EdgeTruth,
-    cldice,
-    edge_counts,
-    unit_strength,
-)
+from trace_edges.metrics.counts import EdgeCounts, EdgeTruth, cldice, edge_counts, unit_strength
 from trace_edges.metrics.edges import EdgeScores, edge_scores, spread
+from trace_edges.metrics.protocol import BSDS, EdgeProtocol
 
 Read = Callable[[], Any]
 _COUNTS = ("matched_pred", "total_pred", "matched_gt", "total_gt")

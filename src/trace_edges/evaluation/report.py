@@ -21,10 +21,11 @@ from trace_edges.extras import require
 from trace_edges.files import write_atomically, write_json, write_text
 from trace_edges.formats.edge_maps import read_edge_map
 from trace_edges.formats.truth import GroundTruth
-from trace_edges.metrics.counts import EdgeProtocol, EdgeTruth, unit_strength
+from trace_edges.metrics.counts import EdgeTruth, unit_strength
 from trace_edges.metrics.edges import EdgeScores
 from trace_edges.metrics.lines import suppress_non_maxima, thin
 from trace_edges.metrics.matching import match_pixels
+from trace_edges.metrics.protocol import EdgeProtocol
 
 FOUND, FALSE, MISSED = (60, 220, 90), (255, 60, 60), (255, 200, 40)
 _TILE = 320

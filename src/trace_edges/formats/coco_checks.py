@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from trace_edges.formats import coco_truth as coco
+import trace_edges.formats.coco_truth as coco
 from trace_edges.formats.folders import by_stem, list_files
 from trace_edges.formats.listing import Entry
 from trace_edges.formats.truth import Finding, GroundTruthError, Inspection, Severity, Size

@@ -4,7 +4,7 @@ Matching is one to one, so a ground truth two pixels wide halves the recall of a
 what the boundary is made of must be chosen and named with every score.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Bool, Integer
@@ -12,9 +12,7 @@ from scipy.ndimage import binary_dilation, distance_transform_edt
 from skimage.segmentation import find_boundaries
 
 from trace_edges.metrics.lines import thin
-
-BoundaryMode = Literal["thin", "right_down", "inner", "thick"]
-VoidMode = Literal["edge", "nearest", "ignore"]
+from trace_edges.metrics.protocol import BoundaryMode, VoidMode
 
 
 def boundaries_from_labels(

@@ -1,4 +1,4 @@
-"""One image: the protocol, pixels counted and matched at every threshold, and clDice.
+"""One image: pixels counted and matched at every threshold, and clDice.
 
 The counts are all that edge scores are made of, but for clDice.
 """
@@ -6,82 +6,20 @@ The counts are all that edge scores are made of, but for clDice.
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8, UInt16
 from scipy.ndimage import binary_dilation
 from skimage.morphology import skeletonize
 
-from trace_edges.metrics.boundaries import BoundaryMode, VoidMode
 from trace_edges.metrics.lines import suppress_non_maxima, thin
 from trace_edges.metrics.matching import match_pixels
+from trace_edges.metrics.protocol import BSDS, Curve, EdgeProtocol
 
-Curve = Float[np.ndarray, " n"]
 Prediction = Float[np.ndarray, "h w"] | UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 Annotation = Bool[np.ndarray, "h w"]
 
 EPS = float(np.finfo(np.float64).eps)
-
-
-@dataclass(frozen=True)
-class EdgeProtocol:
-    """What must be said beside an edge score; the defaults are those of BSDS.
-
-    Attributes:
-        thresholds: how many thresholds; they are i / (thresholds + 1), i = 1 ... thresholds.
-        max_distance: the largest distance of a matched pair, as a fraction of the image diagonal.
-        thin: whether predictions are thinned to lines of one pixel after the threshold.
-        nms: whether predictions go through `suppress_non_maxima` before the first threshold.
-            For smooth maps (HED, RCF, `detect --soft`); lines need none.
-        gt_mode: how the ground truth was made (`boundaries_from_labels`), or "given" when it
-            was drawn. A record only: no ground truth is changed here.
-        void: what became of pixels without a label (`boundaries_from_labels`). A record as well.
-        interpolate: whether the best F is sought between neighbouring thresholds too, along
-            straight lines of precision and recall, as in the Structured Edge Detection Toolbox.
-        cldice_dilation: by how many pixels both sides are widened before clDice (`cldice`).
-    """
-
-    thresholds: int = 99
-    max_distance: float = 0.0075
-    thin: bool = True
-    nms: bool = False
-    gt_mode: BoundaryMode | Literal["given"] = "thin"
-    void: VoidMode = "edge"
-    interpolate: bool = True
-    cldice_dilation: int = 0
-
-    def __post_init__(self) -> None:
-        if self.thresholds < 1:
-            raise ValueError(f"thresholds must be 1 or more, not {self.thresholds}")
-        if not 0 <= self.max_distance <= 1:
-            raise ValueError(f"max_distance is 0 to 1 image diagonal, not {self.max_distance}")
-        if self.gt_mode not in (modes := (*get_args(BoundaryMode), "given")):
-            raise ValueError(f"unknown gt_mode {self.gt_mode!r}: choose from {', '.join(modes)}")
-        if self.void not in (modes := get_args(VoidMode)):
-            raise ValueError(f"unknown void {self.void!r}: choose from {', '.join(modes)}")
-        if self.cldice_dilation < 0:
-            raise ValueError(f"cldice_dilation is in pixels, 0 or more, not {self.cldice_dilation}")
-
-    @property
-    def levels(self) -> Curve:
-        """The thresholds, rising, all above 0 and below 1."""
-        return np.arange(1, self.thresholds + 1) / (self.thresholds + 1)
-
-    def __str__(self) -> str:
-        """One line to print under a table."""
-        prediction = (
-            f"{'non-maximum suppression, ' if self.nms else ''}{self.thresholds} thresholds"
-        )
-        return (
-            f"one-to-one matching within {self.max_distance:g} of the diagonal; prediction: "
-            f"{prediction}, {'thinned' if self.thin else 'not thinned'}; ground truth: "
-            f"{self.gt_mode}, void: {self.void}; ODS {'' if self.interpolate else 'not '}"
-            f"interpolated; clDice at the ODS threshold, {self.cldice_dilation} px dilation"
-        )
-
-
-BSDS = EdgeProtocol()
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,16 +17,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from trace_edges.metrics.counts import (
-    BSDS,
     Annotation,
-    Curve,
     EdgeCounts,
-    EdgeProtocol,
     EdgeTruth,
     Prediction,
     edge_counts,
     f_measure,
 )
+from trace_edges.metrics.protocol import BSDS, Curve, EdgeProtocol
 
 Truth = Annotation | Sequence[Annotation] | EdgeTruth
 PredictionSource = Prediction | Callable[[], Prediction]

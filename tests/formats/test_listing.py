@@ -80,3 +80,9 @@ def test_results_without_names_are_numbered_in_order():
     assert (names[0], names[-1]) == ("000001", "000011")
     mapping = {"b": 1, "a": 2}
     assert by_name(mapping) is mapping
+
+
+def test_an_array_is_no_result(tmp_path, pictures):
+    with pytest.raises(TypeError, match="an array is no result: give InstanceMasks"):
+        export_coco(pictures["cat"].masks, tmp_path / "a.json")
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+
 Entry = dict[str, Any]
 Result = TypeVar("Result")
 OneOrMany: TypeAlias = Result | Iterable[Result] | Mapping[str, Result]
@@ -14,9 +16,15 @@ def by_name(results: OneOrMany[Result]) -> Mapping[str, Result]:
     """Results by image name, from what a writer is given: one result, several, or a mapping.
 
     A mapping stays as it is. Without names the images are called 000001, 000002, ... in order.
+
+    Raises:
+        TypeError: `results` is an array, which could be the masks of one image or of several.
     """
     if isinstance(results, Mapping):
         return results
+    if isinstance(results, np.ndarray):
+        raise TypeError("an array is no result: give InstanceMasks, of labels for instance "
+                        "InstanceMasks.from_labels(labels)")  # fmt: skip
     if isinstance(results, str) or not isinstance(results, Iterable):
         results = [results]
     return {f"{number:06d}": result for number, result in enumerate(results, 1)}

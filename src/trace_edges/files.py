@@ -48,7 +48,7 @@ class FileError(ValueError):
 
 @dataclass(frozen=True)
 class Found:
-    """What a list of inputs led to.
+    """Images that a list of inputs led to.
 
     Attributes:
         images: Every image file once.

@@ -116,7 +116,7 @@ def to_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float32[torch.Tensor, "3 h w
 
 
 def _name(source: object, unnamed: str = "the image") -> str:
-    """What messages call the source: its path where it has one, else `unnamed`."""
+    """The name of the source in messages: its path where it has one, else `unnamed`."""
     if isinstance(source, str | os.PathLike):
         return str(source) or "the empty path"
     path = getattr(source, "filename" if isinstance(source, Image.Image) else "name", None)

@@ -234,7 +234,7 @@ def _mean_cldice(
 
 
 def _cldice(task: _Task) -> float:
-    """Of one map at one threshold, mean over annotators."""
+    """The clDice of one map at one threshold, mean over annotators."""
     edges = unit_strength(read_edge_map(task.prediction)) >= task.threshold
     truth = edge_truth(task.truth(), task.protocol)
     if truth.ignore is not None:

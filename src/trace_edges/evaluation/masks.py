@@ -150,7 +150,7 @@ def read_predictions(
 
 
 def source_name(source: Source, unnamed: str) -> str:
-    """What messages call a source: its path where it has one."""
+    """The name of a source in messages: its path where it has one."""
     return str(source) if isinstance(source, str | PathLike) else unnamed
 
 

@@ -26,7 +26,7 @@ from trace_edges.results import Category
 
 @dataclass(frozen=True)
 class PanopticFile:
-    """Where the segments of an image lie, and what the JSON says of them."""
+    """Where the segments of an image lie, and their entries in the JSON."""
 
     path: Path
     segments: tuple[SegmentInfo, ...]

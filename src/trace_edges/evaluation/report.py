@@ -53,7 +53,7 @@ def write_report(
     Args:
         evaluation: the scores.
         out: a folder, made if need be.
-        origin: what scores.json says of where maps and ground truth came from.
+        origin: where maps and ground truth came from, for scores.json.
 
     Returns:
         The files, in that order.
@@ -144,7 +144,7 @@ def mistakes(
 
 def _plain(scores: EdgeScores) -> dict[str, Any]:
     values = asdict(scores)
-    del values["protocol"]  # said once for all
+    del values["protocol"]  # stands once for all
     return values
 
 

@@ -39,7 +39,7 @@ def check_ground_truth(
     images: Path | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> list[Finding]:
-    """Reads every annotation of a data set and says what is wrong with it.
+    """Reads every annotation of a data set and lists what is wrong with it.
 
     Args:
         source, kind: as for `open_ground_truth`.

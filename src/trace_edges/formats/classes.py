@@ -33,7 +33,7 @@ _COCO_THINGS = (
 
 @dataclass(frozen=True)
 class ClassTable:
-    """What the numbers in a semantic map stand for.
+    """The categories that the numbers in a semantic map stand for.
 
     Attributes:
         categories: every class, in the order of the data set.

@@ -180,7 +180,7 @@ def image_sizes(
     listed: Mapping[Any, Entry],
     by_image: Mapping[Any, Sequence[tuple[int, Entry]]],
 ) -> dict[Any, Size]:
-    """Of every image: that of its first RLE, else the listed one, turned where the file swaps."""
+    """The size of every image: of its first RLE, else as listed, turned where the file swaps."""
     encoded: dict[Any, Size] = {}
     for key, entries in by_image.items():
         for place, entry in entries:

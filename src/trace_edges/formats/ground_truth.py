@@ -102,7 +102,7 @@ def open_ground_truth(source: Path, kind: str = "auto") -> GroundTruthSet:
 
 
 def locate(source: Path, kind: str = "auto") -> Located:
-    """What a source is and where its annotations are.
+    """Finds out the kind of a source, and where its annotations are.
 
     Raises:
         GroundTruthError: as in `open_ground_truth`.

@@ -70,7 +70,7 @@ class GroundTruthError(ValueError):
 
     @property
     def finding(self) -> Finding:
-        """What is wrong."""
+        """The finding that says why."""
         return self.args[0]
 
 

@@ -10,7 +10,7 @@ _find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    """What is asked for; functions of 0.1 that read files are in `evaluation` now."""
+    """Public names; functions of 0.1 that read files are in `evaluation` now."""
     if name not in ("evaluate_masks", "evaluate_panoptic"):
         return _find(name)
     message = f"trace_edges.metrics.{name} is trace_edges.evaluation.{name} now"

@@ -60,7 +60,7 @@ _SCORES: dict[ScorePolicy, Callable[[Mask], float | None]] = {
 
 @dataclass(frozen=True)
 class MaskScores:
-    """Scores in [0, 1] over a set of images, with what must be said beside them.
+    """Scores in [0, 1] over a set of images, with the choices to be given beside them.
 
     Attributes:
         ap: mean over IoU 0.50, 0.55, ... 0.95 of the average precision.

@@ -1,4 +1,4 @@
-"""The protocol of an edge score: what must be said beside it. Quick to import, for options."""
+"""The protocol of an edge score, without which it means nothing. Quick to import, for options."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -13,7 +13,7 @@ Curve = Float[np.ndarray, " n"]
 
 @dataclass(frozen=True)
 class EdgeProtocol:
-    """What must be said beside an edge score; the defaults are those of BSDS.
+    """The choices behind an edge score, to be given beside it; the defaults are those of BSDS.
 
     Attributes:
         thresholds: how many thresholds; they are i / (thresholds + 1), i = 1 ... thresholds.

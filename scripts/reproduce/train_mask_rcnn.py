@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from train_loop import finish, options, run_of, train
 
 from trace_edges.files import FileError, read_json
-from trace_edges.formats.coco import coco_instances, image_sizes, listed_images
+from trace_edges.formats.coco_images import coco_instances, image_sizes, listed_images
 from trace_edges.images import load_image
 from trace_edges.results import InstanceMasks
 

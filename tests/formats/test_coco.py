@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from trace_edges.formats.coco import export_coco, export_coco_results, read_coco_masks
+from trace_edges.formats.coco import CocoMasks, export_coco, export_coco_results, read_coco_masks
 from trace_edges.results import InstanceMasks
 
 pytest.importorskip("pycocotools")
@@ -182,3 +182,25 @@ def test_bad_files_are_refused_by_name(tmp_path, content, words):
         read(tmp_path, content)
     assert "a.json" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_masks_are_replaced_in_the_form_that_was_given(tmp_path):
+    crowd = annotation(iscrowd=1, image_id=2, id=7)
+    images = [image(height=6, width=4), image(2, "two.jpg", height=6, width=4)]
+    content = {"images": images, "annotations": [annotation(category_id=3), crowd], "info": "x"}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    masks = CocoMasks(tmp_path / "a.json")
+    assert (masks.ids, masks.scored) == ({"one": 1, "two": 2}, False)
+    (found,) = masks.read_by_category("one").values()
+    np.testing.assert_array_equal(found.masks, DRAWN[None])
+    assert list(masks.read_by_category("one")) == [3]
+    assert not len(masks.read("two"))
+    other = annotation(image_id=2, score=0.5)
+    assert masks.replaced({"two": [other]}) == {
+        "info": "x",
+        "images": [image(2, "two.jpg")],  # of the size that the masks have
+        "annotations": [{**annotation(image_id=2), "id": 1}, {**crowd, "id": 2}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps([annotation(score=0.25)]))
+    result = {**annotation(score=0.5), "category_id": 1, "bbox": [2, 1, 1, 2]}
+    assert CocoMasks(tmp_path / "a.json").replaced({"1": [{**result, "area": 2}]}) == [result]

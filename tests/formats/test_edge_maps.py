@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map, write_edge_map
 
 MAP = np.array([[0, 128, 255], [7, 0, 1]], dtype=np.uint8)
 
@@ -81,3 +81,12 @@ def test_colours_and_broken_pictures_are_refused(tmp_path):
     path.write_text("no picture")
     with pytest.raises(ValueError, match=r"a\.png cannot be read"):
         read_edge_map(path)
+
+
+@pytest.mark.parametrize(("form", "levels"), [("png", 255), ("png16", 65535), ("npy", None)])
+def test_what_is_written_is_read(tmp_path, form, levels):
+    edges = np.array([[0, 0.25, 1], [0.5, 0.001, 0.7]], dtype=np.float32)
+    path = tmp_path / ("a.npy" if form == "npy" else "a.png")
+    write_edge_map(edges, path, form)
+    expected = edges if levels is None else np.rint(edges * levels)
+    np.testing.assert_array_equal(read_edge_map(path), expected)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-from jaxtyping import Bool
-
 from trace_edges.files import read_json, write_json
-from trace_edges.formats.coco_truth import decode_mask
+from trace_edges.formats.coco_images import (
+    coco_instances,
+    image_names,
+    image_sizes,
+    listed_images,
+)
 from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, plain
-from trace_edges.formats.rle import RunsError, Size, decode_runs, encode_mask, mask_runs
+from trace_edges.formats.rle import encode_mask
 from trace_edges.results import InstanceMasks
 
 CATEGORY = 1  # of every mask: evaluators that find no category 0 in a ground truth score nothing
+_RESULT_KEYS = ("image_id", "category_id", "segmentation", "bbox", "score")
 
 
 def export_coco(
@@ -74,9 +76,8 @@ def export_coco_results(
     """
     masks = by_name(masks)
     listed = ImageList(masks, ids=image_ids)
-    kept = ("image_id", "category_id", "segmentation", "bbox", "score")
     results = [
-        {key: entry[key] for key in kept}
+        {key: entry[key] for key in _RESULT_KEYS}
         for name in listed.ids
         for entry in coco_entries(masks[name], listed.ids[name])
     ]
@@ -122,136 +123,93 @@ def read_coco_masks(
         ValueError: a file is of another form, two images have one name, a mask cannot be decoded
             or has another size than its image, or a score is not in [0, 1].
     """
-    content = read_json(path)
-    annotations = content.get("annotations") if isinstance(content, Mapping) else content
-    if not isinstance(annotations, list):
-        raise ValueError(f"{path} holds no masks: give a COCO results list or annotations JSON")
-    listed = listed_images(path if images is None else images, content if images is None else None)
-    by_image: dict[Any, list[tuple[int, Entry]]] = defaultdict(list)
-    for place, entry in enumerate(annotations):
-        what = f"{path}: annotation {place}"
-        if not isinstance(entry, Mapping) or not {"image_id", "segmentation"} <= entry.keys():
-            raise ValueError(f"{what} lacks image_id or segmentation: COCO's format asks for both")
-        if listed and entry["image_id"] not in listed:
-            raise ValueError(
-                f"{what} is of image {entry['image_id']!r}, which is not listed: list it"
-            )
-        if not entry.get("iscrowd", 0):
-            by_image[entry["image_id"]].append((place, dict(entry)))
-    sizes = image_sizes(path, listed, by_image)
-    names = image_names(path, listed, by_image)
-    return {
-        name: coco_instances(path, key, by_image.get(key, []), sizes[key])
-        for key, name in names.items()
-    }
+    masks = CocoMasks(path, images)
+    return {name: masks.read(name) for name, key in masks.ids.items() if key in masks.sizes}
 
 
-def listed_images(path: str | PathLike[str], content: Any) -> dict[Any, Entry]:
-    """The entries of `images` by id; none where there is no such list."""
-    content = read_json(path) if content is None else content
-    entries = content.get("images", []) if isinstance(content, Mapping) else []
-    for entry in entries:
-        if not isinstance(entry, Mapping) or not {"id", "height", "width"} <= entry.keys():
-            raise ValueError(f"{path}: an image lacks its id, height or width: add it")
-    listed = {entry["id"]: dict(entry) for entry in entries}
-    if len(listed) < len(entries):
-        raise ValueError(f"{path} gives one id to several images: number them anew")
-    return listed
+class CocoMasks:
+    """A COCO JSON whose masks are decoded when their image's turn comes.
 
+    Arguments and errors are those of `read_coco_masks`; what is wrong with a mask is found when it
+    is decoded.
 
-def image_names(
-    path: str | PathLike[str], listed: Mapping[Any, Entry], by_image: Mapping[Any, object]
-) -> dict[Any, str]:
-    names: dict[Any, str] = {}
-    taken: dict[str, Any] = {}
-    for key in listed or by_image:
-        file_name = listed.get(key, {}).get("file_name")
-        names[key] = PurePath(file_name).stem if file_name else str(key)
-        if taken.setdefault(names[key], key) != key:
-            raise ValueError(
-                f"{path}: images {taken[names[key]]} and {key} are both called {names[key]}: "
-                "rename one, names without folder and suffix must differ"
-            )
-    return names
+    Attributes:
+        path: of the JSON.
+        content: of the JSON.
+        ids: of each image, by its name.
+        sizes: (height, width) of the images by id; one with nothing but crowds may be missing.
+        scored: whether any mask has a score.
+    """
 
+    def __init__(
+        self, path: str | PathLike[str], images: str | PathLike[str] | None = None
+    ) -> None:
+        self.path, self.content = path, read_json(path)
+        given = self.content
+        annotations = given.get("annotations") if isinstance(given, Mapping) else given
+        if not isinstance(annotations, list):
+            raise ValueError(f"{path} holds no masks: give a COCO results list or annotations JSON")
+        listed = listed_images(path, given) if images is None else listed_images(images)
+        self._crowds: dict[Any, list[Entry]] = defaultdict(list)
+        self._masks: dict[Any, list[tuple[int, Entry]]] = defaultdict(list)
+        for place, entry in enumerate(annotations):
+            what = f"{path}: annotation {place}"
+            if not isinstance(entry, Mapping) or not {"image_id", "segmentation"} <= entry.keys():
+                raise ValueError(
+                    f"{what} lacks image_id or segmentation: COCO's format asks for both"
+                )
+            if listed and entry["image_id"] not in listed:
+                raise ValueError(
+                    f"{what} is of image {entry['image_id']!r}, which is not listed: list it"
+                )
+            if entry.get("iscrowd", 0):
+                self._crowds[entry["image_id"]].append(dict(entry))
+            else:
+                self._masks[entry["image_id"]].append((place, dict(entry)))
+        self.sizes = image_sizes(path, listed, self._masks)
+        names = image_names(path, listed, {**self._masks, **self._crowds})
+        self.ids = {name: key for key, name in names.items()}
+        self.scored = any("score" in entry for entry in annotations)
 
-def image_sizes(
-    path: str | PathLike[str],
-    listed: Mapping[Any, Entry],
-    by_image: Mapping[Any, Sequence[tuple[int, Entry]]],
-) -> dict[Any, Size]:
-    """The size of every image: of its first RLE, else as listed, turned where the file swaps."""
-    encoded: dict[Any, Size] = {}
-    for key, entries in by_image.items():
-        for place, entry in entries:
-            if isinstance(drawn := entry["segmentation"], Mapping):
-                encoded[key] = _rle_size(drawn, f"{path}: annotation {place}")
-                break
-    sizes = {key: (int(entry["height"]), int(entry["width"])) for key, entry in listed.items()}
-    differing = [key for key, size in encoded.items() if key in sizes and sizes[key] != size]
-    for key in differing:
-        if encoded[key] != sizes[key][::-1]:
-            raise ValueError(
-                f"{path}: a mask of image {key} is {list(encoded[key])} and the image "
-                f"{list(sizes[key])} (height, width): give masks of the size of the images"
-            )
-    if differing:
-        sizes = {key: size[::-1] for key, size in sizes.items()}
-    sizes.update(encoded)
-    for key, entries in by_image.items():
-        if key not in sizes:
-            raise ValueError(f"{path}: annotation {entries[0][0]} is a polygon and its image is "
-                             "not listed: name a file that lists the images")  # fmt: skip
-    return sizes
+    def read(self, name: str) -> InstanceMasks:
+        """The masks of an image, crowds left out."""
+        key = self.ids[name]
+        return coco_instances(self.path, key, self._masks.get(key, []), self.sizes[key])
 
+    def read_by_category(self, name: str) -> dict[int, InstanceMasks]:
+        """The masks of an image by the category they are of."""
+        key = self.ids[name]
+        entries: dict[int, list[tuple[int, Entry]]] = defaultdict(list)
+        for place, entry in self._masks.get(key, []):
+            entries[int(entry.get("category_id", CATEGORY))].append((place, entry))
+        return {
+            category: coco_instances(self.path, key, own, self.sizes[key])
+            for category, own in entries.items()
+        }
 
-def _rle_size(drawn: Mapping[str, Any], what: str) -> Size:
-    size = drawn.get("size")
-    if not isinstance(size, list) or len(size) != 2 or "counts" not in drawn:
-        raise ValueError(f"{what} has an RLE without size or counts: encode the mask again")
-    height, width = size
-    return int(height), int(width)
+    def replaced(self, masks: Mapping[str, Sequence[Entry]]) -> Any:
+        """The content with other masks, and of these images only.
 
+        Crowds stay, swapped sizes of images are put right, and scores are left out where the JSON
+        has none.
 
-def coco_instances(
-    path: str | PathLike[str], key: Any, entries: Sequence[tuple[int, Entry]], size: Size
-) -> InstanceMasks:
-    masks, scores = [], []
-    for place, entry in entries:
-        what = f"{path}: annotation {place}"
-        mask = _decoded(entry, size, key, what)
-        if mask.any():
-            masks.append(mask)
-            scores.append(_score(entry, what))
-    stacked = np.stack(masks) if masks else np.zeros((0, *size), dtype=np.bool_)  # (n, H, W)
-    return InstanceMasks(stacked, np.array(scores, dtype=np.float32))
-
-
-def _decoded(entry: Entry, size: Size, key: Any, what: str) -> Bool[np.ndarray, "h w"]:
-    drawn = entry["segmentation"]
-    if not isinstance(drawn, Mapping):
-        height, width = size
-        image = {"file_name": f"image {key}", "height": height, "width": width}
-        try:
-            return decode_mask({"id": entry.get("id", what), **entry}, image)
-        except ValueError as error:
-            raise ValueError(f"{what}: {error}") from error
-    if (own := _rle_size(drawn, what)) != size:
-        raise ValueError(f"{what} is {list(own)} and its image {list(size)} (height, width): "
-                         "give masks of the size of the images")  # fmt: skip
-    try:
-        return decode_runs(mask_runs(drawn, size), size)
-    except RunsError as error:
-        problem = f"its counts do not fill {list(size)}: encode the mask again"
-        raise ValueError(f"{what}: {problem}") from error
-    except ValueError as error:
-        raise ValueError(f"{what}: {error}") from error
-
-
-def _score(entry: Entry, what: str) -> float:
-    score = entry.get("score")
-    if score is None:
-        return 1.0
-    if not isinstance(score, int | float) or not 0 <= score <= 1:
-        raise ValueError(f"{what} has the score {score!r}: scale all scores to [0, 1] by one rule")
-    return float(score)
+        Args:
+            masks: COCO's annotations of them by image name, as `coco_entries` makes them.
+        """
+        if not isinstance(self.content, Mapping):
+            kept = [key for key in _RESULT_KEYS if key != "score" or self.scored]
+            return [{key: entry[key] for key in kept} for own in masks.values() for entry in own]
+        annotations: list[Entry] = []
+        for name, entries in masks.items():
+            for entry in [*entries, *self._crowds.get(self.ids[name], [])]:
+                numbered = {**entry, "id": len(annotations) + 1}
+                if not self.scored:
+                    numbered.pop("score", None)
+                annotations.append(numbered)
+        done = {self.ids[name] for name in masks}
+        images = [
+            {**entry, "height": self.sizes[entry["id"]][0], "width": self.sizes[entry["id"]][1]}
+            for entry in self.content.get("images", [])
+            if entry["id"] in done
+        ]
+        return {**self.content, "images": images, "annotations": annotations}

@@ -59,7 +59,7 @@ def read_edge_map(path: Path) -> EdgeArray:
     return np.ascontiguousarray(values)
 
 
-def edge_array(edges: Float32[np.ndarray, "h w"], form: EdgeFormat) -> EdgeArray:
+def stored_edges(edges: Float32[np.ndarray, "h w"], form: EdgeFormat) -> EdgeArray:
     """Edges in [0, 1] as they are stored: float32, or of 255 or 65535 levels."""
     if form == "npy":
         return edges
@@ -69,7 +69,7 @@ def edge_array(edges: Float32[np.ndarray, "h w"], form: EdgeFormat) -> EdgeArray
 
 def write_edge_map(edges: Float32[np.ndarray, "h w"], path: Path, form: EdgeFormat) -> None:
     """Write edges in [0, 1]: white is an edge. Errors: `trace_edges.files.write_atomically`."""
-    stored = edge_array(edges, form)
+    stored = stored_edges(edges, form)
     (write_npy if form == "npy" else write_png)(stored, path)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from trace_edges.extras import require
 from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.coco import coco_entries
-from trace_edges.formats.edge_maps import EdgeFormat, edge_array
+from trace_edges.formats.edge_maps import EdgeFormat, stored_edges
 from trace_edges.formats.labels import LARGEST
 from trace_edges.formats.panoptic import segments_info
 from trace_edges.formats.pixels import id_colours
@@ -84,7 +84,7 @@ class EdgesTask:
         pass
 
     def __call__(self, key: str, edges: Edges) -> tuple[Files, dict[str, Any]]:
-        stored = edge_array(edges.thin if self.kind == "thin" else edges.smooth, self.format)
+        stored = stored_edges(edges.thin if self.kind == "thin" else edges.smooth, self.format)
         content = _npy(stored) if self.format == "npy" else _png(Image.fromarray(stored))
         return {self.suffixes[0]: content}, {}
 

@@ -3,6 +3,7 @@ import pytest
 from scipy.io import savemat
 
 from trace_edges.formats.bsds import read_bsds
+from trace_edges.metrics.counts import edge_counts
 
 
 def write(path, *annotators):
@@ -48,3 +49,12 @@ def test_other_files_are_refused_by_name(tmp_path):
         read_bsds(path)
     with pytest.raises(ValueError, match=r"lost\.mat: there is no such file"):
         read_bsds(tmp_path / "lost.mat")
+
+
+def test_what_was_drawn_is_found_by_itself(tmp_path):
+    """MATLAB's matrices lie in memory by columns, and the matching must not mind."""
+    drawn = np.zeros((20, 30), dtype=np.uint8)
+    drawn[5:15, 12] = 1
+    [read] = read_bsds(write(tmp_path / "a.mat", annotator(1 + drawn, drawn)))
+    counts = edge_counts(drawn.astype(np.float32), [read.boundaries])
+    assert counts.recall.tolist() == counts.precision.tolist() == [1] * 99

@@ -85,6 +85,35 @@ def test_the_least_area_is_a_share_of_the_image_that_a_region_may_just_have():
     assert len(proposals(tree, min_area=0.5)) == 2
 
 
+def test_an_iou_of_the_limit_is_not_too_like():
+    """Two rooms of 16 px become one of 32 px, of which each is one half; 32 px lie apart."""
+    edges = np.zeros((4, 16), dtype=np.float32)
+    edges[:, 3:5], edges[:, 7:9] = 0.2, 0.8
+    tree = build_hierarchy(edges, area_power=0.0)
+    assert proposals(tree, max_iou=0.5).areas.tolist() == [32, 32, 16, 16]
+    assert proposals(tree, max_iou=0.49).areas.tolist() == [32, 32]
+
+
+def test_of_regions_within_each_other_each_is_compared_with_all_that_hold_it():
+    """From a room slices are cut off one by one, each behind a stronger wall than the one before.
+    Of the nested rooms of 16, 17 .. 23 units no two may stay whose ratio is above 0.9."""
+    edges = np.zeros((8, 4 * 24), dtype=np.float32)
+    for strength, width in enumerate(range(16, 24), 1):
+        edges[:, 4 * width - 1 : 4 * width + 1] = strength / 10
+    found = proposals(build_hierarchy(edges, area_power=0.0), max_iou=0.9, min_area=16 / 24)
+    assert (found.areas // (8 * 4)).tolist() == [23, 20, 18, 16]
+
+
+def test_by_default_there_are_a_hundred_at_most_and_none_alike():
+    found = proposals(build_hierarchy(noise(10, (60, 60))))
+    assert len(found) == 100
+    flat = found.masks.reshape(100, -1).astype(np.float32)
+    shared = flat @ flat.T
+    iou = shared / (found.areas[:, None] + found.areas - shared)
+    np.fill_diagonal(iou, 0)
+    assert 0.6 < iou.max() <= 0.9
+
+
 def test_a_limit_keeps_the_first():
     many, few = (proposals(build_hierarchy(noise(9)), limit=n) for n in (40, 10))
     np.testing.assert_array_equal(few.masks, many.masks[:10])

@@ -132,11 +132,12 @@ def main() -> None:
             continue
         found = [run(command, options.out / side, checkout) for side, checkout in sides.items()]
         found += compare(options.out / "before" / command.out, options.out / "after" / command.out)
-        files = count_files(options.out / "after" / command.out)
-        wrong = [f"{command.out}: {problem}" for problem in found if problem]
-        problems += wrong
-        differing = {problem.split(": ")[1] for problem in wrong}
-        rows.append((command.out, str(files), str(files - len(differing)), str(len(wrong))))
+        files = {*_files(options.out / "before" / command.out)}
+        files |= {*_files(options.out / "after" / command.out)}
+        wrong = [problem for problem in found if problem]
+        problems += [f"{command.out}: {problem}" for problem in wrong]
+        equal = files - {problem.split(": ")[0] for problem in wrong}
+        rows.append((command.out, str(len(files)), str(len(equal)), str(len(wrong))))
         print(" | ".join(rows[-1]), flush=True)
     print()
     for row in rows:
@@ -170,8 +171,9 @@ def _environment(checkout: Path) -> dict[str, str]:
 
 
 def run(command: Command, folder: Path, checkout: Path) -> str | None:
-    """Run it in a folder, unless its output is there; gives what went wrong, in one line."""
-    if (folder / command.out).exists():
+    """Run it in a folder, unless that is done; gives what went wrong, in one line."""
+    done = folder / "done" / command.out
+    if done.exists():
         return None
     command.prepare(folder)
     words = [command.out if word == "OUT" else word for word in command.arguments]
@@ -183,11 +185,9 @@ def run(command: Command, folder: Path, checkout: Path) -> str | None:
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
         return f"{folder.name}: ended with {ended.returncode}: {last}"
+    done.parent.mkdir(exist_ok=True)
+    done.touch()
     return None
-
-
-def count_files(path: Path) -> int:
-    return len(_files(path))
 
 
 def _files(path: Path) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""The model card: what was trained on what, how long, how good it is, and what it cost."""
+"""The model card: data, training, measurements and cost of a model."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CARD = "README.md"
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a run cannot know of itself.
+class Provenance:
+    """Facts about a run that it cannot know of itself.
 
     Attributes:
         command: that made the model.
@@ -32,24 +32,25 @@ class Told:
 
 
 def write_card(
-    folder: Path, settings: PretrainingSettings, measured: Mapping[str, Any], told: Told
+    folder: Path, settings: PretrainingSettings, measured: Mapping[str, Any], provenance: Provenance
 ) -> None:
     """README.md of the model's folder."""
     with write_atomically(folder / CARD) as temporary:
-        temporary.write_text(card(settings, measured, told))
+        temporary.write_text(card(settings, measured, provenance))
 
 
-def carbon(seconds: float, told: Told) -> tuple[float, float]:
+def carbon(seconds: float, provenance: Provenance) -> tuple[float, float]:
     """Energy in kWh and g of CO2-equivalent of so long a run."""
-    energy = seconds / 3600 * told.watts / 1000
-    return energy, energy * told.carbon_intensity
+    energy = seconds / 3600 * provenance.watts / 1000
+    return energy, energy * provenance.carbon_intensity
 
 
-def card(settings: PretrainingSettings, measured: Mapping[str, Any], told: Told) -> str:
+def card(settings: PretrainingSettings, measured: Mapping[str, Any], provenance: Provenance) -> str:
     """The text, with what `pretrain` returned as `measured`."""
     seconds = measured["seconds"]
     total = sum(seconds.values())
-    energy, grams = carbon(total, told)
+    energy, grams = carbon(total, provenance)
+    watts, intensity = provenance.watts, provenance.carbon_intensity
     best = str(measured["best_timestep"])
     parameters = measured["parameters"]
     steps = list(measured["F"])
@@ -72,7 +73,7 @@ def card(settings: PretrainingSettings, measured: Mapping[str, Any], told: Told)
         for name, error in measured["validation"].items()
     )
     shown = f"{measured['photographs']} squares of photographs" if measured["photographs"] else ""
-    photographs = f"{shown}: {told.photographs}" if shown else "none; composites alone"
+    photographs = f"{shown}: {provenance.photographs}" if shown else "none; composites alone"
     learnt, first = settings.training, settings.autoencoder
     scenes = f"{settings.scenes} scenes" if settings.scenes else "endless scenes"
     spent = ", ".join(f"{part} {value:.0f} s" for part, value in seconds.items())
@@ -92,7 +93,7 @@ Edges between instances are read from the self-attention of this small latent di
 the method of [TRACE](https://arxiv.org/abs/2503.07982). This command made it, and makes it again:
 
 ```
-{told.command}
+{provenance.command}
 ```
 
 ```python
@@ -110,7 +111,7 @@ trained on the null condition of `null_condition.safetensors` alone.
 
 ## What it was trained on
 
-- Composites ({scenes}, drawn from seed {settings.seed}): {told.sprites}
+- Composites ({scenes}, drawn from seed {settings.seed}): {provenance.sprites}
 - Photographs: {photographs}
 
 No label was used. Autoencoder: {first.steps:,} steps of batch {first.batch_size}. Denoiser:
@@ -130,8 +131,8 @@ Curves: `training/denoiser/curves.png` (and `.jsonl`); samples and edges: `train
 
 ## What it cost
 
-{total:.0f} s on `{measured["device"]}` ({spent}). Taken as {told.watts:g} W throughout and
-{told.carbon_intensity:g} g of CO2-equivalent per kWh, both assumptions and not measured, that is
+{total:.0f} s on `{measured["device"]}` ({spent}). Taken as {watts:g} W throughout and
+{intensity:g} g of CO2-equivalent per kWh, both assumptions and not measured, that is
 {energy:.4f} kWh and {grams:.1f} g.
 
 ## Limits
@@ -139,6 +140,6 @@ Curves: `training/denoiser/curves.png` (and `.jsonl`); samples and edges: `train
 - The numbers above are on composites: clean sprites on smooth ground. They say nothing of
   photographs.
 - Localisation is limited by the attention grid; objects of less than a few cells are lost.
-- It was not made to generate pictures.
-- Terms of the training pictures may reach the weights; that is unsettled. Check those named above.
+- It was not made to generate images.
+- Terms of the training images may reach the weights; that is unsettled. Check those named above.
 """

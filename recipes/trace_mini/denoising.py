@@ -9,12 +9,11 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from diffusers import AutoencoderTiny, DDIMScheduler
+from jaxtyping import Float, Float32, Int
 from torch import Tensor, nn
 
 from recipes.trace_mini.denoisers import KINDS
-from recipes.trace_mini.losses import denoising_errors, min_snr_weight, noised
-from recipes.trace_mini.noise import seeded
-from recipes.trace_mini.pictures import Batches
+from recipes.trace_mini.images import Batches, seeded
 from recipes.trace_mini.settings import PretrainingSettings
 from trace_edges.backbones import encode
 from trace_edges.training import fit
@@ -79,3 +78,31 @@ def train_denoiser(
         scores=[f"F_{timestep}" for timestep in READ], on_step=on_step,
     )  # fmt: skip
     denoiser.requires_grad_(False).eval()
+
+
+def min_snr_weight(alphas_cumprod: Float[Tensor, " b"], gamma: float) -> Float[Tensor, " b"]:
+    """min(SNR, gamma) / SNR with SNR = a / (1 - a): the weight, in (0, 1], of the error of epsilon
+    (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", ICCV 2023).
+
+    Steps with hardly any noise, whose noise is hard to see and matters least, count less.
+    """
+    snr = alphas_cumprod / (1 - alphas_cumprod)
+    return snr.clamp(max=gamma) / snr
+
+
+def noised(
+    latents: Float32[Tensor, "b c h w"],
+    noise: Float32[Tensor, "b c h w"],
+    timesteps: Int[Tensor, " b"],
+    alphas_cumprod: Float[Tensor, " t"],
+) -> Float32[Tensor, "b c h w"]:
+    """q(x_t | x_0), every latent at its own timestep."""
+    a = alphas_cumprod[timesteps].reshape(-1, 1, 1, 1)  # (B, 1, 1, 1)
+    return a.sqrt() * latents + (1 - a).sqrt() * noise
+
+
+def denoising_errors(
+    predicted: Float[Tensor, "b c h w"], noise: Float32[Tensor, "b c h w"]
+) -> Float32[Tensor, " b"]:
+    """Mean squared error of the predicted noise, of each latent."""
+    return torch.mean((predicted.float() - noise) ** 2, dim=(1, 2, 3))

@@ -1,13 +1,15 @@
-"""A whole pretraining, from pictures to a folder that TRACE opens; goes on where it was stopped.
+"""A whole pretraining, from images to a folder that TRACE opens; goes on where it was stopped.
 
 OUT is the model itself, as it was at the last validation, with a card. OUT/training holds what it
-takes to go on: the pictures, a folder for each stage, measured.json, sheet.png.
+takes to go on: the images, a folder for each stage, measured.json, sheet.png.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -17,34 +19,21 @@ from accelerate import Accelerator
 from diffusers import AutoencoderTiny
 from torch import nn
 
-from recipes.trace_mini.autoencoder import (
-    STAGE as AUTOENCODER,
-)
-from recipes.trace_mini.autoencoder import (
-    build_autoencoder,
-    measure_latents,
-    train_autoencoder,
-)
-from recipes.trace_mini.clock import Clock
+from recipes.trace_mini import autoencoder as autoencoding
+from recipes.trace_mini import denoising
+from recipes.trace_mini.autoencoder import build_autoencoder, measure_latents
 from recipes.trace_mini.composites.sprites import Sprite
 from recipes.trace_mini.denoisers import build_denoiser
-from recipes.trace_mini.denoising import STAGE as DENOISER
-from recipes.trace_mini.denoising import train_denoiser
-from recipes.trace_mini.judge import Judge, Judgement
+from recipes.trace_mini.images import Batches, Composites, render_ahead, store_photographs
 from recipes.trace_mini.model import as_backbone, check_readable, save_model
-from recipes.trace_mini.pictures import (
-    Batches,
-    Composites,
-    render_ahead,
-    store_photographs,
-)
 from recipes.trace_mini.settings import PretrainingSettings
-from recipes.trace_mini.sheet import draw_sheet
+from recipes.trace_mini.validation import Validation, Validator, draw_sheet
 from trace_edges.files import write_atomically
 from trace_edges.training import CHECKPOINT, check_checkpoint
 
 TRAINING, MEASURED, SHEET = "training", "measured.json", "sheet.png"
 _ANOTHER = 1_000  # added to the seed of the weights that are only compared with
+_EVERY = 5.0  # s between writings of the times: what a kill can lose
 
 OnStep = Callable[[str, Mapping[str, float]], object]
 
@@ -82,7 +71,7 @@ def pretrain(
 
     Raises:
         ValueError: sprites are missing or on both sides, or the denoiser cannot be read by TRACE.
-        FileError: the folder holds a run with other settings or pictures.
+        FileError: the folder holds a run with other settings or images.
     """
     if not sprites or not held_out or sprites.keys() & held_out.keys():
         raise ValueError("there must be sprites to learn from, and others to measure on")
@@ -101,10 +90,51 @@ def pretrain(
         if photographs:
             place = run.folder / f"photographs-{_digest(begun_with)}.raw"
             stored = store_photographs(place, photographs, settings, on_problem=on_problem)
-        judge = Judge(held_out, settings, max(1, workers))
+        validator = Validator(held_out, settings, max(1, workers))
     composites = Composites(sprites, settings.scene, settings.seed, ahead)
-    vae = run.autoencoder(composites, stored, judge, begun_with)
-    return run.denoiser(vae, composites, stored, judge, begun_with)
+    vae = run.autoencoder(composites, stored, validator, begun_with)
+    return run.denoiser(vae, composites, stored, validator, begun_with)
+
+
+class _Clock:
+    """Seconds of each part of a run, over all its interruptions, kept in a file.
+
+    Args:
+        path: of the file; what stands in it counts on.
+        mine: whether this process writes.
+    """
+
+    def __init__(self, path: Path, mine: bool) -> None:
+        self._path, self._mine = path, mine
+        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        self._part, self._since, self._written = "", 0.0, 0.0
+
+    @contextmanager
+    def of(self, part: str) -> Iterator[None]:
+        """Within, time counts for this part."""
+        self._part, self._since = part, time.monotonic()
+        try:
+            yield
+        finally:
+            self._count()
+            self._write()
+
+    def tick(self) -> None:
+        """Now and then, within a part."""
+        self._count()
+        if time.monotonic() - self._written > _EVERY:
+            self._write()
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        self.seconds[self._part] = self.seconds.get(self._part, 0.0) + now - self._since
+        self._since = now
+
+    def _write(self) -> None:
+        if self._mine:
+            with write_atomically(self._path) as temporary:
+                temporary.write_text(json.dumps(self.seconds) + "\n")
+            self._written = time.monotonic()
 
 
 class _Run:
@@ -120,49 +150,53 @@ class _Run:
     ) -> None:
         self.out, self.folder, self.settings = out, out / TRAINING, settings
         self.accelerator, self.workers, self._on_step = accelerator, workers, on_step
-        self.clock = Clock(self.folder / "seconds.json", accelerator.is_main_process)
+        self.clock = _Clock(self.folder / "seconds.json", accelerator.is_main_process)
 
-    def autoencoder(self, composites: Composites, stored: Any, judge: Judge, begun: str) -> Any:
+    def autoencoder(
+        self, composites: Composites, stored: Any, validator: Validator, begun: str
+    ) -> Any:
         settings = self.settings
         batches = Batches(
             composites, stored, settings, settings.autoencoder.batch_size, 0,
-            AUTOENCODER, self.accelerator.process_index,
+            autoencoding.STAGE, self.accelerator.process_index,
         )  # fmt: skip
         vae = build_autoencoder(settings).to(self.accelerator.device)
         with self.clock.of("autoencoder"):
-            train_autoencoder(
-                vae, batches, judge.images, self.folder / "autoencoder", settings, begun,
+            autoencoding.train_autoencoder(
+                vae, batches, validator.images, self.folder / "autoencoder", settings, begun,
                 self.accelerator, self.workers, self._following("autoencoder"),
             )  # fmt: skip
         return vae
 
     def denoiser(
-        self, vae: Any, composites: Composites, stored: Any, judge: Judge, begun: str
+        self, vae: Any, composites: Composites, stored: Any, validator: Validator, begun: str
     ) -> dict[str, Any]:
         settings, parts = self.settings, self.accelerator.gradient_accumulation_steps
         batches = Batches(
             composites, stored, settings, settings.training.batch_size,
-            settings.photographs_from * parts, DENOISER, self.accelerator.process_index,
+            settings.photographs_from * parts, denoising.STAGE, self.accelerator.process_index,
         )  # fmt: skip
         denoiser = self._fresh(0).to(self.accelerator.device)
-        compared = self._compared(vae, judge, batches)
-        at_the_end: list[tuple[dict[str, float], Judgement]] = []
+        compared = self._compared(vae, validator, batches)
+        at_the_end: list[tuple[dict[str, float], Validation]] = []
 
         def measure(step: int) -> dict[str, float]:
             last = step == settings.training.steps
-            found = self._measure(denoiser, vae, judge, chance=last)
+            found = self._measure(denoiser, vae, validator, chance=last)
             at_the_end.extend([found] * last)
             return found[0]
 
         with self.clock.of("denoiser"):
-            train_denoiser(
+            denoising.train_denoiser(
                 denoiser, vae, batches, measure, self.folder / "denoiser", settings,
                 begun, self.accelerator, self.workers, self._following("denoiser"),
             )  # fmt: skip
         if not self.accelerator.is_main_process:
             return {}
         # A run that was stopped behind its last step measures once more.
-        line, judgement = at_the_end[0] if at_the_end else self._measure(denoiser, vae, judge, True)
+        line, validation = (
+            at_the_end[0] if at_the_end else self._measure(denoiser, vae, validator, True)
+        )
         measured = {
             "seconds": self.clock.seconds,
             "device": str(self.accelerator.device),
@@ -172,7 +206,7 @@ class _Run:
             },
             "photographs": 0 if stored is None else len(stored),
             "validation": {k: v for k, v in line.items() if k.startswith("denoising")},
-            **_described(judgement),
+            **validation.describe(),
             **compared,
         }
         with write_atomically(self.folder / MEASURED) as temporary:
@@ -180,25 +214,21 @@ class _Run:
         return measured
 
     def _measure(
-        self, denoiser: nn.Module, vae: Any, judge: Judge, chance: bool
-    ) -> tuple[dict[str, float], Judgement]:
-        """Save the model as it is, and judge what was saved."""
+        self, denoiser: nn.Module, vae: Any, validator: Validator, chance: bool
+    ) -> tuple[dict[str, float], Validation]:
+        """Save the model as it is, and validate what was saved."""
         settings = self.settings
         with as_backbone(settings.denoiser, denoiser, vae, settings.resolution) as backbone:
-            judgement = judge.abdiv(backbone, chance)
-            bands = judge.denoising(backbone)
-            draw_sheet(backbone, judge, judgement, settings.resolution, self.folder / SHEET)
-        half_edge = judgement.half_edge[judgement.best]
+            validation = validator.abdiv(backbone, chance)
+            bands = validator.denoising(backbone)
+            draw_sheet(backbone, validator, validation, settings.resolution, self.folder / SHEET)
+        half_edge = validation.half_edge[validation.best]
         save_model(self.out, settings.denoiser, denoiser, vae, settings.resolution, half_edge)
         line = {"validation_loss": sum(bands.values()) / len(bands)}
         line |= {f"denoising_{band}": error for band, error in bands.items()}
-        for timestep, f in zip(judgement.timesteps, judgement.f, strict=True):
-            line[f"F_{timestep}"] = f
-        for timestep, change in zip(judgement.timesteps[1:], judgement.curve, strict=True):
-            line[f"KL_{timestep}"] = change
-        return line, judgement
+        return line | validation.curves_line(), validation
 
-    def _compared(self, vae: Any, judge: Judge, batches: Batches) -> dict[str, Any]:
+    def _compared(self, vae: Any, validator: Validator, batches: Batches) -> dict[str, Any]:
         """F of random weights, and of a random denoiser on the trained autoencoder."""
         path, settings = self.folder / "compared.json", self.settings
         if not self.accelerator.is_main_process:
@@ -215,8 +245,8 @@ class _Run:
             with as_backbone(
                 settings.denoiser, denoiser, autoencoder, settings.resolution
             ) as backbone:
-                judgement = judge.abdiv(backbone)
-            found[name] = dict(zip(map(str, judgement.timesteps), judgement.f, strict=True))
+                validation = validator.abdiv(backbone)
+            found[name] = dict(zip(map(str, validation.timesteps), validation.f, strict=True))
         with write_atomically(path) as temporary:
             temporary.write_text(json.dumps(found) + "\n")
         return found
@@ -238,16 +268,6 @@ class _Run:
         return follow
 
 
-def _described(judgement: Judgement) -> dict[str, Any]:
-    steps = [str(timestep) for timestep in judgement.timesteps]
-    return {
-        "best_timestep": judgement.timesteps[judgement.best],
-        "F": dict(zip(steps, judgement.f, strict=True)),
-        "chance": dict(zip(steps, judgement.chance, strict=True)),
-        "KL": dict(zip(steps[1:], judgement.curve, strict=True)),
-    }
-
-
 def _begun_with(
     settings: PretrainingSettings,
     sprites: Mapping[str, Sprite],
@@ -255,11 +275,11 @@ def _begun_with(
     photographs: Sequence[Path],
     accelerator: Accelerator,
 ) -> str:
-    def of(pictures: Mapping[str, Sprite]) -> str:
+    def of(given: Mapping[str, Sprite]) -> str:
         found = blake2b(digest_size=8)
-        for name, picture in pictures.items():
-            found.update(name.encode() + picture.tobytes())
-        return f"{len(pictures)} {found.hexdigest()}"
+        for name, sprite in given.items():
+            found.update(name.encode() + sprite.tobytes())
+        return f"{len(given)} {found.hexdigest()}"
 
     photos = blake2b(digest_size=8)
     for path in photographs:

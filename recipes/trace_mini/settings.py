@@ -13,7 +13,7 @@ from trace_edges.training import Stage
 
 @dataclass(frozen=True)
 class PretrainingSettings:
-    """A whole run: the same settings, pictures and machine give the same weights.
+    """A whole run: the same settings, images and machine give the same weights.
 
     Attributes:
         resolution: side in px of the squares that the model is trained on.
@@ -79,7 +79,7 @@ class PretrainingSettings:
 
     @property
     def side(self) -> int:
-        """Px of the pictures that crops are taken from."""
+        """Px of the images that crops are taken from."""
         return self.resolution * 9 // 8
 
     def describe(self) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def red():
 
 def test_owners_are_the_pixels_that_an_object_shows(red):
     pasted = (Placed("red", 20, 20, 20), Placed("red", 30, 20, 20))
-    picture, ids, shown = render(Scene(48, 64, GREYS, pasted), red, np.random.default_rng(0))
-    ours = picture.astype(int)
+    image, ids, shown = render(Scene(48, 64, GREYS, pasted), red, np.random.default_rng(0))
+    ours = image.astype(int)
     really_red = (ours[..., 0] > 200) & (ours[..., 1] < 80)
     assert (really_red == (ids > 0)).mean() > 0.99
     assert shown[1] == 1
@@ -121,8 +121,8 @@ def test_every_format_says_the_same(tmp_path):
     named = {c["id"]: c["name"] for c in panoptic["categories"]}
     for entry, image in zip(panoptic["annotations"], panoptic["images"], strict=True):
         name = image["file_name"].removesuffix(".png")
-        with Image.open(tmp_path / "labels" / image["file_name"]) as picture:
-            labels = np.asarray(picture).astype(int)
+        with Image.open(tmp_path / "labels" / image["file_name"]) as png:
+            labels = np.asarray(png).astype(int)
         objects = scenes[name]["objects"]
         assert labels.shape == (96, 128)
         assert labels.max() == len(objects)

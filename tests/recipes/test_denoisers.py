@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from recipes.trace_mini.autoencoder import build_autoencoder, measure_latents
 from recipes.trace_mini.denoisers import KINDS, build_denoiser
 from recipes.trace_mini.denoising import train_denoiser
-from recipes.trace_mini.pictures import Batches, Composites
+from recipes.trace_mini.images import Batches, Composites
 
 CONFIGS = {
     "PixArtTransformer2DModel": {

@@ -7,8 +7,8 @@ import torch
 
 from recipes.trace_mini.autoencoder import build_autoencoder, measure_latents
 from recipes.trace_mini.denoisers import build_denoiser
+from recipes.trace_mini.images import Batches, Composites
 from recipes.trace_mini.model import save_model
-from recipes.trace_mini.pictures import Batches, Composites
 from trace_edges.backbones import BackboneError, load_backbone
 
 

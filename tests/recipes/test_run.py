@@ -11,12 +11,12 @@ from PIL import Image
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from recipes.trace_mini import Told, pretrain, write_card
+from recipes.trace_mini import Provenance, pretrain, write_card
 from recipes.trace_mini.__main__ import app
 from recipes.trace_mini.autoencoder import build_autoencoder, measure_latents
 from recipes.trace_mini.card import carbon
-from recipes.trace_mini.judge import Judge
-from recipes.trace_mini.pictures import Batches, Composites
+from recipes.trace_mini.images import Batches, Composites
+from recipes.trace_mini.validation import Validator
 from trace_edges.files import FileError
 from trace_edges.training import CHECKPOINT
 from trace_edges.training.curves import LINES
@@ -100,9 +100,9 @@ def test_the_latents_are_measured_so_that_they_are_standard(settings, sprites):
 
 
 def test_true_borders_score_one_and_another_scenes_do_not(settings, sprites):
-    judge = Judge(sprites[1], replace(settings, check_scenes=3, tolerance=1.0))
-    truth = [border.astype(np.float32) for border in judge._truth]
-    right, wrong = judge.score([truth, [*truth[1:], truth[0]]])
+    validator = Validator(sprites[1], replace(settings, check_scenes=3, tolerance=1.0))
+    truth = [border.astype(np.float32) for border in validator._truth]
+    right, wrong = validator.score([truth, [*truth[1:], truth[0]]])
     assert right == pytest.approx(1, abs=1e-6)
     assert wrong < 0.7
 
@@ -116,14 +116,15 @@ def test_the_card_says_what_was_measured_and_what_was_assumed(run, settings, tmp
     photo = tmp_path / "p.png"
     Image.new("RGB", (60, 40), "red").save(photo)
     measured = run("a", photographs=[photo])
-    told = Told("trace-edges pretrain --out a", "MIT sprites", "my own, CC0", 200.0, 300.0)
-    write_card(tmp_path / "a", settings, measured, told)
+    command = "python -m recipes.trace_mini pretrain --out a"
+    provenance = Provenance(command, "MIT sprites", "my own, CC0", 200.0, 300.0)
+    write_card(tmp_path / "a", settings, measured, provenance)
     text = (tmp_path / "a" / "README.md").read_text()
     best = str(measured["best_timestep"])
-    for part in ("trace-edges pretrain --out a", "MIT sprites", "my own, CC0", f"t = {best}",
+    for part in (command, "MIT sprites", "my own, CC0", f"t = {best}",
                  f"{measured['F'][best]:.3f}", "200 W", "300 g"):  # fmt: skip
         assert part in text
-    assert carbon(3600, told) == pytest.approx((0.2, 60))
+    assert carbon(3600, provenance) == pytest.approx((0.2, 60))
 
 
 def test_the_command_trains_and_goes_on(tmp_path):

@@ -24,10 +24,10 @@ FILES = (
 
 
 def start(out, *options):
-    command = [sys.executable, "-m", "trace_edges.cli", "pretrain", "--out", str(out), *options]
+    command = [sys.executable, "-m", "recipes.trace_mini", "pretrain", "--out", str(out), *options]
     return subprocess.Popen(
         [*command, "--device", "cpu", "--quiet"], stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=Path(__file__).parents[2],
     )  # fmt: skip
 
 

@@ -3,8 +3,12 @@
 from recipes.trace_mini.composites.render import Placed, Scene, render
 from recipes.trace_mini.composites.scenes import SceneSettings, draw_scene
 from recipes.trace_mini.composites.sprites import load_sprites
-from recipes.trace_mini.composites.twins import border_between, touching_twins
-from recipes.trace_mini.composites.write import visible_scene, write_composites
+from recipes.trace_mini.composites.write import (
+    border_between,
+    touching_twins,
+    visible_scene,
+    write_composites,
+)
 
 __all__ = [
     "Placed",

@@ -1,4 +1,4 @@
-"""From a scene to its picture, and to the owner of every pixel."""
+"""From a scene to its image, and to the owner of every pixel."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture: its size in px, three colours of its ground, its objects from back to front."""
+    """A image: its size in px, three colours of its ground, its objects from back to front."""
 
     height: int
     width: int
@@ -61,7 +61,7 @@ def render(
         rng: draws the ground.
 
     Returns:
-        The picture; the number of the object that each pixel shows, counted from 1, 0 for the
+        The image; the number of the object that each pixel shows, counted from 1, 0 for the
         ground; and of each object the share of its pixels that can be seen.
     """
     canvas = _ground(scene, rng)
@@ -76,9 +76,9 @@ def render(
         opaque = alpha[..., 0] >= _OPAQUE
         owner[opaque] = number
         sizes.append(int(opaque.sum()))
-    picture = (canvas * 255.0).round().clip(0, 255).astype(np.uint8)
+    image = (canvas * 255.0).round().clip(0, 255).astype(np.uint8)
     shown = np.bincount(owner.ravel(), minlength=len(sizes) + 1)[1:]
-    return picture, owner, [float(a / max(1, b)) for a, b in zip(shown, sizes, strict=True)]
+    return image, owner, [float(a / max(1, b)) for a, b in zip(shown, sizes, strict=True)]
 
 
 def _ground(scene: Scene, rng: np.random.Generator) -> Float64[np.ndarray, "h w 3"]:

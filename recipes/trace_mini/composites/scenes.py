@@ -15,7 +15,7 @@ _TRIES = 30  # for a place where an object does not hide another
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """What scenes are like.
+    """Size of scenes, and the number and size of their objects.
 
     Attributes:
         height, width: px.
@@ -85,8 +85,8 @@ def _beside(
 ) -> Placed | None:
     """Of the same kind, near in size and hue, so close that the two mostly touch."""
     for _ in range(_TRIES):
-        way, distance = rng.uniform(0, 2 * pi), rng.uniform(0.62, 0.9) * last.size
-        x, y = last.x + distance * cos(way), last.y + distance * sin(way)
+        angle, distance = rng.uniform(0, 2 * pi), rng.uniform(0.62, 0.9) * last.size
+        x, y = last.x + distance * cos(angle), last.y + distance * sin(angle)
         if not (0 < x < settings.width and 0 < y < settings.height):
             continue
         one = Placed(

@@ -1,4 +1,4 @@
-"""Where the objects of composites come from: small pictures with a transparent ground."""
+"""Sprites, the objects of composites: small images with a transparent ground."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def load_sprites(
     """Sprites by name, in the order of their names.
 
     Args:
-        source: a folder of PNG or WebP pictures with an alpha channel, or an npz archive with `x`
+        source: a folder of PNG or WebP images with an alpha channel, or an npz archive with `x`
             (n, s, s, 4) uint8 RGBA and `n` (n,) names; None: the 24 that come with the package.
         rows: npy file with the rows of an archive that may be used.
 
     Returns:
-        Squares, RGBA with straight alpha; a picture that is none is padded to one.
+        Squares, RGBA with straight alpha; an image that is none is padded to one.
 
     Raises:
-        FileError: there are no sprites, or a picture has no transparent ground.
+        FileError: there are no sprites, or an image has no transparent ground.
     """
     if source is None:
         source = Path(__file__).parent / "sprites"
@@ -45,13 +45,13 @@ def _from_archive(path: Path, rows: str | PathLike[str] | None) -> dict[str, Spr
     with np.load(path, allow_pickle=False) as archive:
         if not {"x", "n"} <= set(archive.files):
             raise FileError(path, "lacks x (RGBA) or n (names)", "give an archive that has both")
-        names, pictures = archive["n"], archive["x"]
+        names, images = archive["n"], archive["x"]
     if rows is not None:
         chosen = np.load(rows, allow_pickle=False)
         if chosen.size and chosen.max() >= len(names):
             raise FileError(Path(rows), f"has a row beyond {path}", "give the list made for it")
-        names, pictures = names[chosen], pictures[chosen]
-    return {str(name): picture for name, picture in zip(names, pictures, strict=True)}
+        names, images = names[chosen], images[chosen]
+    return {str(name): image for name, image in zip(names, images, strict=True)}
 
 
 def _from_folder(folder: Path) -> dict[str, Sprite]:
@@ -62,8 +62,8 @@ def _from_folder(folder: Path) -> dict[str, Sprite]:
 
 
 def _read(path: Path) -> Sprite:
-    with Image.open(path) as picture:
-        pixels = np.asarray(picture.convert("RGBA"))
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGBA"))
     if (pixels[..., 3] == 255).all():
         raise FileError(path, "has no transparent ground", "cut the object out, or leave it away")
     missing = [max(pixels.shape[:2]) - side for side in pixels.shape[:2]]

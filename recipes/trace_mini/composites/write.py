@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Bool, Int32, Integer
 from PIL import Image
 
 from recipes.trace_mini.composites.render import Scene, render
 from recipes.trace_mini.composites.scenes import SceneSettings, draw_scene
 from recipes.trace_mini.composites.sprites import Sprite
-from recipes.trace_mini.composites.twins import touching_twins
 from trace_edges.files import write_atomically, write_json
 from trace_edges.formats.coco import export_coco
 from trace_edges.formats.labels import write_label_png
 from trace_edges.formats.panoptic import export_panoptic
 from trace_edges.metrics.panoptic import Category
 from trace_edges.results import InstanceMasks, PanopticMap, Segment
+
+Pair = tuple[int, int]
 
 _GROUND = Category(1, "ground", thing=False)
 _LEAST_SHOWN = 0.25  # of an object; what is hidden further is taken out of the scene
@@ -60,9 +61,9 @@ def write_composites(
     scenes: dict[str, Any] = {}
     for number in range(n):
         name = f"{number:06d}"
-        scene, picture, ids = visible_scene(list(sprites), sprites, settings, (seed, number))
+        scene, image, ids = visible_scene(list(sprites), sprites, settings, (seed, number))
         with write_atomically(folder / "images" / f"{name}.png") as temporary:
-            Image.fromarray(picture).save(temporary, format="png", optimize=True)
+            Image.fromarray(image).save(temporary, format="png", optimize=True)
         write_label_png(ids, folder / "labels" / f"{name}.png")
         pasted = [one.name for one in scene.objects]
         scenes[name] = asdict(scene) | {"touching": touching_twins(ids, pasted)}
@@ -92,16 +93,49 @@ def visible_scene(
     settings: SceneSettings,
     entropy: tuple[int, ...],
 ) -> tuple[Scene, np.ndarray, Int32[np.ndarray, "h w"]]:
-    """A scene in which every object shows, its picture, and the number of the instance of each
+    """A scene in which every object shows, its image, and the number of the instance of each
     pixel (0: ground); `entropy`, such as a seed and a number, decides all of it.
     """
     scene = draw_scene(names, np.random.default_rng((*entropy, 0)), settings)
     while True:
-        picture, ids, shown = render(scene, sprites, np.random.default_rng((*entropy, 1)))
+        image, ids, shown = render(scene, sprites, np.random.default_rng((*entropy, 1)))
         kept = [o for o, share in zip(scene.objects, shown, strict=True) if share >= _LEAST_SHOWN]
         if len(kept) == len(scene.objects):
-            return scene, picture, ids
+            return scene, image, ids
         scene = replace(scene, objects=tuple(kept))
+
+
+def touching_twins(ids: Integer[np.ndarray, "h w"], names: Sequence[str]) -> list[Pair]:
+    """Pairs of instances of one name that share a border, the smaller number first.
+
+    Args:
+        ids: number of the instance of each pixel, from 1 on; 0 is ground.
+        names: of the instances 1, 2, ...
+    """
+    found = set()
+    for one, two in _neighbours(ids):
+        apart = (one != two) & (one > 0) & (two > 0)
+        pairs = np.unique(np.stack([one[apart], two[apart]], axis=1), axis=0)
+        found |= {(int(min(pair)), int(max(pair))) for pair in pairs}
+    return sorted(pair for pair in found if names[pair[0] - 1] == names[pair[1] - 1])
+
+
+def border_between(
+    ids: Integer[np.ndarray, "h w"], pairs: Collection[Sequence[int]]
+) -> Bool[np.ndarray, "h w"]:
+    """Pixels whose right or lower neighbour is the other one of a pair."""
+    wanted = {(min(pair), max(pair)) for pair in pairs}
+    border = np.zeros(ids.shape, dtype=bool)
+    places = border[:-1], border[:, :-1]  # views: what is written here stands in the border
+    for (one, two), place in zip(_neighbours(ids), places, strict=True):
+        for low, high in wanted:
+            place |= ((one == low) & (two == high)) | ((one == high) & (two == low))
+    return border
+
+
+def _neighbours(ids: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Each pixel with the one below, and with the one to its right."""
+    return (ids[:-1], ids[1:]), (ids[:, :-1], ids[:, 1:])
 
 
 class _Labels(Mapping[str, Any]):
@@ -117,8 +151,8 @@ class _Labels(Mapping[str, Any]):
         return len(self.scenes)
 
     def ids(self, name: str) -> Int32[np.ndarray, "h w"]:
-        with Image.open(self.folder / f"{name}.png") as picture:
-            return np.asarray(picture).astype(np.int32)
+        with Image.open(self.folder / f"{name}.png") as image:
+            return np.asarray(image).astype(np.int32)
 
 
 class _Instances(_Labels):

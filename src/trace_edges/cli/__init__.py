@@ -9,6 +9,7 @@ import typer
 from trace_edges import __version__
 from trace_edges.cli.annotate import annotate
 from trace_edges.cli.backbones import backbones
+from trace_edges.cli.common import moved_command
 from trace_edges.cli.detect import detect
 from trace_edges.cli.distill import distill
 from trace_edges.cli.evaluate import evaluate
@@ -36,6 +37,8 @@ app.command()(panoptic)
 app.command()(annotate)
 app.command()(distill)
 app.add_typer(evaluate)
+for name in ("pretrain", "composites"):
+    moved_command(app, name, f"trace-edges {name}", f"python -m recipes.trace_mini {name}")
 
 
 def _version(asked: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -45,6 +45,17 @@ def plain_errors() -> Iterator[None]:
 def error(message: str, subject: Path | None = None) -> None:
     line = " ".join(f"{subject}: {message}".split() if subject else message.split())
     errors.print(f"[red]trace-edges:[/] {escape(line)}")
+
+
+def moved_command(app: typer.Typer, name: str, command: str, replacement: str) -> None:
+    """Keep the name of a command that has moved, hidden: it says where to, and exits with 1."""
+
+    def moved(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+        error(f"{command} has moved: {replacement}, from a clone")
+        raise typer.Exit(1)
+
+    anything = {"ignore_unknown_options": True, "help_option_names": []}
+    app.command(name, hidden=True, context_settings=anything)(moved)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from trace_edges.cli.common import console, error, plain_errors, progress
+from trace_edges.cli.common import console, error, moved_command, plain_errors, progress
 from trace_edges.cli.evaluate_edges import GtModeOption, KindOption, VoidOption, edges
 from trace_edges.cli.evaluate_segments import masks, panoptic
 
@@ -102,3 +102,8 @@ def voc_instances(
         write_text(json.dumps(content) + "\n", out)
         images, masks = len(content["images"]), len(content["annotations"])
         console.print(f"{out}: {masks} instances on {images} images")
+
+
+moved_command(
+    evaluate, "ablation", "trace-edges evaluate ablation", "python -m benchmarks.ablation"
+)

@@ -1,6 +1,6 @@
-"""What both models are shown: composites and photographs, square crops of them, in batches.
+"""Training data of both models: square crops of composites and photographs, in batches.
 
-Pictures are larger than the crops by an eighth. A batch is decided by the seed and the number of
+Images are larger than the crops by an eighth. A batch is decided by the seed and the number of
 its step alone: nothing is remembered, so a run that goes on sees what an undisturbed one does.
 """
 
@@ -56,10 +56,10 @@ class Composites:
     def __getitem__(self, number: int) -> Square:
         if self._ahead is not None:
             return self._ahead[number]
-        return render_picture(number, self._sprites, self._scene, self._seed)
+        return render_composite(number, self._sprites, self._scene, self._seed)
 
 
-def render_picture(
+def render_composite(
     number: int, sprites: Mapping[str, Sprite], scene: SceneSettings, seed: int
 ) -> Square:
     """The composite of this number."""
@@ -77,7 +77,7 @@ def render_ahead(
 
     What lies there already is taken as it is: the caller answers for its belonging to the run.
     """
-    draw = partial(render_picture, sprites=sprites, scene=settings.scene, seed=settings.seed)
+    draw = partial(render_composite, sprites=sprites, scene=settings.scene, seed=settings.seed)
     return _stored(path, spread(draw, range(settings.scenes), workers), settings, progress)
 
 
@@ -107,32 +107,32 @@ def store_photographs(
     return _stored(path, squares(), settings, None)
 
 
-def cover(picture: UInt8[np.ndarray, "h w 3"], side: int) -> Iterator[Square]:
-    """Squares, evenly spaced along the longer side, of a picture whose shorter side is brought to
+def cover(image: UInt8[np.ndarray, "h w 3"], side: int) -> Iterator[Square]:
+    """Squares, evenly spaced along the longer side, of an image whose shorter side is brought to
     `side`; the middle is covered first where three are not enough.
     """
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     scale = side / min(height, width)
     size = max(side, round(width * scale)), max(side, round(height * scale))
-    image = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
+    resized = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
     spare = max(size) - side
     count = min(_SQUARES, 1 + round(spare / side + 0.25))  # from a quarter more than a square on
     for place in [0.5] if count == 1 else np.linspace(0, 1, count):
         start = round(spare * float(place))
         left, top = (start, 0) if size[0] > size[1] else (0, start)
-        yield np.asarray(image.crop((left, top, left + side, top + side)))
+        yield np.asarray(resized.crop((left, top, left + side, top + side)))
 
 
 def _stored(
     path: Path,
-    pictures: Iterator[Square],
+    images: Iterator[Square],
     settings: PretrainingSettings,
     progress: Callable[[], object] | None,
 ) -> UInt8[np.ndarray, "n s s 3"]:
     if not path.exists():
         with write_atomically(path) as temporary, temporary.open("wb") as file:
-            for picture in pictures:
-                file.write(picture.tobytes())
+            for image in images:
+                file.write(image.tobytes())
                 if progress is not None:
                     progress()
             if not file.tell():
@@ -175,11 +175,11 @@ class Batches(Dataset):
         is_photograph = rng.random() < self._settings.photographs_share
         source = self._photographs if mixed and is_photograph else self._composites
         assert source is not None
-        picture = source[int(rng.integers(len(source)))]
-        return random_crop(picture, self._settings.resolution, rng)
+        image = source[int(rng.integers(len(source)))]
+        return random_crop(image, self._settings.resolution, rng)
 
     def of(self, entropy: int) -> Batches:
-        """The same pictures in batches that are no stage's."""
+        """The same images in batches that are no stage's."""
         return Batches(
             self._composites, self._photographs, self._settings, self._batch_size,
             self._mixed_from, entropy,
@@ -190,11 +190,17 @@ class Batches(Dataset):
         return DataLoader(self, batch_size=None, sampler=range(start, stop), num_workers=workers)
 
 
-def random_crop(picture: Square, resolution: int, rng: np.random.Generator) -> Square:
+def seeded(device: torch.device, *entropy: int) -> torch.Generator:
+    """A generator of the device, seeded by all of these numbers; equal on devices of one kind."""
+    (seed,) = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(seed))
+
+
+def random_crop(image: Square, resolution: int, rng: np.random.Generator) -> Square:
     """A crop between `resolution` and the whole, brought to `resolution`; half are mirrored."""
-    side = int(rng.integers(resolution, len(picture) + 1))
-    top, left = rng.integers(len(picture) - side + 1, size=2)
-    crop = picture[top : top + side, left : left + side]
+    side = int(rng.integers(resolution, len(image) + 1))
+    top, left = rng.integers(len(image) - side + 1, size=2)
+    crop = image[top : top + side, left : left + side]
     if side > resolution:
         resized = Image.fromarray(crop).resize((resolution, resolution), Image.Resampling.BILINEAR)
         crop = np.asarray(resized)

@@ -1,22 +1,28 @@
-"""What a model is measured by while it is trained: composites of sprites that it never saw."""
+"""Validation while a model is trained, on composites of sprites that it never saw."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from math import hypot
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
+from PIL import Image
 from torch import Tensor
 
 from recipes.trace_mini.composites import visible_scene
 from recipes.trace_mini.composites.sprites import Sprite
-from recipes.trace_mini.pictures import CHECK
+from recipes.trace_mini.images import CHECK
 from recipes.trace_mini.settings import PretrainingSettings
 from trace_edges.backbones import DiffusionBackbone
+from trace_edges.drawing.visualize import contact_sheet, curve_image, grey_image
+from trace_edges.files import write_atomically
 from trace_edges.images import to_tensor
 from trace_edges.metrics import EdgeProtocol, boundaries_from_labels
 from trace_edges.metrics.counts import EdgeCounts, edge_counts
@@ -28,11 +34,13 @@ _TOGETHER = 8  # scenes in one pass
 _THRESHOLDS = 25
 BANDS = ((0, 100), (100, 300), (300, 500), (500, 700), (700, 1000))
 _DRAWS = 2  # of timestep and noise, of each scene in each band
+_COLUMNS = 4  # of the sheet
+_STRIDE = 40  # timesteps of a sampling step
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What ABDiv of a model says of the held-out scenes.
+class Validation:
+    """ABDiv of a model on the held-out scenes.
 
     Attributes:
         timesteps: read, ascending.
@@ -53,8 +61,24 @@ class Judgement:
         """Index of the step with the highest F."""
         return int(np.argmax(self.f))
 
+    def curves_line(self) -> dict[str, float]:
+        """F and the change of every step, as they stand in the curves."""
+        line = {f"F_{t}": f for t, f in zip(self.timesteps, self.f, strict=True)}
+        changes = zip(self.timesteps[1:], self.curve, strict=True)
+        return line | {f"KL_{t}": change for t, change in changes}
 
-class Judge:
+    def describe(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        steps = [str(timestep) for timestep in self.timesteps]
+        return {
+            "best_timestep": self.timesteps[self.best],
+            "F": dict(zip(steps, self.f, strict=True)),
+            "chance": dict(zip(steps, self.chance, strict=True)),
+            "KL": dict(zip(steps[1:], self.curve, strict=True)),
+        }
+
+
+class Validator:
     """Held-out scenes with the borders of their instances.
 
     Args:
@@ -72,8 +96,8 @@ class Judge:
             visible_scene(list(sprites), sprites, scene, (settings.seed, CHECK, number))
             for number in range(settings.check_scenes)
         ]
-        self.pictures: list[UInt8[np.ndarray, "r r 3"]] = [picture for _, picture, _ in drawn]
-        self.images: Float32[Tensor, "n 3 r r"] = torch.stack([*map(to_tensor, self.pictures)])
+        self.scenes: list[UInt8[np.ndarray, "r r 3"]] = [image for _, image, _ in drawn]
+        self.images: Float32[Tensor, "n 3 r r"] = torch.stack([*map(to_tensor, self.scenes)])
         self._truth: list[Bool[np.ndarray, "r r"]] = [
             boundaries_from_labels(ids) for _, _, ids in drawn
         ]
@@ -82,14 +106,14 @@ class Judge:
         )
         self.seed, self._workers = settings.seed, workers
 
-    def abdiv(self, backbone: DiffusionBackbone, chance: bool = False) -> Judgement:
+    def abdiv(self, backbone: DiffusionBackbone, chance: bool = False) -> Validation:
         """F of ABDiv at every step of the trajectory, and the KL curve.
 
         The latents are carried by inversion, as the pipeline does it. Edges are the ridges of the
         surface through E, graded by E / (E + e0) with one e0 for all scenes of a step.
 
         Args:
-            backbone: what is judged.
+            backbone: what is validated.
             chance: measure that as well; without it, it is NaN.
         """
         timesteps = backbone.schedule.timesteps()
@@ -99,7 +123,7 @@ class Judge:
         halves = [float(np.median(at)) for at in divergence]
         drawn = [self.draw(at, half) for at, half in zip(divergence, halves, strict=True)]
         others = [[*edges[1:], edges[0]] for edges in drawn]
-        return Judgement(
+        return Validation(
             timesteps,
             self.score(drawn),
             self.score(others) if chance else (float("nan"),) * len(timesteps),
@@ -111,7 +135,7 @@ class Judge:
         self, divergence: Float32[np.ndarray, "n h w"], half_edge: float
     ) -> list[Float32[np.ndarray, "r r"]]:
         """Thin edges in [0, 1] of each scene."""
-        size = self.pictures[0].shape[:2]
+        size = self.scenes[0].shape[:2]
         found = [draw_edges(raw, size, 1, max(half_edge, 1e-12)) for raw in divergence]
         return [np.where(ridges, edges, np.float32(0)) for edges, ridges in found]
 
@@ -147,6 +171,49 @@ class Judge:
                     errors.append(float(torch.mean((output.to(added) - added) ** 2)))
             found[f"{first}-{end}"] = float(np.mean(errors))
         return found
+
+
+@torch.no_grad()
+def draw_samples(
+    backbone: DiffusionBackbone, resolution: int, count: int, seed: int
+) -> UInt8[np.ndarray, "n r r 3"]:
+    """Images from pure noise by deterministic DDIM; the noise is drawn on the CPU."""
+    schedule, vae = backbone.schedule, backbone.vae
+    side = resolution // (backbone.cell // backbone.patch)
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, vae.config.latent_channels, side, side)
+    latents = torch.randn(shape, generator=generator).to(backbone.device)
+    timesteps = schedule.timesteps(_STRIDE)[::-1]
+    for timestep, to in pairwise(timesteps):
+        latents = schedule.move(latents, backbone.predict(latents, timestep), timestep, to)
+    levels = ((backbone.decode(latents).float().clamp(-1, 1) + 1) * 127.5).round().byte()
+    return levels.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def draw_sheet(
+    backbone: DiffusionBackbone,
+    validator: Validator,
+    validation: Validation,
+    resolution: int,
+    path: Path,
+) -> None:
+    """A PNG: samples; held-out scenes; their edges at the best step; the KL curve."""
+    best = validation.best
+    timestep = validation.timesteps[best]
+    images = validator.images[:_COLUMNS]
+    reading = walk(backbone, images, validation.timesteps[: best + 1], start=best)
+    edges = validator.draw(reading.divergence[0].numpy(), validation.half_edge[best])
+    samples = draw_samples(backbone, resolution, _COLUMNS, validator.seed)
+    rows = [
+        [("sample", Image.fromarray(sample)) for sample in samples],
+        [("held out", Image.fromarray(scene)) for scene in validator.scenes[:_COLUMNS]],
+        [(f"ABDiv, t = {timestep}", grey_image(edge)) for edge in edges],
+        [("KL curve", curve_image(
+            validation.timesteps[1:], np.array(validation.curve), timestep, (420, 240)
+        ))],
+    ]  # fmt: skip
+    with write_atomically(path) as temporary:
+        contact_sheet(rows).save(temporary)
 
 
 def _count(pair: tuple[np.ndarray, Bool[np.ndarray, "r r"]], protocol: EdgeProtocol) -> EdgeCounts:

@@ -1,4 +1,4 @@
-"""Pictures: the seed and the number decide a batch, and nothing else does."""
+"""Training data: the seed and the number decide a batch, and nothing else does."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from recipes.trace_mini.pictures import (
+from recipes.trace_mini.images import (
     Batches,
     Composites,
     cover,
@@ -74,20 +74,20 @@ def test_photographs_come_in_from_their_step_on_and_by_their_share(composites, s
     assert not is_red(none[3]).any()
 
 
-def test_crops_are_of_the_picture_and_half_are_mirrored():
-    picture = np.zeros((36, 36, 3), dtype=np.uint8)
-    picture[..., 0] = np.arange(36)  # brighter to the right
-    crops = [random_crop(picture, 32, np.random.default_rng(seed)) for seed in range(60)]
+def test_crops_are_of_the_image_and_half_are_mirrored():
+    image = np.zeros((36, 36, 3), dtype=np.uint8)
+    image[..., 0] = np.arange(36)  # brighter to the right
+    crops = [random_crop(image, 32, np.random.default_rng(seed)) for seed in range(60)]
     assert all(crop.shape == (32, 32, 3) for crop in crops)
     mirrored = sum(int(crop[0, 0, 0]) > int(crop[0, -1, 0]) for crop in crops)
     assert 15 < mirrored < 45
 
 
 @pytest.mark.parametrize(("size", "count"), [((40, 40), 1), ((40, 60), 2), ((200, 20), 3)])
-def test_a_long_picture_gives_squares_that_reach_both_ends(size, count):
-    picture = np.zeros((*size, 3), dtype=np.uint8)
-    picture[:4, :4] = picture[-4:, -4:] = 255
-    squares = list(cover(picture, 20))
+def test_a_long_image_gives_squares_that_reach_both_ends(size, count):
+    image = np.zeros((*size, 3), dtype=np.uint8)
+    image[:4, :4] = image[-4:, -4:] = 255
+    squares = list(cover(image, 20))
     assert len(squares) == count
     assert all(square.shape == (20, 20, 3) for square in squares)
     assert squares[0][0, 0].max() > 200
@@ -97,11 +97,11 @@ def test_a_long_picture_gives_squares_that_reach_both_ends(size, count):
 def test_a_photograph_that_cannot_be_read_is_named_and_the_rest_is_kept(tmp_path, settings):
     Image.new("RGB", (50, 40), "red").save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no picture")
-    said = []
+    problems = []
     stored = store_photographs(
         tmp_path / "p.raw", [tmp_path / "b.png", tmp_path / "a.png"], settings,
-        on_problem=said.append,
+        on_problem=problems.append,
     )  # fmt: skip
     assert (stored[..., 0] == 255).all()
-    assert len(said) == 1
-    assert "b.png" in said[0]
+    assert len(problems) == 1
+    assert "b.png" in problems[0]

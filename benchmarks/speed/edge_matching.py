@@ -1,6 +1,6 @@
 """Seconds per image of the edge benchmark: thinning, and matching by each engine.
 
-    OMP_NUM_THREADS=1 python benchmarks/edge_matching.py --json edge_matching.json
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.edge_matching --json edge_matching.json
 
 Synthetic maps of 480 x 320 pixels, 99 thresholds, tolerance 0.0075 of the diagonal, one process.
 The prediction traces the true cells with jitter, uneven strength and false cells. When pyEdgeEval
@@ -9,9 +9,6 @@ image. Prints a Markdown table; --json also writes the numbers and the versions.
 """
 
 import argparse
-import json
-import platform
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -21,6 +18,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.morphology import thin as thin_skimage
 
+from benchmarks._shared.reports import markdown, write_json
+from benchmarks._shared.timing import processor, stopwatch
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.edges import BSDS
 from trace_edges.metrics.lines import thin_numba
@@ -85,14 +84,20 @@ def measure(images: int) -> list[dict[str, float | str]]:
         prediction, truth = synthetic_image(seed)
         for name, thin in thinners.items():
             thin(truth)
-            start = time.perf_counter()
-            thinned = [thin(prediction >= level) for level in BSDS.levels]
-            seconds[name] += time.perf_counter() - start
+            took, thinned = stopwatch(
+                lambda thin=thin, prediction=prediction: [
+                    thin(prediction >= level) for level in BSDS.levels
+                ]
+            )
+            seconds[name] += took
         for name, engine in engines.items():
             engine(thinned[-1], truth, RADIUS)  # compile, or load what was compiled
-            start = time.perf_counter()
-            matched = [engine(edges, truth, RADIUS)[0] for edges in thinned]
-            seconds[name] += time.perf_counter() - start
+            took, matched = stopwatch(
+                lambda engine=engine, truth=truth, thinned=thinned: [
+                    engine(edges, truth, RADIUS)[0] for edges in thinned
+                ]
+            )
+            seconds[name] += took
             pairs[name] += sum(int(edges.sum()) for edges in matched)
     return [
         *({"step": name, "seconds": seconds[name] / images} for name in thinners),
@@ -110,9 +115,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     rows = measure(arguments.images)
-    print("| step | s per image | pairs, all thresholds and images |\n|---|---|---|")
-    for row in rows:
-        print(f"| {row['step']} | {row['seconds']:.3f} | {row.get('pairs', '')} |")
+    header = ("step", "s per image", "pairs, all thresholds and images")
+    lines = [(row["step"], f"{row['seconds']:.3f}", row.get("pairs", "")) for row in rows]
+    print(markdown(header, lines))
     if arguments.json:
         optional = [name for name in ("numba", "pyEdgeEval") if find_spec(name)]
         report = {
@@ -120,13 +125,13 @@ def main() -> None:
             "thresholds": BSDS.thresholds,
             "max_distance": BSDS.max_distance,
             "images": arguments.images,
-            "machine": platform.processor() or platform.machine(),
+            "machine": processor(),
             "versions": {
                 name: version(name) for name in ("numpy", "scipy", "scikit-image", *optional)
             },
             "rows": rows,
         }
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_json(report, arguments.json, indent=2)
 
 
 if __name__ == "__main__":

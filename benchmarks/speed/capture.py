@@ -1,6 +1,6 @@
-"""What recording self-attention costs beside the plain pass, and what working in blocks saves.
+"""Cost of recording self-attention beside the plain pass, and what working in blocks saves.
 
-    python benchmarks/capture.py --json out/capture.json
+    python -m benchmarks.speed.capture --json out/capture.json
 
 One run with the embedded model: the plain pass of the denoiser, the pass with the capture as the
 package does it (softmax in blocks of rows that fit the cache), and with the same capture in one
@@ -8,16 +8,14 @@ block per head, a whole (N, N) map at a time. Median of --repeats; ratios are to
 """
 
 import argparse
-import json
-import platform
 from pathlib import Path
 
 import torch
-from timing import median
 
+from benchmarks._shared.reports import markdown, write_json
+from benchmarks._shared.timing import median, processor
 from trace_edges.attention import maps
 from trace_edges.backbones import load_backbone
-from trace_edges.files import write_atomically
 
 
 def main() -> None:
@@ -43,15 +41,15 @@ def main() -> None:
         row = {"px": resolution, "tokens": side * side, "pass_s": plain}
         row |= {"with_capture": blocked / plain, "with_capture_unblocked": whole / plain}
         rows.append(row)
-    print(f"{platform.processor() or platform.machine()}, {options.threads} threads, float32\n")
-    print("| px | tokens | plain pass, s | pass + capture | the same without blocks |")
-    print("|---|---|---|---|---|")
+    print(f"{processor()}, {options.threads} threads, float32\n")
+    header = ("px", "tokens", "plain pass, s", "pass + capture", "the same without blocks")
+    lines = []
     for row in rows:
-        ratios = f"{row['with_capture']:.2f} x | {row['with_capture_unblocked']:.2f} x"
-        print(f"| {row['px']} | {row['tokens']} | {row['pass_s']:.2f} | {ratios} |")
+        ratios = [f"{row[name]:.2f} x" for name in ("with_capture", "with_capture_unblocked")]
+        lines.append((row["px"], row["tokens"], f"{row['pass_s']:.2f}", *ratios))
+    print(markdown(header, lines))
     if options.json:
-        with write_atomically(options.json) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1) + "\n")
+        write_json(rows, options.json, indent=1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """At which strength of edges their regions cover the true segments best: the default of `segment`.
 
     trace-edges detect IMAGES --soft --out one_step
-    python benchmarks/regions.py IMAGES PANOPTIC_JSON --edges one-step=one_step --out regions.json
+    python -m benchmarks.masks.regions IMAGES PANOPTIC_JSON \
+        --edges one-step=one_step --out regions.json
 
 Covering (Arbelaez et al., PAMI 2011, section 2.3): every true segment, things and stuff, is given
 the IoU of the region that overlaps it best, and counts by its area. "things" is the mean of that
@@ -13,17 +14,14 @@ of the next photograph of the same half, and its own best strength.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
-from halves import fit
 
-from trace_edges.files import write_atomically
+from benchmarks._shared.edges import fit, following, read_edges
+from benchmarks._shared.reports import markdown, write_json
 from trace_edges.formats.coco_truth import load_json, png_folder, read_panoptic
-from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.instances.hierarchy import AREA_POWER, Hierarchy, build_hierarchy
-from trace_edges.metrics.counts import unit_strength
 
 STRENGTHS = np.round(np.concatenate([np.arange(0.01, 0.1, 0.01), np.arange(0.1, 0.51, 0.025)]), 3)
 COVERING, THINGS, REGIONS = range(3)  # columns of the scores
@@ -45,15 +43,9 @@ def main() -> None:
     listed = {Path(one["file_name"]).stem: one for one in content["annotations"]}
     names = sorted({path.stem for path in options.images.iterdir()} & listed.keys())
     halves = {"odd": names[::2], "even": names[1::2]}
-    following = {
-        name: other
-        for half in halves.values()
-        for name, other in zip(half, [*half[1:], half[0]], strict=True)
-    }
-    folders = dict(given.split("=", 1) for given in options.edges)
-    found = {method: find_edge_maps(Path(folder)) for method, folder in folders.items()}
+    others = following(halves["odd"]) | following(halves["even"])
     measured: dict[str, dict[str, np.ndarray]] = {}
-    for method, maps in found.items():
+    for method, maps in read_edges(options.edges, names).items():
         shuffled = f"{method}, shuffled"
         measured |= {method: {}, shuffled: {}}
         for name in names:
@@ -61,14 +53,14 @@ def main() -> None:
             segments = [s for s in listed[name]["segments_info"] if not s["iscrowd"]]
             is_thing = np.array([s["category_id"] in things for s in segments])
             numbers = [s["id"] for s in segments]
-            for row, of in ((method, name), (shuffled, following[name])):
-                edges = fit(unit_strength(read_edge_map(maps[of])), ids.shape)
+            for row, of in ((method, name), (shuffled, others[name])):
+                edges = fit(maps[of], ids.shape)
                 tree = build_hierarchy(edges, area_power=options.area_power, blur=options.blur)
                 measured[row][name] = _score(tree, ids, numbers, is_thing)
     record = {"strengths": STRENGTHS.tolist(), "blur": options.blur, "methods": {}}
     record["area_power"] = options.area_power
-    print("| edges | strength | covering, odd / even | things, odd / even | regions |")
-    print("|---|---|---|---|---|")
+    header = ("edges", "strength", "covering, odd / even", "things, odd / even", "regions")
+    rows = []
     for method, by_name in measured.items():
         odd, even = (  # (strengths, columns) each; a photograph without things has no mean of them
             np.nanmean([by_name[name] for name in half], axis=0) for half in halves.values()
@@ -78,10 +70,11 @@ def main() -> None:
         for place in sorted({best, int(np.searchsorted(STRENGTHS, 0.25))}):
             pairs = [f"{odd[place, k]:.3f} / {even[place, k]:.3f}" for k in (COVERING, THINGS)]
             mark = " (best on odd)" if place == best else ""
-            row = (method, f"{STRENGTHS[place]:g}{mark}", *pairs, f"{even[place, REGIONS]:.1f}")
-            print("| " + " | ".join(row) + " |")
-    with write_atomically(options.out) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
+            rows.append(
+                (method, f"{STRENGTHS[place]:g}{mark}", *pairs, f"{even[place, REGIONS]:.1f}")
+            )
+    print(markdown(header, rows))
+    write_json(record, options.out, indent=1)
 
 
 def _score(

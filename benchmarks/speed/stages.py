@@ -1,9 +1,9 @@
-"""Where the time of one picture goes, stage by stage, and how it grows.
+"""Time of one image, stage by stage, and how it grows.
 
-    python benchmarks/stages.py PHOTOGRAPH --json out/stages.json --markdown out/stages.md
+    python -m benchmarks.speed.stages PHOTOGRAPH --json out/stages.json --markdown out/stages.md
 
-Stages of the training-free way on one step: load (decode), encode (VAE), pass (the denoiser alone),
-capture (what recording adds to the pass), KL, ABDiv, subcell (the shifted views beyond the first),
+Stages of the training-free method on one step: load (decode), encode (VAE), pass (the denoiser
+alone), capture (what recording adds to the pass), KL, ABDiv, subcell (the shifted views beyond the first),
 draw (from the grid to pixels, with NMS), write (PNG). Median of --repeats after one to warm up.
 Beside them the capture that keeps every head, (heads, N, N) at once, as the naive one. Ratios are
 to the plain pass. Growth: --resolutions and --batches. CPU, or --device cuda.
@@ -13,20 +13,18 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
-import platform
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from timing import median
 from torch import Tensor
 
+from benchmarks._shared.reports import markdown, write_json, write_text
+from benchmarks._shared.timing import median, processor
 from trace_edges.attention import maps
 from trace_edges.backbones import load_backbone
 from trace_edges.drawing.visualize import grey_image
-from trace_edges.files import write_atomically
 from trace_edges.images import load_image, model_size
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.emergence import map_change
@@ -56,7 +54,7 @@ def main() -> None:
     record = {
         "backbone": options.backbone,
         "dtype": options.dtype,
-        "device": torch.cuda.get_device_name() if cuda else _processor(),
+        "device": torch.cuda.get_device_name() if cuda else processor(),
         "threads": options.threads,
         "load_average": os.getloadavg()[0],
         "rows": [],
@@ -67,13 +65,10 @@ def main() -> None:
             print(f"{resolution} px, batch of {batch}: measured", flush=True)
     text = table(record)
     print(text)
-    for path, content in (
-        (options.json, json.dumps(record, indent=1) + "\n"),
-        (options.markdown, text),
-    ):
-        if path is not None:
-            with write_atomically(path) as temporary:
-                temporary.write_text(content)
+    if options.json:
+        write_json(record, options.json, indent=1)
+    if options.markdown:
+        write_text(text, options.markdown)
 
 
 @torch.inference_mode()
@@ -86,10 +81,10 @@ def stages(options: argparse.Namespace, resolution: int, batch: int) -> dict:
         return median(call, options.repeats, options.device)
 
     content = options.photograph.read_bytes()
-    picture = load_image(content)
-    height, width, _ = picture.shape
+    image = load_image(content)
+    height, width, _ = image.shape
     size = model_size(height, width, resolution, backbone.cell)
-    images = next(shifted_views([picture] * batch, size, backbone.cell, 1))[1].to(options.device)
+    images = next(shifted_views([image] * batch, size, backbone.cell, 1))[1].to(options.device)
     latents = backbone.encode(images)
     attention, grid = backbone.attend(latents, TIMESTEP)[-2:]
     raw = boundary_divergence(attention, grid).cpu().numpy()
@@ -109,7 +104,7 @@ def stages(options: argparse.Namespace, resolution: int, batch: int) -> dict:
     naive = timed(lambda: backbone.attend(latents, TIMESTEP))
     maps.add_head_mean = blocks
     seconds["capture"] = captured - seconds["pass"]
-    # Three more views of everything between the picture and ABDiv, at subcell = 2.
+    # Three more views of everything between the image and ABDiv, at subcell = 2.
     seconds["subcell"] = 3 * (seconds["encode"] + captured + seconds["abdiv"])
     return {
         "px": resolution,
@@ -129,23 +124,16 @@ def add_head_mean_naive(total: Tensor, q: Tensor, k: Tensor, scale: float) -> No
 def table(record: dict) -> str:
     """Markdown: milliseconds of every stage, and the ratios."""
     head = ["px", "tokens", "batch", *COLUMNS, "pass + capture", "naive"]
-    lines = [
+    title = (
         f"{record['backbone']}, {record['dtype']}, {record['device']}, "
-        f"{record['threads']} threads, load average {record['load_average']:.1f}; ms",
-        "",
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-    ]
+        f"{record['threads']} threads, load average {record['load_average']:.1f}; ms"
+    )
+    lines = []
     for row in record["rows"]:
         times = [f"{1000 * row['seconds'][name]:.0f}" for name in COLUMNS]
         ratios = [f"{row[name]:.2f} x" for name in ("pass_and_capture", "pass_and_naive_capture")]
-        cells = [row["px"], row["tokens"], row["batch"], *times, *ratios]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines) + "\n"
-
-
-def _processor() -> str:
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+        lines.append((row["px"], row["tokens"], row["batch"], *times, *ratios))
+    return f"{title}\n\n{markdown(head, lines)}"
 
 
 if __name__ == "__main__":

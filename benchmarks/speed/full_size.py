@@ -1,7 +1,7 @@
-"""What a pass and a capture take at full size, with random weights: time, and memory on a GPU.
+"""Time of a pass and of a capture at full size, with random weights, and memory on a GPU.
 
-    python benchmarks/full_size.py --json full_size.json                  # the paper's, on a GPU
-    python benchmarks/full_size.py sd15 --px 512 --device cpu --dtype float32
+    python -m benchmarks.speed.full_size --json full_size.json         # the paper's, on a GPU
+    python -m benchmarks.speed.full_size sd15 --px 512 --device cpu --dtype float32
 
 Models are those of the table, at 512 px and at their native size; weights are drawn at random where
 they run, so nothing is downloaded. What they compute has no meaning, but what it costs is the same.
@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
-import platform
 from pathlib import Path
 from typing import Any
 
 import torch
-from timing import median
 from torch import nn
 
+from benchmarks._shared.reports import write_json
+from benchmarks._shared.timing import median, processor
 from trace_edges.backbones import CHECKPOINTS, DiffusionBackbone
 from trace_edges.backbones.sizing import empty_backbone, memory
-from trace_edges.files import write_atomically
 
 PAPER = ("sd15", "sdxl", "pixart-alpha", "sd3.5-large", "flux-dev")
 GIB = 2**30
@@ -44,7 +42,7 @@ def main() -> None:
         raise SystemExit(f"no backbone {unknown[0]!r}; known: {', '.join(CHECKPOINTS)}")
     device, dtype = torch.device(options.device), getattr(torch, options.dtype)
     cuda = device.type == "cuda"
-    machine = torch.cuda.get_device_name(device) if cuda else platform.machine()
+    machine = torch.cuda.get_device_name(device) if cuda else processor()
     print(
         f"{machine}, {torch.get_num_threads()} threads, {options.dtype}, torch {torch.__version__}"
     )
@@ -67,8 +65,7 @@ def main() -> None:
             torch.cuda.empty_cache()
     if options.json:
         settings = {"machine": machine, "dtype": options.dtype, "torch": torch.__version__}
-        with write_atomically(options.json) as temporary:
-            temporary.write_text(json.dumps({"settings": settings, "rows": rows}, indent=1) + "\n")
+        write_json({"settings": settings, "rows": rows}, options.json, indent=1)
 
 
 @torch.no_grad()

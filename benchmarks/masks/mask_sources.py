@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from photographs import Photograph, thin_levels
 from skimage.segmentation import felzenszwalb
 
+from benchmarks.masks.photographs import Photograph, thin_levels
 from trace_edges import TraceEdgePipeline, TraceSettings
 from trace_edges.files import write_atomically
 from trace_edges.images import load_image
@@ -47,8 +47,8 @@ def masks_of(photograph: Photograph, out: Path) -> dict[str, np.ndarray]:
 
 
 def _make(photograph: Photograph) -> dict[str, np.ndarray]:
-    picture = load_image(photograph.image)
-    size = picture.shape[:2]
+    image = load_image(photograph.image)
+    size = image.shape[:2]
     attention, grid = _attention(photograph.image)
     affinity = attention_affinity(attention)
     cut = maskcut(affinity, grid, **SETTINGS["maskcut"])
@@ -56,7 +56,7 @@ def _make(photograph: Photograph) -> dict[str, np.ndarray]:
     edges = thin_levels(photograph, "trace", size).astype(np.float32) / 255
     tree = build_hierarchy(edges, blur=SETTINGS["regions"]["blur"])
     regions = instances_of_count(tree, min(SETTINGS["regions"]["count"], tree.leaves))
-    segments = felzenszwalb(picture, **SETTINGS["felzenszwalb"]) + 1
+    segments = felzenszwalb(image, **SETTINGS["felzenszwalb"]) + 1
     return {
         "maskcut": instances_from_grid(cut, size).masks,
         "promerge": instances_from_grid(merged, size).masks,

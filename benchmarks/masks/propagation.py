@@ -1,6 +1,6 @@
 """Milliseconds of propagation: masks of one image cut by its edges and filled again.
 
-    OMP_NUM_THREADS=1 python benchmarks/propagation.py --json propagation.json
+    OMP_NUM_THREADS=1 python -m benchmarks.masks.propagation --json propagation.json
 
 Cells around random centres, 40 at every size, in three classes; their boundary has strength 1, and
 one pixel in a hundred of it is missing. Times a label map of the three classes through BGP, the way
@@ -10,9 +10,6 @@ million pixels and the exponent of the growth; --json also writes the numbers an
 """
 
 import argparse
-import json
-import platform
-import statistics
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -20,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._shared.reports import write_json
+from benchmarks._shared.timing import median, processor
 from trace_edges.instances import Propagation, panoptic_from_semantic, refine_instances
 from trace_edges.metrics.boundaries import boundaries_from_labels
 
@@ -41,22 +40,8 @@ def image(side: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def median_ms(function: Callable[[], object], repeats: int) -> float:
-    """Of several calls, after one that is not counted."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return 1000 * statistics.median(times)
-
-
-def machine() -> str:
-    """The processor's name, where the system tells it."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    """Of the CPU's time."""
+    return 1000 * median(function, repeats, clock=time.process_time)
 
 
 def main() -> None:
@@ -82,7 +67,7 @@ def main() -> None:
         print(f"| {side} | {found} | {bgp:.1f} | {bgp / side**2 * 1e6:.0f} | {panoptic:.1f} |")
     pixels = np.log([row["side"] ** 2 for row in rows])
     growth = float(np.polyfit(pixels, np.log([row["bgp_ms"] for row in rows]), 1)[0])
-    print(f"\nBGP grows with the pixels to the power {growth:.2f}; {machine()}")
+    print(f"\nBGP grows with the pixels to the power {growth:.2f}; {processor()}")
     if arguments.random_walk:
         classes, edges = image(SIZES[0], seed=0)
         walk = Propagation(method="random_walk")
@@ -94,12 +79,12 @@ def main() -> None:
             "instances": INSTANCES,
             "classes": CLASSES,
             "repeats": arguments.repeats,
-            "machine": machine(),
+            "machine": processor(),
             "growth": growth,
             "versions": {name: version(name) for name in ("numpy", "scipy", "scikit-image")},
             "rows": rows,
         }
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_json(report, arguments.json, indent=2)
 
 
 if __name__ == "__main__":

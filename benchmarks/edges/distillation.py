@@ -1,6 +1,6 @@
-"""What the student owes to its labels, to what its decoder reads, and to the model behind both.
+"""Ablation of the student: its labels, what its decoder reads, and the model behind both.
 
-    python benchmarks/distillation.py PHOTOGRAPHS IMAGES PANOPTIC_JSON --labels DIR --out OUT
+    python -m benchmarks.edges.distillation PHOTOGRAPHS IMAGES PANOPTIC_JSON --labels DIR --out OUT
 
 Every row trains a decoder on the same PHOTOGRAPHS for the same steps and scores it on IMAGES, the
 odd half and the even half apart. Features are computed once and kept in OUT, rows that are there
@@ -25,6 +25,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 import trace_edges as te
+from benchmarks._shared.reports import markdown, write_json, write_text
 from trace_edges.detector import Student, StudentSettings
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.distillation import CONFIGS, LabelSettings
@@ -43,7 +44,7 @@ from trace_edges.metrics.counts import cldice
 
 BLOCKS = (2, 5, 8, 10, 12, 13)  # of trace-mini
 BASE = replace(CONFIGS["cpu"], student=StudentSettings(blocks=BLOCKS), edge_loss="entropy")
-LOOKING = replace(BASE.student, attention=3)  # all that some row's decoder reads
+WITH_ATTENTION = replace(BASE.student, attention=3)  # all that some row's decoder reads
 REST = 32  # channels of latent and output
 PROTOCOL = EdgeProtocol(thresholds=25)
 DECODER = "decoder.safetensors"
@@ -51,7 +52,7 @@ DECODER = "decoder.safetensors"
 
 @dataclass(frozen=True)
 class Row:
-    """One way to train a decoder, or a detector that needs none.
+    """Training of one decoder, or a detector that needs none.
 
     Attributes:
         labels, loss: see DistillationSettings.
@@ -59,7 +60,7 @@ class Row:
         attention: it reads the aggregated self-attention as well.
         shuffled: labels are made of another photograph's divergence.
         blind: the decoder is shown the picture only.
-        teacher: a row whose student makes the labels instead of the training-free way.
+        teacher: a row whose student makes the labels instead of the training-free method.
         peer: the name of a detector that is not trained.
     """
 
@@ -96,7 +97,7 @@ ROWS = {
 
 @dataclass(frozen=True)
 class Photograph:
-    """A picture as the student sees it, and what the model says of it."""
+    """An image as the student reads it, and the model's features of it."""
 
     path: Path
     image: np.ndarray  # (H, W, 3)
@@ -117,44 +118,43 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     pipe = te.TraceEdgePipeline.from_pretrained()
-    student = Student(pipe.backbone, LOOKING)
+    student = Student(pipe.backbone, WITH_ATTENTION)
     cache = LabelCache(options.labels, TrainingFreeTeacher(pipe, BASE.teacher))
     kept = options.out / "features"
     paths = find_images([options.photographs]).images[: options.limit]
-    learn = look_all(paths, student, kept)
-    seen = look_all(find_images([options.images]).images, student, kept)
+    learn = read_all(paths, student, kept)
+    scored = read_all(find_images([options.images]).images, student, kept)
     source = open_ground_truth(options.truth)
-    truth = {p.path.stem: edge_truth(source[p.path.stem](), PROTOCOL) for p in seen}
+    truth = {p.path.stem: edge_truth(source[p.path.stem](), PROTOCOL) for p in scored}
     for name in options.rows:
         record = options.out / f"{name}.json"
         if record.exists():
             continue
         row = ROWS[name]
         drawn = (
-            {p.path.stem: PEERS[row.peer](load_image(p.path)) for p in seen}
+            {p.path.stem: PEERS[row.peer](load_image(p.path)) for p in scored}
             if row.peer
-            else trained(name, row, learn, seen, pipe, cache, options)
+            else trained(name, row, learn, scored, pipe, cache, options)
         )
         scores = {half: score(drawn, truth, start) for half, start in (("odd", 0), ("even", 1))}
-        with write_atomically(record) as temporary:
-            temporary.write_text(json.dumps(scores) + "\n")
+        write_json(scores, record)
         print(name, scores, flush=True)
     write_table(options.out)
 
 
-def look_all(paths: Sequence[Path], student: Student, folder: Path) -> list[Photograph]:
+def read_all(paths: Sequence[Path], student: Student, folder: Path) -> list[Photograph]:
     """In an order of this process's own first, so that several share the work."""
     for index in np.random.default_rng(os.getpid()).permutation(len(paths)):
-        look(paths[index], student, folder)
-    return [look(path, student, folder) for path in paths]
+        read(paths[index], student, folder)
+    return [read(path, student, folder) for path in paths]
 
 
 @torch.no_grad()
-def look(path: Path, student: Student, folder: Path) -> Photograph:
+def read(path: Path, student: Student, folder: Path) -> Photograph:
     """Features of a photograph, computed once."""
-    picture = load_image(path)
-    size = model_size(*picture.shape[:2], BASE.resolution, student.backbone.cell)
-    image = resize_image(picture, size)
+    image = load_image(path)
+    size = model_size(*image.shape[:2], BASE.resolution, student.backbone.cell)
+    image = resize_image(image, size)
     kept = folder / f"{blake2b(path.read_bytes(), digest_size=12).hexdigest()}.npy"
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -167,15 +167,16 @@ def trained(
     name: str,
     row: Row,
     learn: Sequence[Photograph],
-    seen: Sequence[Photograph],
+    scored: Sequence[Photograph],
     pipe: te.TraceEdgePipeline,
     cache: LabelCache,
     options: argparse.Namespace,
 ) -> dict[str, np.ndarray]:
-    """Thin edges of what was seen, by a student of this row."""
+    """Thin edges of the scored photographs, by a student of this row."""
     blocks = tuple(BASE.student.blocks[position] for position in row.blocks)
+    reach = WITH_ATTENTION.attention * row.attention
     settings = replace(
-        BASE, student=replace(LOOKING, blocks=blocks, attention=LOOKING.attention * row.attention),
+        BASE, student=replace(WITH_ATTENTION, blocks=blocks, attention=reach),
         labels=row.labels, edge_loss=row.loss, steps=options.steps,
     )  # fmt: skip
     student = Student(pipe.backbone, settings.student)
@@ -193,7 +194,7 @@ def trained(
         options.out / name, settings, json.dumps({"row": name}), Accelerator(cpu=True),
     )  # fmt: skip
     drawn = {}
-    for photograph in seen:
+    for photograph in scored:
         edges = probabilities(student, photograph, row)
         height, width, _ = load_image(photograph.path).shape
         edges, ridges = draw_probabilities(edges, (height, width))
@@ -204,8 +205,8 @@ def trained(
 
 def chosen(photograph: Photograph, row: Row) -> torch.Tensor:
     """The features that this row's decoder reads."""
-    whole, blocks = photograph.features, len(LOOKING.blocks)
-    window = (2 * LOOKING.attention + 1) ** 2
+    whole, blocks = photograph.features, len(WITH_ATTENTION.blocks)
+    window = (2 * WITH_ATTENTION.attention + 1) ** 2
     hidden, attention, rest = whole.split([len(whole) - window - REST, window, REST])
     states = hidden.chunk(blocks)
     parts = [states[position] for position in row.blocks] + [attention] * row.attention
@@ -230,8 +231,8 @@ def load_student(folder: Path, pipe: te.TraceEdgePipeline) -> Student:
 
 def labels_of_student(student: Student, photograph: Photograph, settings: LabelSettings) -> Labels:
     """Of the student of an earlier row, without another pass of the denoiser."""
-    seen = probabilities(student, photograph, ROWS["six blocks"])
-    return student_labels([seen], photograph.image, settings)
+    drawn = probabilities(student, photograph, ROWS["six blocks"])
+    return student_labels([drawn], photograph.image, settings)
 
 
 def score(drawn: dict[str, np.ndarray], truth: dict, start: int) -> dict[str, float]:
@@ -248,14 +249,14 @@ def score(drawn: dict[str, np.ndarray], truth: dict, start: int) -> dict[str, fl
 
 def write_table(folder: Path) -> None:
     """All rows that are there: odd / even."""
-    lines = ["| row | ODS | OIS | AP | R50 | clDice |", "|---|---|---|---|---|---|"]
+    lines = []
     for name in ROWS:
         if (record := folder / f"{name}.json").exists():
             scores = json.loads(record.read_text())
             cells = [f"{scores['odd'][m]:.3f} / {scores['even'][m]:.3f}" for m in scores["odd"]]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    with write_atomically(folder / "table.md") as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+            lines.append((name, *cells))
+    header = ("row", "ODS", "OIS", "AP", "R50", "clDice")
+    write_text(markdown(header, lines), folder / "table.md")
 
 
 if __name__ == "__main__":

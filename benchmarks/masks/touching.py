@@ -1,6 +1,7 @@
 """Where edges lie: on borders between touching instances of one class, or inside of things.
 
-    OMP_NUM_THREADS=1 python benchmarks/touching.py IMAGES PANOPTIC_JSON --edges trace=DIR --out OUT
+    OMP_NUM_THREADS=1 python -m benchmarks.masks.touching IMAGES PANOPTIC_JSON \
+        --edges trace=DIR --out OUT
 
 Refinement by edges can only be as good as two numbers: how much of the borders between touching
 instances of one class is cut, and how much is cut inside of an instance, where nothing should be.
@@ -12,27 +13,15 @@ edges near any border. Writes touching.json and touching.md into --out.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
-from pathlib import Path
 
 import numpy as np
-from photographs import (
-    CUT,
-    DENSITIES,
-    Photograph,
-    collect,
-    draws,
-    edges_at,
-    interval,
-    markdown,
-    write_json,
-    write_text,
-)
 from scipy.ndimage import distance_transform_edt
 
+from benchmarks._shared.reports import draws, interval, markdown, write_json, write_text
+from benchmarks.masks.photographs import CUT, DENSITIES, Photograph, collect, command_line, edges_at
 from trace_edges.instances.components import cut_pixels
 from trace_edges.metrics.edges import spread
 
@@ -83,15 +72,12 @@ def shares(counts: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("images", type=Path)
-    parser.add_argument("panoptic", type=Path)
-    parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--workers", type=int, default=1)
+    parser = command_line(__doc__)
     arguments = parser.parse_args()
 
-    data = collect(arguments.images, arguments.panoptic, arguments.edges, arguments.out)
+    data = collect(
+        arguments.images, arguments.panoptic, arguments.edges, arguments.out, arguments.limit
+    )
     things = frozenset(category.id for category in data.categories if category.thing)
     tasks = [Task(one, data.methods, things, data.strengths) for one in data.even]
     counts = np.stack(list(spread(measure, tasks, arguments.workers)))

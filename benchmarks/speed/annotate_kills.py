@@ -1,11 +1,11 @@
 """A job that is killed again and again ends as one that was left alone.
 
-    python benchmarks/annotate_kills.py PHOTOGRAPHS --json out/annotate_kills.json
+    python -m benchmarks.speed.annotate_kills PHOTOGRAPHS --json out/annotate_kills.json
 
-Makes --count pictures (crops of what is in PHOTOGRAPHS), of which --broken are damaged: cut short,
+Makes --count images (crops of what is in PHOTOGRAPHS), of which --broken are damaged: cut short,
 empty, text, or too small. Annotates them once undisturbed, and once killed with SIGKILL at --kills
 random moments and started again. Checks, after every kill, that each visible result is whole, and
-at the end that both have the same bytes, one result for every good picture and a reason for every
+at the end that both have the same bytes, one result for every good image and a reason for every
 broken one. Exit status 1 if not.
 """
 
@@ -15,7 +15,6 @@ import argparse
 import csv
 import json
 import os
-import platform
 import random
 import shutil
 import subprocess
@@ -26,9 +25,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from trace_edges.files import find_images, write_atomically
+from benchmarks._shared.reports import write_json
+from benchmarks._shared.timing import processor
+from trace_edges.files import find_images
 
-WAYS = (
+OPTIONS = (
     "--task edges --training-free --timestep 99 --resolution 128 --subcell 1 --device cpu --quiet"
 )
 
@@ -47,11 +48,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     shutil.rmtree(options.work, ignore_errors=True)
-    pictures = options.work / "pictures"
-    broken = make_pictures(options.photographs, pictures, options.count, options.broken)
+    images = options.work / "images"
+    broken = make_images(options.photographs, images, options.count, options.broken)
 
     began = time.monotonic()
-    process = start(pictures, options.work / "undisturbed", options)
+    process = start(images, options.work / "undisturbed", options)
     while process.poll() is None and not list((options.work / "undisturbed").rglob("*.json")):
         time.sleep(0.05)
     startup = time.monotonic() - began
@@ -64,7 +65,7 @@ def main() -> None:
     for kill in range(options.kills):
         # Moments in the second half of the start, and in about two kills' share of the work.
         latest = startup + 2 * (whole - startup) / options.kills
-        process = start(pictures, out, options)
+        process = start(images, out, options)
         try:
             process.wait(timeout=rng.uniform(0.5 * startup, latest))
         except subprocess.TimeoutExpired:
@@ -72,7 +73,7 @@ def main() -> None:
             process.wait()
         reached.append(check_whole(out))
         print(f"kill {kill + 1}: {reached[-1]} results there", flush=True)
-    process = start(pictures, out, options)
+    process = start(images, out, options)
     process.wait()
     expect(process.returncode == 1, f"the last run ends with {process.returncode}, not 1")
 
@@ -81,22 +82,21 @@ def main() -> None:
     expect(first.keys() == second.keys(), f"files differ: {sorted(first.keys() ^ second.keys())}")
     others = [name for name in first if first[name] != second[name]]
     expect(not others, f"bytes differ: {others}")
-    expect(reported(out) == broken, "the report is not of the broken pictures")
-    expect(check_whole(out) == options.count - options.broken, "a good picture has no result")
+    expect(reported(out) == broken, "the report is not of the broken images")
+    expect(check_whole(out) == options.count - options.broken, "a good image has no result")
     moments = len([count for count in set(reached) if 0 < count < options.count - options.broken])
     record = {
         "images": options.count, "broken": options.broken, "kills": options.kills,
         "to": options.to, "workers": options.workers, "results_at_kills": reached,
         "kills_amid_results": moments, "same_bytes": True, "undisturbed_s": round(whole, 1),
-        "machine": platform.machine(), "cores": os.cpu_count(),
+        "machine": processor(), "cores": os.cpu_count(),
     }  # fmt: skip
     print(json.dumps(record, indent=1))
     if options.json:
-        with write_atomically(options.json) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n")
+        write_json(record, options.json, indent=1)
 
 
-def make_pictures(photographs: str, folder: Path, count: int, broken: int) -> set[str]:
+def make_images(photographs: str, folder: Path, count: int, broken: int) -> set[str]:
     """Crops of the photographs, some of them damaged; gives the keys of those."""
     folder.mkdir(parents=True)
     sources, rng = find_images([photographs]).images, random.Random(0)
@@ -123,11 +123,11 @@ def make_pictures(photographs: str, folder: Path, count: int, broken: int) -> se
     return names
 
 
-def start(pictures: Path, out: Path, options: argparse.Namespace) -> subprocess.Popen:
+def start(images: Path, out: Path, options: argparse.Namespace) -> subprocess.Popen:
     """The command, in a process of its own."""
-    command = [sys.executable, "-m", "trace_edges.cli", "annotate", str(pictures), str(out)]
+    command = [sys.executable, "-m", "trace_edges.cli", "annotate", str(images), str(out)]
     more = ["--to", options.to, "--part", "16", "--workers", str(options.workers)]
-    return subprocess.Popen([*command, *WAYS.split(), *more])
+    return subprocess.Popen([*command, *OPTIONS.split(), *more])
 
 
 def visible(folder: Path) -> dict[str, bytes]:
@@ -138,7 +138,7 @@ def visible(folder: Path) -> dict[str, bytes]:
 
 
 def check_whole(folder: Path) -> int:
-    """Every visible result can be read; gives how many pictures have one."""
+    """Every visible result can be read; gives how many images have one."""
     if not folder.exists():
         return 0
     found = [path for path in folder.rglob("*") if not path.name.startswith(".")]
@@ -151,13 +151,13 @@ def check_whole(folder: Path) -> int:
                 tar.getmembers()
     if not (tars := [path for path in found if path.suffix == ".tar"]):
         records = [path.name for path in found if path.suffix == ".json"]
-        expect(len(records) == len(set(records)), "a picture has two results")
+        expect(len(records) == len(set(records)), "an image has two results")
         return len(records)
     names = []
     for path in tars:
         with tarfile.open(path) as tar:
             names += [name for name in tar.getnames() if name.endswith(".edges.png")]
-    expect(len(names) == len(set(names)), "a picture has two results")
+    expect(len(names) == len(set(names)), "an image has two results")
     return len(names)
 
 
@@ -165,7 +165,7 @@ def reported(folder: Path) -> set[str]:
     """The keys of the report, all of which have a reason."""
     with (folder / "report.csv").open() as file:
         rows = list(csv.DictReader(file))
-    expect(all(row["reason"] for row in rows), "a broken picture has no reason")
+    expect(all(row["reason"] for row in rows), "a broken image has no reason")
     return {row["key"] for row in rows}
 
 

@@ -1,6 +1,7 @@
 """Panoptic quality of true semantic maps that edges split into instances.
 
-    OMP_NUM_THREADS=1 python benchmarks/panoptic.py IMAGES PANOPTIC_JSON --edges trace=DIR --out OUT
+    OMP_NUM_THREADS=1 python -m benchmarks.masks.panoptic IMAGES PANOPTIC_JSON \
+        --edges trace=DIR --out OUT
 
 The semantic maps are the ground truth's, merged by class, so that only the splitting is measured.
 First table: the edges of `masks.py`, each at the density with the best PQ of things on the odd
@@ -11,7 +12,6 @@ parameters of BGP changed. Resumes where it was stopped; writes panoptic.json an
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
@@ -21,28 +21,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from photographs import (
-    CUT,
-    DENSITIES,
-    NOTHING,
+
+from benchmarks._shared.reports import (
     RESAMPLES,
-    TRUTH,
-    Photograph,
-    collect,
     draws,
-    edges_at,
     interval,
     markdown,
+    percent_interval,
     remembered,
     same_settings,
     write_json,
     write_text,
 )
-
+from benchmarks.masks.photographs import (
+    CUT,
+    DENSITIES,
+    NOTHING,
+    TRUTH,
+    Photograph,
+    collect,
+    command_line,
+    edges_at,
+    key_of,
+    measured,
+)
 from trace_edges.instances import Attachment, Propagation, panoptic_from_semantic
 from trace_edges.instances.bgp import flood
 from trace_edges.instances.components import components
-from trace_edges.metrics.edges import spread
 from trace_edges.metrics.panoptic import (
     Panoptic,
     PanopticCounts,
@@ -50,7 +55,6 @@ from trace_edges.metrics.panoptic import (
     panoptic_counts,
     panoptic_scores,
 )
-from trace_edges.results import Category
 
 BGP, ONE, PARTS, LARGE_PARTS = "BGP", "one instance", "components", "components of 100 px"
 # What the docstrings of `Attachment` and `Propagation` quote, by ground-truth edges.
@@ -131,10 +135,6 @@ def plain(semantic: np.ndarray, edges: np.ndarray, things: set[int], how: str) -
     return Panoptic(ids, segments)
 
 
-def key_of(cell: Cell) -> str:
-    return "/".join(map(str, cell))
-
-
 def counts_of(records: Sequence[dict], cell: Cell, classes: int) -> list[PanopticCounts]:
     counts = []
     for record in records:
@@ -172,13 +172,7 @@ def resampled(counts: Sequence[PanopticCounts], thing: np.ndarray, times: np.nda
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("images", type=Path)
-    parser.add_argument("panoptic", type=Path)
-    parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--limit", type=int, help="only the first so many photographs by name")
+    parser = command_line(__doc__)
     arguments = parser.parse_args()
 
     data = collect(
@@ -197,11 +191,7 @@ def main() -> None:
         tasks = [
             Task(one, cells, data.categories, data.strengths, arguments.out) for one in photographs
         ]
-        done = []
-        for task, record in zip(tasks, spread(measure, tasks, arguments.workers), strict=True):
-            done.append(record)
-            print(f"{task.photograph.name}: {len(done)} of {len(tasks)}", flush=True)
-        return done
+        return measured(measure, tasks, arguments.workers)
 
     fixed = [(ONE, NOTHING, None), (BGP, NOTHING, None), (BGP, TRUTH, None)]
     by_truth = [(how, TRUTH, None) for how in (PARTS, LARGE_PARTS, *VARIANTS)]
@@ -261,7 +251,7 @@ def split_table(rows: Sequence[dict[str, Any]]) -> str:
         density = "" if row["density"] is None else f"{100 * row['density']:g} %"
         numbers = [f"{100 * row['even'][name]:.1f}" for name in names]
         apart = [
-            "" if row["edges"] == "trace" else _interval(row[f"trace_minus_it_{name}"])
+            "" if row["edges"] == "trace" else percent_interval(row[f"trace_minus_it_{name}"], 1)
             for name in ("pq_things", "pooled")
         ]
         lines.append((row["edges"], row["how"], density, *numbers, *apart))
@@ -282,12 +272,6 @@ def truth_table(rows: Sequence[dict[str, Any]]) -> str:
             wrong = [f"{row['odd'][name] + row['even'][name]:.0f}" for name in ("fp", "fn")]
             lines.append((row["how"], *numbers, *wrong))
     return markdown(header, lines)
-
-
-def _interval(ends: Sequence[float]) -> str:
-    low, high = (100 * end for end in ends)
-    strong = "**" if low > 0 or high < 0 else ""
-    return f"{strong}{low:+.1f} to {high:+.1f}{strong}"
 
 
 if __name__ == "__main__":

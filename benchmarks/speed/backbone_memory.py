@@ -1,17 +1,17 @@
 """Memory of every named backbone at 512 px and at its native size, computed without the weights.
 
-    python benchmarks/backbone_memory.py --json memory.json
+    python -m benchmarks.speed.backbone_memory --json memory.json
 
 Nothing is drawn at random, nothing is downloaded, and no accelerator is needed.
 """
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from benchmarks._shared.reports import write_json
 from trace_edges.backbones import CHECKPOINTS
 from trace_edges.backbones.sizing import empty_backbone, memory
 
@@ -35,7 +35,7 @@ def main() -> None:
             rows.append({"name": name, "px": px} | asdict(found) | {"peak": found.peak})
     if options.json:
         settings = {"dtype": options.dtype, "torch": torch.__version__}
-        options.json.write_text(json.dumps({"settings": settings, "bytes": rows}, indent=1) + "\n")
+        write_json({"settings": settings, "bytes": rows}, options.json, indent=1)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """How small an object may be: recall of the instances of composites against their size.
 
-    trace-edges composites --out DIR --n 12 --seed 11 --height 512 --width 512 \
+    python -m recipes.trace_mini composites --out DIR --n 12 --seed 11 --height 512 --width 512 \
         --smallest 0.012 --largest 0.3 --most 40
     trace-edges detect DIR/images --out EDGES
     trace-edges segment DIR/images --edges EDGES --blur 2 --proposals 100 --out MASKS
-    python benchmarks/small_objects.py DIR --edges trace=EDGES --masks trace=MASKS/instances.json \
-        --peer canny --out small.json
+    python -m benchmarks.edges.small_objects DIR --edges trace=EDGES \
+        --masks trace=MASKS/instances.json --peer canny --out small.json
 
 An instance is found by edges where three quarters of its outline have one within --tolerance px, at
 the threshold of ODS; by masks where one of them has an IoU of 0.5 or more with it. "chance" is the
@@ -23,17 +23,16 @@ from math import hypot
 from pathlib import Path
 
 import numpy as np
-from composites import draw_peer
-from photographs import markdown, write_json
 from scipy.ndimage import distance_transform_edt, find_objects
 
+from benchmarks._shared.edges import draw_peers, following, read_edges
+from benchmarks._shared.reports import markdown, write_json
+from benchmarks.edges.composites import images_of
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.evaluation.peers import PEERS
 from trace_edges.formats import open_ground_truth, read_coco_masks
-from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.formats.labels import read_labels
 from trace_edges.metrics import EdgeProtocol, evaluate_edges
-from trace_edges.metrics.counts import unit_strength
 from trace_edges.results import InstanceMasks
 
 # Shares of the image: around 0.01 % and 0.1 % by a factor of two, and what lies between and above.
@@ -92,7 +91,9 @@ def by_masks(found: Mapping[str, InstanceMasks], things: Sequence[Instance]) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="as `trace-edges composites` writes it")
+    parser.add_argument(
+        "folder", type=Path, help="as the command `composites` of the recipe writes it"
+    )
     parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--masks", action="append", default=[], metavar="NAME=JSON")
     parser.add_argument("--peer", action="append", default=[], choices=list(PEERS))
@@ -106,14 +107,12 @@ def main() -> None:
     protocol = EdgeProtocol(max_distance=options.tolerance / hypot(*size))
     truth = {name: edge_truth(source[name](), protocol) for name in names}
     things = instances_of(options.folder, names)
-    methods = {peer: draw_peer(peer, options.folder, names) for peer in options.peer}
-    for name, folder in (given.split("=", 1) for given in options.edges):
-        paths = find_edge_maps(Path(folder))
-        methods[name] = {scene: unit_strength(read_edge_map(paths[scene])) for scene in names}
+    methods = draw_peers(options.peer, images_of(options.folder, names))
+    methods |= read_edges(options.edges, names)
     columns: dict[str, np.ndarray] = {}
     for name, maps in methods.items():
         cut = evaluate_edges(maps, truth, protocol=protocol).ods_threshold
-        others = dict(zip(names, [maps[scene] for scene in (*names[1:], names[0])], strict=True))
+        others = {scene: maps[other] for scene, other in following(names).items()}
         columns[f"edges: {name}"] = by_edges(maps, things, cut, options.tolerance)
         columns[f"{name}, chance"] = by_edges(others, things, cut, options.tolerance)
     for name, path in (given.split("=", 1) for given in options.masks):

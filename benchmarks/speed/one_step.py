@@ -1,16 +1,13 @@
-"""Teacher against student on the same pictures: seconds an image, and where the student's go.
+"""Teacher against student on the same images: seconds an image, and where the student's go.
 
-    python benchmarks/one_step.py IMAGES --out one_step.json [--threads 2] [--device cpu]
+    python -m benchmarks.speed.one_step IMAGES --out one_step.json [--threads 2] [--device cpu]
 
-Both are warmed up on the first picture and then take turns, so that a busy machine slows both.
+Both are warmed up on the first image and then take turns, so that a busy machine slows both.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -18,7 +15,9 @@ from statistics import median
 import torch
 
 import trace_edges as te
-from trace_edges.files import find_images, write_atomically
+from benchmarks._shared.reports import write_json
+from benchmarks._shared.timing import processor, stopwatch
+from trace_edges.files import find_images
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
 
 
@@ -42,40 +41,34 @@ def main() -> None:
     seconds: dict[str, list[float]] = {}
 
     def timed(what: str, call: Callable[[], object]) -> object:
-        if options.device != "cpu":
-            torch.accelerator.synchronize()
-        start = time.perf_counter()
-        result = call()
-        if options.device != "cpu":
-            torch.accelerator.synchronize()
-        seconds.setdefault(what, []).append(time.perf_counter() - start)
+        took, result = stopwatch(call, options.device)
+        seconds.setdefault(what, []).append(took)
         return result
 
-    for picture in (load_image(path) for path in (images[0], *images)):
-        timed("teacher", lambda picture=picture: teacher(picture))
-        timed("student", lambda picture=picture: student(picture))
-        _parts(student, picture, timed)
+    for image in (load_image(path) for path in (images[0], *images)):
+        timed("teacher", lambda image=image: teacher(image))
+        timed("student", lambda image=image: student(image))
+        _parts(student, image, timed)
     middle = {what: median(measured[1:]) for what, measured in seconds.items()}  # without warm-up
     for what, value in middle.items():
         print(f"{what:>22} {value:8.3f} s")
     ratio = middle["teacher"] / middle["student"]
-    print(f"{'teacher / student':>22} {ratio:8.1f}   ({len(images)} images, {platform.machine()})")
-    with write_atomically(options.out) as temporary:
-        record = {"settings": vars(options), "median_s": middle, "all_s": seconds, "ratio": ratio}
-        temporary.write_text(json.dumps(record, default=str, indent=1) + "\n")
+    print(f"{'teacher / student':>22} {ratio:8.1f}   ({len(images)} images, {processor()})")
+    record = {"settings": vars(options), "median_s": middle, "all_s": seconds, "ratio": ratio}
+    write_json(record, options.out, indent=1)
 
 
 @torch.inference_mode()
-def _parts(detector: te.EdgeDetector, picture: object, timed: Callable) -> None:
+def _parts(detector: te.EdgeDetector, image: object, timed: Callable) -> None:
     """Encoder, one pass, and G_phi, each alone, at the size the student sees."""
     student, backbone = detector.student, detector.student.backbone
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     size = model_size(height, width, detector.resolution, backbone.cell)
-    image = to_tensor(resize_image(picture, size))[None].to(backbone.device)
-    latents = timed("encoder", lambda: backbone.encode(image))
+    tensor = to_tensor(resize_image(image, size))[None].to(backbone.device)
+    latents = timed("encoder", lambda: backbone.encode(tensor))
     timed("pass", lambda: backbone.predict(latents, 0))
-    features, _ = student.features(image)
-    timed("decoder (G_phi)", lambda: student.decoder(features, image))
+    features, _ = student.features(tensor)
+    timed("decoder (G_phi)", lambda: student.decoder(features, tensor))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks of masks and of panoptic maps share: photographs, their edges, thresholds.
+"""Photographs with panoptic ground truth, their edges, and thresholds that compare fairly.
 
 Edges come from folders of thin maps NAME.edges.png or NAME.png. All are treated alike: a threshold
 is not a strength but a density, the share of all pixels of the odd photographs that are at least so
@@ -8,7 +8,7 @@ pixels. A weaker edge counts where it continues a strong one, down to twice the 
 
 from __future__ import annotations
 
-import json
+import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._shared.edges import fit, following
 from trace_edges.evaluation.peers import draw_peer
-from trace_edges.files import write_atomically
 from trace_edges.formats.coco_truth import load_json, png_folder, read_panoptic
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.instances import Propagation
 from trace_edges.metrics.boundaries import boundaries_from_labels
+from trace_edges.metrics.edges import spread
 from trace_edges.metrics.lines import suppress_non_maxima
 from trace_edges.metrics.panoptic import Panoptic, SegmentInfo
 from trace_edges.results import Category
@@ -30,7 +31,6 @@ DENSITIES = (0.0005, 0.001, 0.0025, 0.005, 0.01)
 CUT = Propagation(threshold=1.0, hysteresis=0.5)  # of edges as `at_density` gives them
 NOTHING, SHUFFLED, TRUTH = "nothing", "shuffled", "ground truth"
 PEERS = ("canny", "sobel")
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,18 @@ def collect(
     content, folder = load_json(panoptic), png_folder(panoptic)
     listed = {Path(a["file_name"]).stem: a for a in content["annotations"]}
     names = sorted(found.keys() & listed.keys())
-    half = {k: names[k % 2 :: 2] for k in (0, 1)}
+    others = following(names[0::2]) | following(names[1::2])
     photographs = []
-    for place, name in enumerate(names):
+    for name in names:
         segments = tuple(
             SegmentInfo(s["id"], s["category_id"], bool(s["iscrowd"]))
             for s in listed[name]["segments_info"]
         )
-        mine = half[place % 2]
-        other = maps["trace"][mine[(mine.index(name) + 1) % len(mine)]]
         edges = {method: of_method[name] for method, of_method in maps.items()}
         png = folder / listed[name]["file_name"]
-        photographs.append(Photograph(name, found[name], png, segments, edges, other))
+        photographs.append(
+            Photograph(name, found[name], png, segments, edges, maps["trace"][others[name]])
+        )
     categories = tuple(
         Category(c["id"], c["name"], bool(c["isthing"])) for c in content["categories"]
     )
@@ -147,49 +147,6 @@ def edges_at(
     return np.where(levels >= high, 1, np.where(levels >= low, between, 0)).astype(np.float32)
 
 
-def remembered(path: Path, wanted: Sequence[str], make: Callable[[str], Any]) -> dict[str, Any]:
-    """The records of a JSON file by key, with those that are missing made and written."""
-    records = json.loads(path.read_text()) if path.exists() else {}
-    missing = [key for key in wanted if key not in records]
-    if missing:
-        records |= {key: make(key) for key in missing}
-        write_json(records, path)
-    return records
-
-
-def write_json(content: Any, path: Path) -> None:
-    write_text(json.dumps(content) + "\n", path)
-
-
-def write_text(text: str, path: Path) -> None:
-    with write_atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def same_settings(settings: Mapping[str, Any], out: Path) -> None:
-    """Refuse to go on in a folder that was begun with other inputs."""
-    path, plain = out / "settings.json", json.loads(json.dumps(settings))
-    if path.exists() and json.loads(path.read_text()) != plain:
-        raise SystemExit(f"{path}: was begun with other inputs; give another --out")
-    write_json(plain, path)
-
-
-def draws(images: int) -> np.ndarray:
-    """(RESAMPLES, images) how often each image is drawn; the same for all that is compared."""
-    rng = np.random.default_rng(0)
-    return rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLES)
-
-
-def interval(differences: np.ndarray) -> list[float]:
-    """95 % of a bootstrap's differences."""
-    return np.percentile(differences, [2.5, 97.5]).tolist()
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
-
-
 def _levels(path: Path) -> np.ndarray:
     values = read_edge_map(path)
     scale = {np.dtype(np.uint8): 1, np.dtype(np.uint16): 255 / 65535}.get(values.dtype, 255)
@@ -197,14 +154,13 @@ def _levels(path: Path) -> np.ndarray:
 
 
 def _fitted(levels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Another picture's edges on this one: turned if it lies the other way, repeated, cropped.
+    """Another image's edges on this one: turned if it lies the other way, repeated, cropped.
 
     Not resized, so that lines stay lines.
     """
     if (levels.shape[0] > levels.shape[1]) != (size[0] > size[1]):
         levels = levels.T
-    repeats = [-(-wanted // given) for wanted, given in zip(size, levels.shape, strict=True)]
-    return np.rint(np.tile(levels, repeats)[: size[0], : size[1]]).astype(np.uint8)
+    return np.rint(fit(levels, size)).astype(np.uint8)
 
 
 def _shares(photographs: Sequence[Photograph], method: str) -> list[float]:
@@ -213,3 +169,31 @@ def _shares(photographs: Sequence[Photograph], method: str) -> list[float]:
         levels = thin_levels(photograph, method, (0, 0))
         counts[:256] += np.bincount(levels.ravel(), minlength=256)
     return (np.cumsum(counts[::-1])[::-1] / counts.sum()).tolist()
+
+
+def key_of(cell: Sequence[object]) -> str:
+    """The key of a cell of the table in a record."""
+    return "/".join(map(str, cell))
+
+
+def measured(
+    measure: Callable[[Any], dict[str, Any]], tasks: Sequence[Any], workers: int
+) -> list[dict[str, Any]]:
+    """The record of every task, each said when it is there; tasks have a photograph."""
+    done = []
+    for task, record in zip(tasks, spread(measure, tasks, workers), strict=True):
+        done.append(record)
+        print(f"{task.photograph.name}: {len(done)} of {len(tasks)}", flush=True)
+    return done
+
+
+def command_line(doc: str) -> argparse.ArgumentParser:
+    """What the benchmarks on these photographs are all asked."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("images", type=Path)
+    parser.add_argument("panoptic", type=Path)
+    parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--limit", type=int, help="only the first so many photographs by name")
+    return parser

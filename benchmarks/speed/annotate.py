@@ -1,13 +1,13 @@
-"""The job against a loop over the pipeline, on the same pictures: images per second, and memory.
+"""The job against a loop over the pipeline, on the same images: images per second, and memory.
 
-    python benchmarks/annotate.py PHOTOGRAPHS --json out/annotate.json
+    python -m benchmarks.speed.annotate PHOTOGRAPHS --json out/annotate.json
 
-The loop is what one would write first: the model loaded once, torch's default threads, one picture
+The loop is what one would write first: the model loaded once, torch's default threads, one image
 after the other through the pipeline, its thin edges written as PNG. The job is `trace-edges
 annotate` with --workers, or with --actors, copies of the model. Both count from the first result to
 the last (of copies, from the first stretch of each), so that loading the model is in neither. The
 record says how busy the machine was when it began; only a quiet one measures.
-Memory is that of the job and its workers, after a tenth of the pictures and at the end.
+Memory is that of the job and its workers, after a tenth of the images and at the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import time
 from pathlib import Path
@@ -23,9 +22,11 @@ from pathlib import Path
 import torch
 
 import trace_edges as te
+from benchmarks._shared.reports import write_json
+from benchmarks._shared.timing import processor
 from trace_edges.cli.annotate_progress import memory
 from trace_edges.drawing.visualize import grey_image
-from trace_edges.files import find_images, write_atomically
+from trace_edges.files import find_images
 from trace_edges.jobs import EdgesTask, Job, ModelLoader, annotate, make_sink, open_source
 from trace_edges.jobs.look import STRETCH
 from trace_edges.jobs.process_engine import ProcessEngine
@@ -55,13 +56,12 @@ def main() -> None:
         "ratio": round(job / loop, 3), "memory_after_a_tenth": tenth, "memory_at_the_end": end,
         "memory_growth": round(end / tenth - 1, 4), "threads": torch.get_num_threads(),
         "load_average_at_the_start": load, "cores": os.cpu_count(),
-        "machine": platform.processor() or platform.machine(),
+        "machine": processor(),
         "settings": {name: str(value) for name, value in vars(options).items()},
     }  # fmt: skip
     print(json.dumps(record, indent=1))
     if options.json:
-        with write_atomically(options.json) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n")
+        write_json(record, options.json, indent=1)
 
 
 def run_loop(options: argparse.Namespace, settings: TraceSettings) -> float:

@@ -1,6 +1,7 @@
 """Edges of folders, scored on the odd and the even half of a set: choose on one, report the other.
 
-    python benchmarks/halves.py IMAGES PANOPTIC_JSON --edges NAME=DIR --peer canny --out halves.json
+    python -m benchmarks.edges.halves IMAGES PANOPTIC_JSON \
+        --edges NAME=DIR --peer canny --out halves.json
 
 The protocol is that of `trace-edges evaluate edges`; clDice is taken at the half's own threshold of
 ODS, without tolerance and with both sides widened by 2 px. "NAME, shuffled" gives every image the
@@ -11,7 +12,6 @@ paired resamplings of the images, for the first method minus each other one, in 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -19,17 +19,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._shared.edges import draw_peers, fit, following, read_edges
+from benchmarks._shared.reports import RESAMPLES, interval, write_json
 from trace_edges.evaluation.edges import edge_truth
-from trace_edges.evaluation.peers import PEERS
-from trace_edges.files import find_images, write_atomically
+from trace_edges.files import find_images
 from trace_edges.formats import open_ground_truth
-from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
-from trace_edges.images import load_image
 from trace_edges.metrics import EdgeProtocol
-from trace_edges.metrics.counts import EdgeCounts, EdgeTruth, cldice, edge_counts, unit_strength
+from trace_edges.metrics.counts import EdgeCounts, EdgeTruth, cldice, edge_counts
 from trace_edges.metrics.edges import edge_scores
 
-RESAMPLES = 1000
 COLUMNS = ("ODS", "OIS", "AP", "R50", "clDice", "clDice, 2 px")
 
 
@@ -48,18 +46,13 @@ def main() -> None:
     source = open_ground_truth(options.truth)
     names = sorted(name for name in images if name in source)
     truth = {name: edge_truth(source[name](), protocol) for name in names}
-    methods: dict[str, dict[str, np.ndarray]] = {}
-    for given in options.edges:
-        method, _, folder = given.partition("=")
-        found = find_edge_maps(Path(folder))
-        methods[method] = {name: unit_strength(read_edge_map(found[name])) for name in names}
-    for peer in options.peer:
-        methods[peer] = {name: PEERS[peer](load_image(images[name])) for name in names}
-    first = next(iter(methods))
-    for half in (names[::2], names[1::2]):
-        for name, other in zip(half, [*half[1:], half[0]], strict=True):
-            fitted = fit(methods[first][other], methods[first][name].shape)
-            methods.setdefault(f"{first}, shuffled", {})[name] = fitted
+    methods = read_edges(options.edges, names)
+    methods |= draw_peers(options.peer, {name: images[name] for name in names})
+    first, maps = next(iter(methods.items()))
+    others = following(names[::2]) | following(names[1::2])
+    methods[f"{first}, shuffled"] = {
+        name: fit(maps[others[name]], maps[name].shape) for name in names
+    }
     counts = {
         method: {name: edge_counts(maps[name], truth[name], protocol) for name in names}
         for method, maps in methods.items()
@@ -76,8 +69,7 @@ def main() -> None:
             numbers = " ".join(f"{column} {row[column]:.3f}" for column in COLUMNS)
             gain = "{:+.3f} to {:+.3f}".format(*row["first minus it"])
             print(f"{method:>24} {numbers}   first minus it {gain}")
-    with write_atomically(options.out) as temporary:
-        temporary.write_text(json.dumps({"protocol": str(protocol), **record}, indent=1) + "\n")
+    write_json({"protocol": str(protocol), **record}, options.out, indent=1)
 
 
 def _row(
@@ -108,7 +100,7 @@ def _difference(
         _best_f(np.stack([astuple(counts[name]) for name in names])[picks].sum(1))
         for counts in (first, other)
     ]
-    return [float(value) for value in np.percentile(ods[0] - ods[1], (2.5, 97.5))]
+    return interval(ods[0] - ods[1])
 
 
 def _best_f(counts: np.ndarray) -> np.ndarray:
@@ -116,12 +108,6 @@ def _best_f(counts: np.ndarray) -> np.ndarray:
     precision = counts[:, 0] / np.maximum(counts[:, 1], 1)
     recall = counts[:, 2] / np.maximum(counts[:, 3], 1)
     return (2 * precision * recall / np.maximum(precision + recall, 1e-12)).max(-1)
-
-
-def fit(edges: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Cut or repeated from the upper left to this shape; lines stay as thin as they are."""
-    rows, columns = (np.arange(side) % have for side, have in zip(shape, edges.shape, strict=True))
-    return edges[np.ix_(rows, columns)]
 
 
 if __name__ == "__main__":

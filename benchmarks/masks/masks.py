@@ -1,6 +1,7 @@
 """Class-agnostic AP and AR@100 of masks refined by edges: which edges help, and which masks.
 
-    OMP_NUM_THREADS=1 python benchmarks/masks.py IMAGES PANOPTIC_JSON --edges trace=DIR --out OUT
+    OMP_NUM_THREADS=1 python -m benchmarks.masks.masks IMAGES PANOPTIC_JSON \
+        --edges trace=DIR --out OUT
 
 DIR are folders of thin maps that `trace-edges detect` wrote; Canny and Sobel are made. Sources of
 masks: MaskCut and ProMerge on self-attention, the regions of TRACE's edges alone, Felzenszwalb's.
@@ -14,7 +15,6 @@ Masks are ranked by area. Resumes where it was stopped; writes masks.json and ma
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -24,31 +24,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from average_precision import LIMIT, Precision, encoded, matched
-from mask_sources import SETTINGS, SOURCES, masks_of
-from photographs import (
-    CUT,
-    NOTHING,
+
+from benchmarks._shared.reports import (
     RESAMPLES,
-    TRUTH,
-    Photograph,
-    collect,
     draws,
-    edges_at,
     interval,
     markdown,
+    percent_interval,
     remembered,
     same_settings,
-    thin_levels,
     write_json,
     write_text,
 )
-
-from trace_edges.evaluation import evaluate_masks
+from benchmarks.masks.average_precision import LIMIT, Precision, encoded, matched
+from benchmarks.masks.mask_sources import SETTINGS, SOURCES, masks_of
+from benchmarks.masks.photographs import (
+    CUT,
+    NOTHING,
+    TRUTH,
+    Photograph,
+    collect,
+    command_line,
+    edges_at,
+    key_of,
+    measured,
+    thin_levels,
+)
 from trace_edges.instances import refine_instances
 from trace_edges.instances.hierarchy import build_hierarchy
 from trace_edges.instances.regions import proposals
-from trace_edges.metrics.edges import spread
 from trace_edges.metrics.panoptic import Panoptic
 
 GRID = (0.0025, 0.005, 0.01, 0.02, 0.04)  # densities: masks want more cutting than true classes do
@@ -130,10 +134,6 @@ def choose(cells: Sequence[Cell], odd: Sequence[dict[str, Any]]) -> dict[tuple[s
     return {pair: cell for pair, (_, cell) in chosen.items()}
 
 
-def key_of(cell: Cell) -> str:
-    return "/".join(map(str, cell))
-
-
 def package_scores(
     photographs: Sequence[Photograph], records: Sequence[dict], cell: Cell, things: frozenset[int]
 ) -> dict[str, Any]:
@@ -161,13 +161,7 @@ def package_scores(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("images", type=Path)
-    parser.add_argument("panoptic", type=Path)
-    parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--limit", type=int, help="only the first so many photographs by name")
+    parser = command_line(__doc__)
     parser.add_argument("--densities", type=float, nargs="+", default=GRID, help="to choose from")
     arguments = parser.parse_args()
 
@@ -186,11 +180,7 @@ def main() -> None:
 
     def records(photographs: Sequence[Photograph], cells: Sequence[Cell]) -> list[dict]:
         tasks = [Task(one, cells, things, data.strengths, arguments.out) for one in photographs]
-        done = []
-        for task, record in zip(tasks, spread(measure, tasks, arguments.workers), strict=True):
-            done.append(record)
-            print(f"{task.photograph.name}: {len(done)} of {len(tasks)}", flush=True)
-        return done
+        return measured(measure, tasks, arguments.workers)
 
     asked = list(product(SOURCES, data.methods, arguments.densities))
     chosen = choose(asked, records(data.to_choose_on, asked))
@@ -247,19 +237,13 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         numbers = [f"{100 * row[name]:.2f}" for name in ("ap", "ap50")]
         numbers += [f"{100 * row[name]:.1f}" for name in ("ar100", "best_iou")]
         apart = [
-            "" if row["edges"] == "trace" else _interval(row[f"trace_minus_it_{name}"])
+            "" if row["edges"] == "trace" else percent_interval(row[f"trace_minus_it_{name}"], 2)
             for name in ("ap", "ar100")
         ]
         title = SOURCES.get(row["source"], "the edges' best 100 regions")
         count = f"{row['predictions'] / row['images']:.1f}"
         lines.append((title, row["edges"], density, count, *numbers, *apart))
     return markdown(header, lines)
-
-
-def _interval(ends: Sequence[float]) -> str:
-    low, high = (100 * end for end in ends)
-    strong = "**" if low > 0 or high < 0 else ""
-    return f"{strong}{low:+.2f} to {high:+.2f}{strong}"
 
 
 if __name__ == "__main__":

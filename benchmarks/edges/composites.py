@@ -1,8 +1,8 @@
 """How well edges find the instances of composites, and the borders between touching twins apart.
 
-    trace-edges composites --out DIR --n 200 --seed 7
+    python -m recipes.trace_mini composites --out DIR --n 200 --seed 7
     trace-edges detect DIR/images --out EDGES
-    python benchmarks/composites.py DIR --edges trace=EDGES --peer canny --out composites.json
+    python -m benchmarks.edges.composites DIR --edges trace=EDGES --peer canny --out composites.json
 
 F is that of ODS, with one-to-one matching within --tolerance px. "twins" is the share of the
 border pixels between touching instances of one sprite that an edge lies near, at the threshold of
@@ -13,29 +13,30 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import hypot
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from benchmarks._shared.edges import draw_peers, following, read_edges
+from benchmarks._shared.reports import write_json
 from recipes.trace_mini.composites import border_between
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.evaluation.peers import PEERS
-from trace_edges.files import write_atomically
 from trace_edges.formats import open_ground_truth
-from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.formats.labels import read_labels
-from trace_edges.images import load_image
 from trace_edges.metrics import EdgeProtocol, evaluate_edges
-from trace_edges.metrics.counts import cldice, unit_strength
+from trace_edges.metrics.counts import cldice
 
 
 def main() -> None:
     """Score every method and its shuffled self; print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="as `trace-edges composites` writes it")
+    parser.add_argument(
+        "folder", type=Path, help="as the command `composites` of the recipe writes it"
+    )
     parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--peer", action="append", default=[], choices=list(PEERS))
     parser.add_argument("--tolerance", type=float, default=3.0, help="px")
@@ -53,25 +54,21 @@ def main() -> None:
         )
         for name in source
     }
-    methods = {peer: draw_peer(peer, options.folder, list(source)) for peer in options.peer}
-    for given in options.edges:
-        name, _, folder = given.partition("=")
-        found = find_edge_maps(Path(folder))
-        methods[name] = {scene: unit_strength(read_edge_map(found[scene])) for scene in source}
+    methods = draw_peers(options.peer, images_of(options.folder, source))
+    methods |= read_edges(options.edges, list(source))
     rows = {}
     for name, drawn in methods.items():
-        others = dict(zip(drawn, [*list(drawn.values())[1:], next(iter(drawn.values()))],
-                          strict=True))  # fmt: skip
+        others = {scene: drawn[other] for scene, other in following(list(drawn)).items()}
         for row, maps in ((name, drawn), (f"{name}, shuffled", others)):
             rows[row] = _score(maps, truth, twins, protocol, options.tolerance)
             print(f"{row:>24} " + " ".join(f"{k} {v:.3f}" for k, v in rows[row].items()))
     record = {"scenes": len(truth), "tolerance": options.tolerance, "rows": rows}
-    with write_atomically(options.out) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
+    write_json(record, options.out, indent=1)
 
 
-def draw_peer(peer: str, folder: Path, names: list[str]) -> dict[str, np.ndarray]:
-    return {name: PEERS[peer](load_image(folder / "images" / f"{name}.png")) for name in names}
+def images_of(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+    """The images of the scenes of a folder."""
+    return {name: folder / "images" / f"{name}.png" for name in names}
 
 
 def _score(

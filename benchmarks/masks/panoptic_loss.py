@@ -1,6 +1,6 @@
 """What is still lost where true boundaries split true semantic maps: every error has one cause.
 
-    python benchmarks/panoptic_loss.py IMAGES PANOPTIC_JSON --half even
+    python -m benchmarks.masks.panoptic_loss IMAGES PANOPTIC_JSON --half even
 
 "lost" is how much PQ of things (pooled) would rise without this cause alone: its false segments
 gone, its missed instances found. The table of the even half is docs/segmentation.md's.
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from photographs import CUT, Photograph, markdown
 from scipy.spatial import cKDTree
 
+from benchmarks._shared.reports import markdown
+from benchmarks.masks.photographs import CUT, Photograph
 from trace_edges.formats.coco_truth import load_json, png_folder
 from trace_edges.instances import Attachment, panoptic_from_semantic
 from trace_edges.instances.bgp import partition

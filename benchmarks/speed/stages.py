@@ -3,10 +3,10 @@
     python -m benchmarks.speed.stages PHOTOGRAPH --json out/stages.json --markdown out/stages.md
 
 Stages of the training-free method on one step: load (decode), encode (VAE), pass (the denoiser
-alone), capture (what recording adds to the pass), KL, ABDiv, subcell (the shifted views beyond the first),
-draw (from the grid to pixels, with NMS), write (PNG). Median of --repeats after one to warm up.
-Beside them the capture that keeps every head, (heads, N, N) at once, as the naive one. Ratios are
-to the plain pass. Growth: --resolutions and --batches. CPU, or --device cuda.
+alone), capture (what recording adds to the pass), KL, ABDiv, subcell (the shifted views beyond the
+first), draw (from the grid to pixels, with NMS), write (PNG). Median of --repeats after one to warm
+up. Beside them the capture that keeps every head, (heads, N, N) at once, as the naive one. Ratios
+are to the plain pass. Growth: --resolutions and --batches. CPU, or --device cuda.
 """
 
 from __future__ import annotations

@@ -131,11 +131,11 @@ def test_a_wrong_plan_is_one_clear_line(tmp_path, text, message):
 
 
 def test_the_plans_of_the_repository_can_be_read():
-    folder = ROOT / "benchmarks" / "ablations"
+    folder = ROOT / "benchmarks" / "ablation"
     plans = {
         file.stem: read_plan(file, images=Path("x"), ground_truth=Path("y"))
         for file in folder.glob("*.yaml")
     }
-    assert set(plans) == {"steps", "walks", "resolution"}
+    assert set(plans) == {"steps", "trajectories", "resolution"}
     assert [row.name for row in plans["steps"].rows[:2]] == ["base", "timestep 0"]
-    assert plans["walks"].every == 8
+    assert plans["trajectories"].every == 8

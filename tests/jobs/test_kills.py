@@ -59,10 +59,11 @@ def test_twenty_kills_of_a_job_with_a_fake_model_change_no_byte(
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_seven_kills_change_no_byte_and_lose_no_picture(tmp_path):
-    command = [sys.executable, ROOT / "benchmarks" / "annotate_kills.py", ROOT / "examples"]
+    command = [sys.executable, "-m", "benchmarks.speed.annotate_kills", ROOT / "examples"]
     options = ["--count", "60", "--broken", "8", "--kills", "7", "--to", "tar"]
     options += ["--work", tmp_path / "work", "--json", tmp_path / "record.json"]
-    ended = subprocess.run([*map(str, command + options)], capture_output=True, text=True)
+    words = [*map(str, command + options)]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["same_bytes"]

@@ -1,13 +1,10 @@
 """Scenes: what is drawn is what the ground truth says, and the same seed gives the same bytes."""
 
-import importlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import binary_erosion
 from typer.testing import CliRunner
 
 from recipes.trace_mini.__main__ import app
@@ -23,7 +20,6 @@ from recipes.trace_mini.composites import (
     write_composites,
 )
 from trace_edges.files import FileError
-from trace_edges.results import InstanceMasks
 
 GREYS = ((0.5, 0.5, 0.5),) * 3
 SMALL = SceneSettings(height=96, width=128, objects=(2, 5))
@@ -163,25 +159,3 @@ def test_sizes_and_numbers_can_be_asked_for(tmp_path):
     wrong = CliRunner().invoke(app, ["composites", "--out", str(tmp_path), "--smallest", "0.6"])
     assert wrong.exit_code == 1
     assert "size: smallest and largest, in (0, 1]" in wrong.stderr
-
-
-def test_recall_of_the_small_objects_benchmark(monkeypatch):
-    """An outline with edges near on three of its four sides; a mask that is half of the object."""
-    monkeypatch.syspath_prepend(Path(__file__).parent.parent.parent / "benchmarks")
-    benchmark = importlib.import_module("small_objects")
-    labels = np.zeros((40, 40), dtype=np.int32)
-    labels[5:25, 5:25] = 1
-    mask = labels == 1
-    outline = np.argwhere(mask & ~binary_erosion(mask))
-    thing = benchmark.Instance("a", mask, outline)
-    edges = np.zeros((40, 40))
-    edges[5:25, [5, 24]] = edges[5, 5:25] = 1
-    found = benchmark.by_edges({"a": edges}, [thing], 0.5, 0)
-    assert found.tolist() == [True]
-    edges[5] = 0
-    assert benchmark.by_edges({"a": edges}, [thing], 0.5, 0).tolist() == [False]
-    half, less = mask.copy(), mask.copy()
-    half[15:], less[14:] = False, False
-    for drawn, expected in ((half, True), (less, False)):
-        masks = InstanceMasks(drawn[None], np.ones(1, dtype=np.float32))
-        assert benchmark.by_masks({"a": masks}, [thing]).tolist() == [expected]

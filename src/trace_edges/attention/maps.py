@@ -19,7 +19,7 @@ Grid = tuple[int, int]
 
 # Rows are processed in blocks: a whole (N, N) map of a head need not exist. On a CPU small blocks
 # stay in the cache (pass and capture at 4,096 tokens take 1.87 plain passes instead of 2.27,
-# benchmarks/capture.py); an accelerator wants large ones.
+# benchmarks/speed/capture.py); an accelerator wants large ones.
 _CPU_BLOCK_BYTES = 2 << 20
 _ACCELERATOR_BLOCK_BYTES = 256 << 20
 

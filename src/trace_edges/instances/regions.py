@@ -13,7 +13,7 @@ from trace_edges.results import EdgeMap, InstanceMasks
 
 Nodes = Int64[np.ndarray, "_"]
 
-# Where regions cover the true segments of photographs best (`benchmarks/regions.py`): those of a
+# Where regions cover the true segments of photographs best (`benchmarks.masks.regions`): those of a
 # detector's edges, which are expected strengths and so lower, and of E / (E + 1 nat) itself.
 STRENGTH, TRAINING_FREE_STRENGTH = 0.125, 0.25
 

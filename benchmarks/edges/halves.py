@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks._shared.edges import draw_peers, fit, following, read_edges
 from benchmarks._shared.reports import RESAMPLES, interval, write_json
 from trace_edges.evaluation.edges import edge_truth
+from trace_edges.evaluation.peers import PEERS
 from trace_edges.files import find_images
 from trace_edges.formats import open_ground_truth
 from trace_edges.metrics import EdgeProtocol

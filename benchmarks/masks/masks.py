@@ -50,6 +50,7 @@ from benchmarks.masks.photographs import (
     measured,
     thin_levels,
 )
+from trace_edges.evaluation import evaluate_masks
 from trace_edges.instances import refine_instances
 from trace_edges.instances.hierarchy import build_hierarchy
 from trace_edges.instances.regions import proposals

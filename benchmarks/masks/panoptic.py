@@ -55,6 +55,7 @@ from trace_edges.metrics.panoptic import (
     panoptic_counts,
     panoptic_scores,
 )
+from trace_edges.results import Category
 
 BGP, ONE, PARTS, LARGE_PARTS = "BGP", "one instance", "components", "components of 100 px"
 # What the docstrings of `Attachment` and `Propagation` quote, by ground-truth edges.

@@ -1,62 +1,17 @@
-"""Folders of edge maps against one ground truth, from the maps to the files of the report."""
-
-import csv
-import json
-from functools import partial
+"""Folders of edge maps against one ground truth."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from trace_edges.evaluation import edges as module
-from trace_edges.evaluation import evaluate_edge_folders, write_report
+from trace_edges.evaluation import evaluate_edge_folders
 from trace_edges.evaluation.edges import edge_truth
-from trace_edges.evaluation.peers import canny_edges, draw_peer
-from trace_edges.evaluation.report import FALSE, FOUND, MISSED, comparison_sheet, mistakes
 from trace_edges.formats.ground_truth import open_ground_truth
 from trace_edges.formats.truth import Segments
-from trace_edges.metrics.counts import EdgeTruth
 from trace_edges.metrics.protocol import EdgeProtocol
 
 TEN = EdgeProtocol(thresholds=10)
-
-
-def squares(seed):
-    """Two touching squares somewhere on a background."""
-    top, left = np.random.default_rng(seed).integers(4, 12, 2)
-    labels = np.zeros((40, 56), dtype=np.int32)
-    labels[top : top + 16, left : left + 16] = 1
-    labels[top : top + 16, left + 16 : left + 32] = 2
-    return labels
-
-
-def annotators(labels):
-    return [Segments(labels, np.zeros(labels.shape, dtype=bool))]
-
-
-@pytest.fixture
-def truth():
-    return {name: partial(annotators, squares(seed)) for seed, name in enumerate("abc")}
-
-
-def write_maps(folder, truth, change=lambda edges: edges):
-    """The true boundaries as 8-bit PNGs, changed."""
-    folder.mkdir()
-    for name, read in truth.items():
-        edges = edge_truth(read(), TEN).annotations[0]
-        Image.fromarray((255 * change(edges)).astype(np.uint8)).save(folder / f"{name}.png")
-    return folder
-
-
-@pytest.fixture
-def methods(tmp_path, truth):
-    return {
-        "perfect": write_maps(tmp_path / "perfect", truth),
-        "far off": write_maps(
-            tmp_path / "far", truth, lambda edges: np.roll(edges, 3, axis=(0, 1))
-        ),
-        "nothing": write_maps(tmp_path / "nothing", truth, lambda edges: 0 * edges),
-    }
 
 
 def test_perfect_shifted_and_empty_maps(methods, truth):
@@ -72,7 +27,7 @@ def test_perfect_shifted_and_empty_maps(methods, truth):
     assert not result.problems
 
 
-def test_workers_and_order_change_nothing(methods, tmp_path):
+def test_workers_and_order_change_nothing(methods, squares, tmp_path):
     (tmp_path / "labels").mkdir()
     for seed, name in enumerate("abc"):
         Image.fromarray(squares(seed).astype(np.uint8)).save(tmp_path / "labels" / f"{name}.png")
@@ -137,71 +92,6 @@ def test_nothing_left_to_score_is_an_error(methods, truth):
         evaluate_edge_folders(methods, truth, TEN)
 
 
-def test_the_report_holds_the_protocol_beside_every_number(methods, truth, tmp_path):
-    pytest.importorskip("matplotlib")
-    result = evaluate_edge_folders(methods, truth, TEN)
-    scores, table, curves, picture = write_report(result, tmp_path / "out", {"kind": "labels"})
-    record = json.loads(scores.read_text())
-    assert record["protocol"]["thresholds"] == 10
-    assert record["methods"]["perfect"]["ods"] == 1
-    assert record["kind"] == "labels"
-    lines = table.read_text().splitlines()
-    assert lines[0] == "| method | ODS | OIS | AP | R50 | clDice |"
-    assert lines[2].startswith("| perfect | 1.000 | 1.000 |")  # best first
-    assert "0.0075 of the diagonal" in lines[-1]
-    with curves.open() as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 30
-    assert {"method": "perfect", "precision": "1", "recall": "1"}.items() <= rows[0].items()
-    assert Image.open(picture).size[0] > 300
-
-
-def test_found_false_and_missed_edges_have_their_colours():
-    truth, lines = np.zeros((2, 60, 60), dtype=bool)
-    truth[10], truth[30] = True, True
-    lines[11], lines[50] = True, True  # one pixel off, and where nothing is
-    picture = mistakes(
-        np.full((60, 60, 3), 90, np.uint8),
-        lines,
-        EdgeTruth([truth]),
-        EdgeProtocol(max_distance=0.02),
-    )
-    pixels = np.asarray(picture)
-    assert tuple(pixels[11, 30]) == FOUND
-    assert tuple(pixels[50, 30]) == FALSE
-    assert tuple(pixels[30, 30]) == MISSED
-    assert tuple(pixels[0, 30]) == (30, 30, 30)
-
-
-def test_the_sheet_has_a_row_per_method(methods, truth):
-    result = evaluate_edge_folders(methods, truth, TEN)
-    sheet = comparison_sheet(result, truth, examples=1)
-    one = comparison_sheet(evaluate_edge_folders({"x": methods["perfect"]}, truth, TEN), truth)
-    assert sheet.height > 2.5 * one.height
-
-
-def test_peers_are_drawn_once(tmp_path):
-    image = tmp_path / "a.png"
-    Image.fromarray(np.kron(squares(0), np.ones((2, 2))).astype(np.uint8) * 100).save(image)
-    broken = tmp_path / "b.png"
-    broken.write_text("no picture")
-    out = tmp_path / "canny"
-    problems = draw_peer("canny", {"a": image, "b": broken}, out)
-    assert list(problems) == ["b"]
-    assert "b.png" in problems["b"]
-    drawn = np.asarray(Image.open(out / "a.png"))
-    expected = canny_edges(np.stack([np.asarray(Image.open(image))] * 3, axis=-1))
-    np.testing.assert_array_equal(drawn, np.rint(expected * 255))
-    before = (out / "a.png").stat().st_mtime_ns
-    draw_peer("canny", {"a": image}, out)
-    assert (out / "a.png").stat().st_mtime_ns == before
-
-
-def test_an_unknown_peer_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="canny, sobel, felzenszwalb"):
-        draw_peer("hed", {}, tmp_path)
-
-
 def test_boundaries_that_were_drawn_are_taken_as_drawn():
     drawn = np.zeros((6, 8), dtype=bool)
     drawn[2] = True
@@ -217,7 +107,7 @@ def test_boundaries_that_were_drawn_are_taken_as_drawn():
         edge_truth([Segments(labels, void)], given)
 
 
-def test_only_what_no_annotator_knows_is_ignored():
+def test_only_what_no_annotator_knows_is_ignored(squares):
     labels, left, top = squares(0), np.zeros((40, 56), dtype=bool), np.zeros((40, 56), dtype=bool)
     left[:, :2], top[:2] = True, True
     protocol = EdgeProtocol(void="ignore", max_distance=0.0)

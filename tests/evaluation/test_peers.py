@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.feature import canny
 
-from trace_edges.evaluation.peers import LEVELS, SIGMA, canny_edges, sobel_edges
+from trace_edges.evaluation.peers import LEVELS, SIGMA, canny_edges, draw_peer, sobel_edges
 
 detectors = pytest.mark.parametrize("detect", [canny_edges, sobel_edges])
 
@@ -65,3 +66,25 @@ def test_bad_input_is_named(detect):
         detect(np.zeros((9, 9, 4)))
     with pytest.raises(ValueError, match=r"stay in \[0, 1\]"):
         detect(np.full((9, 9), 255.0))
+
+
+def test_peers_are_drawn_once(tmp_path, squares):
+    image = tmp_path / "a.png"
+    Image.fromarray(np.kron(squares(0), np.ones((2, 2))).astype(np.uint8) * 100).save(image)
+    broken = tmp_path / "b.png"
+    broken.write_text("no picture")
+    out = tmp_path / "canny"
+    problems = draw_peer("canny", {"a": image, "b": broken}, out)
+    assert list(problems) == ["b"]
+    assert "b.png" in problems["b"]
+    drawn = np.asarray(Image.open(out / "a.png"))
+    expected = canny_edges(np.stack([np.asarray(Image.open(image))] * 3, axis=-1))
+    np.testing.assert_array_equal(drawn, np.rint(expected * 255))
+    before = (out / "a.png").stat().st_mtime_ns
+    draw_peer("canny", {"a": image}, out)
+    assert (out / "a.png").stat().st_mtime_ns == before
+
+
+def test_an_unknown_peer_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="canny, sobel, felzenszwalb"):
+        draw_peer("hed", {}, tmp_path)

@@ -178,21 +178,21 @@ def out_of_memory_beyond(backbone, pixels):
 
 
 def test_out_of_memory_says_which_resolution_would_fit(tiny_model, monkeypatch):
-    from trace_edges.backbones import fitting
+    from trace_edges.backbones import sizing
     from trace_edges.backbones.sizing import memory
 
     pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd3"))
     out_of_memory_beyond(pipe.backbone, 0)
     picture = torch.zeros(3, 300, 400)
-    at_192 = memory(fitting.emptied(pipe.backbone), (176, 224)).peak
-    monkeypatch.setattr(fitting, "available_memory", lambda device: int(at_192 / 0.9) + 1)
+    at_192 = memory(sizing.emptied(pipe.backbone), (176, 224)).peak
+    monkeypatch.setattr(sizing, "available_memory", lambda device: int(at_192 / 0.9) + 1)
     message = message_of(pipe, picture, resolution=256)
     assert "ran out of memory on cpu at 224 x 288 px" in message
     assert message.endswith("a resolution of 192 would fit")
 
-    monkeypatch.setattr(fitting, "available_memory", lambda device: 1000)
+    monkeypatch.setattr(sizing, "available_memory", lambda device: 1000)
     assert "its weights alone take" in message_of(pipe, picture, resolution=256)
-    monkeypatch.setattr(fitting, "available_memory", lambda device: None)
+    monkeypatch.setattr(sizing, "available_memory", lambda device: None)
     assert "ask for a smaller resolution" in message_of(pipe, picture, resolution=256)
 
 

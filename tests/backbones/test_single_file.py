@@ -8,7 +8,7 @@ import torch
 from diffusers.loaders.single_file_utils import CHECKPOINT_KEY_NAMES
 from safetensors.torch import save_file
 
-from trace_edges.backbones import CHECKPOINTS, BackboneError, load_backbone
+from trace_edges.backbones import CHECKPOINTS, FAMILIES, BackboneError, load_backbone
 
 _RESNET = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1",
            "norm2": "out_layers.0", "conv2": "out_layers.3",
@@ -79,9 +79,12 @@ def sdxl(tiny_model, monkeypatch):
         {key: value for key, value in model.config.items() if not key.startswith("_")}
         for model in (backbone.denoiser, backbone.vae)
     )
-    row = CHECKPOINTS["sdxl"]
-    tiny = replace(row, architecture=replace(row.architecture, config=config, vae=vae))
-    monkeypatch.setitem(CHECKPOINTS, "sdxl", tiny)
+    tiny = {"sdxl": replace(CHECKPOINTS["sdxl"], config=config)}
+    families = tuple(
+        replace(row, vae_config=vae, checkpoints=tiny) if row.name == "sdxl" else row
+        for row in FAMILIES
+    )
+    monkeypatch.setattr("trace_edges.backbones.sources.FAMILIES", families)
     return backbone
 
 

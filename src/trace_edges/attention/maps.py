@@ -161,7 +161,7 @@ class MapAverage:
         self._layers += 1
 
     def mean(self) -> tuple[Float32[Tensor, "b n n"], Grid]:
-        """Empty the average and return SA(X_t), rows summing to 1, and its grid, the largest seen.
+        """Empty the average and return SA(X_t), rows summing to 1, and its grid, the largest.
 
         Raises:
             ValueError: nothing was added.

@@ -25,7 +25,7 @@ Sink = Callable[[str, Float[Tensor, "b heads n d"], Float[Tensor, "b heads n d"]
 
 
 class RecorderError(ValueError):
-    """Attention could not be seen: a backend bypasses SDPA, or the selection is wrong."""
+    """Attention could not be recorded: a backend bypasses SDPA, or the selection is wrong."""
 
 
 class AttentionRecorder:
@@ -38,7 +38,7 @@ class AttentionRecorder:
             the model's dtype, and the scale of the softmax. Must not keep q or k alive.
         differentiable: gradients may flow back through what `sink` computes.
 
-    On exit, every module must have been seen equally often and at least once.
+    On exit, every module must have been recorded equally often and at least once.
 
     Raises:
         RecorderError: a name is not in the model, or the counts are not equal.

@@ -95,7 +95,7 @@ def take_inventory(
 
 
 def _has_weights(folder: Path) -> bool:
-    """All files of weights that there should be: of several, an index says which."""
+    """All files of weights that there should be: an index lists several."""
     for index in folder.glob(f"{_WEIGHTS}.index.json"):
         files = set(json.loads(index.read_text())["weight_map"].values())
         return all((folder / file).exists() for file in files)

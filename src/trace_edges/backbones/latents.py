@@ -5,7 +5,7 @@
 3. The VAE runs in its own dtype; the latent comes back in float32.
 4. The VAE's config gives how many pixels make a latent cell.
 
-Where the kinds of autoencoder differ, `Autoencoder` says how.
+`Autoencoder` has all in which its kinds differ.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils.memory import should_reduce_batch_size
 
 from trace_edges.backbones.backbone import Backbone
 from trace_edges.backbones.diffusion import DiffusionBackbone
@@ -19,7 +18,7 @@ from trace_edges.backbones.pipelines import (
     quantization_config,
     read_pipeline,
 )
-from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.problems import BackboneError, explained, out_of_memory
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
 from trace_edges.backbones.sources import Source, family_of, find_source
@@ -77,16 +76,17 @@ def load_backbone(
     backbone.loaded_with = {
         "null": null, "revision": revision, "quantize": quantize, "vae_tiling": None
     }  # fmt: skip
-    try:
-        return backbone.to(device)
-    except RuntimeError as error:
-        if not should_reduce_batch_size(error):
-            raise
-        raise BackboneError(
+
+    def advice() -> str:
+        return (
             f"{source} does not fit on {device}: its weights take "
             f"{weight_bytes(backbone) / 2**30:.1f} GiB in {str(dtype).removeprefix('torch.')}; "
             "load it in bfloat16, or on the CPU with enable_model_cpu_offload()"
-        ) from error
+        )
+
+    with out_of_memory(advice):
+        backbone.to(device)
+    return backbone
 
 
 def open_backbone(name: str | Path = EMBEDDED, **options: Any) -> Backbone:

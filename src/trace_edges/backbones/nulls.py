@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils.memory import should_reduce_batch_size
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from trace_edges.backbones.pipelines import empty_denoiser, read_pipeline
-from trace_edges.backbones.problems import BackboneError
+from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.backbones.sources import Source
 from trace_edges.backbones.specs import Family, NullCondition
 from trace_edges.files import write_atomically
@@ -129,16 +128,14 @@ def _encode(
         )
     empty = {family.denoiser: empty_denoiser(source, family, index)}
     pipeline = read_pipeline(source, family, index, wanted.components, dtype, **empty)
-    try:
+    advice = (
+        f"the text encoders of {source} do not fit on {device}: have them run on the CPU "
+        f"once, with `trace-edges backbones {source.name} --prepare --device cpu --dtype "
+        f"{str(dtype).removeprefix('torch.')}`"
+    )
+    with out_of_memory(lambda: advice):
         for name in wanted.components:
             if isinstance(module := getattr(pipeline, name), torch.nn.Module):
                 module.to(device)
-        return wanted.encode(pipeline, device)
-    except RuntimeError as error:
-        if not should_reduce_batch_size(error):
-            raise
-        raise BackboneError(
-            f"the text encoders of {source} do not fit on {device}: have them run on the CPU "
-            f"once, with `trace-edges backbones {source.name} --prepare --device cpu --dtype "
-            f"{str(dtype).removeprefix('torch.')}`"
-        ) from error
+        null = wanted.encode(pipeline, device)
+    return null

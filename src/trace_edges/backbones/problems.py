@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+from accelerate.utils.memory import should_reduce_batch_size
 from diffusers.utils import logging as diffusers_logging
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -69,6 +70,21 @@ def explained(what: str) -> Iterator[None]:
     # ImportError: a text encoder or tokenizer wants a library that is not installed.
     except (OSError, ImportError, EntryNotFoundError, HfHubHTTPError, SafetensorError) as error:
         raise BackboneError(f"{what} could not be loaded: {_meaning(error)}") from error
+
+
+@contextmanager
+def out_of_memory(advice: Callable[[], str]) -> Iterator[None]:
+    """Turn running out of memory into a BackboneError with this advice.
+
+    Raises:
+        BackboneError: the device's memory was not enough.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        raise BackboneError(advice()) from error
 
 
 def _meaning(error: BaseException) -> str:

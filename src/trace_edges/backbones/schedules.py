@@ -1,7 +1,7 @@
 """Noise schedules, moved by hand: how a latent gets from one noise level to the next.
 
 diffusers' DDIMInverseScheduler evaluates the model on x_{t-100} with label t, so a map captured
-in its loop belongs to no noise level, and its flow schedulers know no way up. These few lines keep
+in its loop belongs to no noise level, and its flow schedulers cannot go up. These few lines keep
 latent and label together.
 """
 
@@ -36,7 +36,7 @@ class DDPMSchedule:
 
     @classmethod
     def of(cls, scheduler: Any) -> DDPMSchedule:
-        """The noise levels of a diffusers scheduler, whatever way it takes through them.
+        """The noise levels of a diffusers scheduler, whatever path it takes through them.
 
         Raises:
             ValueError: it has none, as those of flow matching.
@@ -88,7 +88,7 @@ class FlowSchedule:
     """x_s = (1 - s) x_0 + s noise; the denoiser's output is the velocity v = noise - x_0.
 
     A timestep t = 0 .. T stands for s = t / T. The levels are uniform in s; the shift that samplers
-    of these models apply only says at which s they stop, and skips the small ones.
+    of these models apply only sets at which s they stop, and skips the small ones.
 
     Attributes:
         steps: T.

@@ -20,12 +20,11 @@ from diffusers.loaders.single_file_utils import (
 )
 from safetensors import safe_open
 
-from trace_edges.backbones.families import CHECKPOINTS
 from trace_edges.backbones.nulls import find_null
 from trace_edges.backbones.pipelines import Parts, empty_denoiser
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sources import INDEX, Source, family_of_checkpoint, find_source
-from trace_edges.backbones.specs import Architecture
+from trace_edges.backbones.specs import Family
 
 # What diffusers calls the kinds of files -> the named checkpoint of the same architecture.
 _KINDS = {
@@ -54,10 +53,10 @@ def read_single_file(
         BackboneError: it is of no known kind, or lacks the denoiser or the VAE.
     """
     base = recognise(source)
-    family, architecture = family_of_checkpoint(base), CHECKPOINTS[base].architecture
+    family = family_of_checkpoint(base)
     with TemporaryDirectory() as folder:
         configs = Source(source.name, folder)
-        write_configs(architecture, Path(folder))
+        write_configs(family, base, Path(folder))
         index = configs.index()
         config = empty_denoiser(configs, family, index).config
         if not family.nulls[null or family.default_null].components:
@@ -66,12 +65,10 @@ def read_single_file(
             origin = find_source(base, local_files_only=source.local_files_only)
             condition = find_null(origin, family, origin.index(), config, null, dtype, device)
         denoiser = _part(
-            source, folder, architecture.denoiser, family.denoiser, dtype, quantization
+            source, folder, family.denoiser_class, family.denoiser, dtype, quantization
         )
         vae = _part(source, folder, "AutoencoderKL", "vae", family.vae_dtype(dtype))
-        scheduler_class, scheduler_config = architecture.scheduler
-        scheduler = getattr(diffusers, scheduler_class)(**scheduler_config)
-    return Parts(family, denoiser, vae, scheduler, condition)
+    return Parts(family, denoiser, vae, family.noise_scheduler(base), condition)
 
 
 def recognise(source: Source) -> str:
@@ -84,7 +81,7 @@ def recognise(source: Source) -> str:
         shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     kind = infer_diffusers_model_type(tensors)
-    # "v1" is also what it says of a file that it does not know.
+    # "v1" is also its answer for a file that it does not know.
     known = kind in _KINDS and (kind != "v1" or CHECKPOINT_KEY_NAMES["v1"] in tensors)
     if not known:
         raise BackboneError(
@@ -95,22 +92,19 @@ def recognise(source: Source) -> str:
     return _KINDS[kind]
 
 
-def write_configs(made: Architecture, folder: Path) -> None:
-    """Write the folder that a pipeline of this architecture would have, but for its weights."""
-    pipeline = getattr(diffusers, made.pipeline)
+def write_configs(family: Family, base: str, folder: Path) -> None:
+    """Write the folder that the pipeline of a named checkpoint would have, but for its weights."""
+    pipeline = getattr(diffusers, family.pipelines[0])
     expected, _ = pipeline._get_signature_keys(pipeline)
-    denoiser = "unet" if "unet" in expected else "transformer"
-    parts = {
-        denoiser: (made.denoiser, made.config),
-        "vae": ("AutoencoderKL", made.vae),
-        "scheduler": made.scheduler,
-    }
-    index: dict[str, Any] = {"_class_name": made.pipeline}
+    with torch.device("meta"):
+        denoiser = getattr(diffusers, family.denoiser_class)(**family.denoiser_config(base))
+        vae = diffusers.AutoencoderKL(**family.vae_config)
+    index: dict[str, Any] = {"_class_name": family.pipelines[0]}
     index |= {name: [None, None] for name in expected}
-    for name, (kind, config) in parts.items():
-        with torch.device("meta" if name != "scheduler" else "cpu"):
-            getattr(diffusers, kind)(**config).save_config(folder / name)
-        index[name] = ["diffusers", kind]
+    parts = {family.denoiser: denoiser, "vae": vae, "scheduler": family.noise_scheduler(base)}
+    for name, part in parts.items():
+        part.save_config(folder / name)
+        index[name] = ["diffusers", type(part).__name__]
     (folder / INDEX).write_text(json.dumps(index))
 
 
@@ -118,21 +112,15 @@ def _part(
     source: Source, folder: str, kind: str, name: str, dtype: torch.dtype, quantization: Any = None
 ) -> Any:
     try:
-        part = getattr(diffusers, kind).from_single_file(
+        return getattr(diffusers, kind).from_single_file(
             source.place, config=folder, subfolder=name, dtype=dtype, local_files_only=True,
             quantization_config=quantization,
         )  # fmt: skip
-    except SingleFileComponentError as error:
-        raise BackboneError(_lacks(source, name)) from error
-    except NotImplementedError as error:  # some of its tensors were never given a value
-        if "meta tensor" not in str(error):
+    except (SingleFileComponentError, NotImplementedError) as error:
+        # A tensor that was never given a value is an error of torch, of this kind and text.
+        if isinstance(error, NotImplementedError) and "meta tensor" not in str(error):
             raise
-        raise BackboneError(_lacks(source, name)) from error
-    return part
-
-
-def _lacks(source: Source, name: str) -> str:
-    return (
-        f"{source} does not hold all weights of the {name}: put them together in a folder with "
-        "save_pretrained of its pipeline in diffusers, and give the folder"
-    )
+        raise BackboneError(
+            f"{source} does not hold all weights of the {name}: put them together in a folder with "
+            "save_pretrained of its pipeline in diffusers, and give the folder"
+        ) from error

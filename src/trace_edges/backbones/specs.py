@@ -1,6 +1,6 @@
 """Everything that differs between denoisers, as data: a `Family` for each file of `families/`.
 
-A family says which modules hold self-attention, which of its tokens are the image's, how the
+A family states which modules hold self-attention, which of its tokens are the image's, how the
 denoiser is called without a prompt, where the null prompt comes from, how a prompt is read, and
 which checkpoints have names. Everything else (latents, trajectory, capture) is shared.
 """
@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
 from torch import Tensor
 
@@ -49,31 +50,11 @@ class Defaults:
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """Classes of diffusers and their configs, of which a model can be made without its weights: to
-    count what it costs before it is fetched, and to read a single file that brings no config.
-
-    Attributes:
-        pipeline: class of the pipeline.
-        denoiser: class of the denoiser.
-        config: of the denoiser, where it is not the class's default.
-        vae: config of the autoencoder, where it is not the class's default.
-        scheduler: class and config.
-    """
-
-    pipeline: str
-    denoiser: str
-    config: Config = field(default_factory=dict)
-    vae: Config = field(default_factory=dict)
-    scheduler: tuple[str, Config] = ("FlowMatchEulerDiscreteScheduler", {})
-
-
-@dataclass(frozen=True)
 class Checkpoint:
     """A checkpoint that has a name, and what it needs, known before anything is fetched.
 
     Parameters, layers, grid and TFLOP are those of the denoiser at its native size, and are checked
-    against its architecture without its weights (tests/backbones/test_sizing.py).
+    against its configs, as the hub has them, without its weights (tests/backbones/test_sizing.py).
 
     Attributes:
         family: name of its family.
@@ -86,9 +67,10 @@ class Checkpoint:
         grid: side of the finest attention grid at the native size, in cells.
         tflop: of one pass at the native size, without a prompt's second pass.
         memory: GiB at the peak, in bfloat16 at the native size (`sizing.memory`).
-        architecture: as its configs on the hub have it.
         revision: commit, tag or branch; None: what the hub holds now.
         note: what else one should know.
+        config: of the denoiser, where it is not the family's.
+        scheduler_config: likewise.
     """
 
     family: str
@@ -101,14 +83,15 @@ class Checkpoint:
     grid: int
     tflop: float
     memory: float
-    architecture: Architecture
     revision: str | None = None
     note: str = ""
+    config: Config = field(default_factory=dict)
+    scheduler_config: Config = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Null:
-    """One way to a null condition.
+    """A kind of null condition.
 
     Attributes:
         components: of the pipeline, that it needs with their weights; besides them the pipeline
@@ -171,11 +154,17 @@ class Family:
         predict: (denoiser, latents, timesteps (B,), null) -> the denoiser's raw output, (B, C or
             more, h, w). Of a flow model this is the velocity from image to noise.
         condition: (config of the denoiser) -> the null condition's tensors and their shapes.
-        nulls: ways to the null condition by name; the first one is the default.
+        nulls: kinds of null condition by name; the first one is the default.
         schedule: (scheduler of diffusers) -> the noise of each step.
         image_tokens: (N image tokens, all tokens of a joint attention) -> which are the image's.
         prompt: how it reads a prompt; None: not known.
         checkpoints: those that have names.
+        denoiser_class: of diffusers.
+        config: of the denoiser of its named checkpoints, where it is not the class's default; with
+            it and the next two a model is made without its weights, to count what it costs before
+            it is fetched, and to read a single file that brings no config.
+        vae_config: likewise.
+        scheduler: class and config.
         channels: (config of the denoiser) -> of the latents.
         patch: (config of the denoiser) -> latents along a side of one token, on the finest grid.
         sample_size: (config of the denoiser) -> latents along a side that it was trained at.
@@ -197,6 +186,10 @@ class Family:
     image_tokens: Callable[[int, int], slice]
     prompt: PromptFormat | None = None
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
+    denoiser_class: str
+    config: Config = field(default_factory=dict)
+    vae_config: Config = field(default_factory=dict)
+    scheduler: tuple[str, Config] = ("FlowMatchEulerDiscreteScheduler", {})
     channels: Callable[[Any], int] = lambda config: config.in_channels
     patch: Callable[[Any], int] = lambda config: config.patch_size
     sample_size: Callable[[Any], int] = lambda config: config.get("sample_size", _SAMPLE_SIZE)
@@ -213,6 +206,15 @@ class Family:
     def layers(self, denoiser: torch.nn.Module) -> list[str]:
         """Full names of the self-attention modules of this denoiser."""
         return [name for name, _ in denoiser.named_modules() if self.self_attention.fullmatch(name)]
+
+    def denoiser_config(self, name: str) -> Config:
+        """Config of the denoiser of a named checkpoint."""
+        return self.config | self.checkpoints[name].config
+
+    def noise_scheduler(self, name: str) -> Any:
+        """The scheduler of diffusers of a named checkpoint."""
+        kind, config = self.scheduler
+        return getattr(diffusers, kind)(**config | self.checkpoints[name].scheduler_config)
 
     def vae_dtype(self, dtype: torch.dtype) -> torch.dtype:
         """The number type of the VAE beside a denoiser of this one."""

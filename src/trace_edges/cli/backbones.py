@@ -135,8 +135,8 @@ def _print_one(name: str, revision: str | None, dtype: DType, as_json: bool) -> 
 
 
 def _facts(row: Any) -> dict[str, Any]:
-    """Fields of a row of either table, but for the configs of its architecture."""
-    return {name: value for name, value in vars(row).items() if name != "architecture"}
+    """Fields of a row of either table, but for configs of diffusers."""
+    return {name: value for name, value in vars(row).items() if not name.endswith("config")}
 
 
 def _state(here: bool) -> str:

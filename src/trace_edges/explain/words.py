@@ -110,12 +110,12 @@ class Reading:
     Attributes:
         words: word -> places of its tokens among those of the text.
         total: tokens of the text, with those that fill it up.
-        seen: how many of them are seen in full; to the logits of those behind something is added.
+        visible: how many of them are seen in full; a bias is added to the logits of the others.
     """
 
     words: Words
     total: int
-    seen: int
+    visible: int
 
 
 def text_length(pipeline: Any, family: Family) -> int:
@@ -137,7 +137,7 @@ def read_prompt(pipeline: Any, family: Family, prompt: str) -> Reading:
     prompt = prompt.strip().lower() if text.lowercase else prompt
     starts = list(text.tokenizers.values())
     words: Words = {}
-    total = seen = longest
+    total = visible = longest
     for name, start, end in zip(text.tokenizers, starts, [*starts[1:], longest], strict=True):
         if getattr(pipeline, name) is None:  # of SD3 without T5, whose tokens are zeros then
             continue
@@ -146,9 +146,9 @@ def read_prompt(pipeline: Any, family: Family, prompt: str) -> Reading:
         for word, places in found.items():
             words[word] = words.get(word, ()) + tuple(start + front + place for place in places)
         if text.filling:
-            total = seen = start + front + own + behind
+            total = visible = start + front + own + behind
         if text.padding_bias:
-            seen = min(total, start + front + own + text.visible_padding)
+            visible = min(total, start + front + own + text.visible_padding)
     if not words:
         raise ValueError(f"the prompt {prompt!r} has no word")
     if unread := [word for word, places in words.items() if not places]:
@@ -156,7 +156,7 @@ def read_prompt(pipeline: Any, family: Family, prompt: str) -> Reading:
             f"the prompt is too long: {unread[0]!r} lies behind the {longest} tokens of text that "
             "this model reads"
         )
-    return Reading(words, total, seen)
+    return Reading(words, total, visible)
 
 
 def _tokens(
@@ -230,5 +230,5 @@ def logit_bias(
     if not text.padding_bias:
         return None
     bias = torch.zeros(k.shape[2], device=k.device)
-    bias[first + reading.seen : first + reading.total] = text.padding_bias
+    bias[first + reading.visible : first + reading.total] = text.padding_bias
     return bias

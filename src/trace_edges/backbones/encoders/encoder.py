@@ -65,7 +65,7 @@ def attention_layers(model: nn.Module) -> tuple[str, ...]:
 def run_plain(model: Any, images: Images) -> Tensor:
     """Of transformers: images in, all tokens out, at any size."""
     known = inspect.signature(model.forward).parameters
-    # Some models stretch their position embeddings to the image only when told to.
+    # Some models stretch their position embeddings to the image only when asked to.
     stretch = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}
     return model(images, **stretch).last_hidden_state
 

@@ -39,8 +39,8 @@ _CLIP: Colours = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
                   "image_std": [0.26862954, 0.26130258, 0.27577711]}  # fmt: skip
 _HALF: Colours = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 
-# `model_type` of the config -> colours where no preprocessor says. Their images are one softmax
-# without a bias, which is what can be read.
+# `model_type` of the config -> colours where no preprocessor has them. Their attention is one
+# softmax without a bias, which is what can be read.
 _PLAIN = {
     "vit": _HALF,
     "deit": _IMAGENET,
@@ -53,7 +53,7 @@ _PLAIN = {
     "siglip_vision_model": _HALF,
 }
 
-# Models of pictures and text: names of the tensors of their vision tower, and its class.
+# Models of images and text: names of the tensors of their vision tower, and its class.
 _TOWERS = {
     "llava": (re.compile(r"(?:model\.)?vision_tower\."), "CLIPVisionModel"),
     "qwen2_5_vl": (
@@ -61,7 +61,7 @@ _TOWERS = {
         "models.qwen2_5_vl.modeling_qwen2_5_vl.Qwen2_5_VisionTransformerPretrainedModel",
     ),
 }
-_QWEN_RESOLUTION = 448  # trained at any; a picture of this size has 32 x 32 tokens
+_QWEN_RESOLUTION = 448  # trained at any; an image of this size has 32 x 32 tokens
 
 
 def is_encoder(

@@ -1,7 +1,7 @@
 """Features of a vision transformer: the keys of its last self-attention layer.
 
-The keys of DINO tell objects from what is around them (Simeoni et al., LOST, BMVC 2021), which is
-what MaskCut and ProMerge read.
+The keys of DINO set objects apart from what is around them (Simeoni et al., LOST, BMVC 2021), which
+MaskCut and ProMerge read.
 """
 
 from __future__ import annotations

@@ -11,18 +11,10 @@ from typing import Any
 
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import APACHE, SDXL_VAE, first_embedding
+from trace_edges.backbones.families.shared import APACHE, SDXL_VAE, encoded, first_embedding
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import (
-    Architecture,
-    Checkpoint,
-    Family,
-    Null,
-    NullCondition,
-    PromptFormat,
-    image_last,
-)
+from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 256  # of T5, padding included: it is zeros, and attended to
 _SAMPLE_SIZE = 128  # what it was trained at; its config says half of that
@@ -55,10 +47,6 @@ _CHECKPOINTS = {
     "auraflow": Checkpoint(
         "auraflow", "fal/AuraFlow", APACHE, gated=False,
         resolution=1024, parameters=6843, layers=36, grid=64, tflop=44.0, memory=14.2,
-        architecture=Architecture(
-            "AuraFlowPipeline", "AuraFlowTransformer2DModel", {"pos_embed_max_size": 4096},
-            SDXL_VAE,
-        ),
         note="no side of the image may be longer than 1024 px",
     ),
 }  # fmt: skip
@@ -69,15 +57,14 @@ AURA_FLOW = Family(
     self_attention=re.compile(r"(joint|single)_transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
-    nulls={
-        "encoded": Null(
-            ("text_encoder", "tokenizer"), first_embedding(do_classifier_free_guidance=False)
-        )
-    },
+    nulls=encoded(first_embedding(do_classifier_free_guidance=False)),
     schedule=FlowSchedule.of,
     image_tokens=image_last,
     sample_size=lambda config: _SAMPLE_SIZE,
     float32_vae=True,  # that of SDXL
     prompt=PromptFormat(registers=8),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="AuraFlowTransformer2DModel",
+    config={"pos_embed_max_size": 4096},
+    vae_config=SDXL_VAE,
 )

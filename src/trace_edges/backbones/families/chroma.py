@@ -12,35 +12,27 @@ from trace_edges.backbones.families.shared import (
     APACHE,
     FLUX_VAE,
     PATCH,
-    pack,
+    encoded,
     packed_grid,
     positions,
-    unpack,
+    run_packed,
 )
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import (
-    Architecture,
-    Checkpoint,
-    Family,
-    Null,
-    NullCondition,
-    PromptFormat,
-    image_last,
-)
+from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 2  # the end of an empty text, and the first of the padding
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
     embeds = null["prompt_embeds"].expand(len(latents), -1, -1)
-    output = denoiser(
-        hidden_states=pack(latents),
-        timestep=timesteps / 1000,
+    return run_packed(
+        denoiser,
+        latents,
+        timesteps,
         encoder_hidden_states=embeds,
         txt_ids=torch.zeros(embeds.shape[1], 3, device=latents.device),
         img_ids=positions((1, *packed_grid(latents)), latents),
-    ).sample
-    return unpack(output, latents)
+    )
 
 
 def _encode(pipeline: Any, device: torch.device) -> NullCondition:
@@ -59,7 +51,6 @@ _CHECKPOINTS = {
     "chroma1-hd": Checkpoint(
         "chroma", "lodestones/Chroma1-HD", APACHE, gated=False,
         resolution=1024, parameters=8900, layers=57, grid=64, tflop=64.9, memory=18.0,
-        architecture=Architecture("ChromaPipeline", "ChromaTransformer2DModel", vae=FLUX_VAE),
     ),
 }  # fmt: skip
 
@@ -69,7 +60,7 @@ CHROMA = Family(
     self_attention=re.compile(r"(single_)?transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    nulls=encoded(_encode),
     schedule=FlowSchedule.of,
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
@@ -77,4 +68,6 @@ CHROMA = Family(
     # Its mask is ones and zeros, and is added to the logits: it takes 1 from those it is to hide.
     prompt=PromptFormat(max_tokens=512, visible_padding=1, padding_bias=-1.0),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="ChromaTransformer2DModel",
+    vae_config=FLUX_VAE,
 )

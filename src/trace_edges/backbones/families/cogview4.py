@@ -8,17 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import APACHE, first_embedding, vae
+from trace_edges.backbones.families.shared import APACHE, encoded, first_embedding, vae
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import (
-    Architecture,
-    Checkpoint,
-    Family,
-    Null,
-    NullCondition,
-    PromptFormat,
-    image_last,
-)
+from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 16  # a text is filled up to a multiple of them
 
@@ -36,20 +28,15 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     ).sample
 
 
-_ARCHITECTURE = Architecture(
-    "CogView4Pipeline", "CogView4Transformer2DModel",
-    {"num_layers": 28, "num_attention_heads": 32, "attention_head_dim": 128},
-    vae(16, 1.0) | {
-        "block_out_channels": (128, 512, 1024, 1024), "layers_per_block": 3,
-        "mid_block_add_attention": False, "use_quant_conv": False, "use_post_quant_conv": False,
-    },
-)  # fmt: skip
+_VAE = vae(16, 1.0) | {
+    "block_out_channels": (128, 512, 1024, 1024), "layers_per_block": 3,
+    "mid_block_add_attention": False, "use_quant_conv": False, "use_post_quant_conv": False,
+}  # fmt: skip
 
 _CHECKPOINTS = {
     "cogview4": Checkpoint(
         "cogview4", "zai-org/CogView4-6B", APACHE, gated=False,
         resolution=1024, parameters=6369, layers=28, grid=64, tflop=54.1, memory=13.9,
-        architecture=_ARCHITECTURE,
     ),
 }  # fmt: skip
 
@@ -59,14 +46,13 @@ COGVIEW4 = Family(
     self_attention=re.compile(r"transformer_blocks\.\d+\.attn1"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.text_embed_dim)},
-    nulls={
-        "encoded": Null(
-            ("text_encoder", "tokenizer"), first_embedding(do_classifier_free_guidance=False)
-        )
-    },
+    nulls=encoded(first_embedding(do_classifier_free_guidance=False)),
     schedule=FlowSchedule.of,
     image_tokens=image_last,
     image_output=0,
     prompt=PromptFormat(max_tokens=1024, filling=lambda tokens: (-tokens % _TOKENS, 0)),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="CogView4Transformer2DModel",
+    config={"num_layers": 28, "num_attention_heads": 32, "attention_head_dim": 128},
+    vae_config=_VAE,
 )

@@ -16,17 +16,15 @@ from trace_edges.backbones.families.shared import (
     FEW_STEPS,
     FLUX_VAE,
     PATCH,
-    pack,
+    encoded,
     packed_grid,
     positions,
-    unpack,
+    run_packed,
 )
 from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import (
-    Architecture,
     Checkpoint,
     Family,
-    Null,
     NullCondition,
     PromptFormat,
     Shapes,
@@ -41,16 +39,16 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     b = len(latents)
     embeds = null["prompt_embeds"].expand(b, -1, -1)
     guidance = latents.new_full((b,), _NO_GUIDANCE) if denoiser.config.guidance_embeds else None
-    output = denoiser(
-        hidden_states=pack(latents),
-        timestep=timesteps / 1000,
+    return run_packed(
+        denoiser,
+        latents,
+        timesteps,
         guidance=guidance,
         pooled_projections=null["pooled_prompt_embeds"].expand(b, -1),
         encoder_hidden_states=embeds,
         txt_ids=torch.zeros(embeds.shape[1], 3, device=latents.device),
         img_ids=positions((1, *packed_grid(latents)), latents),
-    ).sample
-    return unpack(output, latents)
+    )
 
 
 def _condition(config: Any) -> Shapes:
@@ -71,22 +69,16 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 
-def _architecture(guidance: bool) -> Architecture:
-    config = {"in_channels": 64, "guidance_embeds": guidance}
-    return Architecture("FluxPipeline", "FluxTransformer2DModel", config, FLUX_VAE)
-
-
 _CHECKPOINTS = {
     "flux-dev": Checkpoint(
         "flux", "black-forest-labs/FLUX.1-dev", "FLUX.1 [dev] Non-Commercial License", gated=True,
         resolution=1024, parameters=11901, layers=57, grid=64, tflop=74.4, memory=23.6,
-        architecture=_architecture(guidance=True),
         note="the licence covers what is derived from it",
     ),
     "flux-schnell": Checkpoint(
         "flux", "black-forest-labs/FLUX.1-schnell", APACHE, gated=True,
         resolution=1024, parameters=11891, layers=57, grid=64, tflop=69.5, memory=23.6,
-        architecture=_architecture(guidance=False), note=FEW_STEPS,
+        note=FEW_STEPS, config={"guidance_embeds": False},
     ),
 }  # fmt: skip
 
@@ -96,13 +88,14 @@ FLUX = Family(
     self_attention=re.compile(r"(single_)?transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=_condition,
-    nulls={
-        "encoded": Null(("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"), _encode)
-    },
+    nulls=encoded(_encode, ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")),
     schedule=FlowSchedule.of,
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
     image_tokens=image_last,
     prompt=PromptFormat({"tokenizer_2": 0}),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="FluxTransformer2DModel",
+    config={"in_channels": 64, "guidance_embeds": True},
+    vae_config=FLUX_VAE,
 )

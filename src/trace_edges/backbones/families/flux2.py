@@ -15,24 +15,16 @@ from trace_edges.backbones.families.shared import (
     APACHE,
     FEW_STEPS,
     PATCH,
+    encoded,
     first_embedding,
-    pack,
     packed_grid,
     positions,
-    unpack,
+    run_packed,
     user_message,
 )
 from trace_edges.backbones.latents import Autoencoder, Normalisation
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import (
-    Architecture,
-    Checkpoint,
-    Family,
-    Null,
-    NullCondition,
-    PromptFormat,
-    image_last,
-)
+from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 512  # of the language model, padding included: it is attended to
 _NO_GUIDANCE = 1.0  # what the distilled guidance calls none
@@ -43,16 +35,16 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     b = len(latents)
     embeds = null["prompt_embeds"].expand(b, -1, -1)
     guidance = latents.new_full((b,), _NO_GUIDANCE) if denoiser.config.guidance_embeds else None
-    output = denoiser(
-        hidden_states=pack(latents),
-        timestep=timesteps / 1000,
+    return run_packed(
+        denoiser,
+        latents,
+        timesteps,
         guidance=guidance,
         encoder_hidden_states=embeds,
         # (image, row, column, word)
         txt_ids=positions((1, 1, 1, embeds.shape[1]), latents),
         img_ids=positions((1, *packed_grid(latents), 1), latents),
-    ).sample
-    return unpack(output, latents)
+    )
 
 
 def _batch_norm(vae: Any) -> Normalisation:
@@ -75,34 +67,26 @@ def _chat(pipeline: Any, prompt: str) -> str:
     return pipeline.tokenizer.apply_chat_template(messages, tokenize=False)
 
 
-def _klein(**config: Any) -> Architecture:
-    # As diffusers converts klein and, by default, dev; a config on the hub was not read.
-    config |= {"guidance_embeds": False}
-    return Architecture("Flux2KleinPipeline", "Flux2Transformer2DModel", config)
-
-
+# As diffusers converts klein and, by default, dev; a config on the hub was not read.
+_KLEIN = {"num_attention_heads": 24, "guidance_embeds": False}
 _CHECKPOINTS = {
     "flux2-dev": Checkpoint(
         "flux2", "black-forest-labs/FLUX.2-dev", _NON_COMMERCIAL, gated=True,
         resolution=1024, parameters=32223, layers=56, grid=64, tflop=282.6, memory=61.4,
-        architecture=Architecture("Flux2Pipeline", "Flux2Transformer2DModel"),
         note="its text encoder takes 48 GB once",
     ),
     "flux2-klein-4b": Checkpoint(
         "flux2", "black-forest-labs/FLUX.2-klein-4B", APACHE, gated=False,
         resolution=1024, parameters=3876, layers=25, grid=64, tflop=34.8, memory=8.6,
-        architecture=_klein(
-            num_layers=5, num_single_layers=20, num_attention_heads=24, joint_attention_dim=7680,
-        ),
         note=FEW_STEPS,
+        config=_KLEIN | {"num_layers": 5, "num_single_layers": 20, "joint_attention_dim": 7680},
     ),
     "flux2-klein-9b": Checkpoint(
         "flux2", "black-forest-labs/FLUX.2-klein-9B", _NON_COMMERCIAL, gated=True,
         resolution=1024, parameters=9079, layers=32, grid=64, tflop=75.5, memory=18.3,
-        architecture=_klein(
-            num_layers=8, num_single_layers=24, num_attention_heads=32, joint_attention_dim=12288,
-        ),
         note=FEW_STEPS,
+        config=_KLEIN | {"num_layers": 8, "num_single_layers": 24, "num_attention_heads": 32,
+                         "joint_attention_dim": 12288},
     ),
 }  # fmt: skip
 
@@ -112,9 +96,7 @@ FLUX2 = Family(
     self_attention=re.compile(r"(single_)?transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
-    nulls={
-        "encoded": Null(("text_encoder", "tokenizer"), first_embedding(max_sequence_length=_TOKENS))
-    },
+    nulls=encoded(first_embedding(max_sequence_length=_TOKENS)),
     schedule=FlowSchedule.of,
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
@@ -122,4 +104,5 @@ FLUX2 = Family(
     autoencoder=Autoencoder("AutoencoderKLFlux2", _batch_norm, packing=2),
     prompt=PromptFormat(template=_chat),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="Flux2Transformer2DModel",
 )

@@ -12,13 +12,11 @@ import torch
 from diffusers.models.embeddings import get_2d_rotary_pos_embed
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import CROSS_ATTENTION, SCALED_LINEAR, SDXL_VAE
+from trace_edges.backbones.families.shared import CROSS_ATTENTION, SCALED_LINEAR, SDXL_VAE, encoded
 from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import (
-    Architecture,
     Checkpoint,
     Family,
-    Null,
     NullCondition,
     PromptFormat,
     Shapes,
@@ -77,22 +75,17 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return null
 
 
-_ARCHITECTURE = Architecture(
-    "HunyuanDiTPipeline", "HunyuanDiT2DModel",
-    {
-        "sample_size": 128, "in_channels": 4, "patch_size": 2, "num_layers": 40,
-        "hidden_size": 1408, "mlp_ratio": 4.3637, "use_style_cond_and_image_meta_size": False,
-    },
-    SDXL_VAE,
-    ("DDPMScheduler", SCALED_LINEAR | {"beta_end": 0.018, "prediction_type": "v_prediction"}),
-)  # fmt: skip
+_CONFIG = {
+    "sample_size": 128, "in_channels": 4, "patch_size": 2, "num_layers": 40, "hidden_size": 1408,
+    "mlp_ratio": 4.3637, "use_style_cond_and_image_meta_size": False,
+}  # fmt: skip
+_SCHEDULER = SCALED_LINEAR | {"beta_end": 0.018, "prediction_type": "v_prediction"}
 
 _CHECKPOINTS = {
     "hunyuan-dit-1.2": Checkpoint(
         "hunyuan-dit", "Tencent-Hunyuan/HunyuanDiT-v1.2-Diffusers",
         "Tencent Hunyuan Community License", gated=False,
         resolution=1024, parameters=1500, layers=40, grid=64, tflop=14.4, memory=4.2,
-        architecture=_ARCHITECTURE,
     ),
 }  # fmt: skip
 
@@ -102,12 +95,14 @@ HUNYUAN_DIT = Family(
     self_attention=re.compile(r"blocks\.\d+\.attn1"),
     predict=_predict,
     condition=_condition,
-    nulls={
-        "encoded": Null(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"), _encode)
-    },
+    nulls=encoded(_encode, ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")),
     schedule=DDPMSchedule.of,
     image_tokens=image_first,
     # Of BERT, and of T5; where they are padding, a learnt token is seen instead.
     prompt=PromptFormat({"tokenizer": 0, "tokenizer_2": 77}, CROSS_ATTENTION, max_tokens=77 + 256),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="HunyuanDiT2DModel",
+    config=_CONFIG,
+    vae_config=SDXL_VAE,
+    scheduler=("DDPMScheduler", _SCHEDULER),
 )

@@ -11,17 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import APACHE, FLUX_VAE
+from trace_edges.backbones.families.shared import APACHE, FLUX_VAE, encoded
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import (
-    Architecture,
-    Checkpoint,
-    Family,
-    Null,
-    NullCondition,
-    PromptFormat,
-    image_last,
-)
+from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 1  # that begins a text, be it empty
 
@@ -52,9 +44,6 @@ _CHECKPOINTS = {
     "lumina2": Checkpoint(
         "lumina2", "Alpha-VLLM/Lumina-Image-2.0", APACHE, gated=False,
         resolution=1024, parameters=2610, layers=28, grid=64, tflop=22.2, memory=6.3,
-        architecture=Architecture(
-            "Lumina2Pipeline", "Lumina2Transformer2DModel", {"cap_feat_dim": 2304}, FLUX_VAE,
-        ),
     ),
 }  # fmt: skip
 
@@ -64,7 +53,7 @@ LUMINA2 = Family(
     self_attention=re.compile(r"(noise_refiner|layers)\.\d+\.attn"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.cap_feat_dim)},
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    nulls=encoded(_encode),
     schedule=FlowSchedule.of,
     image_tokens=image_last,
     prompt=PromptFormat(
@@ -73,4 +62,7 @@ LUMINA2 = Family(
         filling=lambda tokens: (0, 0),
     ),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="Lumina2Transformer2DModel",
+    config={"cap_feat_dim": 2304},
+    vae_config=FLUX_VAE,
 )

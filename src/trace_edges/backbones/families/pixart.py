@@ -13,14 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import CROSS_ATTENTION, OPENRAIL, SD_VAE, SDXL_VAE
+from trace_edges.backbones.families.shared import (
+    CROSS_ATTENTION,
+    OPENRAIL,
+    SD_VAE,
+    SDXL_VAE,
+    encoded,
+)
 from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import (
-    Architecture,
     Checkpoint,
-    Config,
     Family,
-    Null,
     NullCondition,
     PromptFormat,
     Shapes,
@@ -63,32 +66,24 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds, "prompt_attention_mask": mask}
 
 
-def _architecture(kind: str, vae: Config, **config: Any) -> Architecture:
-    whole: Config = {
-        "sample_size": 128, "in_channels": 4, "out_channels": 8, "num_layers": 28,
-        "num_attention_heads": 16, "attention_head_dim": 72, "cross_attention_dim": 1152,
-        "caption_channels": 4096, "interpolation_scale": 2, "use_additional_conditions": True,
-    }  # fmt: skip
-    scheduler: Config = {"beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02,
-                         "clip_sample": False, "steps_offset": 1}  # fmt: skip
-    return Architecture(
-        f"PixArt{kind}Pipeline", "PixArtTransformer2DModel", whole | config, vae,
-        ("DDIMScheduler", scheduler),
-    )  # fmt: skip
-
-
+_CONFIG = {
+    "sample_size": 128, "in_channels": 4, "out_channels": 8, "num_layers": 28,
+    "num_attention_heads": 16, "attention_head_dim": 72, "cross_attention_dim": 1152,
+    "caption_channels": 4096, "interpolation_scale": 2, "use_additional_conditions": True,
+}  # fmt: skip
+_SCHEDULER = {
+    "beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02, "clip_sample": False,
+    "steps_offset": 1,
+}  # fmt: skip
 _ALPHA_CHECKPOINTS = {
     "pixart-alpha-512": Checkpoint(
         "pixart", "PixArt-alpha/PixArt-XL-2-512x512", OPENRAIL, gated=False,
         resolution=512, parameters=611, layers=28, grid=32, tflop=1.24, memory=1.6,
-        architecture=_architecture(
-            "Alpha", SD_VAE, sample_size=64, interpolation_scale=1, use_additional_conditions=False,
-        ),
+        config={"sample_size": 64, "interpolation_scale": 1, "use_additional_conditions": False},
     ),
     "pixart-alpha": Checkpoint(
         "pixart", "PixArt-alpha/PixArt-XL-2-1024-MS", OPENRAIL, gated=False,
         resolution=1024, parameters=611, layers=28, grid=64, tflop=6.51, memory=2.6,
-        architecture=_architecture("Alpha", SD_VAE),
     ),
 }  # fmt: skip
 
@@ -98,20 +93,24 @@ PIXART = Family(
     self_attention=re.compile(r"transformer_blocks\.\d+\.attn1"),
     predict=_predict,
     condition=_condition,
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    nulls=encoded(_encode),
     schedule=DDPMSchedule.of,
     image_tokens=image_first,
     prompt=PromptFormat(
         cross_attention=CROSS_ATTENTION, lowercase=True, padding_bias=-float("inf")
     ),
     checkpoints=_ALPHA_CHECKPOINTS,
+    denoiser_class="PixArtTransformer2DModel",
+    config=_CONFIG,
+    vae_config=SD_VAE,
+    scheduler=("DDIMScheduler", _SCHEDULER),
 )
 
 _SIGMA_CHECKPOINTS = {
     "pixart-sigma": Checkpoint(
         "pixart-sigma", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS", OPENRAIL, gated=False,
         resolution=1024, parameters=611, layers=28, grid=64, tflop=6.63, memory=2.6,
-        architecture=_architecture("Sigma", SDXL_VAE, use_additional_conditions=False),
+        config={"use_additional_conditions": False},
     ),
 }  # fmt: skip
 
@@ -121,4 +120,5 @@ PIXART_SIGMA = replace(
     pipelines=("PixArtSigmaPipeline",),
     condition=partial(_condition, tokens=_SIGMA_TOKENS),
     checkpoints=_SIGMA_CHECKPOINTS,
+    vae_config=SDXL_VAE,
 )

@@ -13,42 +13,33 @@ from torch import Tensor
 from trace_edges.backbones.families.shared import (
     APACHE,
     PATCH,
+    encoded,
     first_embedding,
-    pack,
     packed_grid,
-    unpack,
+    run_packed,
 )
 from trace_edges.backbones.latents import Autoencoder
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import (
-    Architecture,
-    Checkpoint,
-    Family,
-    Null,
-    NullCondition,
-    PromptFormat,
-    image_last,
-)
+from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 5  # of the template, behind an empty text; none is padding
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
     b = len(latents)
-    output = denoiser(
-        hidden_states=pack(latents),
-        timestep=timesteps / 1000,
+    return run_packed(
+        denoiser,
+        latents,
+        timesteps,
         encoder_hidden_states=null["prompt_embeds"].expand(b, -1, -1),
         img_shapes=[[(1, *packed_grid(latents))]] * b,  # of one frame
-    ).sample
-    return unpack(output, latents)
+    )
 
 
 _CHECKPOINTS = {
     "qwen-image": Checkpoint(
         "qwen-image", "Qwen/Qwen-Image", APACHE, gated=False,
         resolution=1024, parameters=20430, layers=60, grid=64, tflop=68.2, memory=40.2,
-        architecture=Architecture("QwenImagePipeline", "QwenImageTransformer2DModel"),
     ),
 }  # fmt: skip
 
@@ -58,7 +49,7 @@ QWEN_IMAGE = Family(
     self_attention=re.compile(r"transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), first_embedding())},
+    nulls=encoded(first_embedding()),
     schedule=FlowSchedule.of,
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
@@ -74,4 +65,5 @@ QWEN_IMAGE = Family(
         guidance="true_cfg_scale",
     ),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="QwenImageTransformer2DModel",
 )

@@ -14,9 +14,7 @@ from torch import Tensor
 from trace_edges.backbones.families.shared import vae
 from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import (
-    Architecture,
     Checkpoint,
-    Config,
     Family,
     Null,
     NullCondition,
@@ -55,38 +53,28 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 
-def _architecture(**config: Any) -> Architecture:
-    whole: Config = {
-        "sample_size": 128, "in_channels": 16, "out_channels": 16, "num_layers": 24,
-        "num_attention_heads": 24, "attention_head_dim": 64, "caption_projection_dim": 1536,
-        "joint_attention_dim": 4096, "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
-    }  # fmt: skip
-    return Architecture(
-        "StableDiffusion3Pipeline", "SD3Transformer2DModel", whole | config,
-        vae(16, 1.5305, 0.0609), ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}),
-    )  # fmt: skip
-
-
+_CONFIG = {
+    "sample_size": 128, "in_channels": 16, "out_channels": 16, "num_layers": 24,
+    "num_attention_heads": 24, "attention_head_dim": 64, "caption_projection_dim": 1536,
+    "joint_attention_dim": 4096, "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
+}  # fmt: skip
 _CHECKPOINTS = {
     "sd3-medium": Checkpoint(
         "sd3", "stabilityai/stable-diffusion-3-medium-diffusers", _LICENCE, gated=True,
         resolution=1024, parameters=2028, layers=24, grid=64, tflop=8.90, memory=5.3,
-        architecture=_architecture(),
     ),
     "sd3.5-medium": Checkpoint(
         "sd3", "stabilityai/stable-diffusion-3.5-medium", _LICENCE, gated=True,
         resolution=1024, parameters=2243, layers=37, grid=64, tflop=11.25, memory=6.0,
-        architecture=_architecture(
-            qk_norm="rms_norm", dual_attention_layers=tuple(range(13)), pos_embed_max_size=384,
-        ),
+        config={"qk_norm": "rms_norm", "dual_attention_layers": tuple(range(13)),
+                "pos_embed_max_size": 384},
     ),
     "sd3.5-large": Checkpoint(
         "sd3", "stabilityai/stable-diffusion-3.5-large", _LICENCE, gated=True,
         resolution=1024, parameters=8057, layers=38, grid=64, tflop=31.1, memory=16.6,
-        architecture=_architecture(
-            qk_norm="rms_norm", num_layers=38, num_attention_heads=38, caption_projection_dim=2432,
-        ),
         note="the paper's",
+        config={"qk_norm": "rms_norm", "num_layers": 38, "num_attention_heads": 38,
+                "caption_projection_dim": 2432},
     ),
 }  # fmt: skip
 
@@ -106,4 +94,8 @@ SD3 = Family(
     image_tokens=image_first,
     prompt=PromptFormat({"tokenizer": 0, "tokenizer_3": 77}),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="SD3Transformer2DModel",
+    config=_CONFIG,
+    vae_config=vae(16, 1.5305, 0.0609),
+    scheduler=("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}),
 )

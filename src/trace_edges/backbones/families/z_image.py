@@ -12,17 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import APACHE, FEW_STEPS, FLUX_VAE, user_message
+from trace_edges.backbones.families.shared import APACHE, FEW_STEPS, FLUX_VAE, encoded, user_message
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import (
-    Architecture,
-    Checkpoint,
-    Family,
-    Null,
-    NullCondition,
-    PromptFormat,
-    image_first,
-)
+from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_first
 
 _PATCH = 2
 _MULTIPLE = 32  # of tokens, that image and text are filled up to
@@ -50,20 +42,15 @@ def _chat(pipeline: Any, prompt: str) -> str:
     return user_message(pipeline, prompt, enable_thinking=True)
 
 
-_ARCHITECTURE = Architecture(
-    "ZImagePipeline", "ZImageTransformer2DModel", {"axes_lens": (1536, 512, 512)}, FLUX_VAE
-)
-
 _CHECKPOINTS = {
     "z-image": Checkpoint(
         "z-image", "Tongyi-MAI/Z-Image", APACHE, gated=False,
         resolution=1024, parameters=6155, layers=32, grid=64, tflop=55.1, memory=12.9,
-        architecture=_ARCHITECTURE,
     ),
     "z-image-turbo": Checkpoint(
         "z-image", "Tongyi-MAI/Z-Image-Turbo", APACHE, gated=False,
         resolution=1024, parameters=6155, layers=32, grid=64, tflop=55.1, memory=12.9,
-        architecture=_ARCHITECTURE, note=FEW_STEPS,
+        note=FEW_STEPS,
     ),
 }  # fmt: skip
 
@@ -73,7 +60,7 @@ Z_IMAGE = Family(
     self_attention=re.compile(r"(noise_refiner|layers)\.\d+\.attention"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.cap_feat_dim)},
-    nulls={"encoded": Null(("text_encoder", "tokenizer"), _encode)},
+    nulls=encoded(_encode),
     schedule=FlowSchedule.of,
     patch=lambda config: _PATCH,
     image_tokens=image_first,
@@ -85,4 +72,7 @@ Z_IMAGE = Family(
         prompt_row=0,
     ),
     checkpoints=_CHECKPOINTS,
+    denoiser_class="ZImageTransformer2DModel",
+    config={"axes_lens": (1536, 512, 512)},
+    vae_config=FLUX_VAE,
 )

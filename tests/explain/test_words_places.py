@@ -130,7 +130,7 @@ def test_a_long_prompt_is_cut_off_where_the_pipeline_does_faked_encoders(generat
     row, many = prompt_format(backbone.family), "dog " * 1100
     ids = ids_told(generator, kind, many)
     reading = read_prompt(pipeline, backbone.family, many)
-    assert reading.total == reading.seen == len(ids) == LONGEST[kind]
+    assert reading.total == reading.visible == len(ids) == LONGEST[kind]
     assert max(reading.words["dog"]) >= len(ids) - 2  # behind it the mark of the end or a space
     for spelling in spelt_words(pipeline, reading, row, ids).values():
         assert spelling == many.replace(" ", "")[: len(spelling)]

@@ -30,6 +30,51 @@ def test_head_mean_is_the_plain_mean_whatever_the_block(monkeypatch, rows, dtype
     torch.testing.assert_close(total.double(), 2 * expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize(("queries", "keys"), [(5, 9), (9, 5)])
+def test_queries_and_keys_may_differ_in_number(monkeypatch, queries, keys):
+    q, k = torch.randn(2, 3, queries, 8), torch.randn(2, 3, keys, 8)
+    monkeypatch.setattr(maps, "_CPU_BLOCK_BYTES", 2 * 4 * 2 * keys)  # two rows at once
+    total = torch.zeros(2, queries, keys)
+    add_head_mean(total, q, k, 0.4)
+    expected = plain_mean(q, k, 0.4).float()
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(maps.head_mean(q, k, 0.4), expected)
+
+
+def test_a_bias_is_added_to_the_logits_of_its_key():
+    """Two keys that a query likes as well as each other, and log 3 for the second: 1/4 and 3/4."""
+    total = torch.zeros(1, 2, 2)
+    alike, bias = torch.ones(1, 2, 2, 4), torch.tensor([1.0, 3.0]).log()
+    add_head_mean(total, torch.randn(1, 2, 2, 4), alike, 0.5, bias)
+    torch.testing.assert_close(total, torch.tensor([[[0.25, 0.75]] * 2]))
+
+
+@pytest.mark.parametrize("learning", ["q", "k"])
+def test_gradients_of_an_average_are_those_of_the_plain_mean(learning):
+    calls = {"q": torch.randn(2, 3, 6, 8), "k": torch.randn(2, 3, 6, 8)}
+    calls[learning].requires_grad_()
+    weights = torch.randn(2, 6, 6)
+    found, expected = MapAverage(), plain_mean(**calls, scale=0.4).float()
+    for _ in range(2):
+        found.add((2, 3), **calls, scale=0.4)
+    mean, _ = found.mean()
+    torch.testing.assert_close(mean, expected)
+    gradients = [
+        torch.autograd.grad((weights * each).sum(), calls[learning])[0] for each in (mean, expected)
+    ]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(("learning", "enabled"), [(True, False), (False, True)])
+def test_without_gradients_maps_are_added_in_place(monkeypatch, learning, enabled):
+    """`head_mean` holds the maps of every head at once."""
+    monkeypatch.setattr(maps, "head_mean", None)
+    q, average = torch.randn(1, 2, 6, 8, requires_grad=learning), MapAverage()
+    with torch.set_grad_enabled(enabled):
+        average.add((2, 3), q, q, 0.4)
+    torch.testing.assert_close(average.mean()[0], plain_mean(q, q, 0.4).detach().float())
+
+
 def test_a_block_has_at_least_one_row(monkeypatch):
     monkeypatch.setattr(maps, "_CPU_BLOCK_BYTES", 1)
     assert maps.row_block(torch.zeros(2, 12, 12)) == 1
@@ -93,6 +138,16 @@ def test_tokens_that_do_not_fill_the_grid_are_refused():
     q = torch.randn(1, 2, 12, 8)
     with pytest.raises(ValueError, match="12 tokens do not fill a grid of 3 x 5"):
         MapAverage().add((3, 5), q, q, 1.0)
+
+
+def test_the_larger_grid_has_more_cells_not_more_rows():
+    average = MapAverage()
+    for grid in ((6, 2), (3, 5), (4, 3)):
+        q = torch.randn(1, 2, grid[0] * grid[1], 8)
+        average.add(grid, q, q, 0.5)
+    mean, grid = average.mean()
+    assert grid == (3, 5)
+    torch.testing.assert_close(mean.sum(-1), torch.ones(1, 15))
 
 
 def test_an_average_begins_anew_after_its_mean():

@@ -60,6 +60,19 @@ def test_the_nearest_of_two_and_a_chain():
     assert owners(fragments, everything, size=0.29) == [0, 1, 2, 2]
 
 
+def test_numbers_say_nothing_about_the_order_in_a_chain():
+    fragments = np.zeros((20, 100), dtype=np.int32)
+    fragments[:, :50], fragments[:, 55:70], fragments[:, 75:79] = 3, 2, 1
+    everything = np.ones(fragments.shape, dtype=bool)
+    assert owners(fragments, everything) == [0, 3, 3, 3]  # 1 to 2, which belongs to 3
+
+
+def test_where_all_are_small_the_largest_has_them_all():
+    fragments = np.zeros((9, 40), dtype=np.int32)
+    fragments[2:4, 2:4], fragments[2:5, 20], fragments[4:7, 30:33] = 1, 2, 3
+    assert owners(fragments, None) == [0, 3, 3, 3]
+
+
 def test_small_fragments_go_to_the_nearest_large_one():
     fragments = np.zeros((20, 100), dtype=np.int32)
     fragments[:, :10], fragments[:, 90:] = 1, 2

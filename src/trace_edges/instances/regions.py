@@ -92,24 +92,21 @@ def _distinct(tree: Hierarchy, ranked: Nodes, limit: int, max_iou: float) -> Nod
     """The first `limit` of the nodes that are not nearly the same as one before.
 
     Two nodes of a tree are disjoint, or one lies in the other and their IoU is the ratio of their
-    areas: so only a node's nearest ancestors and descendants can be too like it.
+    areas. A node is ranked after every node that holds it (none of these is merged earlier, and all
+    are larger), so only its nearest ancestors can be too like it.
     """
-    kept: set[int] = set()
-    filled: set[int] = set()  # kept nodes, and those they nearly fill
-    order: list[int] = []
+    kept: dict[int, None] = {}  # a set in the order of ranks
     for node in ranked.tolist():
-        if len(order) == limit:
+        if len(kept) == limit:
             break
-        chain = {node}  # the node, and those it nearly fills
+        filled: set[int] = set()  # the ancestors that it nearly fills
         above = int(tree.parents[node])
-        while above not in chain and tree.areas[node] > max_iou * tree.areas[above]:
-            chain.add(above)
+        while above not in filled and tree.areas[node] > max_iou * tree.areas[above]:
+            filled.add(above)
             above = int(tree.parents[above])
-        if node not in filled and kept.isdisjoint(chain):
-            order.append(node)
-            kept.add(node)
-            filled |= chain
-    return np.array(order, dtype=np.int64)
+        if not any(above in kept for above in filled):
+            kept[node] = None
+    return np.array(list(kept), dtype=np.int64)
 
 
 def _instances(tree: Hierarchy, nodes: Nodes, settings: dict[str, Any]) -> InstanceMasks:

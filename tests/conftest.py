@@ -23,7 +23,7 @@ ROOMS = (
     "explain",
     *(
         f"training_free.{n}"
-        for n in ("divergence", "emergence", "pipeline", "ridges", "shifts", "trajectory", "walk")
+        for n in ("divergence", "emergence", "pipeline", "ridges", "shifts", "trajectory")
     ),
 )
 install_import_hook([f"trace_edges.{room}" for room in ROOMS], "beartype.beartype")

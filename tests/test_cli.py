@@ -66,7 +66,7 @@ def test_the_default_is_one_step_of_the_embedded_detector(photos, tmp_path):
     result = run("detect", photos, "--out", tmp_path / "out", "--resolution", 64)
     assert result.exit_code == 0, result.output
     record = json.loads((tmp_path / "out" / "coffee.json").read_text())
-    assert record["settings"]["method"] == "distilled"
+    assert record["settings"]["method"] == "one-step"
     assert record["emergence"] is None
     with Image.open(tmp_path / "out" / "coffee.edges.png") as edges:
         assert (edges.mode, edges.size) == ("L", (150, 100))
@@ -169,7 +169,7 @@ SIZED = [EXAMPLES / "coins.png", "--training-free", "--resolution", "64"]
         (["nothing-here.png"], "nothing-here.png"),
         ([EXAMPLES, "--backbone", "no-such-model"], "no-such-model"),
         ([EXAMPLES, "--resolution", "8"], "resolution 8"),
-        ([EXAMPLES, "--timestep", "99"], "--timestep belongs to the training-free way"),
+        ([EXAMPLES, "--timestep", "99"], "--timestep belongs to the training-free method"),
         ([EXAMPLES, "--emergence-resolution", "99"], "--emergence-resolution belongs"),
         ([EXAMPLES, "--detector", "no-such-detector"], "no-such-detector"),
         ([EXAMPLES, "--detector", EXAMPLES], "holds no edge detector"),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trace_edges.cli.common import plain_errors, progress
-from trace_edges.cli.options import (
+from trace_edges.cli.old_options import (
     NO_LOAD_OPTIONS,
     Null,
     Offload,

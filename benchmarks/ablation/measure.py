@@ -84,13 +84,16 @@ def measure(plan: Plan, out: Path, task: Task) -> dict[str, Reading]:
     pipe = pipeline(plan, out)
     for row in task.rows:
         before = pipe.seconds
-        ((raw, emergence),) = pipe.read([donor], row.settings)
+        (reading,) = pipe.read([pipe.prepare(donor, row.settings)], row.settings)
         described = pipe.describe(row.settings)
         drawing = _Drawing(
-            raw, (picture.shape[0], picture.shape[1]), described["subcell"], described["half_edge"]
+            reading.values,
+            (picture.shape[0], picture.shape[1]),
+            described["subcell"],
+            described["half_edge"],
         )
         counts = counter.count(astuple(drawing), drawing.draw)
-        found[row.name] = Reading(counts, int(emergence.timestep[0]), pipe.seconds - before)
+        found[row.name] = Reading(counts, reading.timestep, pipe.seconds - before)
     return found
 
 

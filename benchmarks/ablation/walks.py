@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -21,10 +21,9 @@ from jaxtyping import Float32
 from trace_edges.backbones import DiffusionBackbone
 from trace_edges.files import write_atomically
 from trace_edges.training_free.emergence import Criterion
-from trace_edges.training_free.pipeline import TraceEdgePipeline
+from trace_edges.training_free.pipeline import OnStep, TraceEdgePipeline
 from trace_edges.training_free.settings import TraceSettings
-from trace_edges.training_free.trajectory import Step
-from trace_edges.training_free.walk import Walk, survey
+from trace_edges.training_free.trajectory import TrajectoryReading, read_trajectory_by
 
 _Kept = dict[str, Any]  # arrays by name, as in the file
 
@@ -51,14 +50,14 @@ class RememberingPipeline(TraceEdgePipeline):
         self._folder, self._model = folder, backbone.fingerprint()
         self._divergences = {_reading(settings): settings.divergence for settings in readings}
 
-    def look(
+    def read_view(
         self,
         images: Float32[torch.Tensor, "b 3 H W"],
         timesteps: tuple[int, ...],
         settings: TraceSettings,
-        on_step: Callable[[Step], None] | None = None,
+        on_step: OnStep | None = None,
         start: int = 0,
-    ) -> Walk:
+    ) -> TrajectoryReading:
         """As in the pipeline, but there may be no step to call `on_step` with.
 
         Raises:
@@ -72,13 +71,17 @@ class RememberingPipeline(TraceEdgePipeline):
         for home in (ladder, timesteps):
             kept = _load(self._file(images, settings, home))
             if kept is not None and (found := self._cut(kept, timesteps, settings)):
-                return Walk(timesteps[start:], found.divergence[start:], found.curve[:, start:])
+                return TrajectoryReading(
+                    timesteps[start:], found.divergence[start:], found.curve[:, start:]
+                )
         home = ladder if timesteps == ladder[: len(timesteps)] else timesteps
         with write_atomically(self._file(images, settings, home)) as temporary:
             np.savez(temporary, **self._walk(images, timesteps, settings))
-        return self.look(images, timesteps, settings, start=start)
+        return self.read_view(images, timesteps, settings, start=start)
 
-    def _cut(self, kept: _Kept, timesteps: tuple[int, ...], settings: TraceSettings) -> Walk | None:
+    def _cut(
+        self, kept: _Kept, timesteps: tuple[int, ...], settings: TraceSettings
+    ) -> TrajectoryReading | None:
         """The part of a longer walk that was asked for; None where it does not hold all of it."""
         steps = tuple(kept["timesteps"].tolist())
         curve, divergence = kept.get(_curve(settings.criterion)), kept.get(_reading(settings))
@@ -89,7 +92,7 @@ class RememberingPipeline(TraceEdgePipeline):
         if steps[start:stop] != timesteps:
             return None
         self.seconds += float(kept["seconds"][start:stop].sum())
-        return Walk(
+        return TrajectoryReading(
             timesteps,
             torch.from_numpy(divergence[start:stop]),
             torch.from_numpy(curve[:, start : stop - 1]),
@@ -103,7 +106,7 @@ class RememberingPipeline(TraceEdgePipeline):
     ) -> _Kept:
         backbone = self.backbone.reading(settings.layers)
         with pass_seconds(backbone) as seconds:
-            seen = survey(
+            seen = read_trajectory_by(
                 backbone, images, timesteps, settings.trajectory, settings.seed,
                 criteria=get_args(Criterion), divergences=list(self._divergences.values()),
             )  # fmt: skip

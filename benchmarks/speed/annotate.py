@@ -26,10 +26,11 @@ from benchmarks._shared.reports import write_json
 from benchmarks._shared.timing import processor
 from trace_edges.cli.annotate_progress import memory
 from trace_edges.drawing.visualize import grey_image
+from trace_edges.edge_model import EdgeModel, Loading
 from trace_edges.files import find_images
-from trace_edges.jobs import EdgesTask, Job, ModelLoader, annotate, make_sink, open_source
-from trace_edges.jobs.look import STRETCH
-from trace_edges.jobs.process_engine import ProcessEngine
+from trace_edges.jobs import EdgesTask, Job, annotate, make_sink, open_source
+from trace_edges.jobs.copies import Processes
+from trace_edges.jobs.engine import STRETCH
 from trace_edges.training_free.settings import TraceSettings
 
 
@@ -80,7 +81,9 @@ def run_loop(options: argparse.Namespace, settings: TraceSettings) -> float:
 def run_job(options: argparse.Namespace, settings: TraceSettings) -> tuple[float, int, int]:
     """Images per second of the job; its memory after a tenth, and at the end."""
     task, dest = EdgesTask(), str(options.work / "job")
-    loader = ModelLoader("pipeline", "trace-mini", settings, options.device)
+    model = EdgeModel(
+        method="training-free", settings=settings, loading=Loading(device=options.device)
+    )
     source, sink = open_source(options.photographs), make_sink(dest, "folder", task)
     moments: list[float] = []
     used: list[int] = []
@@ -90,9 +93,9 @@ def run_job(options: argparse.Namespace, settings: TraceSettings) -> tuple[float
         used.append(memory())
 
     job = Job(
-        source, task, sink, loader, dest, batch_size=options.batch_size, workers=options.workers
+        source, task, sink, model, dest, batch_size=options.batch_size, workers=options.workers
     )
-    annotate(job, note, ProcessEngine(options.actors) if options.actors else None)
+    annotate(job, note, Processes(options.actors) if options.actors else None)
     finished, used = moments[1:], used[1:]  # the first tells how it begins
     # Copies hand in a stretch at once: the clock starts when each has handed in its first.
     begun = STRETCH * options.batch_size * options.actors if options.actors else 1

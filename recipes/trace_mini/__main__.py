@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from trace_edges.cli.common import console, error, plain_errors, progress
-from trace_edges.cli.options import Device
+from trace_edges.cli.old_options import Device
 
 _EVERY = 4  # of the embedded sprites one is held out
 

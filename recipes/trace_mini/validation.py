@@ -28,7 +28,7 @@ from trace_edges.metrics import EdgeProtocol, boundaries_from_labels
 from trace_edges.metrics.counts import EdgeCounts, edge_counts
 from trace_edges.metrics.edges import edge_scores, spread
 from trace_edges.training_free.ridges import draw_edges
-from trace_edges.training_free.walk import walk
+from trace_edges.training_free.trajectory import read_trajectory
 
 _TOGETHER = 8  # scenes in one pass
 _THRESHOLDS = 25
@@ -117,7 +117,9 @@ class Validator:
             chance: measure that as well; without it, it is NaN.
         """
         timesteps = backbone.schedule.timesteps()
-        walks = [walk(backbone, images, timesteps) for images in self.images.split(_TOGETHER)]
+        walks = [
+            read_trajectory(backbone, images, timesteps) for images in self.images.split(_TOGETHER)
+        ]
         divergence = torch.cat([one.divergence for one in walks], dim=1).numpy()  # (S, N, h, w)
         curve = torch.cat([one.curve for one in walks]).mean(dim=0)  # (S - 1,)
         halves = [float(np.median(at)) for at in divergence]

@@ -84,9 +84,9 @@ def test_a_sheet_of_a_picture_takes_them_random_weights(tiny_model, photo, tmp_p
 @pytest.mark.parametrize(
     ("command", "options", "message"),
     [
-        ("detect", ["--null", "zeros"], "--null belongs to the training-free way"),
-        ("detect", ["--offload"], "--offload belongs to the training-free way"),
-        ("detect", ["--shift", 3], "--shift belongs to the training-free way"),
+        ("detect", ["--null", "zeros"], "--null belongs to the training-free method"),
+        ("detect", ["--offload"], "--offload belongs to the training-free method"),
+        ("detect", ["--shift", 3], "--shift belongs to the training-free method"),
         ("detect", ["--training-free", "--shift", 3], "shift 3.0 is for flow models"),
         ("detect", ["--training-free", "--null", "x"], "has no null condition 'x'; known: encoded"),
         ("detect", ["--backbone", "dinov2-base", "--null", "x"], "leave null out"),

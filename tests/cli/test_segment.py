@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 from trace_edges.cli import app
 from trace_edges.detector import EdgeDetector
 from trace_edges.formats import read_coco_masks
-from trace_edges.instances import seeds_from_masks
+from trace_edges.instances import instances_from_edges, seeds_from_masks
 from trace_edges.instances.sam import load_sam
-from trace_edges.jobs import Selection
 
 pytest.importorskip("pycocotools.mask")
 
@@ -79,14 +78,14 @@ def test_edges_are_those_of_the_detector_unless_asked_otherwise(photos, tmp_path
     assert run(photos, "--out", out, *SMALL).exit_code == 0
     record = json.loads((out / "coffee.json").read_text())
     assert record["timestep"] is None
-    assert record["settings"]["detector"]["method"] == "distilled"
+    assert record["settings"]["detector"]["method"] == "one-step"
     assert record["settings"]["strength"] == 0.125
     detected = EdgeDetector.from_pretrained()(photos / "coffee.jpg", detect_resolution=64)
-    (expected,) = (Selection()(edges) for edges in detected.edges)
+    expected = instances_from_edges(detected.edges[0])
     with Image.open(out / "coffee.instances.png") as labels:
         assert np.array_equal(np.asarray(labels), expected.label_map)
     refused = run(photos, "--out", out, *SMALL, "--timestep", 0)
-    assert "--timestep belongs to the training-free way" in refused.stderr
+    assert "--timestep belongs to the training-free method" in refused.stderr
     refused = run(photos, "--out", out, "--edges", photos, "--training-free")
     assert "--edges are there already" in refused.stderr
 
@@ -171,7 +170,7 @@ def test_sam_is_asked_for_every_instance(quarters, tiny_sam, tmp_path, kind, mon
     assert result.exit_code == 0, result.output
     (found,) = read_coco_masks(tmp_path / "out" / "instances.json").values()
 
-    regions = Selection()(np.load(edges / "g.npy"))
+    regions = instances_from_edges(np.load(edges / "g.npy"))
     asked = load_sam(tmp_path / kind).segment(
         photos / "g.png", seeds_from_masks(regions, 2), "points+boxes+masks", iou=1
     )

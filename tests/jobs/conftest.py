@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from trace_edges.jobs import EdgesTask, Job, Shard, make_sink
-from trace_edges.jobs.models import Drawing, Preparation, Seen
+from trace_edges.sources import EdgeSource, Preparation, Reading
+from trace_edges.training_free.pipeline import DivergenceDrawing
 
 
 def png(number: int, width: int = 32, height: int = 24) -> bytes:
@@ -21,38 +22,46 @@ def png(number: int, width: int = 32, height: int = 24) -> bytes:
     return content.getvalue()
 
 
-class FakeModel:
-    """Instead of a model: the red of the picture, on a grid of 8 x 8 cells."""
+class FakeSource(EdgeSource):
+    """Instead of a model: the red of the image, on a grid of 8 x 8 cells."""
 
-    preparation = Preparation(resolution=64, cell=8, shrink=True)
-    drawing = Drawing(subcell=1)
+    default = None
 
-    def __init__(self, looks: list[int]) -> None:
-        self.looks = looks
+    def __init__(self, sizes: list[int]) -> None:
+        self.sizes = sizes
 
-    def describe(self):
+    def preparation(self, settings):
+        return Preparation(resolution=64, multiple=8, shrink=True)
+
+    def drawing(self, settings):
+        return DivergenceDrawing(subcell=1, half_edge=1.0)
+
+    def describe(self, settings=None):
         return {"model": "fake"}
 
-    def read(self, batch):
+    def read(self, batch, settings, *, attention=False):
         assert len({one.size for one in batch}) == 1
-        self.looks.append(len(batch))
-        return [Seen(_grid(one.picture), 7) for one in batch]
+        self.sizes.append(len(batch))
+        return [Reading(_grid(one.image), 7) for one in batch]
 
 
-def _grid(picture):
-    height, width, _ = picture.shape
-    red = picture[..., 0].reshape(height // 8, 8, width // 8, 8)
+def _grid(image):
+    height, width, _ = image.shape
+    red = image[..., 0].reshape(height // 8, 8, width // 8, 8)
     return red.mean(axis=(1, 3), dtype=np.float32) / 255
 
 
 @dataclass
-class FakeLoader:
-    """Loads the fake model, and notes how many pictures it was shown at once."""
+class FakeModel:
+    """Loads the fake source, and notes how many images it was shown at once."""
 
-    looks: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
 
-    def __call__(self):
-        return FakeModel(self.looks)
+    def load(self):
+        return FakeSource(self.sizes)
+
+    def source_settings(self):
+        return None
 
 
 @pytest.fixture
@@ -76,7 +85,7 @@ def make_job(tmp_path):
         dest, task = str(tmp_path / name), task or EdgesTask()
         shard = changes.get("shard", Shard())
         sink = make_sink(dest, to, task, part=part, shard=shard)
-        options = {"loader": FakeLoader(), "workers": 0, **changes}
+        options = {"model": FakeModel(), "workers": 0, **changes}
         return Job(source, task, sink, dest=dest, **options)
 
     return make

@@ -16,6 +16,7 @@ from trace_edges.jobs import (
     InstancesTask,
     Job,
     PanopticTask,
+    Regions,
     Selection,
     Shard,
     annotate,
@@ -24,7 +25,7 @@ from trace_edges.jobs import (
 )  # fmt: skip
 from trace_edges.jobs.sinks import FolderSink, PartSink
 
-from .conftest import FakeLoader, png
+from .conftest import FakeModel, png
 
 GOOD = ["1", "2", "4", "5", "7", "8", *(f"below/{number}" for number in (0, 3, 6, 9))]
 
@@ -59,7 +60,7 @@ def test_the_same_job_again_does_nothing(photos, make_job, results):
     again = make_job(open_source(str(photos)))
     status = annotate(again)
     assert (status.done, status.failed, status.now) == (10, 2, 0)
-    assert again.loader.looks == []
+    assert again.model.sizes == []
     assert results(photos.parent / "out") == before
 
 
@@ -101,8 +102,8 @@ def test_neither_workers_nor_an_interruption_change_a_byte(photos, make_job, res
 def test_pictures_of_one_size_share_batches_that_kills_do_not_change(photos, make_job):
     job = make_job(open_source(str(photos)), batch_size=2)
     annotate(job)
-    assert sorted(job.loader.looks) == [1, 1, 2, 2, 2, 2]  # five of each size
-    before = job.loader.looks.copy()
+    assert sorted(job.model.sizes) == [1, 1, 2, 2, 2, 2]  # five of each size
+    before = job.model.sizes.copy()
     other = make_job(open_source(str(photos)), "other", batch_size=2)
 
     def stop(status):
@@ -111,9 +112,9 @@ def test_pictures_of_one_size_share_batches_that_kills_do_not_change(photos, mak
 
     with pytest.raises(KeyboardInterrupt):
         annotate(other, stop)
-    other.loader.looks.clear()
+    other.model.sizes.clear()
     annotate(other)
-    assert other.loader.looks == before  # the batch of the one that is done is looked at again
+    assert other.model.sizes == before  # the batch of the one that is done is read again
 
 
 def test_shards_do_everything_once(photos, make_job, results):
@@ -171,7 +172,7 @@ def test_coco_json_keeps_ids_and_names_of_the_source(tmp_path, make_job):
         (tmp_path / "p" / image["file_name"]).write_bytes(png(image["id"]))
     (tmp_path / "set.json").write_text(json.dumps({"images": listed}))
     source = open_source(str(tmp_path / "set.json"), images=str(tmp_path / "p"))
-    task = InstancesTask(Selection(count=3))
+    task = InstancesTask(Regions(Selection(count=3)))
     annotate(make_job(source, to="coco", task=task))
     found = COCO(tmp_path / "out" / "instances.json")
     assert {number: image["file_name"] for number, image in found.imgs.items()} == {
@@ -226,7 +227,7 @@ def test_source_and_destination_may_both_be_urls(tmp_path):
     task, dest = EdgesTask(), "memory://to"
     sink = make_sink(dest, "tar", task, part=2)
     source = open_source("memory://from")
-    job = Job(source, task, sink, FakeLoader(), dest, workers=0, state=tmp_path)
+    job = Job(source, task, sink, FakeModel(), dest, workers=0, state=tmp_path)
     try:
         assert annotate(job).done == 3
         assert memory.exists("/to/part-000001.tar")
@@ -235,9 +236,9 @@ def test_source_and_destination_may_both_be_urls(tmp_path):
         assert memory.cat_file("/to/report.csv") == b"key,reason\n"
         assert not memory.exists("/to/.annotate/results")
         with pytest.raises(ValueError, match="workers do not see the memory"):
-            annotate(Job(source, task, sink, FakeLoader(), dest, workers=1, state=tmp_path))
+            annotate(Job(source, task, sink, FakeModel(), dest, workers=1, state=tmp_path))
         with pytest.raises(ValueError, match="is no folder of this machine"):
-            annotate(Job(source, task, sink, FakeLoader(), dest, workers=0))
+            annotate(Job(source, task, sink, FakeModel(), dest, workers=0))
     finally:
         memory.rm("/from", recursive=True)
         memory.rm("/to", recursive=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trace_edges.edge_folder import EdgeFolder
 from trace_edges.formats.classes import (
     ClassTable,
     class_table,
@@ -14,7 +15,6 @@ from trace_edges.formats.classes import (
 )
 from trace_edges.formats.panoptic import read_panoptic_ids
 from trace_edges.jobs import (
-    EdgeFolder,
     panoptic_files,
     refine_coco,
     refine_labels,
@@ -26,6 +26,11 @@ coder = pytest.importorskip("pycocotools.mask")
 SIZE = (20, 30)
 PAIR = np.zeros(SIZE, dtype=bool)
 PAIR[4:16, 3:27] = True  # 12 x 24: columns 3 ... 14 and 15 ... 26, the edge in 14
+
+
+def number_of_masks(outcome):
+    """How many masks an image had and has."""
+    return outcome.record.get("before", 0), outcome.record.get("after", 0)
 
 
 @pytest.fixture
@@ -91,7 +96,7 @@ def test_annotations_stay_annotations_without_scores_and_with_sizes_put_right(ed
     }
     out = tmp_path / "new" / "out.json"
     outcomes = refine_coco(written(tmp_path / "masks.json", given), edges, out)
-    assert [(one.image, one.before, one.after, one.message) for one in outcomes] == [
+    assert [(one.key, *number_of_masks(one), one.message) for one in outcomes] == [
         ("a", 1, 2, ""),
         ("b", 0, 0, ""),
     ]
@@ -115,7 +120,7 @@ def test_a_results_list_stays_one_with_its_scores_and_categories(edges, tmp_path
     out = tmp_path / "out.json"
     (outcome,) = refine_coco(written(tmp_path / "results.json", results), edges, out)
     # Image 7 is 000000000007. The two masks are equal, but of two categories: both stay.
-    assert (outcome.message, outcome.before, outcome.after) == ("", 2, 4)
+    assert (outcome.message, *number_of_masks(outcome)) == ("", 2, 4)
     content = json.loads(out.read_text())
     assert [entry["category_id"] for entry in content] == [1, 1, 3, 3]
     assert [entry["score"] for entry in content] == [0.25, 0.25, 0.75, 0.75]
@@ -132,7 +137,7 @@ def test_images_that_fail_are_left_out_and_said(edges, tmp_path):
     }
     out = tmp_path / "out.json"
     outcomes = refine_coco(written(tmp_path / "masks.json", given), edges, out)
-    messages = {one.image: one.message for one in outcomes}
+    messages = {one.key: one.message for one in outcomes}
     assert messages["a"] == ""
     assert "annotation 1" in messages["b"]
     assert "no edge map of c" in messages["c"]
@@ -171,7 +176,7 @@ def split_labels(found):
 def test_label_pictures_stay_label_pictures(edges, labels, tmp_path, dtype):
     Image.fromarray((PAIR * 40).astype(dtype)).save(labels / "a.instances.png")
     (outcome,) = refine_labels(labels, edges, tmp_path / "out")
-    assert (outcome.image, outcome.before, outcome.after) == ("a", 1, 2)
+    assert (outcome.key, *number_of_masks(outcome)) == ("a", 1, 2)
     with Image.open(tmp_path / "out" / "a.png") as found:
         assert found.mode == "I;16"
         assert split_labels(np.asarray(found))
@@ -182,7 +187,7 @@ def test_arrays_stay_arrays_of_their_kind(edges, labels, tmp_path):
     np.save(labels / "a.npy", PAIR * np.int64(7))
     np.save(labels / "b.npy", np.stack([PAIR, np.zeros_like(PAIR)]))
     counts = {
-        one.image: (one.before, one.after) for one in refine_labels(labels, edges, tmp_path / "out")
+        one.key: number_of_masks(one) for one in refine_labels(labels, edges, tmp_path / "out")
     }
     assert counts == {"a": (1, 2), "b": (1, 2)}
     assert split_labels(np.load(tmp_path / "out" / "a.npy"))
@@ -208,7 +213,7 @@ def test_bad_label_files_are_said_and_the_rest_is_done(edges, labels, tmp_path):
     (labels / "b.png").write_text("no picture")
     np.save(labels / "000000000007.npy", PAIR[:5] * 1)
     outcomes = refine_labels(labels, edges, tmp_path / "out")
-    messages = {one.image: one.message for one in outcomes}
+    messages = {one.key: one.message for one in outcomes}
     assert messages["a"] == ""
     assert "b.png" in messages["b"]
     assert "000000000007.npy: edges (20, 30) and masks (5, 30)" in messages["000000000007"]
@@ -236,8 +241,8 @@ def test_edges_of_any_depth_are_read_in_0_to_1(tmp_path):
     Image.fromarray(np.full((4, 4), 65535, dtype=np.uint16)).save(tmp_path / "deep.png")
     np.save(tmp_path / "real.npy", np.full((4, 4), 0.5))
     folder = EdgeFolder(tmp_path)
-    assert folder.read("deep").max() == 1
-    assert folder.read("real").max() == 0.5
+    assert folder.edges("deep").max() == 1
+    assert folder.edges("real").max() == 0.5
 
 
 def test_a_smooth_map_that_is_edge_nearly_everywhere_is_refused(labels, tmp_path):
@@ -262,7 +267,7 @@ def test_things_are_split_and_the_background_is_vocs_stuff(edges, tmp_path):
     (outcome,) = panoptic_files(
         tmp_path / "sem", edges, out, class_table("voc"), semantic_pngs=True
     )
-    assert (outcome.before, outcome.after, outcome.message) == (2, 3, "")
+    assert (*number_of_masks(outcome), outcome.message) == (2, 3, "")
     content = json.loads((out / "panoptic.json").read_text())
     assert len(content["categories"]) == 21
     (entry,) = content["annotations"]
@@ -295,7 +300,7 @@ def test_maps_that_fail_are_left_out_and_said(edges, tmp_path):
     for name, number in (("a", 15), ("b", 77), ("c", 15)):
         Image.fromarray(PAIR * np.uint8(number)).save(tmp_path / "sem" / f"{name}.png")
     outcomes = panoptic_files(tmp_path / "sem", edges, tmp_path / "out", class_table("voc"))
-    messages = {one.image: one.message for one in outcomes}
+    messages = {one.key: one.message for one in outcomes}
     assert messages["a"] == ""
     assert "b.png: has class 77, which the table of classes lacks" in messages["b"]
     assert "no edge map of c" in messages["c"]

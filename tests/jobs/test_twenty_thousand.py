@@ -39,7 +39,7 @@ def shards(tmp_path_factory):
 def test_with_a_fake_model_manifest_report_restart_and_memory_hold(shards, tmp_path, make_job):
     this, seen = psutil.Process(os.getpid()), {}
 
-    def look(status):
+    def watch(status):
         if status.now in (COUNT // 10, COUNT // 2, COUNT):
             seen[status.now] = this.memory_info().rss
         if status.now == COUNT // 2 and status.open == COUNT // 2:
@@ -48,13 +48,13 @@ def test_with_a_fake_model_manifest_report_restart_and_memory_hold(shards, tmp_p
     source = open_source(str(shards))
     options = {"to": "tar", "part": 2000, "batch_size": 4}
     with pytest.raises(KeyboardInterrupt):
-        annotate(make_job(source, **options), look)
+        annotate(make_job(source, **options), watch)
     began, first = time.monotonic(), []
 
     def note(status):
         if status.now == 1 and not first:
             first.append(time.monotonic() - began)
-        look(status)
+        watch(status)
 
     status = annotate(make_job(source, **options), note)
     assert (status.open, status.done, status.failed) == (0, COUNT - BROKEN, BROKEN)

@@ -14,7 +14,7 @@ from trace_edges.results import EdgeMap
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.emergence import map_change
 from trace_edges.training_free.pipeline import TraceEdgePipeline, TraceSettings
-from trace_edges.training_free.walk import walk
+from trace_edges.training_free.trajectory import read_trajectory
 
 ROOT = Path(__file__).parents[2]
 FAST = TraceSettings(resolution=64, subcell=1, stride=250)  # steps 0, 249, 499, 749, 999
@@ -153,7 +153,7 @@ def test_refined_samples_come_from_the_shifted_views(pipe):
     for row in (0, 1):
         for column in (0, 1):
             view = larger[None, :, 4 * row :, 4 * column :][..., :height, :width]
-            expected = walk(pipe.backbone, view, (0, 249)).divergence[-1]
+            expected = read_trajectory(pipe.backbone, view, (0, 249)).divergence[-1]
             np.testing.assert_allclose(out.raw[:, row::2, column::2], expected, atol=1e-5)
 
 

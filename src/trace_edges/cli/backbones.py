@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trace_edges.cli.common import console, plain_errors
-from trace_edges.cli.options import Device, DType, Null, Revision, Weights
+from trace_edges.cli.old_options import Device, DType, Null, Revision, Weights
 
 
 def backbones(
@@ -42,7 +42,7 @@ def backbones(
             _print_encoder(name, as_json)
             return
         from trace_edges.backbones import prepare_null
-        from trace_edges.cli.options import placement
+        from trace_edges.cli.old_options import placement
 
         if prepare:
             where = placement(device, dtype)

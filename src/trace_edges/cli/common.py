@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +17,7 @@ from rich.table import Table
 from trace_edges.extras import MissingExtraError
 
 _TABLE_ROWS = 30
+_MOST_ERRORS = 20
 _INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -68,19 +67,6 @@ def progress(total: int, what: str, hidden: bool) -> Iterator[Callable[[], None]
         yield lambda: bar.advance(task)
 
 
-def follow(outcomes: Iterable[Any], advance: Callable[[], None], as_json: bool) -> list[Any]:
-    """Outcomes of images as they are finished: what is wrong is said, `as_json` prints each."""
-    finished = []
-    for outcome in outcomes:
-        finished.append(outcome)
-        advance()
-        if outcome.message:
-            error(outcome.message, outcome.image if outcome.state == "skipped" else None)
-        if as_json:
-            typer.echo(json.dumps(asdict(outcome), default=str))
-    return finished
-
-
 def print_outcomes(
     outcomes: Sequence[Any],
     columns: Mapping[str, Callable[[Mapping[str, Any]], str]],
@@ -117,3 +103,28 @@ def size_cell(record: Mapping[str, Any]) -> str:
 
 def seconds_cell(record: Mapping[str, Any]) -> str:
     return f"{record['seconds']:.1f}"
+
+
+@contextmanager
+def image_progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar for functions that call back with how many images are done, and how many there are."""
+    with ExitStack() as bar:
+        advance: Callable[[], None] | None = None
+
+        def report(done: int, total: int) -> None:
+            nonlocal advance
+            if advance is None:  # how many images there are is known only now
+                advance = bar.enter_context(progress(total, "images", quiet))
+            advance()
+
+        yield report
+
+
+def report_failures(outcomes: Sequence[Any]) -> int:
+    """Print why images failed; gives how many did."""
+    messages = [outcome.message for outcome in outcomes if outcome.message]
+    for message in messages[:_MOST_ERRORS]:
+        error(message)
+    if len(messages) > _MOST_ERRORS:
+        errors.print(f"... and {len(messages) - _MOST_ERRORS} more images failed")
+    return len(messages)

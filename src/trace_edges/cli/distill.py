@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from trace_edges.cli.common import console, error, plain_errors, progress
-from trace_edges.cli.options import (
+from trace_edges.cli.old_options import (
     Backbone,
     Device,
     DType,

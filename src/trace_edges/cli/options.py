@@ -1,158 +1,160 @@
-"""Options that several commands take, and the loading of what they name."""
+"""What several commands take, and what they do alike: find images, follow outcomes, end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import Annotated, Any
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from trace_edges.cli.common import error, progress
+from trace_edges.cli.fields import Fields
 
-class Trajectory(StrEnum):
-    """Names of the two trajectories, for the command line."""
+if TYPE_CHECKING:
+    from trace_edges.edge_model import Loading
+    from trace_edges.files import InputError
+    from trace_edges.instances.bgp import Propagation
+    from trace_edges.jobs.task import Outcome
 
-    inversion = "inversion"
-    noise = "noise"
+_NO_OPTIONS = ("criterion", "ignore_first", "neighbours", "symmetric", "border", "layers")
 
-
-class Format(StrEnum):
-    """Names of the edge formats, for the command line."""
-
-    png = "png"
-    png16 = "png16"
-    npy = "npy"
-
-
-class DType(StrEnum):
-    """Names of the weights' types, for the command line."""
-
-    float32 = "float32"
-    float16 = "float16"
-    bfloat16 = "bfloat16"
+TRACE = Fields(
+    "Reading (all but --resolution: training-free)",
+    leave_out=_NO_OPTIONS,
+    flags={"subcell": ("--subcell", "--refine")},
+)
+LOADING = Fields("Loading")
+CUTTING = Fields("Cutting masks at edges")
 
 
-class Quantization(StrEnum):
-    """Names of the ways to quantise, for the command line."""
+@dataclass(frozen=True)
+class Files:
+    """Which files are read and written.
 
-    bnb_4bit = "bnb-4bit"
-    bnb_8bit = "bnb-8bit"
-    torchao_int8 = "torchao-int8"
-
-
-Backbone = Annotated[
-    str, typer.Option(help="A name (`trace-edges backbones`), a folder, or a hub id.")
-]
-Resolution = Annotated[
-    int | None,
-    typer.Option(help="sqrt(H*W) in px of what the model sees. Default: the backbone's.", min=1),
-]
-Subcell = Annotated[
-    int | None,
-    typer.Option(
-        "--subcell",
-        "--refine",
-        help="k: k x k views, 1/k of a cell apart. Default: the backbone's.",
-    ),
-]
-Path_ = Annotated[Trajectory, typer.Option("--trajectory", help="How noise is added.")]
-Timestep = Annotated[int | None, typer.Option(help="Read this step instead of t*.")]
-Stride = Annotated[int, typer.Option(help="Between the steps of the trajectory.", min=1)]
-Seed = Annotated[int, typer.Option(help="Of the noise in the noise trajectory.")]
-EmergenceResolution = Annotated[
-    int | None,
-    typer.Option(help="Like --resolution, for the KL curve. Default: the backbone's.", min=1),
-]
-Shift = Annotated[
-    float, typer.Option(help="Of flow models: step towards noise sooner; their samplers take 3.")
-]
-Null = Annotated[str | None, typer.Option(help="Which null condition. Default: the family's.")]
-Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")]
-Quantize = Annotated[
-    Quantization | None, typer.Option(help="Hold the denoiser in fewer bits (extra: quantize).")
-]
-Offload = Annotated[
-    bool, typer.Option("--offload", help="Weights on the device only while they run.")
-]
-VaeTiling = Annotated[
-    bool, typer.Option("--vae-tiling", help="Encode large images in tiles, to save memory.")
-]
-Device = Annotated[str, typer.Option(help="cpu, cuda, mps, ...; auto takes an accelerator if any.")]
-Weights = Annotated[DType, typer.Option("--dtype", help="Of the weights.")]
-
-
-def load_pipeline(
-    name: str, device: str, dtype: DType, options: Mapping[str, Any] | None = None
-) -> Any:
-    """The pipeline that `--backbone`, `--device` and `--dtype` name, loaded by `load_options`."""
-    from trace_edges.load_options import LoadOptions
-
-    return LoadOptions(**options or {}).load(name, **placement(device, dtype))
-
-
-def load_options(
-    null: str | None,
-    revision: str | None,
-    quantize: Quantization | None,
-    offload: bool,
-    vae_tiling: bool,
-) -> dict[str, Any]:
-    """Fields of `LoadOptions`; those that nobody asked for are `NO_LOAD_OPTIONS`."""
-    return {
-        "null": null, "revision": revision, "quantize": quantize and quantize.value,
-        "offload": offload, "vae_tiling": vae_tiling,
-    }  # fmt: skip
-
-
-NO_LOAD_OPTIONS = load_options(None, None, None, False, False)
-
-
-def load_denoiser(
-    name: str, device: str, dtype: DType, options: Mapping[str, Any] | None = None
-) -> Any:
-    """The diffusion model that `--backbone`, `--device` and `--dtype` name, and no encoder; loaded
-    by those `load_options` that say what its weights are.
+    Attributes:
+        recursive: Search folders below folders.
+        overwrite: Make again what is there.
     """
-    from trace_edges.backbones import WEIGHT_OPTIONS, load_backbone
 
-    said: dict[str, Any] = {name: (options or {}).get(name) for name in WEIGHT_OPTIONS}
-    return load_backbone(name, **placement(device, dtype), **said)
-
-
-def load_detector(name: str, device: str, dtype: DType) -> Any:
-    """The distilled detector that `--detector`, `--device` and `--dtype` name."""
-    from trace_edges.detector import EdgeDetector
-
-    return EdgeDetector.from_pretrained(name, **placement(device, dtype))
+    recursive: bool = False
+    overwrite: bool = False
 
 
-def load_encoder(name: str, device: str, dtype: DType) -> Any:
-    """The ViT that `--encoder`, `--device` and `--dtype` name."""
+@dataclass(frozen=True)
+class Reporting:
+    """What is printed.
+
+    Attributes:
+        json: One JSON line per image.
+        quiet: Print errors only.
+    """
+
+    json: bool = False
+    quiet: bool = False
+
+    @property
+    def prints_table(self) -> bool:
+        """A person reads along."""
+        return not self.quiet and not self.json
+
+
+@dataclass(frozen=True)
+class EdgeOutput:
+    """How edges are stored.
+
+    Attributes:
+        format: Of NAME.edges: 8-bit PNG, 16-bit PNG, or float32 in npy.
+        soft: Smooth map instead of thin lines.
+    """
+
+    format: Literal["png", "png16", "npy"] = "png"
+    soft: bool = False
+
+    @property
+    def kind(self) -> Literal["thin", "soft"]:
+        """As the task of edges calls it."""
+        return "soft" if self.soft else "thin"
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How edges cut masks.
+
+    Attributes:
+        threshold: Strength from which an edge separates.
+        close_gap: Gaps in edges up to so many px count as closed.
+        method: How fragments grow; random-walk takes long.
+        iou: Masks that overlap more are merged.
+    """
+
+    threshold: float = 0.5
+    close_gap: int = 5
+    method: Literal["watershed", "random-walk"] = "watershed"
+    iou: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.iou <= 1:
+            raise ValueError(f"--iou must lie in [0, 1], not {self.iou}")
+
+    def propagation(self) -> Propagation:
+        """As `Propagation`."""
+        from trace_edges.instances.bgp import Propagation
+
+        grow: Any = self.method.replace("-", "_")
+        return Propagation(threshold=self.threshold, close_gap=self.close_gap, method=grow)
+
+
+def find_inputs(
+    inputs: Sequence[str], files: Files
+) -> tuple[Mapping[Path, str], Sequence[InputError]]:
+    """The images that were meant, with the names of their results, and what could not be found,
+    which is printed.
+    """
+    from trace_edges.files import find_images, output_names
+
+    found = find_images(inputs, files.recursive)
+    for problem in found.problems:
+        error(str(problem))
+    return output_names(found.images), found.problems
+
+
+def follow(
+    outcomes: Iterable[Outcome], total: int, what: str, reporting: Reporting
+) -> list[Outcome]:
+    """Outcomes of images as they are finished: a bar, a line for what is wrong, JSON of each."""
+    finished = []
+    with progress(total, what, hidden=not reporting.prints_table) as advance:
+        for outcome in outcomes:
+            finished.append(outcome)
+            advance()
+            if outcome.message:
+                skipped = outcome.state == "skipped"
+                error(outcome.message, Path(outcome.key) if skipped else None)
+            if reporting.json:
+                line: dict[str, Any] = {"image": outcome.key, "state": outcome.state}
+                line |= {"message": outcome.message, "record": outcome.record}
+                typer.echo(json.dumps(line))
+    return finished
+
+
+def finish(outcomes: Sequence[Outcome], problems: Sequence[Any] = ()) -> None:
+    """Ends with 1 where an image failed or was not found."""
+    if problems or any(outcome.state == "failed" for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def load_encoder(name: str, loading: Loading) -> Any:
+    """The ViT that `--encoder` names."""
     from trace_edges.backbones import load_vit
 
-    return load_vit(name, **placement(device, dtype))
+    return load_vit(name, **loading.placement)
 
 
-def load_sam(name: str, device: str, dtype: DType) -> Any:
-    """The SAM that `--sam`, `--device` and `--dtype` name; a folder never asks the network."""
-    from pathlib import Path
-
+def load_sam(name: str, loading: Loading) -> Any:
+    """The SAM that `--sam` names; a folder never asks the network."""
     from trace_edges.instances.sam import load_sam
 
-    return load_sam(name, local_files_only=Path(name).is_dir(), **placement(device, dtype))
-
-
-def placement(device: str, dtype: DType) -> dict[str, Any]:
-    """Where weights are to lie and as what; `ValueError` if the device is not there."""
-    import torch
-
-    if device == "auto":
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        device = str(accelerator or "cpu")
-    try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device {device!r} is not available: {reason}") from error
-    return {"dtype": getattr(torch, dtype.value), "device": place}
+    return load_sam(name, local_files_only=Path(name).is_dir(), **loading.placement)

@@ -7,20 +7,12 @@ from typing import Annotated
 
 import typer
 
-from trace_edges.cli.common import console, plain_errors
-from trace_edges.cli.refining_options import (
-    CloseGap,
-    Iou,
-    Method,
-    MethodOption,
-    Quiet,
-    Threshold,
-    image_progress,
-    propagation,
-    report_failures,
-)
+from trace_edges.cli.common import console, image_progress, report_failures
+from trace_edges.cli.fields import command
+from trace_edges.cli.options import CUTTING, Cutting, finish
 
 
+@command
 def refine(
     masks: Annotated[
         Path,
@@ -28,32 +20,26 @@ def refine(
     ],
     edges: Annotated[Path, typer.Argument(help="Folder of edge maps, as detect writes them.")],
     out: Annotated[Path, typer.Option(help="JSON file or folder, as the masks are.")],
+    cutting: Annotated[Cutting, CUTTING],
     images: Annotated[
         Path | None, typer.Option(help="COCO JSON that lists the images, for a results list.")
     ] = None,
-    threshold: Threshold = 0.5,
-    close_gap: CloseGap = 5,
-    method: MethodOption = Method.watershed,
-    iou: Iou = 0.5,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Cut masks at edges, fill them again, and merge those that overlap: same format out as in."""
-    with plain_errors():
-        from trace_edges.jobs import refine_coco, refine_labels
+    from trace_edges.jobs.refine import refine_coco, refine_labels
 
-        how = propagation(threshold, close_gap, method)
-        with image_progress(quiet) as report:
-            if masks.is_dir():
-                outcomes = refine_labels(masks, edges, out, how, iou=iou, progress=report)
-            else:
-                outcomes = refine_coco(
-                    masks, edges, out, how, iou=iou, images=images, progress=report
-                )
-        failed = report_failures(outcomes)
-        if not quiet:
-            before, after = (sum(getattr(o, k) for o in outcomes) for k in ("before", "after"))
-            console.print(
-                f"{len(outcomes) - failed} done, {failed} failed; {before} masks became {after}"
-            )
-        if failed:
-            raise typer.Exit(1)
+    how, iou = cutting.propagation(), cutting.iou
+    with image_progress(quiet) as report:
+        if masks.is_dir():
+            outcomes = refine_labels(masks, edges, out, how, iou=iou, progress=report)
+        else:
+            outcomes = refine_coco(masks, edges, out, how, iou=iou, images=images, progress=report)
+    failed = report_failures(outcomes)
+    if not quiet:
+        records = [outcome.record for outcome in outcomes]
+        before, after = (sum(one.get(k, 0) for one in records) for k in ("before", "after"))
+        console.print(
+            f"{len(outcomes) - failed} done, {failed} failed; {before} masks became {after}"
+        )
+    finish(outcomes)

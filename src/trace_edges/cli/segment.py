@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
-from trace_edges.cli.common import (
-    error,
-    follow,
-    image_cell,
-    plain_errors,
-    print_outcomes,
-    progress,
-    seconds_cell,
-    size_cell,
-)
+from trace_edges.cli.common import image_cell, print_outcomes, seconds_cell, size_cell
+from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
-    Backbone,
-    Device,
-    DType,
-    EmergenceResolution,
-    Null,
-    Offload,
-    Path_,
-    Quantize,
-    Resolution,
-    Revision,
-    Seed,
-    Shift,
-    Stride,
-    Subcell,
-    Timestep,
-    Trajectory,
-    VaeTiling,
-    Weights,
-    load_detector,
+    CUTTING,
+    LOADING,
+    TRACE,
+    Cutting,
+    Files,
+    Reporting,
+    find_inputs,
+    finish,
+    follow,
     load_encoder,
-    load_options,
     load_sam,
 )
-from trace_edges.cli.refining_options import (
-    CloseGap,
-    Iou,
-    Method,
-    MethodOption,
-    Quiet,
-    Threshold,
-    propagation,
-    selection,
-)
-from trace_edges.cli.training_free import EMBEDDED, TrainingFree, is_one_step
+from trace_edges.edge_model import EMBEDDED, Choice, EdgeModel, Loading
+from trace_edges.jobs.selection import Selection
+from trace_edges.training_free.settings import TraceSettings
 
 _COLUMNS = {
     "image": image_cell,
@@ -63,82 +36,47 @@ _COLUMNS = {
 }
 
 
-class Masks(StrEnum):
-    """Names of the sources of masks, for the command line."""
+@dataclass(frozen=True)
+class Masks:
+    """Where masks come from.
 
-    edges = "edges"
-    maskcut = "maskcut"
-    promerge = "promerge"
+    Attributes:
+        masks: From edges alone, or from a generator and cut at the edges.
+        edges: Folder of edge maps that are there (detect --soft).
+        encoder: ViT for maskcut and promerge, as dino-vitb8. None: attention at t*.
+        crf: Snap their masks to colours first.
+        sam: SAM or SAM 2 that draws what was found anew: a folder or a hub id.
+        prompts: What it is shown: points, boxes, masks with + between. None: points+boxes.
+        points: Points of each instance that it is shown. None: 1.
+    """
+
+    masks: Literal["edges", "maskcut", "promerge"] = "edges"
+    edges: Path | None = None
+    encoder: str | None = None
+    crf: bool = False
+    sam: str | None = None
+    prompts: str | None = None
+    points: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.masks == "edges" and (self.encoder is not None or self.crf):
+            raise ValueError("--encoder and --crf are for maskcut and promerge: leave them out")
+        if self.sam is None and (self.prompts is not None or self.points is not None):
+            raise ValueError("--prompts and --points are for SAM: give --sam, or leave them out")
 
 
+@command
 def segment(
     inputs: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    masks: Annotated[
-        Masks, typer.Option(help="From edges alone, or from a generator and cut at the edges.")
-    ] = Masks.edges,
-    strength: Annotated[
-        float | None, typer.Option(help="Regions that stronger edges leave. [0.125, else 0.25]")
-    ] = None,
-    count: Annotated[int | None, typer.Option(help="So many regions instead.", min=1)] = None,
-    proposals: Annotated[
-        int | None,
-        typer.Option(help="Up to so many of all strengths instead; they overlap.", min=1),
-    ] = None,
-    min_area: Annotated[
-        float, typer.Option(help="Share of the image below which a region is left out.")
-    ] = 0.0,
-    edges: Annotated[
-        Path | None, typer.Option(help="Folder of edge maps that are there (detect --soft).")
-    ] = None,
-    blur: Annotated[float, typer.Option(help="Of the edges, px: 2 for maps of thin lines.")] = 0.0,
-    encoder: Annotated[
-        str | None,
-        typer.Option(help="ViT for maskcut and promerge, as dino-vitb8. Default: attention at t*."),
-    ] = None,
-    crf: Annotated[bool, typer.Option("--crf", help="Snap their masks to colours first.")] = False,
-    sam: Annotated[
-        str | None,
-        typer.Option(help="SAM or SAM 2 that draws what was found anew: a folder or a hub id."),
-    ] = None,
-    prompts: Annotated[
-        str | None,
-        typer.Option(help="What it is shown: points, boxes, masks with + between. [points+boxes]"),
-    ] = None,
-    points: Annotated[
-        int | None, typer.Option(help="Points of each instance that it is shown. [1]", min=1)
-    ] = None,
-    threshold: Threshold = 0.5,
-    close_gap: CloseGap = 5,
-    method: MethodOption = Method.watershed,
-    iou: Iou = 0.5,
-    training_free: Annotated[
-        bool, typer.Option("--training-free", help="Edges of the teacher's way: any backbone.")
-    ] = False,
-    detector: Annotated[
-        str | None,
-        typer.Option(help="Folder or hub id of a detector, for the edges. Default: trace-mini's."),
-    ] = None,
-    backbone: Backbone = EMBEDDED,
-    resolution: Resolution = None,
-    subcell: Subcell = None,
-    trajectory: Path_ = Trajectory.inversion,
-    timestep: Timestep = None,
-    stride: Stride = 100,
-    seed: Seed = 0,
-    shift: Shift = 1.0,
-    emergence_resolution: EmergenceResolution = None,
-    device: Device = "auto",
-    dtype: Weights = DType.float32,
-    null: Null = None,
-    revision: Revision = None,
-    quantize: Quantize = None,
-    offload: Offload = False,
-    vae_tiling: VaeTiling = False,
-    recursive: Annotated[bool, typer.Option(help="Search folders below folders.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Make again what is there.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per image.")] = False,
-    quiet: Quiet = False,
+    masks: Annotated[Masks, Fields("Masks")],
+    selection: Annotated[Selection, Fields("Regions of edges")],
+    cutting: Annotated[Cutting, CUTTING],
+    choice: Choice,
+    settings: Annotated[TraceSettings, TRACE],
+    loading: Annotated[Loading, LOADING],
+    files: Files,
+    reporting: Reporting,
 ) -> None:
     """Find instances: NAME.instances.png, NAME.overlay.png, NAME.json, and one instances.json.
 
@@ -146,58 +84,67 @@ def segment(
     straight from the attention; --edges takes any that are there. Regions are those that boundaries
     stronger than 0.125 leave, or 0.25 where the edges come straight from the attention.
     """
-    with plain_errors():
-        from trace_edges.files import find_images, output_names
-        from trace_edges.jobs import EdgeFolder, InstanceFinder, Prompting, segment_files
+    from trace_edges.jobs.folders import segment_files
 
-        if masks is Masks.edges and (encoder is not None or crf):
-            raise ValueError("--encoder and --crf are for maskcut and promerge: leave them out")
-        if sam is None and (prompts is not None or points is not None):
-            raise ValueError("--prompts and --points are for SAM: give --sam, or leave them out")
-        if edges is not None and (training_free or detector is not None):
+    names, problems = find_inputs(inputs, files)
+    model = _edges_of(masks, choice, settings, loading)
+    if masks.edges is not None and masks.edges.resolve() == out.resolve():
+        raise ValueError(f"{out} holds the edges, with records of their own: give another one")
+    source = model.load()
+    find = _finder(masks, selection, cutting, model, (choice, settings, loading))
+    made_with: dict[str, Any] = {"source": masks.masks}
+    described = source.describe(model.source_settings())
+    made_with |= {"detector": described} if model.method == "one-step" else described
+    made_with |= {"sam": None} | find.describe()
+    done = segment_files(
+        source, names, out, model.source_settings(),
+        find=find, made_with=made_with, overwrite=files.overwrite,
+    )  # fmt: skip
+    outcomes = follow(done, len(names), "instances", reporting)
+    if reporting.prints_table:
+        print_outcomes(outcomes, _COLUMNS, ("image", "size"), out)
+    finish(outcomes, problems)
+
+
+def _edges_of(masks: Masks, choice: Choice, settings: TraceSettings, loading: Loading) -> EdgeModel:
+    """Where the edges come from."""
+    if masks.edges is not None:
+        if choice.training_free or choice.detector is not None:
             raise ValueError("--edges are there already: leave --training-free and --detector out")
-        how = propagation(threshold, close_gap, method)
-        found = find_images(inputs, recursive)
-        for problem in found.problems:
-            error(str(problem))
-        asked = None
-        if sam is not None:
-            asked = Prompting(
-                load_sam(sam, device, dtype), prompts or "points+boxes", points or 1, iou
-            )
-        way = TrainingFree(
-            subcell=subcell, trajectory=trajectory, timestep=timestep, stride=stride, seed=seed,
-            shift=shift, emergence_resolution=emergence_resolution,
-            loaded=load_options(null, revision, quantize, offload, vae_tiling),
-        )  # fmt: skip
-        from_attention = masks is not Masks.edges and encoder is None
-        one_step = edges is None and is_one_step(training_free, detector, backbone)
-        if one_step and not from_attention:
-            way.refuse()
-        alone = masks is Masks.edges and edges is None and not one_step
-        taken = selection(
-            strength, count, proposals, min_area=min_area, blur=blur, training_free=alone
+        return EdgeModel(name=str(masks.edges), method="folder")
+    from_attention = masks.masks != "edges" and masks.encoder is None
+    if choice.is_one_step and from_attention:  # the options are of the attention
+        return EdgeModel(name=choice.detector or EMBEDDED, settings=settings, loading=loading)
+    return EdgeModel.choose(choice, settings, loading)
+
+
+def _finder(
+    masks: Masks,
+    selection: Selection,
+    cutting: Cutting,
+    model: EdgeModel,
+    attention: tuple[Choice, TraceSettings, Loading],
+) -> Any:
+    """What finds the instances of an image."""
+    from trace_edges.jobs.finding import Generated, Prompted, Regions
+
+    choice, settings, loading = attention
+    find: Regions | Generated
+    if masks.masks == "edges":
+        find = Regions(selection, training_free=model.method == "training-free")
+    else:
+        if selection != Selection():
+            raise ValueError("strength, count, proposals, min_area and blur choose among regions "
+                             "of edges: choose that source, or leave them out")  # fmt: skip
+        encoder = pipe = None
+        if masks.encoder is not None:
+            encoder = load_encoder(masks.encoder, loading)
+        elif model.method != "training-free":
+            pipe = loading.load_pipeline(choice.backbone)
+        find = Generated(
+            masks.masks, encoder, pipe, settings, cutting.propagation(), cutting.iou, masks.crf
         )
-        finder = InstanceFinder(
-            masks.value,
-            way.load(backbone, device, dtype)
-            if from_attention or (edges is None and not one_step)
-            else None,
-            way.settings(resolution),
-            None if edges is None else EdgeFolder(edges),
-            None if encoder is None else load_encoder(encoder, device, dtype),
-            taken,
-            how,
-            iou,
-            crf,
-            asked,
-            load_detector(detector or EMBEDDED, device, dtype) if one_step else None,
-        )
-        with progress(len(found.images), "instances", hidden=quiet or as_json) as advance:
-            names = output_names(found.images)
-            done = segment_files(finder, names, out, overwrite=overwrite)
-            outcomes = follow(done, advance, as_json)
-        if not quiet and not as_json:
-            print_outcomes(outcomes, _COLUMNS, ("image", "size"), out)
-        if found.problems or any(outcome.state == "failed" for outcome in outcomes):
-            raise typer.Exit(1)
+    if masks.sam is None:
+        return find
+    sam = load_sam(masks.sam, loading)
+    return Prompted(find, sam, masks.prompts or "points+boxes", masks.points or 1, cutting.iou)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import torch
 from huggingface_hub import HfApi
-from jaxtyping import Float32, UInt8
 from safetensors.torch import save_file
 from torch import nn
 
 from trace_edges import __version__
 from trace_edges.backbones import EMBEDDED, WEIGHT_OPTIONS, BackboneError, load_backbone
-from trace_edges.detector.drawing import control_picture, draw_probabilities
+from trace_edges.detector.drawing import ProbabilityDrawing, control_image
 from trace_edges.detector.hub import (
     CARD,
     CONFIG,
@@ -30,22 +28,16 @@ from trace_edges.detector.hub import (
 )
 from trace_edges.detector.student import Student
 from trace_edges.files import write_atomically
-from trace_edges.images import (
-    ImageSource,
-    load_image,
-    load_images,
-    model_size,
-    resize_image,
-    to_tensor,
-)
-from trace_edges.results import EdgeMap, stack_edge_maps
+from trace_edges.images import ImageSource, resize_image, to_tensor
+from trace_edges.results import EdgeMap
+from trace_edges.sources import EdgeSource, Preparation, Prepared, Reading
 
-Picture = UInt8[np.ndarray, "_ _ 3"]
+OutputType = Literal["edges", "pil", "np"]
 
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """How a detector looks at an image.
+    """How a detector reads an image.
 
     Attributes:
         resolution: sqrt(H * W) in px of what the model sees; None: as in training.
@@ -54,8 +46,8 @@ class DetectorSettings:
     resolution: int | None = None
 
 
-class EdgeDetector:
-    """Instance edges in one pass, learnt from the training-free way without a label.
+class EdgeDetector(EdgeSource[DetectorSettings]):
+    """Instance edges in one pass, learnt from the training-free method without a label.
 
     Example:
         >>> detector = EdgeDetector.from_pretrained()
@@ -66,6 +58,8 @@ class EdgeDetector:
         resolution: sqrt(H * W) in px of what it sees.
         training: how it was trained, plain JSON values, kept with the weights.
     """
+
+    default = DetectorSettings()
 
     def __init__(
         self, student: Student, resolution: int, training: Mapping[str, Any] | None = None
@@ -81,6 +75,7 @@ class EdgeDetector:
         backbone: str | Path | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        torch_dtype: torch.dtype | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
     ) -> EdgeDetector:
@@ -90,11 +85,13 @@ class EdgeDetector:
             name: "trace-mini" (embedded), a folder written by `save_pretrained`, or a hub id.
             backbone: where the backbone lies, if not where it lay when the detector was trained.
             device, dtype: of the weights; where the backbone's are held in fewer bits, float32.
+            torch_dtype: dtype, as older versions of diffusers call it.
             revision, local_files_only: as in huggingface_hub.
 
         Raises:
             BackboneError: there is no such detector or backbone, or they do not belong together.
         """
+        dtype = torch_dtype or dtype
         folder = find_artefact(str(name), revision, local_files_only)
         config, settings, weights = read_artefact(folder)
         base = config["backbone"]
@@ -177,88 +174,105 @@ class EdgeDetector:
         api.create_repo(repository, exist_ok=True, **options)
         api.upload_folder(repo_id=repository, folder_path=folder)
 
+    @overload
     def __call__(
         self,
         images: ImageSource | list[Any],
+        settings: DetectorSettings | None = ...,
         *,
-        detect_resolution: int | None = None,
+        output_type: Literal["edges"] = ...,
+        **changes: Any,
+    ) -> EdgeMap: ...
+
+    @overload
+    def __call__(
+        self,
+        images: ImageSource | list[Any],
+        settings: DetectorSettings | None = ...,
+        *,
+        output_type: Literal["pil", "np"],
+        **changes: Any,
+    ) -> Any: ...
+
+    def __call__(
+        self,
+        images: ImageSource | list[Any],
+        settings: DetectorSettings | None = None,
+        *,
+        output_type: OutputType = "edges",
         image_resolution: int | None = None,
-        output_type: Literal["edges", "pil", "np"] = "edges",
+        detect_resolution: int | None = None,
+        **changes: Any,
     ) -> Any:
-        """Edges of one image, or of several of one size.
+        """Detect the edges of one image, or of several of one size.
 
         Args:
             images: a path, bytes, PIL image, array or tensor, a list of them, or a batch.
-            detect_resolution: sqrt(H * W) in px of what the model sees; None: as in training.
-            image_resolution: shorter side in px of the pictures that "pil" and "np" give; None:
-                the input's.
+            settings: see `DetectorSettings`.
             output_type: "edges", an EdgeMap at the input's size; "pil" or "np", thin lines as
-                ControlNet's detectors give them: an RGB picture, or a list where a list was given.
+                ControlNet's detectors give them: an RGB image, or a list where a list was given.
+            image_resolution: shorter side in px of the images that "pil" and "np" give; None: the
+                input's.
+            detect_resolution: `resolution`, as ControlNet's detectors call it.
+            changes: single settings by name: `resolution=512`.
 
         Raises:
             ImageError: an image cannot be read or used.
             ValueError: the images have several sizes (use `each`), or an option is unknown.
         """
-        if output_type not in ("edges", "pil", "np"):
+        if output_type not in get_args(OutputType):
             raise ValueError(f"unknown output_type {output_type!r}; known: edges, pil, np")
         if image_resolution is not None and output_type == "edges":
             raise ValueError("image_resolution is for output_type 'pil' or 'np': an EdgeMap has "
                              "the input's size")  # fmt: skip
-        pictures = load_images(images)
-        if len(sizes := {picture.shape[:2] for picture in pictures}) > 1:
-            raise ValueError(
-                f"the images have {len(sizes)} sizes and fit no single array; "
-                "iterate over detector.each(images) instead"
-            )
-        found = self._detect(pictures, detect_resolution)
+        if detect_resolution is not None and "resolution" in changes:
+            raise ValueError("resolution and detect_resolution are the same: give one")
+        if detect_resolution is not None:
+            changes["resolution"] = detect_resolution
+        found = self._detect(images, self.chosen(settings, changes))
         if output_type == "edges":
-            return stack_edge_maps(found)
-        drawn = [control_picture(one.thin[0], image_resolution) for one in found]
+            return found
+        drawn = [control_image(thin, image_resolution) for thin in found.thin]
         several = isinstance(images, list | tuple) or (hasattr(images, "ndim") and images.ndim == 4)
-        answers = drawn if output_type == "pil" else [np.asarray(picture) for picture in drawn]
+        answers = drawn if output_type == "pil" else [np.asarray(image) for image in drawn]
         return answers if several else answers[0]
 
-    def each(
-        self,
-        images: Iterable[ImageSource],
-        settings: DetectorSettings | None = None,
-        batch_size: int = 1,
-    ) -> Iterator[EdgeMap]:
-        """Edges of any number of images of any sizes: one EdgeMap (N = 1) after the other.
+    def preparation(self, settings: DetectorSettings) -> Preparation:
+        """The student sees the image at its resolution, in whole cells."""
+        resolution = settings.resolution or self.resolution
+        return Preparation(resolution, self.student.backbone.cell, shrink=True)
 
-        Args:
-            images: read when their turn comes.
-            settings: see `DetectorSettings`.
-            batch_size: up to so many neighbours that the model sees at one size share a pass.
-        """
-        resolution = (settings or DetectorSettings()).resolution
-        pictures = (load_image(image) for image in images)
-        for _, alike in groupby(pictures, key=lambda picture: self._size(picture, resolution)):
-            while batch := list(islice(alike, batch_size)):
-                yield from self._detect(batch, resolution)
+    def drawing(self, settings: DetectorSettings) -> ProbabilityDrawing:
+        """A spline through the probabilities, and its ridges."""
+        return ProbabilityDrawing()
 
     def describe(self, settings: DetectorSettings | None = None) -> dict[str, Any]:
         """What its results are made with, as it stands in them."""
-        chosen = (settings or DetectorSettings()).resolution
         return {
-            "method": "distilled",
+            "method": "one-step",
             "backbone": self.student.backbone.name,
             "dtype": str(self.student.backbone.dtype).removeprefix("torch."),
-            "resolution": chosen or self.resolution,
+            "resolution": (settings or self.default).resolution or self.resolution,
         }
 
     @torch.inference_mode()
-    def probabilities(
-        self, pictures: list[Picture], size: tuple[int, int]
-    ) -> Float32[np.ndarray, "b H W"]:
-        """What the student says at every pixel (H, W) of what it sees, in [0, 1]."""
-        images = torch.stack([to_tensor(resize_image(picture, size)) for picture in pictures])
-        logits, _ = self.student(images)
-        return logits.float().sigmoid().cpu().numpy()
+    def read(
+        self, batch: Sequence[Prepared], settings: DetectorSettings, *, attention: bool = False
+    ) -> list[Reading]:
+        """The student's probability of an edge at every pixel (H, W) of what it sees.
 
-    def probability(self, picture: Picture, resolution: int) -> Float32[np.ndarray, "H W"]:
-        """What the student says of one picture at this resolution, in [0, 1]."""
-        return self.probabilities([picture], self._size(picture, resolution))[0]
+        Raises:
+            ValueError: `attention` is asked for: a detector gives none.
+        """
+        if attention:
+            raise ValueError("a detector gives no attention: read it from a TraceEdgePipeline")
+        images = [
+            one.image if one.image.shape[:2] == one.size else resize_image(one.image, one.size)
+            for one in batch
+            if one.image is not None
+        ]
+        logits, _ = self.student(torch.stack([to_tensor(image) for image in images]))
+        return [Reading(one, 0) for one in logits.float().sigmoid().cpu().numpy()]
 
     def fingerprint(self) -> str:
         """Equal for detectors that give equal edges: of the backbone and of what was learnt."""
@@ -267,21 +281,6 @@ class EdgeDetector:
             digest.update(name.encode())
             digest.update(weight.detach().float().cpu().numpy().tobytes())
         return digest.hexdigest()
-
-    def _detect(self, pictures: list[Picture], resolution: int | None) -> list[EdgeMap]:
-        size = self._size(pictures[0], resolution)
-        found = []
-        for picture, seen in zip(pictures, self.probabilities(pictures, size), strict=True):
-            height, width, _ = picture.shape
-            edges, ridges = draw_probabilities(seen, (height, width))
-            made_with = self.describe(DetectorSettings(resolution)) | {"model_size": list(size)}
-            found.append(EdgeMap(edges[None], ridges[None], settings=made_with))
-        return found
-
-    def _size(self, picture: Picture, resolution: int | None) -> tuple[int, int]:
-        height, width, _ = picture.shape
-        cell = self.student.backbone.cell
-        return model_size(height, width, resolution or self.resolution, cell)
 
     def _config(self) -> dict[str, Any]:
         backbone = self.student.backbone

@@ -1,6 +1,8 @@
-"""From what the student says of its pixels to edges, and to the results that carry them."""
+"""Draws the probabilities of a student as edges, and edges as ControlNet takes them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -15,6 +17,16 @@ from trace_edges.training_free.ridges import fit_surface, surface_height, surfac
 _SMOOTHING = 1.0
 
 
+@dataclass(frozen=True)
+class ProbabilityDrawing:
+    """Draws a student's probabilities; see `draw_probabilities`."""
+
+    def __call__(
+        self, values: Float32[np.ndarray, "gh gw"], size: tuple[int, int]
+    ) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+        return draw_probabilities(values, size)
+
+
 def draw_probabilities(
     seen: Float32[np.ndarray, "H W"], size: tuple[int, int]
 ) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
@@ -23,11 +35,11 @@ def draw_probabilities(
     return surface_height(surface, size).clip(0, 1), surface_ridges(surface, size)
 
 
-def control_picture(thin: Float32[np.ndarray, "h w"], shorter: int | None) -> Image.Image:
+def control_image(thin: Float32[np.ndarray, "h w"], shorter: int | None) -> Image.Image:
     """White lines on black, RGB, with a shorter side of so many px (None: as it is)."""
-    picture = grey_image(thin).convert("RGB")
+    image = grey_image(thin).convert("RGB")
     if shorter is None:
-        return picture
-    scale = shorter / min(picture.size)
-    size = (round(picture.width * scale), round(picture.height * scale))
-    return picture.resize(size, Image.Resampling.LANCZOS)
+        return image
+    scale = shorter / min(image.size)
+    size = (round(image.width * scale), round(image.height * scale))
+    return image.resize(size, Image.Resampling.LANCZOS)

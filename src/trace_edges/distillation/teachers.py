@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from trace_edges.detector.detector import EdgeDetector
+from trace_edges.detector.detector import DetectorSettings, EdgeDetector
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.distillation.labels import Labels, LabelSettings, make_labels, ridge_labels
 from trace_edges.training_free.pipeline import TraceEdgePipeline
@@ -99,7 +99,7 @@ class TrainingFreeTeacher:
 
     def _look(self, settings: TraceSettings) -> Look:
         made_with = self._pipe.describe(settings) | {"backbone": self._weights}
-        return Look(made_with, lambda picture: self._pipe.read([picture], settings)[0][0])
+        return Look(made_with, lambda picture: self._pipe.values(picture, settings))
 
     def labels(
         self, seen: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
@@ -129,7 +129,8 @@ class StudentTeacher:
 
     def _look(self, resolution: int) -> Look:
         made_with = {"detector": self._weights, "resolution": resolution}
-        return Look(made_with, lambda picture: self._detector.probability(picture, resolution))
+        settings = DetectorSettings(resolution)
+        return Look(made_with, lambda picture: self._detector.values(picture, settings))
 
     def labels(
         self, seen: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings

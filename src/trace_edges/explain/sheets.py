@@ -57,7 +57,7 @@ def explain(
     pixels = load_image(image)
     settings = settings or TraceSettings()
     # Every step is shown on the grid that the edges come from.
-    if not pipe.looks_once:
+    if not pipe.is_single_pass:
         settings = replace(settings, emergence_resolution=pipe.describe(settings)["resolution"])
     attention_row: list[Captioned] = []
     divergence_row: list[Captioned] = []

@@ -20,8 +20,20 @@ _ROOM = 40  # of them, for suffixes and temporary names
 class Place(Protocol):
     """Where the bytes of an input are; a dataclass of plain values, so that it can be kept."""
 
-    def read(self) -> bytes:
-        """The encoded image; `OSError` or `ImageError` where it cannot be had."""
+    def read(self) -> bytes | str:
+        """The encoded image, or the path of its file; `OSError` or `ImageError` where it cannot be
+        had.
+        """
+
+
+@dataclass(frozen=True)
+class PathPlace:
+    """A file of this machine, which is opened where it lies."""
+
+    path: str
+
+    def read(self) -> str:
+        return self.path
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ class NoPlace:
         raise ImageError(self.reason)
 
 
-_PLACES = {place.__name__: place for place in (FilePlace, CellPlace, RowPlace, NoPlace)}
+_PLACES = {place.__name__: place for place in (PathPlace, FilePlace, CellPlace, RowPlace, NoPlace)}
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,22 @@ class Entry:
     number: int | None = None
 
 
+@dataclass(frozen=True)
+class Item:
+    """An entry with its position in the job, from 0, and whether it is still to be done.
+
+    Attributes:
+        place: where its bytes are; None where the image itself is not asked for.
+    """
+
+    position: int
+    key: str
+    place: Place | None
+    name: str
+    number: int | None = None
+    open: bool = True
+
+
 class Source(Protocol):
     """A data set: its inputs, always in the same order."""
 
@@ -105,7 +133,7 @@ class Source(Protocol):
         """Every input once, without its bytes."""
 
 
-def pack(place: Place) -> str:
+def pack(place: Place | None) -> str:
     """A place as JSON text."""
     return json.dumps([type(place).__name__, asdict(place)])  # type: ignore[call-overload]
 

@@ -1,4 +1,4 @@
-"""A whole job: what is there goes in, what is missing comes out, and any moment may be the last."""
+"""A whole data set as one job: it may be stopped at any moment, and the same call continues it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,39 @@ from pathlib import Path
 from typing import Any
 
 from trace_edges import __version__
+from trace_edges.edge_model import EdgeModel
 from trace_edges.files import remove_temporaries
-from trace_edges.jobs.entries import FilePlace, Shard, Source
-from trace_edges.jobs.look import STRETCH, Finish, Outcome, look
-from trace_edges.jobs.manifest import Item, Manifest
-from trace_edges.jobs.models import Loader
+from trace_edges.jobs.engine import STRETCH, Engine
+from trace_edges.jobs.entries import FilePlace, Item, Shard, Source
+from trace_edges.jobs.manifest import Manifest
 from trace_edges.jobs.remote import in_memory, is_local, is_within, join, write_bytes
-from trace_edges.jobs.sinks import PartSink, Sink
-from trace_edges.jobs.tasks import Task
+from trace_edges.jobs.sinks import Kept, PartSink, Sink
+from trace_edges.jobs.task import Outcome, Task
 from trace_edges.jobs.workers import Workers
 
 _ALL = 1 << 62  # positions: where results do not share files
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is made of items, wherever they come from; it travels to other processes.
+
+    Attributes:
+        model: where edges come from.
+        task: what is made of them.
+        sink: where results go.
+        batch_size: images of one size that share a pass.
+    """
+
+    model: EdgeModel
+    task: Task
+    sink: Sink
+    batch_size: int = 1
+
+    def engine(self) -> Engine:
+        """Loads the model, in whichever process it is called."""
+        settings = self.model.source_settings()
+        return Engine(self.model.load(), settings, self.task, Kept(self.sink), self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -28,13 +50,14 @@ class Job:
     """What is to be done.
 
     Attributes:
-        source, task, sink: what is annotated, with what, and where results go.
-        loader: of the model.
+        source: the images of a data set.
+        task, sink: what is made of them, and where results go.
+        model: where edges come from.
         dest: the folder of results, a path or URL.
         shard: of the inputs.
-        batch_size: pictures of one size that share a pass.
+        batch_size: images of one size that share a pass.
         workers: processes that decode and encode; 0: everything in this one.
-        retry: look at the images of the report again.
+        retry: try the images of the report again.
         state: folder of the manifest; None: .annotate in `dest`. It must be given where `dest` is
             no folder of this machine.
     """
@@ -42,7 +65,7 @@ class Job:
     source: Source
     task: Task
     sink: Sink
-    loader: Loader
+    model: EdgeModel
     dest: str
     shard: Shard = field(default_factory=Shard)
     batch_size: int = 1
@@ -57,6 +80,11 @@ class Job:
         if source and is_within(self.dest, source):
             raise ValueError(f"{self.dest} lies in the source, which would find its own results: "
                              "give a folder beside it")  # fmt: skip
+
+    @property
+    def work(self) -> Work:
+        """What is made of each image."""
+        return Work(self.model, self.task, self.sink, self.batch_size)
 
     def manifest(self, model: dict[str, Any]) -> Manifest:
         """Open it.
@@ -89,11 +117,11 @@ class Status:
         return self.open + self.done + self.failed
 
 
-Engine = Callable[[Job, Iterator[list[Item]]], Iterator[Outcome]]
+Copies = Callable[[Job, Iterator[list[Item]]], Iterator[Outcome]]
 
 
 def annotate(
-    job: Job, on_change: Callable[[Status], object] | None = None, engine: Engine | None = None
+    job: Job, on_change: Callable[[Status], object] | None = None, copies: Copies | None = None
 ) -> Status:
     """Do what is missing of a job; the report of what failed is written at the end, however it
     comes.
@@ -101,7 +129,7 @@ def annotate(
     Args:
         job: what is to be done.
         on_change: called at the start, and whenever an image is done or has failed.
-        engine: what looks at the images, instead of this process and its workers.
+        copies: what reads the images, instead of this process and its workers.
 
     Raises:
         ImportError: an optional library is not installed.
@@ -111,8 +139,11 @@ def annotate(
     """
     job.task.check()
     job.sink.check()
-    model = job.loader()
-    with job.manifest(model.describe()) as manifest:
+    engine = job.work.engine()
+    source, settings = engine.source, engine.settings
+    source.check(settings)
+    made_with = source.describe(settings) | {"weights": source.fingerprint()}
+    with job.manifest(made_with) as manifest:
         _register(job, manifest)
         seal = _Seals(job.sink, manifest)
         counts, now = manifest.counts(), 0
@@ -127,17 +158,13 @@ def annotate(
         try:
             whole = job.batch_size > 1
             stretches = manifest.stretches(STRETCH * job.batch_size, whole=whole)
-            finish = Finish(model.drawing, job.task, job.sink)
             with Workers(job.workers) as workers:
-                if engine is None:
-                    outcomes = look(model, finish, stretches, workers, job.batch_size)
-                else:
-                    outcomes = engine(job, stretches)
-                for outcome in outcomes:
-                    manifest.mark(outcome.position, outcome.reason)
+                reading = engine(stretches, workers) if copies is None else copies(job, stretches)
+                for outcome in reading:
+                    manifest.mark(outcome.position, outcome.message)
                     seal.closed(outcome.position)
                     counts["open"] -= 1
-                    counts["failed" if outcome.reason else "done"] += 1
+                    counts[outcome.state] += 1
                     now += 1
                     tell()
             seal.finish()

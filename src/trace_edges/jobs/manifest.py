@@ -11,14 +11,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from trace_edges.files import InputError
-from trace_edges.jobs.entries import Entry, Place, checked, pack, unpack
+from trace_edges.jobs.entries import Entry, Item, checked, pack, unpack
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -32,18 +31,6 @@ CREATE TEMP TABLE listed (key TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _COMMIT = 1.0  # s: what is lost with a kill is done again, to the same bytes
 _ROWS = 500  # at a time
-
-
-@dataclass(frozen=True)
-class Item:
-    """An entry with its position in the job, from 0, and whether it is still to be done."""
-
-    position: int
-    key: str
-    place: Place
-    name: str
-    number: int | None
-    open: bool
 
 
 class Manifest:

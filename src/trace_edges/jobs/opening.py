@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from trace_edges.jobs.entries import Source
+from trace_edges.jobs.inputs import CocoSource, FolderSource, TarSource, VocSource
 from trace_edges.jobs.remote import absolute, filesystem, join
-from trace_edges.jobs.sources import CocoSource, FolderSource, TarSource, VocSource
 from trace_edges.jobs.tables import HUB, DatasetSource, ParquetSource, is_saved_dataset
 
 Kind = Literal["folder", "tar", "coco", "voc", "parquet", "datasets"]

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from trace_edges.extras import require
-from trace_edges.jobs.tasks import Files
+from trace_edges.jobs.task import Files
 
 _ROW_GROUP = 100  # results: as many as may be in memory at once
 

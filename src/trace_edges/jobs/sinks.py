@@ -9,7 +9,7 @@ depend on who finished first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,8 +18,7 @@ from typing import Any, Literal, Protocol, get_args
 from trace_edges.extras import require
 from trace_edges.files import write_atomically
 from trace_edges.formats.coco import CATEGORY
-from trace_edges.jobs.entries import Shard
-from trace_edges.jobs.manifest import Item
+from trace_edges.jobs.entries import Item, Shard
 from trace_edges.jobs.parts import write_parquet, write_tar
 from trace_edges.jobs.remote import (
     filesystem,
@@ -29,7 +28,7 @@ from trace_edges.jobs.remote import (
     read_bytes,
     write_bytes,
 )
-from trace_edges.jobs.tasks import Files
+from trace_edges.jobs.task import Facts, Files, Result
 
 Form = Literal["folder", "tar", "parquet", "coco"]
 RECORD = "json"  # suffix of what says that the other files of a key are there
@@ -56,6 +55,24 @@ class Sink(Protocol):
 
     def finish(self, items: Callable[[], Iterable[Item]]) -> None:
         """Everything is done or has failed; `items` gives what is done, in order."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Keeps a result in a sink, with a record: the facts of the image, and the task's entries."""
+
+    sink: Sink
+
+    def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
+        record = {"key": item.key, "file": item.name, "height": facts.height, "width": facts.width}
+        record |= {"timestep": facts.timestep, **result.record}
+        self.sink.keep(item.key, {**result.files, RECORD: record_bytes(record)})
+        return record
+
+
+def record_bytes(record: Mapping[str, Any]) -> bytes:
+    """A record as JSON, compact and in its order."""
+    return (json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n").encode()
 
 
 @dataclass(frozen=True)

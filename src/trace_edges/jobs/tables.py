@@ -11,8 +11,8 @@ from typing import Any
 from trace_edges.extras import require
 from trace_edges.files import InputError
 from trace_edges.jobs.entries import CellPlace, Entry, RowPlace
+from trace_edges.jobs.inputs import find_files
 from trace_edges.jobs.remote import filesystem
-from trace_edges.jobs.sources import find_files
 
 HUB = "hf://datasets/"
 _USUAL = ("image", "img", "jpg", "png", "bytes")

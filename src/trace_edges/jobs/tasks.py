@@ -1,18 +1,16 @@
-"""From the edges of one picture to what is kept of it: files in bytes, the record among them."""
+"""Tasks: what is made of the edges of one image, as files in bytes and entries of its record."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float32
 from PIL import Image
 
+from trace_edges.drawing.overlays import instance_overlay, overlay
 from trace_edges.extras import require
 from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.coco import coco_entries
@@ -23,99 +21,123 @@ from trace_edges.formats.pixels import id_colours
 from trace_edges.formats.semantic import SUFFIXES, read_semantic
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.panoptic import panoptic_from_semantic
-from trace_edges.jobs import Selection
-from trace_edges.jobs.detection import EdgeKind
+from trace_edges.jobs.finding import Found, Regions, cutting_lines
+from trace_edges.jobs.task import Result, Subject, TaskError
 from trace_edges.results import VOID
 
-Files = dict[str, bytes]  # by suffix
-
-
-class TaskError(ValueError):
-    """One picture that cannot be annotated as asked for; others may be."""
-
-
-@dataclass(frozen=True, eq=False)
-class Edges:
-    """Edges of one picture, at its size: a smooth map in [0, 1] and where its ridges run."""
-
-    smooth: Float32[np.ndarray, "h w"]
-    ridges: Bool[np.ndarray, "h w"]
-
-    @property
-    def thin(self) -> Float32[np.ndarray, "h w"]:
-        return np.where(self.ridges, self.smooth, np.float32(0))
-
-
-class Task(Protocol):
-    """What is made of edges; `suffixes` are those of its files, without the record's."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def suffixes(self) -> tuple[str, ...]: ...
-
-    def describe(self) -> dict[str, Any]:
-        """All that the result depends on, plain JSON values."""
-
-    def check(self) -> None:
-        """Raise what would stop every picture: a library that is missing, a folder."""
-
-    def __call__(self, key: str, edges: Edges) -> tuple[Files, dict[str, Any]]:
-        """The files of a picture, and what its record adds to its size; or a `TaskError`."""
+EdgeKind = Literal["thin", "soft"]
 
 
 @dataclass(frozen=True)
 class EdgesTask:
-    """The edges themselves: `edges.png` or `edges.npy`, as `detect` writes them."""
+    """The edges themselves.
+
+    Attributes:
+        format: of edges.png or edges.npy: 8-bit PNG, 16-bit PNG (png16), or float32 in [0, 1]
+            (npy).
+        kind: "thin" lines (0 off the ridges) or the "soft" map that they are the ridges of.
+        overlay: draw overlay.png too, the lines over the image.
+    """
 
     format: EdgeFormat = "png"
     kind: EdgeKind = "thin"
+    overlay: bool = False
     name = "edges"
+    wants_attention = False
+
+    @property
+    def wants_image(self) -> bool:
+        return self.overlay
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        return ("edges.npy" if self.format == "npy" else "edges.png",)
+        edges = "edges.npy" if self.format == "npy" else "edges.png"
+        return (edges, "overlay.png") if self.overlay else (edges,)
 
     def describe(self) -> dict[str, Any]:
-        return {"task": self.name, **asdict(self)}
+        return {"task": self.name, "format": self.format, "kind": self.kind}
 
     def check(self) -> None:
         pass
 
-    def __call__(self, key: str, edges: Edges) -> tuple[Files, dict[str, Any]]:
-        stored = stored_edges(edges.thin if self.kind == "thin" else edges.smooth, self.format)
-        content = _npy(stored) if self.format == "npy" else _png(Image.fromarray(stored))
-        return {self.suffixes[0]: content}, {}
+    def __call__(self, subject: Subject) -> Result:
+        thin = subject.thin
+        stored = stored_edges(thin if self.kind == "thin" else subject.smooth, self.format)
+        files = {self.suffixes[0]: _encoded(stored)}
+        if subject.image is not None and self.overlay:
+            files["overlay.png"] = _encoded(overlay(subject.image, thin))
+        return Result(files)
+
+
+class Finder(Protocol):
+    """Finds the instances of one image."""
+
+    @property
+    def wants_image(self) -> bool: ...
+
+    @property
+    def wants_attention(self) -> bool: ...
+
+    def describe(self) -> dict[str, Any]:
+        """Lists all that the result depends on, plain JSON values."""
+
+    def __call__(self, subject: Subject) -> Found:
+        """The instances, or a `ValueError`."""
 
 
 @dataclass(frozen=True)
 class InstancesTask:
-    """Regions that edges close, as `segment` finds them: `instances.png`, and RLE in the record."""
+    """Instances: `instances.png` (16-bit labels, the smaller on top), and RLE in the record.
 
-    selection: Selection = field(default_factory=Selection)
+    Attributes:
+        find: finds them; the regions that edges close, if nothing else.
+        overlay: draw overlay.png too, the instances over the image.
+    """
+
+    find: Finder = field(default_factory=Regions)
+    overlay: bool = False
     name = "instances"
-    suffixes = ("instances.png",)
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        return ("instances.png", "overlay.png") if self.overlay else ("instances.png",)
+
+    @property
+    def wants_image(self) -> bool:
+        return self.overlay or self.find.wants_image
+
+    @property
+    def wants_attention(self) -> bool:
+        return self.find.wants_attention
 
     def describe(self) -> dict[str, Any]:
-        return {"task": self.name, **asdict(self.selection)}
+        return {"task": self.name, **self.find.describe()}
 
     def check(self) -> None:
         require("pycocotools.mask", "export")
 
-    def __call__(self, key: str, edges: Edges) -> tuple[Files, dict[str, Any]]:
+    def __call__(self, subject: Subject) -> Result:
         try:
-            found = self.selection(edges.smooth)
+            found = self.find(subject)
+        except TaskError:
+            raise
         except ValueError as error:
-            raise TaskError(f"{key}: {error}") from error
-        if len(found) > LARGEST:
-            raise TaskError(f"{key}: has {len(found)} instances, more than {LARGEST}: take fewer")
-        labels = Image.fromarray(found.label_map.astype(np.uint16))
+            raise TaskError(f"{subject.key}: {error}") from error
+        instances = found.instances
+        if len(instances) > LARGEST:
+            raise TaskError(f"{subject.key}: has {len(instances)} instances, more than {LARGEST}: "
+                            "take fewer")  # fmt: skip
+        files = {"instances.png": _encoded(instances.label_map.astype(np.uint16))}
+        if subject.image is not None and self.overlay:
+            files["overlay.png"] = _encoded(instance_overlay(subject.image, instances))
         annotations = [
             {name: value for name, value in entry.items() if name != "image_id"}
-            for entry in coco_entries(found, 0)
+            for entry in coco_entries(instances, 0)
         ]
-        return {"instances.png": _png(labels)}, {"annotations": annotations}
+        record: dict[str, Any] = {"annotations": annotations}
+        if found.timestep is not None:
+            record = {"timestep": found.timestep, **record}
+        return Result(files, record)
 
 
 @dataclass(frozen=True)
@@ -134,6 +156,8 @@ class PanopticTask:
     background: float = 0.15
     name = "panoptic"
     suffixes = ("panoptic.png",)
+    wants_image = False
+    wants_attention = False
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -149,19 +173,21 @@ class PanopticTask:
         if not self.semantic.is_dir():
             raise ValueError(f"{self.semantic}: there is no such folder of semantic maps; check it")
 
-    def __call__(self, key: str, edges: Edges) -> tuple[Files, dict[str, Any]]:
-        path = self._map_of(key)
+    def __call__(self, subject: Subject) -> Result:
+        path = self._map_of(subject.key)
+        lines = cutting_lines(subject, self.propagation)
         try:
             numbers = read_semantic(path, background=self.background)
+            categories = self.classes.categories_of(numbers)
             found = panoptic_from_semantic(
-                self.classes.categories_of(numbers), edges.thin,
-                self.classes.things, self.classes.stuff,
+                categories, lines, self.classes.things, self.classes.stuff,
                 void=VOID, propagation=self.propagation,
             )  # fmt: skip
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise TaskError(f"{path}: {error}") from error
-        colours = Image.fromarray(id_colours(found.ids))
-        return {"panoptic.png": _png(colours)}, {"segments_info": segments_info(found)}
+        classes = len(np.setdiff1d(categories, [VOID]))
+        files = {"panoptic.png": _encoded(id_colours(found.ids))}
+        return Result(files, {"segments_info": segments_info(found)}, (found, classes))
 
     def _map_of(self, key: str) -> Path:
         for suffix in SUFFIXES:
@@ -172,18 +198,12 @@ class PanopticTask:
         raise TaskError(f"{self.semantic} holds no {known}: make it")
 
 
-def record_bytes(record: Mapping[str, Any]) -> bytes:
-    """A record as JSON, compact and in its order."""
-    return (json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n").encode()
-
-
-def _png(image: Image.Image) -> bytes:
+def _encoded(stored: np.ndarray | Image.Image) -> bytes:
+    """An image as PNG; an array of edges as npy, of whole numbers as PNG."""
     content = io.BytesIO()
-    image.save(content, "PNG")
-    return content.getvalue()
-
-
-def _npy(values: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    np.save(content, values)
+    if isinstance(stored, np.ndarray) and stored.dtype == np.float32:
+        np.save(content, stored)
+    else:
+        image = stored if isinstance(stored, Image.Image) else Image.fromarray(stored)
+        image.save(content, "PNG")
     return content.getvalue()

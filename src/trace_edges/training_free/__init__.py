@@ -1,6 +1,6 @@
 """The training-free method (sections 3.1 to 3.3)."""
 
-from trace_edges.training_free.pipeline import TraceEdgePipeline
-from trace_edges.training_free.settings import TraceSettings
+import lazy_loader
 
-__all__ = ["TraceEdgePipeline", "TraceSettings"]
+# The settings are read where there is no time to import torch: on the command line.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

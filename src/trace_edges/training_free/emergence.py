@@ -15,7 +15,6 @@ p a row of the map before and q the same row now, one criterion is
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 import torch
@@ -24,8 +23,8 @@ from torch import Tensor
 
 from trace_edges.attention.maps import Grid, row_block
 from trace_edges.training_free.divergence import MINIMUM_PROBABILITY, kl_between_rows
+from trace_edges.training_free.settings import Criterion
 
-Criterion = Literal["kl", "l1", "l2", "entropy", "wasserstein"]
 Rows = Float32[Tensor, "b rows n"]
 Values = Float32[Tensor, "b rows"]
 

@@ -1,13 +1,16 @@
-"""What can be set of the training-free method; every default is the paper's or the backbone's."""
+"""Settings of the training-free method; every default is the paper's or the backbone's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from trace_edges.training_free.emergence import Criterion
-from trace_edges.training_free.trajectory import Trajectory
+if TYPE_CHECKING:
+    from trace_edges.backbones import Backbone
+
+Trajectory = Literal["inversion", "noise"]
+Criterion = Literal["kl", "l1", "l2", "entropy", "wasserstein"]
 
 _SMALLEST = {"resolution": 1, "subcell": 1, "stride": 1, "emergence_resolution": 1,
              "ignore_first": 0, "timestep": 0, "seed": 0}  # fmt: skip
@@ -22,7 +25,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class TraceSettings:
-    """How the pipeline looks at an image.
+    """How the pipeline reads an image.
 
     Attributes:
         resolution: sqrt(H * W) in pixels of what the model sees; the aspect is kept and both sides
@@ -34,7 +37,7 @@ class TraceSettings:
         stride: between the steps of the trajectory.
         seed: of the noise in the "noise" trajectory; inversion draws none.
         emergence_resolution: like `resolution`, for the emergence curve. A smaller one finds t* in
-            a fraction of the time; edges are then read at `resolution`, walking no further than to
+            a fraction of the time; edges are then read at `resolution`, going no further than to
             t*. One of at least `resolution` reads both there, as the paper does. None: the
             backbone's own.
         criterion: how the change between consecutive maps is measured for t*: "kl" (the paper's),
@@ -98,3 +101,47 @@ def _are_layers(layers: Any) -> bool:
         and 0 < len(layers) == len(set(layers))
         and all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in layers)
     )
+
+
+# What only a trajectory has, and its value where nobody asked for another.
+OF_TRAJECTORY = {
+    name: getattr(TraceSettings(), name)
+    for name in ("trajectory", "timestep", "stride", "seed", "emergence_resolution", "criterion",
+                 "ignore_first", "shift")
+}  # fmt: skip
+
+
+def is_single_pass(backbone: Backbone) -> bool:
+    """A backbone without noise: one pass, no trajectory, no emergence."""
+    return len(backbone.schedule.levels) == 1
+
+
+def visited_steps(backbone: Backbone, settings: TraceSettings) -> tuple[int, ...]:
+    """The steps of the trajectory, ascending, up to the one that was asked for.
+
+    Raises:
+        ValueError: the settings leave no step to choose, ask for one that is not there, or ask for
+            any of a backbone that is read in a single pass.
+    """
+    steps = backbone.schedule.timesteps(settings.stride, settings.shift)
+    if is_single_pass(backbone):
+        for option, unset in OF_TRAJECTORY.items():
+            if getattr(settings, option) != unset:
+                raise ValueError(
+                    f"{backbone.name} looks once, without noise: leave {option.replace('_', ' ')} "
+                    "out"
+                )
+        return steps
+    if settings.timestep is None:
+        if len(steps) < 2 + settings.ignore_first:
+            raise ValueError(
+                f"stride {settings.stride} gives {len(steps)} steps, which leaves no change to "
+                f"choose t* from with ignore_first={settings.ignore_first}"
+            )
+        return steps
+    last = len(backbone.schedule.levels) - 1
+    if not 0 <= settings.timestep <= last:
+        raise ValueError(f"timestep {settings.timestep} is outside 0 .. {last}")
+    if settings.trajectory == "noise":
+        return (settings.timestep,)
+    return (*(step for step in steps if step < settings.timestep), settings.timestep)

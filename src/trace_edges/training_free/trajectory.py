@@ -1,28 +1,56 @@
-"""Walk a clean latent towards noise and read the self-attention at every step (section 3.2)."""
+"""The trajectory from a clean latent to noise, and what its self-attention shows (section 3.2).
+
+The maps themselves, (N, N) each, are let go at once: two are alive at any time, besides the block
+of rows that is being worked on. What the pipeline, its ablations and its drawings need of a step is
+small: the divergence on the grid and one number for the curve.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from trace_edges.attention import Grid
 from trace_edges.backbones import Backbone
-
-Trajectory = Literal["inversion", "noise"]
+from trace_edges.sources import Step
+from trace_edges.training_free.divergence import boundary_divergence
+from trace_edges.training_free.emergence import map_change
+from trace_edges.training_free.settings import Criterion, Trajectory
 
 
 @dataclass(frozen=True)
-class Step:
-    """The self-attention SA(X_t) of one step; `attention` (B, N, N) has rows that sum to 1."""
+class TrajectoryReading:
+    """What the S steps of a trajectory that were read showed of B images.
 
-    timestep: int
-    attention: Float32[Tensor, "b n n"]
-    grid: Grid
+    Attributes:
+        timesteps: the S steps, ascending.
+        divergence: (S, B, h, w) ABDiv of every step, nats.
+        curve: (B, S - 1) change between consecutive maps; KL(SA(X_tprev) || SA(X_t)) in nats, or
+            another criterion.
+    """
+
+    timesteps: tuple[int, ...]
+    divergence: Float32[Tensor, "s b h w"]
+    curve: Float32[Tensor, "b s1"]
+
+
+@dataclass(frozen=True)
+class TrajectoryReadings:
+    """What one trajectory showed when it was read by several rules.
+
+    Attributes:
+        timesteps: the S steps, ascending.
+        divergences: (S, B, h, w) ABDiv of every step, one for each set of options asked for.
+        curves: (B, S - 1) change between consecutive maps, by criterion.
+    """
+
+    timesteps: tuple[int, ...]
+    divergences: tuple[Float32[Tensor, "s b h w"], ...]
+    curves: Mapping[Criterion, Float32[Tensor, "b s1"]]
 
 
 def inversion(
@@ -64,3 +92,110 @@ def noise(
         _, attention, grid = backbone.attend(noised, timestep)
         yield Step(timestep, attention, grid)
         del attention
+
+
+def read_trajectory(
+    backbone: Backbone,
+    images: Float[Tensor, "b 3 H W"],
+    timesteps: Sequence[int],
+    trajectory: Trajectory = "inversion",
+    seed: int = 0,
+    *,
+    start: int = 0,
+    criterion: Criterion = "kl",
+    on_step: Callable[[Step, Float32[Tensor, " b"] | None], None] | None = None,
+    **divergence: Any,
+) -> TrajectoryReading:
+    """Reads the trajectory from the clean latents of `images` (in [-1, 1]) through `timesteps`
+    (ascending).
+
+    Args:
+        seed: of the fixed noise; without effect on `inversion`, which draws none.
+        start: read the `start`-th step and those after it; the ones before are only gone through.
+        criterion: how the change between consecutive maps is measured (`map_change`).
+        on_step: called with every step while its attention is alive, and with the change (B,)
+            since the step before, where there is one.
+        divergence: passed on to `boundary_divergence` (neighbours, symmetric, border).
+    """
+    readings = read_trajectory_by(
+        backbone, images, timesteps, trajectory, seed,
+        start=start, criteria=[criterion], divergences=[divergence], on_step=on_step,
+    )  # fmt: skip
+    return TrajectoryReading(
+        readings.timesteps, readings.divergences[0], readings.curves[criterion]
+    )
+
+
+@torch.inference_mode()
+def read_trajectory_by(
+    backbone: Backbone,
+    images: Float[Tensor, "b 3 H W"],
+    timesteps: Sequence[int],
+    trajectory: Trajectory = "inversion",
+    seed: int = 0,
+    *,
+    start: int = 0,
+    criteria: Sequence[Criterion],
+    divergences: Sequence[Mapping[str, Any]],
+    on_step: Callable[[Step, Float32[Tensor, " b"] | None], None] | None = None,
+) -> TrajectoryReadings:
+    """Reads every map of one trajectory, as `read_trajectory` does, by all `criteria` and all sets
+    of `divergences`; `on_step` is told the change by the first criterion.
+    """
+    latents = backbone.encode(images)
+    if trajectory == "inversion":
+        steps = inversion(backbone, latents, timesteps, start)
+    elif trajectory == "noise":
+        steps = noise(backbone, latents, timesteps[start:], seed)
+    else:
+        raise ValueError(f"unknown trajectory {trajectory!r}; known: inversion, noise")
+    maps: list[list[Tensor]] = [[] for _ in divergences]  # of each set of options, by step
+    changes: dict[Criterion, list[Tensor]] = {criterion: [] for criterion in criteria}
+    previous: Tensor | None = None
+    for step in steps:
+        for found, options in zip(maps, divergences, strict=True):
+            found.append(boundary_divergence(step.attention, step.grid, **options).cpu())
+        if previous is not None:
+            for criterion, curve in changes.items():
+                change = map_change(previous, step.attention, step.grid, criterion)
+                curve.append(change.cpu())
+        if on_step is not None:
+            on_step(step, None if previous is None else changes[criteria[0]][-1])
+        previous = step.attention
+    nothing = torch.zeros(len(images), 0)
+    curves = {c: torch.stack(curve, dim=1) if curve else nothing for c, curve in changes.items()}
+    found_maps = tuple(torch.stack(found) for found in maps)
+    return TrajectoryReadings(tuple(timesteps[start:]), found_maps, curves)
+
+
+class KeptSteps:
+    """Keeps, for each image, the step after its largest change so far: at the end that is t*.
+
+    It holds the attention of one step for each image, beside the two that a trajectory has alive.
+
+    Args:
+        first: ignore so many first changes, as `emergence_index` does.
+        last: keep the last step, whatever the changes were.
+    """
+
+    def __init__(self, first: int = 0, *, last: bool = False) -> None:
+        self.steps: list[Step] = []
+        self._first, self._last, self._changes = first, last, 0
+        self._largest: list[float] = []
+
+    def __call__(self, step: Step, change: Float32[Tensor, " b"] | None) -> None:
+        images = len(step.attention)
+        if self._last or change is None:
+            self.steps, self._largest = [step] * images, [float("-inf")] * images
+            return
+        self._changes += 1
+        if self._changes <= self._first:
+            return
+        for image, value in enumerate(change.tolist()):
+            if value > self._largest[image]:  # the first of equal ones, as argmax takes it
+                self._largest[image], self.steps[image] = value, step
+
+    def __getitem__(self, image: int) -> Step:
+        """The step of one image, with its attention alone (B = 1)."""
+        step = self.steps[image]
+        return Step(step.timestep, step.attention[image : image + 1], step.grid)

@@ -6,26 +6,32 @@ import pytest
 import torch
 
 from trace_edges.backbones import DiffusionBackbone
+from trace_edges.sources import Step
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.emergence import map_change
-from trace_edges.training_free.trajectory import inversion, noise
-from trace_edges.training_free.walk import survey, walk
+from trace_edges.training_free.trajectory import (
+    KeptSteps,
+    inversion,
+    noise,
+    read_trajectory,
+    read_trajectory_by,
+)
 
 TIMESTEPS = (0, 99, 499)
 
 
-def pictures(b=2):
-    """Smooth random pictures, 48 x 64 px."""
+def images(b=2):
+    """Smooth random images, 48 x 64 px."""
     coarse = torch.rand(b, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return torch.nn.functional.interpolate(coarse, (48, 64), mode="bilinear")
 
 
 @pytest.mark.parametrize("trajectory", ["inversion", "noise"])
-def test_a_walk_is_the_divergences_of_its_steps(trace_mini, trajectory):
+def test_what_is_read_are_the_divergences_of_the_steps(trace_mini, trajectory):
     options = {"neighbours": 8, "symmetric": True, "border": "copy"}
-    seen = walk(trace_mini, pictures(), TIMESTEPS, trajectory, seed=4, **options)
+    seen = read_trajectory(trace_mini, images(), TIMESTEPS, trajectory, seed=4, **options)
     with torch.inference_mode():
-        clean = trace_mini.encode(pictures())
+        clean = trace_mini.encode(images())
         if trajectory == "inversion":
             steps = list(inversion(trace_mini, clean, TIMESTEPS))
         else:
@@ -44,17 +50,17 @@ def test_a_walk_is_the_divergences_of_its_steps(trace_mini, trajectory):
 @pytest.mark.parametrize("trajectory", ["inversion", "noise"])
 def test_steps_that_are_only_gone_through_change_nothing(trace_mini, trajectory):
     """A plain pass gives the output of a recorded one, bit for bit."""
-    whole = walk(trace_mini, pictures(), TIMESTEPS, trajectory)
-    last = walk(trace_mini, pictures(), TIMESTEPS, trajectory, start=1)
+    whole = read_trajectory(trace_mini, images(), TIMESTEPS, trajectory)
+    last = read_trajectory(trace_mini, images(), TIMESTEPS, trajectory, start=1)
     assert last.timesteps == TIMESTEPS[1:]
     assert torch.equal(last.divergence, whole.divergence[1:])
     assert torch.equal(last.curve, whole.curve[:, 1:])
 
 
-def test_a_survey_is_several_walks_for_the_passes_of_one(trace_mini, monkeypatch):
+def test_several_readings_take_the_passes_of_one(trace_mini, monkeypatch):
     readings = [{}, {"neighbours": 8, "border": "copy"}, {"symmetric": True}]
-    walks = {
-        criterion: [walk(trace_mini, pictures(), TIMESTEPS, criterion=criterion, **options)
+    alone = {
+        criterion: [read_trajectory(trace_mini, images(), TIMESTEPS, criterion=criterion, **options)
                     for options in readings]
         for criterion in ("kl", "wasserstein")
     }  # fmt: skip
@@ -65,14 +71,14 @@ def test_a_survey_is_several_walks_for_the_passes_of_one(trace_mini, monkeypatch
         return attend(latents, timestep)
 
     monkeypatch.setattr(trace_mini, "attend", counted)
-    seen = survey(
-        trace_mini, pictures(), TIMESTEPS, criteria=["kl", "wasserstein"], divergences=readings
+    seen = read_trajectory_by(
+        trace_mini, images(), TIMESTEPS, criteria=["kl", "wasserstein"], divergences=readings
     )
     assert tuple(visited) == seen.timesteps == TIMESTEPS
-    assert seen.curves.keys() == walks.keys()
-    for criterion, alone in walks.items():
-        assert torch.equal(seen.curves[criterion], alone[0].curve)
-        for found, one in zip(seen.divergences, alone, strict=True):
+    assert seen.curves.keys() == alone.keys()
+    for criterion, singles in alone.items():
+        assert torch.equal(seen.curves[criterion], singles[0].curve)
+        for found, one in zip(seen.divergences, singles, strict=True):
             assert torch.equal(found, one.divergence)
     assert not torch.equal(seen.curves["kl"], seen.curves["wasserstein"])
     assert not torch.equal(seen.divergences[0], seen.divergences[2])
@@ -80,17 +86,19 @@ def test_a_survey_is_several_walks_for_the_passes_of_one(trace_mini, monkeypatch
 
 def test_rows_of_every_step_are_distributions(trace_mini):
     sums = []
-    walk(trace_mini, pictures(), TIMESTEPS, on_step=lambda step: sums.append(step.attention.sum(2)))
+    read_trajectory(
+        trace_mini, images(), TIMESTEPS, on_step=lambda step, _: sums.append(step.attention.sum(2))
+    )
     torch.testing.assert_close(torch.stack(sums), torch.ones(3, 2, 48))
 
 
 def test_one_step_has_no_curve(trace_mini):
-    assert walk(trace_mini, pictures(), (499,)).curve.shape == (2, 0)
+    assert read_trajectory(trace_mini, images(), (499,)).curve.shape == (2, 0)
 
 
 def test_the_seed_matters_to_noise_only(trace_mini):
     def last(trajectory, seed):
-        return walk(trace_mini, pictures(1), (0, 499), trajectory, seed).divergence[-1]
+        return read_trajectory(trace_mini, images(1), (0, 499), trajectory, seed).divergence[-1]
 
     assert torch.equal(last("inversion", 0), last("inversion", 1))
     assert torch.equal(last("noise", 1), last("noise", 1))
@@ -116,6 +124,32 @@ class FakeBackbone(DiffusionBackbone):
 @pytest.mark.parametrize("trajectory", ["inversion", "noise"])
 def test_no_more_than_two_maps_are_alive(trace_mini, trajectory):
     backbone = FakeBackbone(trace_mini.schedule)
-    walk(backbone, pictures(), (0, 99, 199, 299, 399, 499), trajectory)
+    read_trajectory(backbone, images(), (0, 99, 199, 299, 399, 499), trajectory)
     assert backbone.alive == [1, 2, 2, 2, 2, 2]
     assert not any(reference() is not None for reference in backbone.maps)
+
+
+def step(number, values):
+    """A faked step of two images whose maps hold these values."""
+    return Step(number, torch.tensor(values)[:, None, None].expand(2, 1, 1), (1, 1))
+
+
+def test_the_step_after_the_largest_change_of_each_image_is_kept():
+    kept = KeptSteps(first=1)
+    changes = [None, (9.0, 9.0), (1.0, 3.0), (2.0, 3.0), (0.0, 1.0)]  # the first counts for nothing
+    for number, change in enumerate(changes):
+        kept(step(number, (number, -number)), None if change is None else torch.tensor(change))
+    first, second = kept[0], kept[1]
+    assert (first.timestep, second.timestep) == (
+        3,
+        2,
+    )  # of equal changes the first, as argmax has it
+    assert first.attention.flatten().tolist() == [3]
+    assert second.attention.flatten().tolist() == [-2]
+
+
+def test_the_last_step_is_kept_where_none_is_sought():
+    kept = KeptSteps(last=True)
+    for number, change in enumerate([None, (5.0, 5.0), (1.0, 1.0)]):
+        kept(step(number, (0, 0)), None if change is None else torch.tensor(change))
+    assert [kept[image].timestep for image in (0, 1)] == [2, 2]

@@ -9,21 +9,22 @@ import psutil
 import pytest
 from PIL import Image
 
+from trace_edges.edge_model import EdgeModel, Loading
 from trace_edges.jobs import (
     EdgesTask,
     Job,
-    ModelLoader,
     annotate,
+    copies,
     make_sink,
     open_source,
-    ray_engine,
 )
-from trace_edges.jobs.ray_engine import RayEngine
 from trace_edges.training_free.settings import TraceSettings
 
 IMAGES = 48
-LOADER = ModelLoader(
-    "pipeline", "trace-mini", TraceSettings(resolution=96, subcell=1, timestep=99), "cpu"
+MODEL = EdgeModel(
+    method="training-free",
+    settings=TraceSettings(resolution=96, subcell=1, timestep=99),
+    loading=Loading(device="cpu"),
 )
 
 
@@ -48,7 +49,7 @@ def cluster():
 
 def job(photos, name):
     task, dest = EdgesTask(), str(photos.parent / name)
-    return Job(open_source(str(photos)), task, make_sink(dest, "folder", task), LOADER, dest)
+    return Job(open_source(str(photos)), task, make_sink(dest, "folder", task), MODEL, dest)
 
 
 def actors():
@@ -69,7 +70,7 @@ def actors():
 def test_a_killed_worker_loses_nothing_and_the_bytes_are_those_of_one_process(
     photos, cluster, results, monkeypatch
 ):
-    monkeypatch.setattr(ray_engine, "IMAGES", 8)  # handed out at once: several turns each
+    monkeypatch.setattr(copies, "IMAGES", 8)  # handed out at once: several turns each
     alone = annotate(job(photos, "alone"))
     killed = []
 
@@ -83,10 +84,10 @@ def test_a_killed_worker_loses_nothing_and_the_bytes_are_those_of_one_process(
 
     watcher = threading.Thread(target=kill_one, daemon=True)
     watcher.start()
-    status = annotate(job(photos, "out"), engine=RayEngine(actors=2))
+    status = annotate(job(photos, "out"), copies=copies.RayCluster(actors=2))
     watcher.join(timeout=1)
     assert killed, "no worker was killed"
     assert (status.open, status.done, status.failed) == (0, IMAGES, 1)
     assert (alone.done, alone.failed) == (status.done, status.failed)
     assert results(photos.parent / "out") == results(photos.parent / "alone")
-    assert annotate(job(photos, "out"), engine=RayEngine(actors=2)).now == 0
+    assert annotate(job(photos, "out"), copies=copies.RayCluster(actors=2)).now == 0

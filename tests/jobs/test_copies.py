@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from trace_edges.jobs import annotate, open_source
-from trace_edges.jobs.process_engine import ProcessEngine
+from trace_edges.jobs.copies import Processes
 from trace_edges.jobs.workers import Workers
 
-from .conftest import FakeModel, png
+from .conftest import FakeModel, FakeSource, png
 
-DEADLY = 250  # of the blue of the picture that kills
+DEADLY = 250  # of the blue of the image that kills
 
 
 @pytest.fixture(autouse=True)
@@ -25,27 +25,25 @@ def _fakes_can_be_imported(monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
-@dataclass(frozen=True)
-class DeadlyLoader:
-    """Loads a fake model that kills its process over one picture."""
-
-    def __call__(self):
-        return DeadlyModel([])
-
-
+@dataclass
 class DeadlyModel(FakeModel):
-    def read(self, batch):
-        if any(np.median(one.picture[..., 2]) == DEADLY for one in batch):
+    """Loads a fake source that kills its process over one image."""
+
+    def load(self):
+        return DeadlySource([])
+
+
+class DeadlySource(FakeSource):
+    def read(self, batch, settings, **options):
+        if any(np.median(one.image[..., 2]) == DEADLY for one in batch):
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().read(batch)
+        return super().read(batch, settings, **options)
 
 
 def test_two_copies_of_a_fake_model_give_the_bytes_of_one(photos, make_job, results):
     source = open_source(str(photos))
     annotate(make_job(source, "one", batch_size=2, to="tar", part=4))
-    status = annotate(
-        make_job(source, "two", batch_size=2, to="tar", part=4), engine=ProcessEngine(2)
-    )
+    status = annotate(make_job(source, "two", batch_size=2, to="tar", part=4), copies=Processes(2))
     assert (status.open, status.done, status.failed) == (0, 10, 2)
     assert results(photos.parent / "two") == results(photos.parent / "one")
 
@@ -55,8 +53,8 @@ def test_the_picture_that_kills_its_process_is_found(photos, make_job):
     pixels = np.full((24, 32, 3), DEADLY, dtype=np.uint8)
     Image.fromarray(pixels).save(photos / "deadly.png")
     (photos / "fine.png").write_bytes(png(11))
-    job = make_job(open_source(str(photos)), loader=DeadlyLoader())
-    status = annotate(job, engine=ProcessEngine(2))
+    job = make_job(open_source(str(photos)), model=DeadlyModel())
+    status = annotate(job, copies=Processes(2))
     assert (status.open, status.done, status.failed) == (0, 11, 3)
     report = (photos.parent / "out" / "report.csv").read_text()
     assert "deadly.png: its worker process was killed twice" in report

@@ -9,20 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from trace_edges.edge_folder import EdgeFolder
 from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.panoptic import export_panoptic
-from trace_edges.formats.semantic import find_semantic_maps, read_semantic
+from trace_edges.formats.semantic import find_semantic_maps
 from trace_edges.instances.bgp import PROPAGATION, Propagation
-from trace_edges.instances.panoptic import panoptic_from_semantic
-from trace_edges.jobs.refine_images import (
-    Done,
-    EdgeFolder,
-    ImageOutcome,
-    Progress,
-    one_by_one,
-    write_settings,
-)
-from trace_edges.results import VOID, PanopticMap, Segment
+from trace_edges.jobs.refine import Collected, Progress, refine_images, write_settings
+from trace_edges.jobs.task import Outcome, Result
+from trace_edges.jobs.tasks import PanopticTask
+from trace_edges.results import PanopticMap, Segment
 
 
 def panoptic_files(
@@ -35,7 +30,7 @@ def panoptic_files(
     background: float = 0.15,
     semantic_pngs: bool = False,
     progress: Progress | None = None,
-) -> list[ImageOutcome]:
+) -> list[Outcome]:
     """Split the things of every semantic map into instances (`panoptic_from_semantic`).
 
     Writes OUT/panoptic.json, OUT/panoptic/NAME.png, OUT/settings.json, and on demand
@@ -55,25 +50,15 @@ def panoptic_files(
         OSError: a result cannot be written.
         ValueError: there are no maps or no edges, or two maps are of one image.
     """
-    paths, folder = find_semantic_maps(semantic), EdgeFolder(edges)
+    names, folder, maps = find_semantic_maps(semantic), EdgeFolder(edges), _Packed()
 
-    def work(name: str) -> Done[PanopticMap]:
-        numbers = read_semantic(paths[name], background=background)
-        try:
-            categories = classes.categories_of(numbers)
-            lines = folder.read_lines(name, propagation)
-            found = panoptic_from_semantic(
-                categories, lines, classes.things, classes.stuff,
-                void=VOID, propagation=propagation,
-            )  # fmt: skip
-        except ValueError as error:
-            raise ValueError(f"{paths[name]}: {error}") from error
-        return Done(found, len(np.setdiff1d(categories, [VOID])), len(found.segments))
-
-    outcomes: list[ImageOutcome] = []
-    maps = _Packed()
-    for name, found in one_by_one(paths, work, outcomes, progress):
+    def take(name: str, result: Result) -> tuple[int, int]:
+        found, class_count = result.value
         maps.add(name, found)
+        return class_count, len(found.segments)
+
+    task = PanopticTask(semantic, classes, propagation, background)
+    outcomes = refine_images(names, folder, task, Collected(take), progress)
     if maps:
         export_panoptic(
             maps,

@@ -1,0 +1,104 @@
+"""Commands that take dataclasses: every field becomes an option, declared nowhere else.
+
+A parameter annotated with a dataclass is replaced by one option for each of its fields. The help of
+an option is what the dataclass says of the field under "Attributes", and its default the field's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import typer
+
+from trace_edges.cli.common import plain_errors
+
+
+@dataclass(frozen=True)
+class Fields:
+    """How the fields of a dataclass stand on the command line; goes into `Annotated`.
+
+    Attributes:
+        panel: heading of these options in the help.
+        leave_out: fields that are no options, and keep their defaults.
+        flags: other or further names of an option, by field.
+        help: other help than the dataclass gives, by field.
+        defaults: other defaults, by field.
+    """
+
+    panel: str | None = None
+    leave_out: tuple[str, ...] = ()
+    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    help: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """A command of typer whose dataclass parameters are filled from options.
+
+    Wrong input ends in one line and a non-zero exit, as `plain_errors` says.
+    """
+    parameters: list[inspect.Parameter] = []
+    filled: dict[str, tuple[type, list[str]]] = {}
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        kind, how = _dataclass_of(parameter.annotation)
+        if kind is None:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        options = [_option(one, kind, how) for one in fields(kind) if one.name not in how.leave_out]
+        parameters += options
+        filled[name] = kind, [option.name for option in options]
+
+    @wraps(function)
+    def run(**values: Any) -> None:
+        with plain_errors():
+            for name, (kind, names) in filled.items():
+                values[name] = kind(**{one: values.pop(one) for one in names})
+            function(**values)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def attribute_help(kind: type) -> dict[str, str]:
+    """What the docstring of a dataclass says of each attribute, in one line each."""
+    text = inspect.cleandoc(kind.__doc__ or "")
+    section = re.search(r"^Attributes:\n((?: {4}.*\n?|\n)+)", text, re.MULTILINE)
+    found: dict[str, str] = {}
+    if section is None:
+        return found
+    for entry in re.split(r"\n(?= {4}\S)", section.group(1).rstrip()):
+        names, _, told = " ".join(entry.split()).partition(": ")
+        for name in names.split(", "):
+            found[name] = told[:1].upper() + told[1:]
+    return found
+
+
+def _dataclass_of(annotation: Any) -> tuple[type | None, Fields]:
+    kind, how = annotation, Fields()
+    if get_origin(annotation) is Annotated:
+        kind, *more = get_args(annotation)
+        how = next((one for one in more if isinstance(one, Fields)), how)
+    return (kind, how) if isinstance(kind, type) and is_dataclass(kind) else (None, how)
+
+
+def _option(one: Field[Any], kind: type, how: Fields) -> inspect.Parameter:
+    hint = get_type_hints(kind, include_extras=True)[one.name]
+    flags = how.flags.get(one.name, ())
+    if hint is bool and not flags:
+        flags = (f"--{one.name.replace('_', '-')}",)  # and no --no-...
+    help_text = how.help.get(one.name) or attribute_help(kind).get(one.name, "")
+    option = typer.Option(*flags, help=help_text.replace("None: ", "Default: "),
+                          rich_help_panel=how.panel)  # fmt: skip
+    default: Any = how.defaults.get(one.name, one.default)
+    return inspect.Parameter(
+        one.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is MISSING else default,
+        annotation=Annotated[hint, option],
+    )

@@ -1,0 +1,107 @@
+"""A folder of edge maps as a source: edges that `detect` or anybody's detector made before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.sources import EdgeError, EdgeSource, Preparation, Prepared, Reading, Size
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """There is nothing to set: the edges are there."""
+
+
+@dataclass(frozen=True)
+class StoredDrawing:
+    """Edges that are there, as they are; their lines are wherever they are above 0."""
+
+    def __call__(
+        self, values: Float32[np.ndarray, "gh gw"], size: Size
+    ) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+        return values, values > 0
+
+
+class EdgeFolder(EdgeSource[FolderSettings]):
+    """The edge maps of a folder, as `trace-edges detect` and others write them, by image name.
+
+    Raises:
+        ValueError: there is no such folder, no map in it, or two of one image.
+    """
+
+    default = FolderSettings()
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._paths = find_edge_maps(self.folder)
+        # Results lists name images by number alone: 139 is 000000000139.
+        self._numbered = {int(name): path for name, path in self._paths.items() if _digits(name)}
+
+    def preparation(self, settings: FolderSettings) -> Preparation:
+        """An image is only asked for its name and size."""
+        return Preparation(None)
+
+    def drawing(self, settings: FolderSettings) -> StoredDrawing:
+        """Stored edges stay as they are."""
+        return StoredDrawing()
+
+    def describe(self, settings: FolderSettings | None = None) -> dict[str, Any]:
+        """Where the edges lie."""
+        return {"edges": str(self.folder)}
+
+    def record(self, reading: Reading, prepared: Prepared) -> dict[str, Any]:
+        """Nothing beside that."""
+        return {}
+
+    def read(
+        self, batch: Sequence[Prepared], settings: FolderSettings, *, attention: bool = False
+    ) -> list[Reading]:
+        """The stored edges of each image.
+
+        Raises:
+            EdgeError: an image has none, or of another size.
+            ValueError: `attention` is asked for.
+        """
+        if attention:
+            raise ValueError("stored edges have no attention: read it from a TraceEdgePipeline")
+        readings = []
+        for one in batch:
+            try:
+                edges = self.edges(one.name)
+            except (OSError, ValueError) as error:
+                raise EdgeError(" ".join(str(error).split())) from error
+            if one.shape is not None and edges.shape != one.shape:
+                raise EdgeError(
+                    f"{one.name}: its edges are {edges.shape} and the image {one.shape} "
+                    "(height, width): give those of the image"
+                )
+            readings.append(Reading(edges, None))
+        return readings
+
+    def edges(self, name: str) -> Float32[np.ndarray, "h w"]:
+        """Edges of an image in [0, 1].
+
+        Raises:
+            ValueError: there are none, or the file holds something else.
+        """
+        path = self._paths.get(name)
+        if path is None and _digits(name):
+            path = self._numbered.get(int(name))
+        if path is None:
+            raise ValueError(f"{self.folder} holds no edge map of {name}: make it, or leave "
+                             "the image out")  # fmt: skip
+        values = read_edge_map(path)
+        if np.issubdtype(values.dtype, np.integer):
+            return values.astype(np.float32) / np.iinfo(values.dtype).max
+        return values.astype(np.float32)
+
+
+def _digits(name: str) -> bool:
+    return name.isascii() and name.isdigit()

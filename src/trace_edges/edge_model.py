@@ -1,0 +1,206 @@
+"""`EdgeModel`: which source of edges, loaded and set how, as plain values that travel between
+processes and stand in records.
+
+It lies above the sources that it loads, not beside `EdgeSource`, which they are built on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from trace_edges.training_free.settings import TraceSettings
+
+EMBEDDED = "trace-mini"
+Method = Literal["one-step", "training-free", "folder"]
+DType = Literal["float32", "float16", "bfloat16"]
+Quantization = Literal["bnb-4bit", "bnb-8bit", "torchao-int8"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which source of edges is asked for.
+
+    Attributes:
+        training_free: Read the attention itself: slower, any backbone.
+        detector: Folder or hub id of a distilled detector. None: trace-mini's.
+        backbone: A name (`trace-edges backbones`), a folder, or a hub id.
+    """
+
+    training_free: bool = False
+    detector: str | None = None
+    backbone: str = EMBEDDED
+
+    @property
+    def is_one_step(self) -> bool:
+        """A detector is asked for; any backbone but trace-mini implies the training-free method.
+
+        Raises:
+            ValueError: one is asked for, and something else too.
+        """
+        if self.detector is not None and (self.training_free or self.backbone != EMBEDDED):
+            other = "--training-free" if self.training_free else "--backbone"
+            raise ValueError(f"--detector brings its own backbone: leave {other} out")
+        return self.detector is not None or (not self.training_free and self.backbone == EMBEDDED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How weights are loaded: the first two of any model, the others of diffusion models only
+    (encoders know `revision` and `offload` too).
+
+    Attributes:
+        device: cpu, cuda, mps, ...; auto takes an accelerator if there is one.
+        dtype: Number type of the weights.
+        null: Which null condition. None: the stored one, or the family's default.
+        revision: Branch, tag or commit on the hub.
+        quantize: Hold the denoiser in fewer bits (extra: quantize).
+        offload: Keep weights in the computer's memory, on the device only while they run.
+        vae_tiling: Encode large images in tiles, to save memory.
+    """
+
+    device: str = "auto"
+    dtype: DType = "float32"
+    null: str | None = None
+    revision: str | None = None
+    quantize: Quantization | None = None
+    offload: bool = False
+    vae_tiling: bool = False
+
+    @property
+    def placement(self) -> dict[str, Any]:
+        """`device` and `dtype` as torch has them.
+
+        Raises:
+            ValueError: the device is not there.
+        """
+        import torch
+
+        name = self.device
+        if name == "auto":
+            name = str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
+        try:
+            device = torch.device(name)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"device {name!r} is not available: {reason}") from error
+        return {"device": device, "dtype": getattr(torch, self.dtype)}
+
+    @property
+    def weight_options(self) -> dict[str, Any]:
+        """Those that decide what the weights are."""
+        return {"null": self.null, "revision": self.revision, "quantize": self.quantize}
+
+    @property
+    def of_diffusion(self) -> dict[str, Any]:
+        """Those that only a pipeline knows."""
+        return {k: v for k, v in asdict(self).items() if k not in ("device", "dtype")}
+
+    def load_pipeline(self, name: str) -> Any:
+        """The training-free pipeline of a backbone, ready to run on the device.
+
+        Raises:
+            BackboneError: as `TraceEdgePipeline.from_pretrained`.
+            ValueError: the device is not there.
+        """
+        from trace_edges.training_free.pipeline import TraceEdgePipeline
+
+        placement = self.placement
+        device = placement["device"]
+        placement["device"] = "cpu" if self.offload else device
+        pipe = TraceEdgePipeline.from_pretrained(name, **placement, **self.weight_options)
+        if self.vae_tiling:
+            pipe.enable_vae_tiling()
+        return pipe.enable_model_cpu_offload(device) if self.offload else pipe
+
+    def load_denoiser(self, name: str) -> Any:
+        """The diffusion model alone, for training; no encoder.
+
+        Raises:
+            BackboneError: as `load_backbone`.
+            ValueError: the device is not there.
+        """
+        from trace_edges.backbones import load_backbone
+
+        return load_backbone(name, **self.placement, **self.weight_options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeModel:
+    """A source of edges by name.
+
+    Attributes:
+        name: of a detector or backbone ("trace-mini", a folder, a hub id), or the folder of edges.
+        method: "one-step" (a detector), "training-free", or "folder".
+        settings: how images are read; of a detector the resolution alone.
+        loading: how weights are loaded.
+    """
+
+    name: str = EMBEDDED
+    method: Method = "one-step"
+    settings: TraceSettings = field(default_factory=TraceSettings)
+    loading: Loading = field(default_factory=Loading)
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            known = ", ".join(get_args(Method))
+            raise ValueError(f"unknown method {self.method!r}; known: {known}")
+
+    @classmethod
+    def choose(cls, choice: Choice, settings: TraceSettings, loading: Loading) -> EdgeModel:
+        """The model that was asked for.
+
+        Raises:
+            ValueError: options of the training-free method were given for a detector.
+        """
+        if not choice.is_one_step:
+            return cls(name=choice.backbone, method="training-free", settings=settings,
+                       loading=loading)  # fmt: skip
+        refuse_training_free(settings, loading)
+        return cls(name=choice.detector or EMBEDDED, settings=settings, loading=loading)
+
+    def load(self) -> Any:
+        """The source, as an `EdgeSource`.
+
+        Raises:
+            BackboneError: it cannot be found, or is not supported.
+            ValueError: the device is not there, or the folder holds no edges.
+        """
+        if self.method == "folder":
+            from trace_edges.edge_folder import EdgeFolder
+
+            return EdgeFolder(self.name)
+        if self.method == "training-free":
+            return self.loading.load_pipeline(self.name)
+        from trace_edges.detector import EdgeDetector
+
+        return EdgeDetector.from_pretrained(self.name, **self.loading.placement)
+
+    def source_settings(self) -> Any:
+        """`settings` as the source takes them."""
+        if self.method == "training-free":
+            return self.settings
+        if self.method == "folder":
+            from trace_edges.edge_folder import FolderSettings
+
+            return FolderSettings()
+        from trace_edges.detector import DetectorSettings
+
+        return DetectorSettings(self.settings.resolution)
+
+
+def refuse_training_free(settings: TraceSettings, loading: Loading) -> None:
+    """`ValueError` where an option was given that only the training-free method has."""
+    given = _as_dict(settings) | loading.of_diffusion
+    unset = _as_dict(TraceSettings()) | Loading().of_diffusion
+    for name, value in given.items():
+        if name != "resolution" and value != unset[name]:
+            raise ValueError(
+                f"--{name.replace('_', '-')} belongs to the training-free method: add "
+                "--training-free"
+            )
+
+
+def _as_dict(settings: TraceSettings) -> dict[str, Any]:
+    return {one.name: getattr(settings, one.name) for one in fields(settings)}

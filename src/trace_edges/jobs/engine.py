@@ -1,0 +1,215 @@
+"""The one engine for many images: prepared in workers, read in batches, drawn and kept in workers.
+
+Whatever is made of edges is a `Task`; where the edges come from is an `EdgeSource`. `detect`,
+`segment`, `refine`, `panoptic` and `annotate` differ in the task, in where the items come from, and
+in what keeps the results.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from trace_edges.images import ImageError, load_image
+from trace_edges.jobs.entries import Item
+from trace_edges.jobs.task import Facts, Keep, Outcome, Subject, Task, TaskError
+from trace_edges.jobs.workers import Call, WorkerDied, Workers
+from trace_edges.sources import (
+    Drawing,
+    EdgeError,
+    EdgeSource,
+    Preparation,
+    Prepared,
+    Reading,
+    Size,
+)
+
+# Batches are cut from so many batches' worth of neighbours, never across: which images share a
+# batch is then the same in a run that was killed, and so are the bytes of their results.
+STRETCH = 8
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Decodes an item; the reason why not, where it cannot be. Runs in a worker."""
+
+    preparation: Preparation
+
+    def __call__(self, numbered: tuple[int, Item]) -> Prepared | str:
+        item = numbered[1]
+        if item.place is None:  # the edges are there, and the image is not asked for
+            return Prepared(None, (0, 0), None, item.key)
+        try:
+            content = item.place.read()
+        except ImageError as error:
+            return str(error)
+        except OSError as error:
+            return " ".join(f"{item.name}: cannot be read ({error}); fetch it again".split())
+        try:
+            return self.preparation(load_image(content), item.key)
+        except ImageError as error:
+            unnamed = isinstance(content, bytes)
+            return str(error).replace("the image", item.name, 1) if unnamed else str(error)
+        except MemoryError:
+            return f"{item.name}: is too large for the memory; make it smaller"
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Draws what was read of an item, makes the task's result of it and keeps that; runs in a
+    worker.
+    """
+
+    drawing: Drawing
+    task: Task
+    keep: Keep
+
+    def __call__(
+        self, item: Item, reading: Reading, prepared: Prepared, made_with: Mapping[str, Any],
+        begun: float,
+    ) -> Outcome:  # fmt: skip
+        shape = prepared.shape or (reading.values.shape[0], reading.values.shape[1])
+        try:
+            edges, ridges = self.drawing(reading.values, shape)
+            subject = Subject(item.key, edges, ridges, reading, prepared.image)
+            result = self.task(subject)
+        except TaskError as error:
+            return Outcome(item.key, "failed", str(error), position=item.position)
+        except MemoryError:
+            message = f"{item.name}: is too large for the memory; make it smaller"
+            return Outcome(item.key, "failed", message, position=item.position)
+        seconds = round(time.perf_counter() - begun, 3)
+        height, width = shape
+        facts = Facts(height, width, reading.timestep, reading.emergence, made_with, seconds)
+        return Outcome(item.key, "done", "", self.keep(item, result, facts), item.position)
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """Makes a task's results of items.
+
+    Attributes:
+        source, settings: where edges come from, and how images are read.
+        task: what is made of them.
+        keep: what becomes of a result; gives its record.
+        batch_size: images of one size that share a pass.
+    """
+
+    source: EdgeSource[Any]
+    settings: Any
+    task: Task
+    keep: Keep
+    batch_size: int = 1
+
+    def __call__(self, stretches: Iterable[list[Item]], workers: Workers) -> Iterator[Outcome]:
+        """Works through items, stretch by stretch; one Outcome for each that is open, as it is
+        finished.
+
+        At most a few images for each worker, and one stretch, are in memory.
+
+        Raises:
+            OSError: a result cannot be written.
+        """
+        ahead = 2 * workers.count
+        finishing: deque[tuple[Item, Call[Outcome]]] = deque()
+        items = ((number, item) for number, some in enumerate(stretches) for item in some)
+        preparation = self.source.preparation(self.settings)
+        if self.task.wants_image:  # as it is, not as the model takes it
+            preparation = replace(preparation, shrink=False)
+        prepare = Prepare(preparation)
+        finish = Finish(self.source.drawing(self.settings), self.task, self.keep)
+        failed: list[Outcome] = []
+
+        def readable() -> Iterator[tuple[int, Item, Prepared]]:
+            for (number, item), ready in workers.ordered(prepare, items, ahead):
+                if isinstance(ready, Prepared):
+                    yield number, item, ready
+                elif item.open:
+                    failed.append(Outcome(item.key, "failed", str(ready), position=item.position))
+
+        begun = time.perf_counter()
+        for batch in batches(readable(), self.batch_size):
+            if not any(item.open for item, _ in batch):
+                continue
+            for (item, ready), reading in zip(batch, self._read(batch), strict=True):
+                if item.open and isinstance(reading, str):
+                    failed.append(Outcome(item.key, "failed", reading, position=item.position))
+                elif item.open and isinstance(reading, Reading):
+                    made_with = self.source.record(reading, ready)
+                    sent = ready if self.task.wants_image else _without_image(ready)
+                    call = workers.start(finish, item, reading, sent, made_with, begun)
+                    finishing.append((item, call))
+            yield from _finished(finishing, workers, ahead + self.batch_size)
+            yield from _drained(failed)
+            begun = time.perf_counter()
+        yield from _finished(finishing, workers, 0)
+        yield from _drained(failed)
+
+    def alone(self, stretches: Iterable[list[Item]]) -> Iterator[Outcome]:
+        """The same with everything done in this process."""
+        with Workers(0) as workers:
+            yield from self(stretches, workers)
+
+    def _read(self, batch: list[tuple[Item, Prepared]]) -> list[Reading | str]:
+        """What is read, or why not; where a batch is too much, its images are read singly."""
+        try:
+            ready = [one for _, one in batch]
+            wanted = self.task.wants_attention
+            return list(self.source.read(ready, self.settings, attention=wanted))
+        except EdgeError as error:
+            return [str(error)]
+        except (ValueError, torch.OutOfMemoryError) as error:
+            if len(batch) > 1:
+                return [reading for one in batch for reading in self._read([one])]
+            ((item, _),) = batch
+            return [" ".join(f"{item.name}: {error}".split())]
+
+
+def batches(
+    images: Iterable[tuple[int, Item, Prepared]], batch_size: int
+) -> Iterator[list[tuple[Item, Prepared]]]:
+    """Images of one size and one stretch, up to `batch_size` of them."""
+    waiting: dict[Size, list[tuple[Item, Prepared]]] = {}
+    stretch = 0
+    for number, item, ready in images:
+        if number != stretch:
+            yield from waiting.values()
+            waiting, stretch = {}, number
+        batch = waiting.setdefault(ready.size, [])
+        batch.append((item, ready))
+        if len(batch) == batch_size:
+            yield waiting.pop(ready.size)
+    yield from waiting.values()
+
+
+def stretches_of(items: list[Item], batch_size: int) -> Iterator[list[Item]]:
+    """Items that are all known, in stretches."""
+    length = STRETCH * batch_size
+    for start in range(0, len(items), length):
+        yield items[start : start + length]
+
+
+def _without_image(ready: Prepared) -> Prepared:
+    return Prepared(None, ready.size, ready.shape, ready.name)
+
+
+def _finished(
+    finishing: deque[tuple[Item, Call[Outcome]]], workers: Workers, left: int
+) -> Iterator[Outcome]:
+    while finishing and (len(finishing) > left or finishing[0][1].future.done()):
+        item, call = finishing.popleft()
+        try:
+            yield workers.result(call)
+        except WorkerDied as error:
+            message = f"{item.name}: {error}"
+            yield Outcome(item.key, "failed", message, position=item.position)
+
+
+def _drained(outcomes: list[Outcome]) -> Iterator[Outcome]:
+    while outcomes:
+        yield outcomes.pop(0)

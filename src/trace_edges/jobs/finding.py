@@ -1,0 +1,235 @@
+"""The instances of one image: of its edges alone, or of a generator cut at them; then SAM's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from math import sqrt
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from trace_edges.backbones import ViTBackbone
+from trace_edges.images import model_size, resize_image, to_tensor
+from trace_edges.instances.bgp import PROPAGATION, Propagation
+from trace_edges.instances.components import cut_pixels
+from trace_edges.instances.grids import (
+    attention_affinity,
+    centred_affinity,
+    feature_affinity,
+    instances_from_grid,
+)
+from trace_edges.instances.hierarchy import build_hierarchy
+from trace_edges.instances.maskcut import maskcut
+from trace_edges.instances.promerge import promerge
+from trace_edges.instances.refine import refine_instances
+from trace_edges.instances.regions import instances_at, instances_of_count, proposals
+from trace_edges.instances.sam import SamSegmenter, prompt_kinds
+from trace_edges.instances.seeds import seeds_from_masks
+from trace_edges.jobs.selection import Selection
+from trace_edges.jobs.task import Subject, TaskError
+from trace_edges.results import InstanceMasks
+from trace_edges.sources import Step
+from trace_edges.training_free.pipeline import TraceEdgePipeline, attention_only
+from trace_edges.training_free.settings import TraceSettings
+
+RGB = UInt8[np.ndarray, "h w 3"]
+
+_ENCODER_RESOLUTION = 480  # px, as MaskCut and ProMerge read their images
+_MOST_EDGES = 0.5  # of an image: drawn boundaries are a few percent
+_SEEDS = 16  # of ProMerge along a side, whatever the grid
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The instances of an image, and the step whose attention they were found on, if one was read
+    beside the edges.
+    """
+
+    instances: InstanceMasks
+    timestep: int | None = None
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Finds the regions that the edges of an image close.
+
+    Attributes:
+        selection: which of them.
+        training_free: the edges come straight from the attention, which makes them stronger.
+    """
+
+    selection: Selection = field(default_factory=Selection)
+    training_free: bool = False
+    wants_image = False
+    wants_attention = False
+
+    def describe(self) -> dict[str, Any]:
+        """Lists all that the result depends on, plain JSON values."""
+        return self.selection.described(training_free=self.training_free)
+
+    def __call__(self, subject: Subject) -> Found:
+        """The regions.
+
+        Raises:
+            ValueError: the image has fewer regions than are asked for.
+        """
+        chosen = self.selection
+        tree = build_hierarchy(subject.smooth, blur=chosen.blur)
+        if chosen.count is not None:
+            return Found(instances_of_count(tree, chosen.count, min_area=chosen.min_area))
+        if chosen.proposals is not None:
+            return Found(proposals(tree, limit=chosen.proposals, min_area=chosen.min_area))
+        return Found(instances_at(tree, self.describe()["strength"], min_area=chosen.min_area))
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """Finds masks by MaskCut or ProMerge, cuts them at the edges and merges them.
+
+    They read the keys of `encoder`; without one the self-attention of a diffusion model at t*.
+
+    Attributes:
+        generator: "maskcut" or "promerge".
+        encoder: a ViT.
+        pipe, settings: what gives attention where the edges come from something else.
+        propagation, iou: see `refine_instances`.
+        crf: outlines of the masks snap to the colours of the image first (needs pydensecrf2).
+    """
+
+    generator: Literal["maskcut", "promerge"]
+    encoder: ViTBackbone | None = None
+    pipe: TraceEdgePipeline | None = None
+    settings: TraceSettings = field(default_factory=TraceSettings)
+    propagation: Propagation = PROPAGATION
+    iou: float = 0.5
+    crf: bool = False
+    wants_image = True
+
+    @property
+    def wants_attention(self) -> bool:
+        """The step that the edges are read from is the one that masks are found on."""
+        return self.encoder is None and self.pipe is None
+
+    def describe(self) -> dict[str, Any]:
+        """Lists all that the result depends on, plain JSON values."""
+        known = {} if self.pipe is None else self.pipe.describe(self.settings)
+        encoder = None if self.encoder is None else self.encoder.name
+        known |= {"encoder": encoder, "crf": self.crf, "iou": self.iou}
+        return known | {"propagation": asdict(self.propagation)}
+
+    def __call__(self, subject: Subject) -> Found:
+        """The masks.
+
+        Raises:
+            ValueError: the settings do not fit.
+        """
+        image = subject.image
+        assert image is not None
+        lines = cutting_lines(subject, self.propagation)
+        cells, timestep = self._cells(image, subject)
+        colours = image if self.crf else None
+        masks = instances_from_grid(cells, (image.shape[0], image.shape[1]), colours)
+        refined = refine_instances(masks, lines, propagation=self.propagation, iou=self.iou)
+        return Found(refined, timestep)
+
+    def _cells(
+        self, image: RGB, subject: Subject
+    ) -> tuple[Bool[np.ndarray, "m gh gw"], int | None]:
+        """Masks on a grid, and the step whose attention was read, if any was."""
+        if self.encoder is not None:
+            height, width, _ = image.shape
+            size = model_size(height, width, _ENCODER_RESOLUTION, self.encoder.cell)
+            keys = self.encoder.keys(to_tensor(resize_image(image, size))[None])
+            features = keys[0].cpu().numpy()  # (h, w, c)
+            affinity, grid = feature_affinity(features), features.shape[:2]
+            if self.generator == "maskcut":
+                return maskcut(affinity, grid), None
+            return promerge(affinity, grid, stride=_stride(grid)), None
+        step = self._step(image, subject)
+        affinity = attention_affinity(step.attention[0].cpu().numpy())
+        if self.generator == "maskcut":
+            return maskcut(affinity, step.grid, threshold=0.6), step.timestep
+        return promerge(
+            centred_affinity(affinity), step.grid,
+            stride=_stride(step.grid), threshold=0.05, max_background_likeness=0.4,
+        ), step.timestep  # fmt: skip
+
+    def _step(self, image: RGB, subject: Subject) -> Step:
+        """The attention at t*, on the grid that t* is found on: a finer one is much larger."""
+        if self.pipe is None:
+            step = subject.reading.step
+        else:
+            coarse = attention_only(self.settings, self.pipe.describe(self.settings))
+            prepared = self.pipe.prepare(image, coarse)
+            (reading,) = self.pipe.read([prepared], coarse, attention=True)
+            step = reading.step
+        assert step is not None
+        return step
+
+
+@dataclass(frozen=True, eq=False)
+class Prompted:
+    """Asks SAM for what another finder found: every instance is a seed, SAM draws its outline.
+
+    Attributes:
+        find: the other finder.
+        sam: of `load_sam`.
+        prompts: "points", "boxes", "masks", or several of them with a plus between.
+        points: for each instance; the first is its pole of inaccessibility.
+        iou: in [0, 1]. Of two masks with a larger IoU SAM's better one stays.
+    """
+
+    find: Regions | Generated
+    sam: SamSegmenter
+    prompts: str = "points+boxes"
+    points: int = 1
+    iou: float = 0.5
+    wants_image = True
+
+    def __post_init__(self) -> None:
+        prompt_kinds(self.prompts)  # now, not after the first image
+        if self.points < 1:
+            raise ValueError(f"a seed needs at least 1 point, not {self.points}")
+        if not 0 <= self.iou <= 1:
+            raise ValueError(f"iou must lie in [0, 1], not {self.iou}")
+
+    @property
+    def wants_attention(self) -> bool:
+        """As the other finder does."""
+        return self.find.wants_attention
+
+    def describe(self) -> dict[str, Any]:
+        """Lists all that the answer depends on, plain JSON values."""
+        kinds = "+".join(sorted(prompt_kinds(self.prompts)))
+        asked = {"name": self.sam.name, "prompts": kinds, "points": self.points, "iou": self.iou}
+        return self.find.describe() | {"sam": asked}
+
+    def __call__(self, subject: Subject) -> Found:
+        """SAM's masks of the instances, by falling score; one that it sees nothing of is gone."""
+        assert subject.image is not None
+        found = self.find(subject)
+        seeds = seeds_from_masks(found.instances, self.points)
+        drawn = self.sam.segment(subject.image, seeds, self.prompts, iou=self.iou)
+        return Found(drawn, found.timestep)
+
+
+def cutting_lines(subject: Subject, propagation: Propagation) -> Float32[np.ndarray, "h w"]:
+    """The edges of an image that are to cut masks.
+
+    Raises:
+        TaskError: most of the image would count as an edge, as in a smooth map that is nowhere near
+            0, and nothing would be cut.
+    """
+    thin = subject.thin
+    share = cut_pixels(thin, propagation.threshold, propagation.hysteresis).mean()
+    if share > _MOST_EDGES:
+        raise TaskError(
+            f"{share:.0%} of {subject.key} is edge at threshold {propagation.threshold}: give thin "
+            "edges (detect without --soft), or a higher one"
+        )
+    return thin
+
+
+def _stride(grid: tuple[int, int]) -> int:
+    return max(1, round(sqrt(grid[0] * grid[1]) / _SEEDS))

@@ -1,0 +1,283 @@
+"""Masks of others cut at edges: of a COCO JSON, or of a folder of label maps. What they share with
+semantic maps is here too: images in turn, and a record at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trace_edges.edge_folder import EdgeFolder
+from trace_edges.files import write_json, write_npy
+from trace_edges.formats.coco import CocoMasks, coco_entries
+from trace_edges.formats.labels import Masks, find_label_maps, read_masks, write_label_png
+from trace_edges.formats.listing import Entry
+from trace_edges.instances.bgp import PROPAGATION, Propagation
+from trace_edges.instances.refine import refine_instances
+from trace_edges.jobs.engine import Engine, stretches_of
+from trace_edges.jobs.entries import Item
+from trace_edges.jobs.finding import cutting_lines
+from trace_edges.jobs.task import Facts, Outcome, Result, Subject, Task, TaskError
+
+SETTINGS = "settings.json"
+
+Progress = Callable[[int, int], object]
+
+
+def refine_coco(
+    masks: Path,
+    edges: Path,
+    out: Path,
+    propagation: Propagation = PROPAGATION,
+    *,
+    iou: float = 0.5,
+    images: Path | None = None,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Cut the masks of every image at its edges (`refine_instances`).
+
+    Writes a JSON of the form that was given, annotations or a results list, and OUT.settings.json
+    beside it. Ids and names of images and categories stay; masks are compressed RLE, and have
+    scores where the file has any. Masks of two categories are not merged, crowds stay as they are,
+    and swapped sizes of images are put right. Images that fail are left out.
+
+    Args:
+        masks: the JSON; see `read_coco_masks` for what is read.
+        edges: folder of edge maps (`EdgeFolder`), by the stem of the image's file name, or by its
+            id where no image is listed.
+        out: another JSON.
+        iou: above which overlapping masks are merged.
+        images: a COCO JSON that lists the images, for a results list.
+        progress: called after each image with how many are done, and how many there are.
+
+    Returns:
+        One outcome per image.
+
+    Raises:
+        ImportError: pycocotools is not installed.
+        OSError: a file cannot be read or written.
+        ValueError: a file is of another form, there are no edges, or `out` is `masks`.
+    """
+    if out.resolve() == masks.resolve():
+        raise ValueError(f"{out} holds the masks that are to be refined: give another name")
+    given, folder = CocoMasks(masks, images), EdgeFolder(edges)
+    refined: dict[str, list[Entry]] = {}
+
+    def take(name: str, result: Result) -> tuple[int, int]:
+        refined[name], before = result.value
+        return before, len(refined[name])
+
+    task = CutCocoMasks(given, propagation, iou)
+    outcomes = refine_images(given.ids, folder, task, Collected(take), progress)
+    if refined:
+        write_json(given.replaced(refined), out)
+        settings = {"propagation": asdict(propagation), "iou": iou}
+        beside = out.with_suffix(".settings.json")
+        write_settings(beside, {"masks": masks, "edges": edges}, settings, outcomes)
+    return outcomes
+
+
+@dataclass(frozen=True, eq=False)
+class CutCocoMasks:
+    """Cuts the masks of an image in a COCO JSON, category by category; its value are the entries of
+    the refined ones, and how many there were.
+    """
+
+    masks: CocoMasks
+    propagation: Propagation
+    iou: float
+    name = "refine"
+    suffixes = ()
+    wants_image = False
+    wants_attention = False
+
+    def describe(self) -> dict[str, Any]:
+        return {"task": self.name, "propagation": asdict(self.propagation), "iou": self.iou}
+
+    def check(self) -> None:
+        pass
+
+    def __call__(self, subject: Subject) -> Result:
+        lines, before, entries = cutting_lines(subject, self.propagation), 0, []
+        try:
+            by_category = self.masks.read_by_category(subject.key)
+        except (OSError, ValueError) as error:
+            raise TaskError(" ".join(str(error).split())) from error
+        for category, instances in by_category.items():
+            try:
+                refined = refine_instances(
+                    instances, lines, propagation=self.propagation, iou=self.iou
+                )
+            except ValueError as error:
+                raise TaskError(f"{subject.key}: {error}") from error
+            before += len(instances)
+            entries += [
+                {**entry, "category_id": category}
+                for entry in coco_entries(refined, self.masks.ids[subject.key])
+            ]
+        return Result(value=(entries, before))
+
+
+def refine_labels(
+    masks: Path,
+    edges: Path,
+    out: Path,
+    propagation: Propagation = PROPAGATION,
+    *,
+    iou: float = 0.5,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Cut the masks of every file of a folder at the edges of its image (`refine_instances`).
+
+    Writes OUT/NAME.png, 16-bit labels numbered from 1, for label pictures, OUT/NAME.npy for arrays,
+    and OUT/settings.json. Images that fail are left out.
+
+    Args:
+        masks: folder of NAME.png (8- or 16-bit labels, palette, or RGB) and NAME.npy (integer
+            (h, w) or boolean (n, h, w)); NAME.instances.png is of NAME as well. 0 is no instance,
+            and so is void: what is negative, and 255 of 8 bits where there are other labels.
+        edges: folder of edge maps (`EdgeFolder`).
+        out: another folder.
+        iou: above which overlapping masks are merged.
+        progress: called after each image with how many are done, and how many there are.
+
+    Returns:
+        One outcome per image.
+
+    Raises:
+        OSError: a result cannot be written.
+        ValueError: there are no masks or no edges, two files are of one image, or `out` is `masks`.
+    """
+    if out.resolve() == masks.resolve():
+        raise ValueError(f"{out} holds the masks that are to be refined: give another folder")
+    if not masks.is_dir():
+        raise ValueError(f"{masks} is neither a COCO JSON nor a folder of label maps")
+    paths, folder = find_label_maps(masks), EdgeFolder(edges)
+
+    def take(name: str, result: Result) -> tuple[int, int]:
+        before, after = result.value
+        target = out / f"{name}{paths[name].suffix.lower()}"
+        if target.suffix == ".png":
+            write_label_png(after, target)
+        else:
+            write_npy(after, target)
+        return _count(before), _count(after)
+
+    task = CutLabels(paths, propagation, iou)
+    outcomes = refine_images(paths, folder, task, Collected(take), progress)
+    if not all(outcome.message for outcome in outcomes):
+        settings = {"propagation": asdict(propagation), "iou": iou}
+        write_settings(out / SETTINGS, {"masks": masks, "edges": edges}, settings, outcomes)
+    return outcomes
+
+
+@dataclass(frozen=True, eq=False)
+class CutLabels:
+    """Cuts the masks of one file of a folder; its value are the masks before and after.
+
+    Attributes:
+        paths: the file of each image name.
+        propagation, iou: see `refine_instances`.
+    """
+
+    paths: Mapping[str, Path]
+    propagation: Propagation
+    iou: float
+    name = "refine"
+    suffixes = ()
+    wants_image = False
+    wants_attention = False
+
+    def describe(self) -> dict[str, Any]:
+        return {"task": self.name, "propagation": asdict(self.propagation), "iou": self.iou}
+
+    def check(self) -> None:
+        pass
+
+    def __call__(self, subject: Subject) -> Result:
+        path = self.paths[subject.key]
+        lines = cutting_lines(subject, self.propagation)
+        try:
+            before = read_masks(path)
+        except (OSError, ValueError) as error:
+            raise TaskError(" ".join(str(error).split())) from error
+        try:
+            after = refine_instances(before, lines, propagation=self.propagation, iou=self.iou)
+        except ValueError as error:
+            raise TaskError(f"{path}: {error}") from error
+        return Result(value=(before, after))
+
+
+def _count(masks: Masks) -> int:
+    if masks.dtype == np.bool_:
+        stack = masks.reshape(-1, *masks.shape[-2:])
+        return int(np.count_nonzero(stack.any(axis=(1, 2))))
+    return len(np.setdiff1d(masks, [0]))
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Keeps what a task made, and counts.
+
+    Attributes:
+        take: takes the result of an image by name; gives how many masks it had and has (of a
+            semantic map, classes and segments).
+        names: of the images that were taken.
+    """
+
+    take: Callable[[str, Result], tuple[int, int]]
+    names: list[str] = field(default_factory=list)
+
+    def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
+        before, after = self.take(item.key, result)
+        self.names.append(item.key)
+        return {"before": before, "after": after}
+
+
+def refine_images(
+    names: Collection[str],
+    edges: EdgeFolder,
+    task: Task,
+    keep: Collected,
+    progress: Progress | None,
+) -> list[Outcome]:
+    """Makes the task's result of every image, with the edges of a folder; one Outcome per image.
+
+    Args:
+        progress: called after each image with how many are done, and how many there are.
+
+    Raises:
+        OSError: a result cannot be written.
+    """
+    items = [Item(position, name, None, name) for position, name in enumerate(names)]
+    outcomes: list[Outcome] = []
+    engine = Engine(edges, edges.default, task, keep)
+    for outcome in engine.alone(stretches_of(items, 1)):
+        outcomes.append(outcome)
+        if progress is not None:
+            progress(len(outcomes), len(items))
+    return outcomes
+
+
+def write_settings(
+    path: Path,
+    files: Mapping[str, Path],
+    settings: Mapping[str, Any],
+    outcomes: Collection[Outcome],
+) -> None:
+    """Writes what was refined, how, and which images failed, as one JSON object."""
+    record = {
+        "files": {role: str(file) for role, file in files.items()},
+        "settings": dict(settings),
+        "images": len(outcomes),
+        "before": sum(outcome.record.get("before", 0) for outcome in outcomes),
+        "after": sum(outcome.record.get("after", 0) for outcome in outcomes),
+        "failed": {one.key: one.message for one in outcomes if one.message},
+        "trace_edges": version("trace-edges"),
+    }
+    write_json(record, path, indent=1)

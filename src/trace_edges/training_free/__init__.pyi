@@ -1,0 +1,2 @@
+from .pipeline import TraceEdgePipeline as TraceEdgePipeline
+from .settings import TraceSettings as TraceSettings

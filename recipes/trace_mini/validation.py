@@ -203,7 +203,7 @@ def draw_sheet(
     best = validation.best
     timestep = validation.timesteps[best]
     images = validator.images[:_COLUMNS]
-    reading = walk(backbone, images, validation.timesteps[: best + 1], start=best)
+    reading = read_trajectory(backbone, images, validation.timesteps[: best + 1], start=best)
     edges = validator.draw(reading.divergence[0].numpy(), validation.half_edge[best])
     samples = draw_samples(backbone, resolution, _COLUMNS, validator.seed)
     rows = [

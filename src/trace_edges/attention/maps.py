@@ -25,7 +25,7 @@ _ACCELERATOR_BLOCK_BYTES = 256 << 20
 
 
 def row_block(maps: Tensor) -> int:
-    """How many rows of `maps` (B, N, M) to process at once."""
+    """Number of rows of `maps` (B, N, M) to process at once."""
     budget = _CPU_BLOCK_BYTES if maps.device.type == "cpu" else _ACCELERATOR_BLOCK_BYTES
     return max(1, budget // (4 * maps.shape[0] * maps.shape[-1]))
 

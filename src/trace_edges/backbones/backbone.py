@@ -51,12 +51,12 @@ class Backbone(ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the model runs: where its weights lie, or will while it does."""
+        """Device the model runs on: that of its weights, or the one they are moved to for it."""
         return execution_device(self.models[0])
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the model's weights, or of its activations where these are quantised; softmax and
+        """Number type of the weights, or of the activations where these are quantised; softmax and
         everything after it are float32.
         """
         return weights_dtype(self.models[0])

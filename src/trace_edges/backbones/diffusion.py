@@ -191,7 +191,7 @@ def feature_map_sizes(denoiser: nn.Module, names: Iterable[str]) -> Iterator[dic
 
 @contextmanager
 def block_outputs(denoiser: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What these modules return, as it is computed."""
+    """Outputs of these modules, as they are computed."""
     outputs: dict[str, Any] = {}
 
     def keeper(name: str) -> Any:

@@ -89,14 +89,14 @@ def _packed(vae: Any, latents: Tensor, kind: Autoencoder) -> tuple[Tensor, Tenso
 
 
 def execution_device(model: Any) -> torch.device:
-    """Where a model runs: where its weights lie, if accelerate does not move them there first."""
+    """Device a model runs on: that of its weights, if accelerate does not move them elsewhere."""
     hook = getattr(model, "_hf_hook", None)
     moved_to = getattr(hook, "execution_device", None)
     return next(model.parameters()).device if moved_to is None else torch.device(moved_to)
 
 
 def weights_dtype(model: Any) -> torch.dtype:
-    """Of the weights that are floating; quantised ones are packed into integers."""
+    """Number type of the weights that are floating; quantised ones are packed into integers."""
     return next(p.dtype for p in model.parameters() if p.is_floating_point())
 
 

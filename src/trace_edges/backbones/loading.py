@@ -145,7 +145,7 @@ def _read_pipeline(
     null: str | None,
     quantization: Any,
 ) -> Parts:
-    """Of a folder or a repository of the hub."""
+    """Read the parts of a folder or a repository of the hub."""
     index = source.index()
     family = family_of(source, index)
     # First: the text encoders, if they must run, are gone when the denoiser comes.

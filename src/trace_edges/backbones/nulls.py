@@ -55,7 +55,7 @@ def find_null(
 
 
 def null_file(source: Source, family: Family, kind: str | None, dtype: torch.dtype) -> Path | None:
-    """Where a null condition lies or is to be kept: by repository, revision, kind, number type.
+    """File that holds a null condition or will: by repository, revision, kind, number type.
 
     None: it is made from nothing, and is not kept.
 

@@ -99,7 +99,7 @@ class FlowSchedule:
 
     @classmethod
     def of(cls, scheduler: Any) -> FlowSchedule:
-        """Of a flow-matching scheduler of diffusers.
+        """The steps of a flow-matching scheduler of diffusers.
 
         Raises:
             ValueError: it is one of DDPM's kind.

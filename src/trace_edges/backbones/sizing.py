@@ -81,12 +81,12 @@ def _without_weights(model: nn.Module) -> nn.Module:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Of all its weights."""
+    """Number of all its weights."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def weight_bytes(backbone: Backbone) -> int:
-    """Of denoiser and VAE, or of the encoder, as they are held."""
+    """Bytes of denoiser and VAE, or of the encoder, as they are held."""
     return sum(tensor.numel() * tensor.element_size() for tensor in _weights(backbone))
 
 
@@ -128,9 +128,9 @@ class Memory:
 
 @torch.no_grad()
 def memory(backbone: Backbone, size: tuple[int, int], batch: int = 1) -> Memory:
-    """What is alive at one time, on a device whose attention kernel keeps no map of its own.
+    """Bytes that are alive at one time, on a device whose attention kernel keeps no map of its own.
 
-    What the allocator and the kernels hold beyond that comes on top.
+    Memory that the allocator and the kernels hold beyond that comes on top.
 
     Args:
         backbone: on the meta device.

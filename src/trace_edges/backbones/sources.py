@@ -1,4 +1,4 @@
-"""Where a backbone lies (embedded, a folder, or a repository on the hub), and of which family."""
+"""Place of a backbone (embedded, a folder, or a repository on the hub), and its family."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def find_source(
     local_files_only: bool = False,
     variant: str | None = None,
 ) -> Source:
-    """Where a backbone of this name lies; nothing is fetched yet.
+    """Find where a backbone of this name lies; nothing is fetched yet.
 
     Args:
         name: "trace-mini", a name of the table of checkpoints, a folder, a .safetensors file, or a

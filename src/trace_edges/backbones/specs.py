@@ -24,7 +24,7 @@ from trace_edges.backbones.schedules import Schedule
 EMBEDDED = "trace-mini"
 
 NullCondition = dict[str, Tensor]
-"""What the denoiser is given in place of a prompt; every tensor has a batch of one in front."""
+"""Inputs of the denoiser in place of a prompt; every tensor has a batch of one in front."""
 
 _SAMPLE_SIZE = 128  # latents along a side, where a config does not say what it was trained at
 
@@ -34,7 +34,7 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class Defaults:
-    """What `None` means for this checkpoint; stored beside it in trace_edges.json.
+    """Meaning of `None` in the settings, for this checkpoint; stored beside it in trace_edges.json.
 
     Attributes:
         resolution: sqrt(H * W) in pixels of what the model sees.
@@ -105,7 +105,7 @@ class Null:
 
 @dataclass(frozen=True)
 class PromptFormat:
-    """How the pipeline of a family makes a text of a prompt, and where the image attends to it.
+    """Rules by which a family's pipeline makes a text of a prompt, and the image attends to it.
 
     Attributes:
         tokenizers: names of the pipeline's tokenizers -> where their tokens start among the text's.
@@ -232,5 +232,5 @@ def image_last(image: int, tokens: int) -> slice:
 
 
 def embedded_folder() -> Path:
-    """Where the weights that come with the package lie."""
+    """Folder of the weights that come with the package."""
     return Path(str(resources.files("trace_edges"))) / "weights" / EMBEDDED

@@ -39,7 +39,7 @@ _UNREAD = ("safety_checker", "feature_extractor", "image_encoder")
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """How an image is made; None: as the pipeline does by itself.
+    """Settings an image is made with; None: as the pipeline does by itself.
 
     Attributes:
         height, width: of the image, px; rounded to whole cells of the attention grid.

@@ -1,4 +1,4 @@
-"""Which tokens of a prompt stand for which of its words, and where the softmax has their keys.
+"""Words of a prompt: the tokens that stand for them, and the places of their keys in a softmax.
 
 A prompt's words are found among its tokens, the tokens in the text that the family's pipeline makes
 of the prompt (`PromptFormat`), and the text among the keys of a softmax.
@@ -89,7 +89,7 @@ def _places(
 
 
 def prompt_format(family: Family) -> PromptFormat:
-    """How a family reads a prompt.
+    """Rules by which a family reads a prompt.
 
     Raises:
         BackboneError: it is not known.
@@ -196,7 +196,7 @@ def _around(template: Callable[[Any, str], str], pipeline: Any, prompt: str) -> 
 
 
 def joint_text(text: PromptFormat, reading: Reading, image: slice, keys: int) -> int | None:
-    """Where the text starts among the keys of a self-attention; None: they are the image's alone.
+    """Place of the text's first key in a self-attention; None: they are the image's alone.
 
     Args:
         image: places of the image's tokens.

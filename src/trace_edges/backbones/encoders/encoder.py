@@ -63,7 +63,7 @@ def attention_layers(model: nn.Module) -> tuple[str, ...]:
 
 
 def run_plain(model: Any, images: Images) -> Tensor:
-    """Of transformers: images in, all tokens out, at any size."""
+    """Run a model of transformers: images in, all tokens out, at any size."""
     known = inspect.signature(model.forward).parameters
     # Some models stretch their position embeddings to the image only when asked to.
     stretch = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}
@@ -71,7 +71,7 @@ def run_plain(model: Any, images: Images) -> Tensor:
 
 
 def run_timm(model: Any, images: Images) -> Tensor:
-    """Of timm: images in, all tokens out."""
+    """Run a model of timm: images in, all tokens out."""
     return model.forward_features(images)
 
 
@@ -81,7 +81,7 @@ def row_by_row(h: int, w: int) -> Int64[Tensor, " n"]:
 
 
 def run_qwen(model: Any, images: Images) -> Tensor:
-    """Of Qwen2.5-VL: one image as a list of patches, those of 2 x 2 cells together.
+    """Run Qwen2.5-VL on one image: a list of patches, those of 2 x 2 cells together.
 
     A patch holds the image twice, as two frames.
     """
@@ -97,7 +97,7 @@ def run_qwen(model: Any, images: Images) -> Tensor:
 
 
 def qwen_order(config: Any) -> Callable[[int, int], Int64[Tensor, " n"]]:
-    """Where Qwen2.5-VL keeps the token of a cell: window by window, in each row by row, groups of
+    """Order in which Qwen2.5-VL keeps its tokens: window by window, in each row by row, groups of
     2 x 2 cells together.
     """
     merge = config.spatial_merge_size

@@ -119,7 +119,7 @@ def load_encoder(
 def encoder_source(
     name: str | Path, revision: str | None = None, local_files_only: bool = False
 ) -> Source:
-    """Where an encoder of this name lies; nothing is fetched yet.
+    """Find where an encoder of this name lies; nothing is fetched yet.
 
     Raises:
         BackboneError: the name is none of the table, nor a folder, nor a hub id.
@@ -206,7 +206,7 @@ def _tower(model: Any, colours: Colours) -> Tower:
 
 
 def _qwen(model: Any, colours: Colours) -> Tower:
-    """Of its blocks those without windows: the others see no border between two windows, and would
+    """Read the blocks without windows: the others see no border between two windows, and would
     draw the windows' outlines.
     """
     config = model.config
@@ -219,7 +219,7 @@ def _qwen(model: Any, colours: Colours) -> Tower:
 
 
 def _tensors(source: Source, pattern: re.Pattern[str]) -> dict[str, Tensor]:
-    """Of the files of weights those tensors whose names begin so, without the beginning."""
+    """Tensors of the files of weights whose names begin so, named without the beginning."""
     index = source.find(f"{_WEIGHTS}.index.json")
     if index is None:
         names = {_WEIGHTS}
@@ -235,9 +235,9 @@ def _tensors(source: Source, pattern: re.Pattern[str]) -> dict[str, Tensor]:
     return tensors
 
 
-def _colours(source: Source, unsaid: Colours) -> Colours:
+def _colours(source: Source, default: Colours) -> Colours:
     file = source.find(_PREPROCESSOR)
-    return unsaid | (json.loads(file.read_text()) if file else {})
+    return default | (json.loads(file.read_text()) if file else {})
 
 
 def _scales(colours: Colours) -> tuple[Tensor, Tensor]:

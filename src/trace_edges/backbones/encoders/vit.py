@@ -40,7 +40,7 @@ class ViTBackbone:
 
     @torch.inference_mode()
     def keys(self, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b h w c"]:
-        """What the last layer's tokens are asked by: its keys, of all heads, one for each cell.
+        """Keys of the last layer, of all heads, one for each cell.
 
         Tokens that stand for no cell (class, registers) come first, and are left out.
 

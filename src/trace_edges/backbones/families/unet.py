@@ -77,7 +77,7 @@ def _encode_sdxl(pipeline: Any, device: torch.device) -> NullCondition:
 
 
 def _zeros(pipeline: Any, device: torch.device) -> NullCondition:
-    """What SDXL's own pipeline takes for no prompt (`force_zeros_for_empty_prompt`)."""
+    """Zeros, which SDXL's own pipeline takes for no prompt (`force_zeros_for_empty_prompt`)."""
     shapes = _condition_sdxl(pipeline.unet.config)
     return {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
 

@@ -82,6 +82,51 @@ def test_small_fragments_go_to_the_nearest_large_one():
     assert owners(fragments, None, min_area=10**6) == [0, 1, 1, 1, 1]  # the largest is left
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_every_side_of_a_fragment_is_near(turns):
+    """Four px below the small one the middle of a side begins, five px above it another one."""
+    fragments = np.zeros((20, 60), dtype=np.int32)
+    fragments[10:], fragments[:2], fragments[6, 30] = 1, 2, 3
+    assert owners(np.rot90(fragments, turns), None) == [0, 1, 2, 1]
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_what_lies_in_the_corner_of_an_angle_is_not_in_it(turns):
+    """The box around the first one holds the small one, but the second one is nearer."""
+    fragments = np.zeros((30, 40), dtype=np.int32)
+    fragments[:, :3] = fragments[27:, :25] = 1
+    fragments[:10, 30:] = 2
+    fragments[5, 20] = 3
+    assert owners(np.rot90(fragments, turns), None) == [0, 1, 2, 2]
+
+
+def test_the_nearest_pixel_of_a_small_fragment_decides():
+    """Its foot is 3 px from the first one, and its far end nearer to the second one."""
+    fragments = np.zeros((20, 40), dtype=np.int32)
+    fragments[8:13, :10], fragments[8:13, 26:] = 1, 2
+    fragments[10, 12:21] = fragments[:10, 20] = 3
+    assert owners(fragments, None) == [0, 1, 2, 1]
+    assert owners(fragments[:, ::-1], None) == [0, 1, 2, 1]
+
+
+def test_a_fragment_with_a_short_rim_has_one_line():
+    """Of the rim of 2 x 2 px a quarter is one: the upper line, and only that is covered."""
+    fragments = np.zeros((20, 60), dtype=np.int32)
+    fragments[:, :40], fragments[8:10, 50:52] = 1, 2
+    covered = (fragments == 0) & (np.arange(20)[:, None] == 8)
+    assert owners(fragments, covered, min_area=0) == [0, 1, 1]
+
+
+@pytest.mark.parametrize(("behind", "owner"), [(0.4, 1), (0.6, 2)])
+@pytest.mark.parametrize("row", [9, 10])
+def test_a_slanting_line_is_in_the_nearest_row(row, behind, owner):
+    """The two shortest lines lead from row 10 to row 9, and about half of each lies in either."""
+    fragments = np.zeros((20, 60), dtype=np.int32)
+    fragments[:10, :40], fragments[10, 50:58] = 1, 2
+    covered = (fragments == 0) & (np.arange(20)[:, None] == row)
+    assert owners(fragments, covered, min_area=0, behind=behind) == [0, 1, owner]
+
+
 def test_nothing_to_attach():
     assert owners(np.zeros((4, 4), dtype=np.int32), None) == [0]
     assert owners(np.ones((4, 4), dtype=np.int32), np.zeros((4, 4), dtype=bool)) == [0, 1]

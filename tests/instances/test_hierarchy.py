@@ -109,3 +109,10 @@ def test_contours_and_partitions_agree():
 def test_what_is_no_edge_map_is_refused(edges, words):
     with pytest.raises(ValueError, match=words):
         build_hierarchy(edges)
+
+
+def test_negative_edges_are_refused():
+    edges = np.zeros((3, 4))
+    edges[1, 2] = -0.25
+    with pytest.raises(ValueError, match=r"lie in \[0, 1\]"):
+        build_hierarchy(edges)

@@ -39,6 +39,29 @@ def test_stuff_in_front_does_not_join_and_stuff_has_one_segment():
     assert (result.ids[semantic == ROAD] == 0).all()
 
 
+def test_stuff_in_parts_with_an_edge_through_it_is_one_segment():
+    semantic = np.full((20, 40), ROAD)
+    semantic[:, 25:30] = VOID
+    edges = np.zeros((20, 40), dtype=np.float32)
+    edges[:, 10] = 1
+    result = panoptic_from_semantic(semantic, edges, {CAR})
+    assert [s.category for s in result.segments] == [ROAD]
+    assert np.array_equal(result.ids, semantic == ROAD)
+    assert result.ids.dtype == np.int32
+
+
+def test_an_instance_of_its_own_class_hides_no_part_of_a_thing():
+    """Three cars touch in a row. The last is small enough to be a part of the first, seen on the
+    other side of the one in the middle, if that were something else than a car."""
+    edges = np.zeros((20, 70), dtype=np.float32)
+    edges[:, 40] = edges[:, 60] = 1
+    semantic = np.full((20, 70), CAR)
+    assert len(panoptic_from_semantic(semantic, edges, {CAR, PERSON}).segments) == 3
+    semantic[:, 40:60] = PERSON
+    result = panoptic_from_semantic(semantic, edges, {CAR, PERSON})
+    assert [s.category for s in result.segments] == [PERSON, CAR]
+
+
 def test_void_can_be_any_number_or_none():
     semantic, edges, _ = street()
     result = panoptic_from_semantic(semantic, edges, {CAR}, void=None)
@@ -58,6 +81,8 @@ def test_wrong_input():
     semantic, edges, _ = street()
     with pytest.raises(ValueError, match="one number per class"):
         panoptic_from_semantic(semantic.astype(float), edges, {CAR})
+    with pytest.raises(ValueError, match=r"one number per class"):
+        panoptic_from_semantic(np.stack([semantic] * 2), np.stack([edges] * 2), {CAR})
     with pytest.raises(ValueError, match="class 3 is a thing and also stuff or void"):
         panoptic_from_semantic(semantic, edges, {CAR}, {CAR, ROAD})
     with pytest.raises(ValueError, match="swapped"):

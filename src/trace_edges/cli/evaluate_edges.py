@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,8 +13,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from trace_edges.cli.common import console, error, plain_errors, progress
+from trace_edges.cli.common import console, error, progress
+from trace_edges.cli.fields import Fields, command
 from trace_edges.formats.registry import truth_kinds
+from trace_edges.metrics.protocol import BSDS, EdgeProtocol
 
 if TYPE_CHECKING:
     from trace_edges.evaluation.edges import EdgeEvaluation
@@ -33,9 +36,23 @@ VoidOption = Annotated[
     Literal["edge", "nearest", "ignore"],
     typer.Option(help="Void: a segment, filled by the nearest one, or not counted."),
 ]
+PROTOCOL = Fields(
+    leave_out=("gt_mode",),
+    flags={"thin": ("--thin/--no-thin",), "interpolate": ("--interpolate/--no-interpolate",)},
+    help={
+        "thresholds": "How many: i / (n + 1).",
+        "max_distance": "Of a match, in diagonals.",
+        "thin": "Thin predictions at every threshold.",
+        "nms": "Suppress non-maxima first.",
+        "void": "Void: a segment, filled by the nearest one, or not counted.",
+        "interpolate": "ODS between thresholds too.",
+        "cldice_dilation": "px, of both sides.",
+    },
+)
 Workers = Annotated[int, typer.Option(help="Processes; 0: one for each core.", min=0)]
 
 
+@command
 def edges(
     folders: Annotated[
         list[str],
@@ -53,63 +70,51 @@ def edges(
     images: Annotated[Path | None, typer.Option(help="Folder of the photographs.")] = None,
     kind: KindOption = "auto",
     gt_mode: GtModeOption = None,
-    void: VoidOption = "edge",
-    thresholds: Annotated[int, typer.Option(help="How many: i / (n + 1).", min=1)] = 99,
-    max_distance: Annotated[float, typer.Option(help="Of a match, in diagonals.")] = 0.0075,
-    nms: Annotated[bool, typer.Option("--nms", help="Suppress non-maxima first.")] = False,
-    thin: Annotated[bool, typer.Option(help="Thin predictions at every threshold.")] = True,
-    interpolate: Annotated[bool, typer.Option(help="ODS between thresholds too.")] = True,
-    cldice_dilation: Annotated[int, typer.Option(help="px, of both sides.", min=0)] = 0,
+    protocol: Annotated[EdgeProtocol, PROTOCOL] = BSDS,
     workers: Workers = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print scores.json.")] = False,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Score edge maps: ODS, OIS, AP, R50 and clDice, curves, and the worst and best images."""
-    with plain_errors():
-        from trace_edges.evaluation.edges import evaluate_edge_folders
-        from trace_edges.evaluation.peers import draw_peer
-        from trace_edges.evaluation.report import comparison_sheet, write_report
-        from trace_edges.formats.ground_truth import open_ground_truth
-        from trace_edges.formats.pixels import write_png
-        from trace_edges.images import load_image
-        from trace_edges.metrics.protocol import EdgeProtocol
+    from trace_edges.evaluation.edges import evaluate_edge_folders
+    from trace_edges.evaluation.peers import draw_peer
+    from trace_edges.evaluation.report import comparison_sheet, write_report
+    from trace_edges.formats.ground_truth import open_ground_truth
+    from trace_edges.formats.pixels import write_png
+    from trace_edges.images import load_image
 
-        *predictions, ground_truth = folders
-        truth = open_ground_truth(Path(ground_truth), kind)
-        mode = gt_mode or ("given" if truth.drawn else "thin")
-        protocol = EdgeProtocol(
-            thresholds, max_distance, thin, nms, mode, void, interpolate, cldice_dilation
+    *predictions, ground_truth = folders
+    truth = open_ground_truth(Path(ground_truth), kind)
+    mode = gt_mode or ("given" if truth.drawn else "thin")
+    protocol = replace(protocol, gt_mode=mode)
+    hidden, processes = quiet or as_json, workers or os.cpu_count() or 1
+    classical = [one for one in peer or [] if "=" not in one]
+    predictions += [one for one in peer or [] if "=" in one]
+    methods = _folders([*predictions, *(f"{one}={out / 'peers' / one}" for one in classical)])
+    if not methods:
+        raise ValueError("there is nothing to score: give folders of edge maps, or --peer")
+    photographs = _find_photographs(images, truth, needed=bool(classical))
+    for one in classical:
+        with progress(len(photographs), one, hidden) as advance:
+            for reason in draw_peer(one, photographs, methods[one], processes, advance).values():
+                error(reason)
+    with progress(2 * len(methods) * len(truth), "scores", hidden) as advance:
+        evaluation = evaluate_edge_folders(
+            methods, truth, protocol, cache=out / "counts", workers=processes, progress=advance
         )
-        hidden, processes = quiet or as_json, workers or os.cpu_count() or 1
-        classical = [one for one in peer or [] if "=" not in one]
-        predictions += [one for one in peer or [] if "=" in one]
-        methods = _folders([*predictions, *(f"{one}={out / 'peers' / one}" for one in classical)])
-        if not methods:
-            raise ValueError("there is nothing to score: give folders of edge maps, or --peer")
-        photographs = _find_photographs(images, truth, needed=bool(classical))
-        for one in classical:
-            with progress(len(photographs), one, hidden) as advance:
-                for reason in draw_peer(
-                    one, photographs, methods[one], processes, advance
-                ).values():
-                    error(reason)
-        with progress(2 * len(methods) * len(truth), "scores", hidden) as advance:
-            evaluation = evaluate_edge_folders(
-                methods, truth, protocol, cache=out / "counts", workers=processes, progress=advance
-            )
-        origin = {
-            "ground_truth": ground_truth,
-            "kind": truth.kind,
-            "folders": {name: str(folder) for name, folder in methods.items()},
-        }
-        files = write_report(evaluation, out, origin)
-        read = (lambda name: load_image(photographs[name])) if photographs else None
-        write_png(comparison_sheet(evaluation, truth, read), out / "sheet.png")
-        if as_json:
-            typer.echo(json.dumps(json.loads(files[0].read_text())))
-        elif not quiet:
-            _print_scores(evaluation, out)
-        _report_problems(evaluation, files[0])
+    origin = {
+        "ground_truth": ground_truth,
+        "kind": truth.kind,
+        "folders": {name: str(folder) for name, folder in methods.items()},
+    }
+    files = write_report(evaluation, out, origin)
+    read = (lambda name: load_image(photographs[name])) if photographs else None
+    write_png(comparison_sheet(evaluation, truth, read), out / "sheet.png")
+    if as_json:
+        typer.echo(json.dumps(json.loads(files[0].read_text())))
+    elif not quiet:
+        _print_scores(evaluation, out)
+    _report_problems(evaluation, files[0])
 
 
 def _print_scores(evaluation: EdgeEvaluation, out: Path) -> None:

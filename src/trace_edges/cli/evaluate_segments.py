@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from trace_edges.cli.common import console, plain_errors, progress
+from trace_edges.cli.common import console, image_progress, plain_errors
 from trace_edges.files import write_json
 
 if TYPE_CHECKING:
@@ -72,15 +71,7 @@ def panoptic(
     with plain_errors():
         from trace_edges.evaluation.panoptic import evaluate_panoptic
 
-        with ExitStack() as bar:
-            advance: Callable[[], None] | None = None
-
-            def report(done: int, total: int) -> None:
-                nonlocal advance
-                if advance is None:  # how many images there are is known only now
-                    advance = bar.enter_context(progress(total, "images", quiet or as_json))
-                advance()
-
+        with image_progress(quiet or as_json) as report:
             scores = evaluate_panoptic(
                 predictions,
                 ground_truth,

@@ -71,3 +71,15 @@ def test_the_images_of_a_result_one_at_a_time():
 
 def test_contours_of_edges_are_those_of_their_tree():
     np.testing.assert_array_equal(contours(OUT), contours(build_hierarchy(OUT)))
+
+
+def test_edges_of_the_training_free_method_close_regions_from_twice_the_strength():
+    """A wall of 0.2 stands among a detector's edges, and not among those straight from attention."""
+    edges = np.zeros((1, 20, 30), dtype=np.float32)
+    edges[:, :, 14:16] = 0.2
+    ridges = edges > 0
+    free = EdgeMap(edges, ridges, settings={"method": "training-free"})
+    one_step = EdgeMap(edges, ridges, settings={"method": "one-step"})
+    counts = [len(te.instances_from_edges(one)) for one in (edges[0], one_step, free)]
+    assert counts == [2, 2, 1]
+    assert len(te.instances_from_edges(free, 0.1)) == 2

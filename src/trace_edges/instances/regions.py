@@ -19,18 +19,21 @@ STRENGTH, TRAINING_FREE_STRENGTH = 0.125, 0.25
 
 
 def instances_from_edges(
-    edges: Edges | EdgeMap, strength: float = STRENGTH, *, min_area: float = 0.0
+    edges: Edges | EdgeMap, strength: float | None = None, *, min_area: float = 0.0
 ) -> InstanceMasks:
     """Regions that edges close, from the edges alone; see `build_hierarchy`, `instances_at`.
 
     Args:
         edges: (h, w) in [0, 1], smooth. Of an `EdgeMap` of one image, its `edges`, not `thin`.
-        strength: boundaries up to it are removed. The default is meant for a detector's edges; for
-            those of the training-free method take `TRAINING_FREE_STRENGTH`.
+        strength: boundaries up to it are removed. None: `STRENGTH`, or `TRAINING_FREE_STRENGTH` of
+            an EdgeMap that says that the training-free method made it.
 
     Raises:
         ValueError: `edges` is no map in [0, 1], or of several images.
     """
+    if strength is None:
+        method = edges.settings.get("method") if isinstance(edges, EdgeMap) else None
+        strength = TRAINING_FREE_STRENGTH if method == "training-free" else STRENGTH
     return instances_at(build_hierarchy(edges), strength, min_area=min_area)
 
 

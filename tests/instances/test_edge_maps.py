@@ -74,7 +74,7 @@ def test_contours_of_edges_are_those_of_their_tree():
 
 
 def test_edges_of_the_training_free_method_close_regions_from_twice_the_strength():
-    """A wall of 0.2 stands among a detector's edges, and not among those straight from attention."""
+    """A wall of 0.2 stands among the edges of a detector, not among those of attention itself."""
     edges = np.zeros((1, 20, 30), dtype=np.float32)
     edges[:, :, 14:16] = 0.2
     ridges = edges > 0

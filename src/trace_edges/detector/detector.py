@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -27,7 +26,7 @@ from trace_edges.detector.hub import (
     read_artefact,
 )
 from trace_edges.detector.student import Student
-from trace_edges.files import write_atomically
+from trace_edges.files import write_atomically, write_json, write_text
 from trace_edges.images import ImageSource, resize_image, to_tensor
 from trace_edges.results import EdgeMap
 from trace_edges.sources import EdgeSource, Preparation, Prepared, Reading
@@ -162,10 +161,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         weights = {n: p.detach().cpu().contiguous() for n, p in self.student.trained()}
         with write_atomically(folder / WEIGHTS) as temporary:
             save_file(weights, temporary)
-        with write_atomically(folder / CONFIG) as temporary:
-            temporary.write_text(json.dumps(self._config(), indent=1) + "\n")
-        with write_atomically(folder / CARD) as temporary:
-            temporary.write_text(card or model_card(self._config()))
+        write_json(self._config(), folder / CONFIG, indent=1)
+        write_text(card or model_card(self._config()), folder / CARD)
 
     def push_to_hub(self, repository: str, folder: str | Path, **options: Any) -> None:
         """Save to `folder` and upload it to a hub repository, which is made if it is not there."""

@@ -1,6 +1,6 @@
-"""Make the five pictures of `examples/`: three photographs and two composites.
+"""Make the five images of `examples/`: three photographs and two composites.
 
-    python scripts/make_examples.py sprites.npz sprites_heldout.npy --output examples
+    python -m scripts.make_examples sprites.npz sprites_heldout.npy --output examples
 
 The photographs are the ones bundled with scikit-image, so nothing is downloaded.
 
@@ -66,7 +66,7 @@ CROWD = Scene(
 
 
 def make_examples(sprites: Path, heldout: Path, output: Path, seed: int = 0) -> None:
-    """Write the five pictures into the folder `output`; the same seed gives the same pictures."""
+    """Write the five images into the folder `output`; the same seed gives the same images."""
     found = load_sprites(sprites, heldout)
     if missing := {placed.name for placed in (*TWINS.objects, *CROWD.objects)} - found.keys():
         raise FileError(heldout, f"has no row for {sorted(missing)}", f"use the list for {sprites}")
@@ -80,8 +80,8 @@ def make_examples(sprites: Path, heldout: Path, output: Path, seed: int = 0) -> 
 
 
 def main() -> None:
-    """Parse the command line and write the pictures."""
-    parser = argparse.ArgumentParser(description="Make the five pictures of examples/.")
+    """Parse the command line and write the images."""
+    parser = argparse.ArgumentParser(description="Make the five images of examples/.")
     parser.add_argument("sprites", type=Path, help="npz file with x (n, 96, 96, 4) and n (n,)")
     parser.add_argument("heldout", type=Path, help="npy file with the rows that may be used")
     parser.add_argument("--output", type=Path, default=Path("examples"))

@@ -35,9 +35,9 @@ ASSUMPTIONS = (
 
 def table(options: Options) -> Table:
     """The table; each row is scored by itself, so that it can be asked for alone."""
-    pictures, truth = options.data / "images", options.data / "panoptic.json"
+    photographs, truth = options.data / "images", options.data / "panoptic.json"
     needs = (
-        Need(pictures, "the photographs of COCO val2017", f"val2017.zip {COCO}", "JPEGs", 5000),
+        Need(photographs, "the photographs of COCO val2017", f"val2017.zip {COCO}", "JPEGs", 5000),
         Need(
             options.data / "panoptic",
             "their panoptic segments",
@@ -56,7 +56,7 @@ def table(options: Options) -> Table:
     def score(name: str, *arguments: str) -> Step:
         """`name` is what the method is called in scores.json."""
         out = options.out / "scores" / name
-        files = (str(truth), "--kind", "coco-panoptic", "--images", str(pictures))
+        files = (str(truth), "--kind", "coco-panoptic", "--images", str(photographs))
         # The defaults are named, since they are what the assumptions above say.
         protocol = ("--gt-mode", "thin", "--void", "edge", "--thresholds", "99", "--thin")
         more = ("--max-distance", "0.0075", "--interpolate", "--cldice-dilation", "0")
@@ -69,7 +69,7 @@ def table(options: Options) -> Table:
     for name in DETECTORS:
         maps = edge_maps(options, name, "COCO17", 5000)
         rows.append(Row(name, (*needs, maps), (score(name, f"{name}={maps.path}", "--nms"),)))
-    edges = trace_edges(options, pictures, "coco17-panoptic")
+    edges = trace_edges(options, photographs, "coco17-panoptic")
     name = edges.folder.parent.name
     scored = score(name, f"{name}={edges.folder}")
     rows.append(Row("TRACE", (*needs, *edges.needs), (*edges.steps, scored), edges.stand_in))

@@ -53,8 +53,8 @@ def table(options: Options) -> Table:
 def _draw_canny(options: Options) -> Step:
     """Scoring a peer draws its maps, of all images with ground truth, into OUT/peers."""
     devkit, out = options.data / "VOC2012", options.out / "canny"
-    pictures = str(devkit / "JPEGImages")
-    command = ("evaluate", "edges", str(devkit), "--kind", "voc", "--images", pictures)
+    photographs = str(devkit / "JPEGImages")
+    command = ("evaluate", "edges", str(devkit), "--kind", "voc", "--images", photographs)
     return Step((*command, "--peer", "canny", "--out", str(out)), out / "peers" / "canny")
 
 

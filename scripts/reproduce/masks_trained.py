@@ -51,19 +51,19 @@ def table(options: Options) -> Table:
     rows = []
     for name in ("CutLER", "ProMerge+"):
         rows.append(_row(options, name, (), (), DETECTORS[name], ""))
-        pictures = imagenet(options)
+        photographs = imagenet(options)
         masks = Need(
             options.data / "masks" / name.lower() / "imagenet.json",
             f"the pseudo masks that {name} is trained on",
             PSEUDO_MASKS[name],
             "one COCO JSON",
         )
-        edges = trace_edges(options, pictures.path, "imagenet")
+        edges = trace_edges(options, photographs.path, "imagenet")
         *before, detect = edges.steps
         below = Step((*detect.command, "--recursive"), detect.leaves)
         refined = options.out / "refined" / f"{name.lower()}-imagenet.json"
         command = ("refine", str(masks.path), str(edges.folder), "--out", str(refined))
-        needs = (pictures, masks, *(need for need in edges.needs if need != pictures))
+        needs = (photographs, masks, *(need for need in edges.needs if need != photographs))
         fetch = (
             f"by training the Mask R-CNN of {CUTLER} on {refined} and evaluating it; "
             "train_mask_rcnn.py beside this script has a plainer recipe"

@@ -1,4 +1,4 @@
-"""What a table of the paper is made of: what it needs, what it runs, and what the paper says."""
+"""Parts of a table of the paper: its needs, the commands that it runs, the numbers of the paper."""
 
 import shlex
 from collections.abc import Mapping
@@ -16,7 +16,6 @@ class Need:
         fetch: data set with its official page, hub id, or the program that makes it.
         layout: what lies at `path`.
         files: how many the paper's folder holds; with fewer it is a stand-in.
-        model: of weights, the class of the model: this package may be unable to read it yet.
     """
 
     path: Path
@@ -24,7 +23,6 @@ class Need:
     fetch: str
     layout: str
     files: int = 0
-    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says to a table."""
+    """Options of the command line that a table is built from."""
 
     data: Path
     out: Path

@@ -1,7 +1,7 @@
-"""Run a table as far as data, weights and commands reach, and hold it against the paper.
+"""Run a table as far as data and weights reach, and hold it against the paper.
 
-Exit status: 0 measured, and nothing outside its tolerance; 1 a number outside; 2 data, weights or
-a command are missing (one line says which); 3 a step failed; 130 stopped by hand.
+Exit status: 0 measured, and nothing outside its tolerance; 1 a number outside; 2 data or weights
+are missing (one line says which); 3 a step failed; 130 stopped by hand.
 """
 
 import argparse
@@ -11,20 +11,17 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import typer
 from reproduction import Need, Options, Row, Step, Table
 
-from trace_edges.cli import app
 from trace_edges.files import write_atomically
 
 
 class Missing(Exception):
-    """Data, weights or a command that the table waits for."""
+    """Data or weights that are not there."""
 
 
 class Failed(Exception):
@@ -61,7 +58,7 @@ def main(build: Callable[[Options], Table], arguments: Sequence[str] | None = No
 
 
 def run(table: Table, rows: Sequence[Row], out: Path) -> int:
-    """Measure the rows as far as data, weights and commands reach; gives the exit status."""
+    """Measure the rows as far as data and weights reach; gives the exit status."""
     measured: dict[tuple[str, str], float] = {}
     status, stopped = 0, ""
     try:
@@ -100,47 +97,15 @@ def run(table: Table, rows: Sequence[Row], out: Path) -> int:
 
 
 def check(need: Need) -> None:
-    """Raise `Missing` unless it is there and of use to this version."""
-    if need.model and need.model not in (readable := readable_models()):
-        raise Missing(
-            f"needs {need.what}, a {need.model}, which this version does not read "
-            f"(it reads {', '.join(readable)}); --backbone takes a stand-in"
-        )
+    """Raise `Missing` unless it is there."""
     if not need.path.exists():
         raise Missing(
             f"{need.path} is missing: {need.what}; fetch: {need.fetch}; layout: {need.layout}"
         )
 
 
-def readable_models() -> tuple[str, ...]:
-    """Classes of the models that this version can read as a backbone."""
-    from trace_edges.backbones import FAMILIES  # brings torch, which takes seconds
-
-    return tuple(name for family in FAMILIES for name in family.pipelines)
-
-
-@cache
-def command_tree() -> Any:
-    """`trace-edges` as click has it."""
-    return typer.main.get_command(app)
-
-
-def missing_command(command: Sequence[str]) -> str:
-    """The command of these arguments if this version does not have it, or else nothing."""
-    node = command_tree()
-    for place, word in enumerate(command, 1):
-        if not hasattr(node, "commands"):
-            break
-        if word not in node.commands:
-            return " ".join(command[:place])
-        node = node.commands[word]
-    return ""
-
-
 def perform(step: Step, out: Path) -> None:
     """Run a step, unless this version ran the same command before and its result is there."""
-    if absent := missing_command(step.command):
-        raise Missing(f"needs `trace-edges {absent}`, which this version does not have")
     key = json.dumps([version("trace-edges"), *step.command])
     record = out / "steps" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     if record.exists() and step.leaves.exists():
@@ -227,7 +192,7 @@ def print_head(table: Table) -> None:
 
 
 def print_plan(rows: Sequence[Row]) -> None:
-    """What has to lie where, each once, and the commands; those to come are marked."""
+    """Places of all data and weights, each once, and the commands."""
     parts = [part for row in rows for part in (*row.needs, *row.work)]
     print("\nTo be there:")
     for need in dict.fromkeys(part for part in parts if isinstance(part, Need)):
@@ -237,9 +202,8 @@ def print_plan(rows: Sequence[Row]) -> None:
         for part in row.work:
             if isinstance(part, Need):
                 print(f"  then needs {part.path}: {part.fetch}")
-                continue
-            absent = missing_command(part.command)
-            print(f"  {part}" + (f"  # planned: no `trace-edges {absent}` yet" if absent else ""))
+            else:
+                print(f"  {part}")
 
 
 def print_results(results: Sequence[Mapping[str, Any]]) -> None:

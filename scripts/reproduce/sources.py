@@ -24,7 +24,6 @@ MASK_ASSUMPTIONS = (
 DISTILLED = (
     "TRACE is the distilled detector of SD3.5-Large (LoRA rank 64, 10 epochs, ImageNet, as the "
     "authors' README says); its resolution is not given: the default of the backbone.",
-    "Arguments of planned commands follow the plan and may still change.",
 )
 
 
@@ -85,22 +84,21 @@ def benchmark(name: str, options: Options) -> Benchmark:
     return Benchmark(images, truth, (instances,))
 
 
-def weights(options: Options, name: str, hub_id: str, model: str) -> Need:
+def weights(options: Options, name: str, hub_id: str) -> Need:
     """The weights of a backbone."""
     path = options.data / "weights" / name
     page = f"its licence may have to be accepted on https://huggingface.co/{hub_id}"
     fetch = f"with `hf download {hub_id} --local-dir {path}`; {page}"
-    return Need(path, f"the weights of {name}", fetch, "the repository's files", model=model)
+    return Need(path, f"the weights of {name}", fetch, "the repository's files")
 
 
 def sd35_large(options: Options) -> Need:
     """The paper's default backbone."""
-    hub_id = "stabilityai/stable-diffusion-3.5-large"
-    return weights(options, "sd3.5-large", hub_id, "StableDiffusion3Pipeline")
+    return weights(options, "sd3.5-large", "stabilityai/stable-diffusion-3.5-large")
 
 
 def imagenet(options: Options) -> Need:
-    """What the paper distils on, and CutLER trains on."""
+    """The photographs that the paper distils on, and CutLER trains on."""
     return Need(
         options.data / "imagenet" / "train",
         "ImageNet-1K's training photographs",
@@ -128,7 +126,7 @@ def trace_edges(
     needs: tuple[Need, ...] = ()
     steps: tuple[Step, ...] = ()
     asked: tuple[str, ...] = ()
-    looking: tuple[str, ...] = ("--training-free",)
+    method: tuple[str, ...] = ("--training-free",)
     if options.backbone:
         size = f" at {options.resolution} px" if options.resolution else ""
         source = options.backbone
@@ -140,13 +138,13 @@ def trace_edges(
         kind, source, stand_in = backbone.path.name, str(backbone.path), ""
         needs = (backbone,)
         if distilled:
-            looking = ()
+            method = ()
             kind, source = f"{kind}-distilled", str(options.out / "detectors" / kind)
             needs = (backbone, photographs := imagenet(options))
             teacher = ("--backbone", str(backbone.path), "--config", "paper", "--recursive")
             distill = ("distill", str(photographs.path), *teacher, "--out", source)
             steps = (Step(distill, Path(source)),)
-    model = (*looking, "--backbone", source) if looking else ("--detector", source)
+    model = (*method, "--backbone", source) if method else ("--detector", source)
     folder = options.out / "edges" / kind / name
     command = ("detect", str(images), "--out", str(folder), *model, *asked)
     return Edges(folder, needs, (*steps, Step(command, folder)), stand_in)

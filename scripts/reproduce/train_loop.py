@@ -1,7 +1,11 @@
-"""What both training scripts share: options, order of the samples, the loop and its checkpoint.
+"""Options, order of the samples, loop and checkpoint of both training scripts.
 
 A checkpoint holds everything: weights, running statistics of norms, the optimizer, losses. A run
 that was stopped goes on with the same command; on one CPU thread it ends with the same weights.
+
+`trace_edges.training.fit` is not used: it trains with AdamW at one rate, clips the gradient at 1
+and keeps a running average. These recipes need SGD or a lower rate for the backbone, other clips,
+no average, and running statistics of norms in the checkpoint.
 """
 
 from __future__ import annotations

@@ -69,14 +69,14 @@ class PanopticSamples:
         """(3, h, w) colours, (n, h, w) masks and (n,) classes; the longer side is `size`."""
         masks, classes = self.segments(index)
         file = self.photographs / self.entries[index][0]
-        picture = load_image(file)
-        if picture.shape[:2] != masks.shape[1:]:
+        image = load_image(file)
+        if image.shape[:2] != masks.shape[1:]:
             raise FileError(
-                file, f"is {picture.shape[:2]} and its segments {masks.shape[1:]} (height, width)",
+                file, f"is {image.shape[:2]} and its segments {masks.shape[1:]} (height, width)",
                 "give the photographs that the maps are of",
             )  # fmt: skip
-        height, width = (max(1, round(n * self.size / max(picture.shape))) for n in masks.shape[1:])
-        resized = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+        height, width = (max(1, round(n * self.size / max(image.shape))) for n in masks.shape[1:])
+        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
         colours = (np.asarray(resized) / 255 - MEAN) / STD
         drawn = [
             np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))

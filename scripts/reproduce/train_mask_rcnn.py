@@ -61,13 +61,13 @@ class MaskSamples:
         """(3, h, w) colours in [0, 1], and torchvision's boxes, labels and masks."""
         found = self.masks(index)
         file = self.photographs / self.images[self.keys[index]]["file_name"]
-        picture = load_image(file)
-        if picture.shape[:2] != found.shape:
+        image = load_image(file)
+        if image.shape[:2] != found.shape:
             raise FileError(
-                file, f"is {picture.shape[:2]} and its masks {found.shape} (height, width)",
+                file, f"is {image.shape[:2]} and its masks {found.shape} (height, width)",
                 "give the photographs that the masks are of",
             )  # fmt: skip
-        colours = torch.from_numpy(picture).permute(2, 0, 1).float() / 255
+        colours = torch.from_numpy(image).permute(2, 0, 1).float() / 255
         masks = torch.from_numpy(found.masks)
         if mirrored:
             colours, masks = colours.flip(-1), masks.flip(-1)

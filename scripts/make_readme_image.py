@@ -1,9 +1,9 @@
-"""Make docs/result.jpg, the picture in the README, from the example photographs.
+"""Make docs/result.jpg, the image in the README, from the example photographs.
 
-    python scripts/make_readme_picture.py
+    python scripts/make_readme_image.py
 
-Each row: the picture, its edges, and what is made of them. Two rows are of the training-free way,
-with the thin edges over the picture; the last is of the one-step detector, with the regions that
+Each row: the image, its edges, and what is made of them. Two rows are of the training-free method,
+with the thin edges over the image; the last is of the one-step detector, with the regions that
 its edges close.
 """
 
@@ -25,9 +25,9 @@ def main() -> None:
     pipe = te.TraceEdgePipeline.from_pretrained()
     rows = []
     for name in ("coffee.jpg", "twins.png"):
-        picture = te.load_image(ROOT / "examples" / name)
-        result = pipe(picture)
-        rows.append(tiles(picture, result.edges[0], result.thin[0]))
+        image = te.load_image(ROOT / "examples" / name)
+        result = pipe(image)
+        rows.append(tiles(image, result.edges[0], result.thin[0]))
     rows.append(regions(te.load_image(ROOT / "examples" / "coins.png")))
     width = max(sum(tile.width + GAP for tile in row) - GAP for row in rows)
     sheet = Image.new("RGB", (width, len(rows) * (HEIGHT + GAP) - GAP), "white")
@@ -39,23 +39,23 @@ def main() -> None:
     sheet.save(ROOT / "docs" / "result.jpg", quality=88)
 
 
-def tiles(picture: np.ndarray, edges: np.ndarray, thin: np.ndarray) -> list[Image.Image]:
-    """The three pictures of a row, HEIGHT px high, with lines that are as thin at that size."""
+def tiles(image: np.ndarray, edges: np.ndarray, thin: np.ndarray) -> list[Image.Image]:
+    """The three images of a row, HEIGHT px high, with lines that are as thin at that size."""
     height, width = thin.shape
     size = (round(width * HEIGHT / height), HEIGHT)
-    small = Image.fromarray(picture).resize(size)
+    small = Image.fromarray(image).resize(size)
     reach = max(1, round(height / HEIGHT))  # a line that falls between two samples must not vanish
     lines = Image.fromarray(maximum_filter(thin, size=reach)).resize(size, Image.Resampling.NEAREST)
     return [small, grey_image(edges).resize(size), overlay(np.asarray(small), np.asarray(lines))]
 
 
-def regions(picture: np.ndarray) -> list[Image.Image]:
+def regions(image: np.ndarray) -> list[Image.Image]:
     """The same of the detector, with its instances."""
-    edges = te.EdgeDetector.from_pretrained()(picture).edges[0]
-    drawn = instance_overlay(picture, te.instances_from_edges(edges))
+    edges = te.EdgeDetector.from_pretrained()(image).edges[0]
+    drawn = instance_overlay(image, te.instances_from_edges(edges))
     height, width = edges.shape
     size = (round(width * HEIGHT / height), HEIGHT)
-    return [image.resize(size) for image in (Image.fromarray(picture), grey_image(edges), drawn)]
+    return [tile.resize(size) for tile in (Image.fromarray(image), grey_image(edges), drawn)]
 
 
 if __name__ == "__main__":

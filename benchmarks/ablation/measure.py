@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from benchmarks.ablation.plan import Plan, Row
-from benchmarks.ablation.walks import RememberingPipeline
+from benchmarks.ablation.trajectories import RememberingPipeline
 from trace_edges import __version__
 from trace_edges.backbones import DiffusionBackbone
 from trace_edges.evaluation.edges import edge_truth
@@ -63,22 +63,22 @@ def measure(plan: Plan, out: Path, task: Task) -> dict[str, Reading]:
     """Every row and peer of a task, by name.
 
     Raises:
-        ImageError: a picture cannot be used.
+        ImageError: an image cannot be used.
         ValueError: the ground truth cannot be read or is of another size.
     """
     path = task.photograph.path
-    picture = load_image(path)
-    donor = picture if task.donor == path else load_image(task.donor)
+    image = load_image(path)
+    donor = image if task.donor == path else load_image(task.donor)
     truth = edge_truth(task.photograph.truth(), plan.protocol)
-    if truth.annotations[0].shape != picture.shape[:2]:
+    if truth.annotations[0].shape != image.shape[:2]:
         height, width = truth.annotations[0].shape
         raise ValueError(
-            f"{path} is {picture.shape[0]} x {picture.shape[1]} px, its ground truth {height} x "
+            f"{path} is {image.shape[0]} x {image.shape[1]} px, its ground truth {height} x "
             f"{width}: give the photograph that was annotated"
         )
     counter = _Counter(out / "counts", truth, plan.protocol)
     found = {
-        peer: Reading(counter.count((peer, picture), partial(PEERS[peer], picture)))
+        peer: Reading(counter.count((peer, image), partial(PEERS[peer], image)))
         for peer in task.peers
     }
     pipe = pipeline(plan, out)
@@ -88,7 +88,7 @@ def measure(plan: Plan, out: Path, task: Task) -> dict[str, Reading]:
         described = pipe.describe(row.settings)
         drawing = _Drawing(
             reading.values,
-            (picture.shape[0], picture.shape[1]),
+            (image.shape[0], image.shape[1]),
             described["subcell"],
             described["half_edge"],
         )

@@ -1,4 +1,4 @@
-"""What an ablation compares: a YAML file whose every row is one line of the table.
+"""Plan of an ablation: a YAML file whose every row is one line of the table.
 
     images: photos/                       # a folder
     ground_truth: panoptic/               # whatever `open_ground_truth` opens
@@ -58,7 +58,7 @@ class Row:
 
     Attributes:
         name: what differs from the base.
-        settings: how the pipeline looks.
+        settings: of the pipeline.
         control: "shuffled": every photograph is given the edges of another one. What such edges
             gain over the base is owed to how they are drawn, not to what is in the photograph.
     """

@@ -1,4 +1,4 @@
-"""What an ablation leaves behind: a table, a plot, and the numbers that both come from."""
+"""Report of an ablation: a table, a plot, and the numbers that both come from."""
 
 from __future__ import annotations
 

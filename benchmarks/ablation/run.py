@@ -1,7 +1,7 @@
 """Run a plan: every photograph in every row, scored against the ground truth.
 
-Walks and counts are kept in `out/walks` and `out/counts`, under digests of all that they depend on:
-a stopped run goes on where it was, and a plan with new rows makes only what is new.
+Trajectories and counts are kept in `out/walks` and `out/counts`, under digests of all that they
+depend on: a stopped run goes on where it was, and a plan with new rows makes only what is new.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def find_photographs(plan: Plan) -> list[Photograph]:
 
 
 def _tasks(plan: Plan, photographs: list[Photograph], pipe: TraceEdgePipeline) -> list[Task]:
-    """Every photograph in every row; then, when all walks are made, in every control."""
-    # Rows that walk furthest come first: the others find their steps on disk.
+    """Every photograph in every row; then, when all trajectories are made, in every control."""
+    # Rows that go furthest come first: the others find their steps on disk.
     rows = [row for row in plan.rows if row.control is None]
     rows.sort(key=partial(_reach, pipe), reverse=True)
     tasks = [Task(one, one.path, tuple(rows), plan.peers) for one in photographs]
@@ -144,7 +144,7 @@ def _tasks(plan: Plan, photographs: list[Photograph], pipe: TraceEdgePipeline) -
 
 
 def _reach(pipe: TraceEdgePipeline, row: Row) -> float:
-    """How far a row is sure to walk at the resolution of its edges."""
+    """Timestep that a row is sure to reach at the resolution of its edges."""
     if row.settings.timestep is not None:
         return row.settings.timestep
     described = pipe.describe(row.settings)

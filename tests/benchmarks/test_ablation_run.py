@@ -10,11 +10,10 @@ import pytest
 import torch
 from PIL import Image
 from torch.nn import Linear
-from typer import Typer
 from typer.testing import CliRunner
 
 from benchmarks.ablation import Plan, Row, measure, plan_length, run_plan, write_report
-from benchmarks.ablation.cli import ablation as command
+from benchmarks.ablation.__main__ import app
 from benchmarks.ablation.run import find_photographs
 from trace_edges.backbones import EncoderBackbone
 from trace_edges.backbones.encoders.encoder import Tower, row_by_row
@@ -150,23 +149,23 @@ def test_progress_is_reported_as_often_as_announced(plan, tmp_path):
 def test_a_second_run_makes_nothing_again(plan, tmp_path, monkeypatch):
     out = tmp_path / "out"
     first = run_plan(plan, out)
-    # Two rows share the walk of each photograph, and the control takes those of the others.
-    assert measure.pipeline(plan, out).walked == 3 * 5
+    # Two rows share the trajectory of each photograph, and the control takes those of the others.
+    assert measure.pipeline(plan, out).passes == 3 * 5
     monkeypatch.setattr(measure, "edge_counts", None)
     second = run_plan(plan, out)
-    assert measure.pipeline(plan, out).walked == 3 * 5
+    assert measure.pipeline(plan, out).passes == 3 * 5
     for before, after in zip(first.rows, second.rows, strict=True):
         assert before.readings.keys() == after.readings.keys()
         for name, reading in before.readings.items():
             assert_counts(after.readings[name].counts, reading.counts)
 
 
-def test_a_new_row_is_read_from_the_walks_that_are_there(plan, tmp_path):
+def test_a_new_row_is_read_from_the_trajectories_that_are_there(plan, tmp_path):
     run_plan(plan, tmp_path / "out")
     more = replace(plan, rows=(*ROWS, Row("timestep 499", replace(BASE, timestep=499))))
     found = by_name(run_plan(more, tmp_path / "out"))["timestep 499"]
     assert {reading.timestep for reading in found.readings.values()} == {499}
-    assert measure.pipeline(more, tmp_path / "out").walked == 0
+    assert measure.pipeline(more, tmp_path / "out").passes == 0
 
 
 def test_a_changed_ground_truth_is_counted_again(plan, tmp_path):
@@ -261,8 +260,6 @@ def test_the_report_says_what_was_measured(plan, tmp_path):
 
 
 def command_line(tmp_path, *arguments):
-    app = Typer()
-    app.command()(command)
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 

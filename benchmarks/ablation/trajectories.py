@@ -1,4 +1,4 @@
-"""A pipeline that remembers its walks, so that rows which differ only in the reading share one.
+"""A pipeline that remembers its trajectories, so that rows which differ in the reading share one.
 
 All fixed steps of a trajectory, all criteria for t* and all ways to read ABDiv need the same passes
 of the model. They are made once for every view of a photograph, read in every way that is asked
@@ -29,12 +29,12 @@ _Kept = dict[str, Any]  # arrays by name, as in the file
 
 
 class RememberingPipeline(TraceEdgePipeline):
-    """Gives what `TraceEdgePipeline` gives, from walks on disk where they are there.
+    """Gives what `TraceEdgePipeline` gives, from trajectories on disk where they are there.
 
     Attributes:
         seconds: how long the passes took that the calls so far rest on, as they were measured when
-            the walks were made; what a pipeline that remembers nothing would spend in the model.
-        walked: how many passes were made by this object.
+            the trajectories were made: what a pipeline that remembers nothing spends in the model.
+        passes: how many were made by this object.
     """
 
     backbone: DiffusionBackbone
@@ -42,11 +42,11 @@ class RememberingPipeline(TraceEdgePipeline):
     def __init__(
         self, backbone: DiffusionBackbone, folder: Path, readings: Iterable[TraceSettings]
     ) -> None:
-        """Keep walks in `folder`, each read by every criterion and in all the ways of reading ABDiv
+        """Keep trajectories in `folder`, each read by every criterion and by all options of ABDiv
         (neighbours, symmetric, border) that occur in `readings`.
         """
         super().__init__(backbone)
-        self.seconds, self.walked = 0.0, 0
+        self.seconds, self.passes = 0.0, 0
         self._folder, self._model = folder, backbone.fingerprint()
         self._divergences = {_reading(settings): settings.divergence for settings in readings}
 
@@ -76,13 +76,13 @@ class RememberingPipeline(TraceEdgePipeline):
                 )
         home = ladder if timesteps == ladder[: len(timesteps)] else timesteps
         with write_atomically(self._file(images, settings, home)) as temporary:
-            np.savez(temporary, **self._walk(images, timesteps, settings))
+            np.savez(temporary, **self._run(images, timesteps, settings))
         return self.read_view(images, timesteps, settings, start=start)
 
     def _cut(
         self, kept: _Kept, timesteps: tuple[int, ...], settings: TraceSettings
     ) -> TrajectoryReading | None:
-        """The part of a longer walk that was asked for; None where it does not hold all of it."""
+        """The part of a longer trajectory that was asked for; None where it lacks some of it."""
         steps = tuple(kept["timesteps"].tolist())
         curve, divergence = kept.get(_curve(settings.criterion)), kept.get(_reading(settings))
         if curve is None or divergence is None or timesteps[0] not in steps:
@@ -98,7 +98,7 @@ class RememberingPipeline(TraceEdgePipeline):
             torch.from_numpy(curve[:, start : stop - 1]),
         )
 
-    def _walk(
+    def _run(
         self,
         images: Float32[torch.Tensor, "b 3 H W"],
         timesteps: tuple[int, ...],
@@ -106,14 +106,14 @@ class RememberingPipeline(TraceEdgePipeline):
     ) -> _Kept:
         backbone = self.backbone.reading(settings.layers)
         with pass_seconds(backbone) as seconds:
-            seen = read_trajectory_by(
+            readings = read_trajectory_by(
                 backbone, images, timesteps, settings.trajectory, settings.seed,
                 criteria=get_args(Criterion), divergences=list(self._divergences.values()),
             )  # fmt: skip
-        self.walked += len(timesteps)
-        divergences = zip(self._divergences, seen.divergences, strict=True)
+        self.passes += len(timesteps)
+        divergences = zip(self._divergences, readings.divergences, strict=True)
         kept = {reading: divergence.numpy() for reading, divergence in divergences}
-        kept |= {_curve(criterion): curve.numpy() for criterion, curve in seen.curves.items()}
+        kept |= {_curve(criterion): curve.numpy() for criterion, curve in readings.curves.items()}
         return kept | {"timesteps": np.array(timesteps), "seconds": np.array(seconds)}
 
     def _file(
@@ -122,7 +122,7 @@ class RememberingPipeline(TraceEdgePipeline):
         settings: TraceSettings,
         home: tuple[int, ...],
     ) -> Path:
-        """Named by all that the walk depends on: the pixels that the model sees among it."""
+        """Named by all that the trajectory depends on: the pixels given to the model among it."""
         seed = settings.seed if settings.trajectory == "noise" else None
         words = (self._model, settings.trajectory, seed, settings.layers, home, images.shape)
         digest = hashlib.blake2b(repr(words).encode(), digest_size=16)

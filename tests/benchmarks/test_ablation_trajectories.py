@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.ablation.walks import RememberingPipeline
+from benchmarks.ablation.trajectories import RememberingPipeline
 from trace_edges.training_free.pipeline import TraceEdgePipeline, TraceSettings
 
 FAST = {"resolution": 64, "subcell": 1, "stride": 250}  # steps 0, 249, 499, 749, 999
@@ -24,7 +24,7 @@ SETTINGS = [
 ]
 
 
-def picture(seed=0, height=48, width=64):
+def image(seed=0, height=48, width=64):
     random = np.random.default_rng(seed)
     rows, columns = np.mgrid[:height, :width]
     disc = np.hypot(rows - 20, columns - 30 - seed) < 12
@@ -49,10 +49,10 @@ def assert_equal(one, other):
 def test_every_setting_gives_what_the_pipeline_gives(trace_mini, remembering):
     plain, first, again = TraceEdgePipeline(trace_mini), remembering(), remembering()
     for settings in SETTINGS:
-        expected = plain(picture(), settings)
-        assert_equal(first(picture(), settings), expected)
-        assert_equal(again(picture(), settings), expected)  # all of it from disk
-    assert again.walked == 0
+        expected = plain(image(), settings)
+        assert_equal(first(image(), settings), expected)
+        assert_equal(again(image(), settings), expected)  # all of it from disk
+    assert again.passes == 0
     assert again.seconds == first.seconds > 0
 
 
@@ -71,46 +71,46 @@ def test_every_setting_gives_what_the_pipeline_gives(trace_mini, remembering):
         ({"resolution": 72, "timestep": 0}, 1),
     ],
 )
-def test_a_walk_serves_all_that_needs_no_other_pass(remembering, changes, passes):
+def test_a_trajectory_serves_all_that_needs_no_other_pass(remembering, changes, passes):
     pipe = remembering()
-    pipe(picture(), TraceSettings(**FAST))
-    assert pipe.walked == 5
-    pipe(picture(), TraceSettings(**FAST | changes))
-    assert pipe.walked == 5 + passes
+    pipe(image(), TraceSettings(**FAST))
+    assert pipe.passes == 5
+    pipe(image(), TraceSettings(**FAST | changes))
+    assert pipe.passes == 5 + passes
 
 
-def test_another_photograph_or_seed_is_another_walk(remembering):
+def test_another_photograph_or_seed_is_another_trajectory(remembering):
     pipe = remembering()
     settings = TraceSettings(**FAST, trajectory="noise")
     for number, (seed, noise_seed) in enumerate([(0, 0), (1, 0), (0, 1)], 1):
-        pipe(picture(seed), settings, seed=noise_seed)
-        assert pipe.walked == 5 * number
+        pipe(image(seed), settings, seed=noise_seed)
+        assert pipe.passes == 5 * number
 
 
-def test_a_short_walk_is_walked_again_when_more_is_asked_for(remembering):
+def test_a_short_trajectory_is_run_again_when_more_is_asked_for(remembering):
     pipe = remembering()
     for timestep, passes in ((249, 2), (0, 2), (999, 7), (749, 7)):
-        pipe(picture(), TraceSettings(**FAST, timestep=timestep))
-        assert pipe.walked == passes
+        pipe(image(), TraceSettings(**FAST, timestep=timestep))
+        assert pipe.passes == passes
 
 
 def test_seconds_are_those_of_the_passes_a_row_rests_on(remembering, tmp_path):
     pipe = remembering()
-    pipe(picture(), TraceSettings(**FAST))
+    pipe(image(), TraceSettings(**FAST))
     (file,) = (tmp_path / "walks").iterdir()
     with np.load(file) as kept:
         seconds = kept["seconds"]
     assert seconds.shape == (5,)
     assert (seconds > 0).all()
     assert pipe.seconds == pytest.approx(seconds.sum())
-    pipe(picture(), TraceSettings(**FAST, timestep=249))
+    pipe(image(), TraceSettings(**FAST, timestep=249))
     assert pipe.seconds == pytest.approx(seconds.sum() + seconds[:2].sum())
 
 
 def test_what_cannot_be_had_from_disk_is_refused(trace_mini, tmp_path):
     pipe = RememberingPipeline(trace_mini, tmp_path, [TraceSettings()])
     with pytest.raises(ValueError, match="on_step is not for it"):
-        pipe(picture(), TraceSettings(**FAST), on_step=print)
+        pipe(image(), TraceSettings(**FAST), on_step=print)
     with pytest.raises(ValueError, match=r"neighbours=8 .* is not a reading"):
-        pipe(picture(), TraceSettings(**FAST, timestep=0, neighbours=8))
-    assert pipe.walked == 0
+        pipe(image(), TraceSettings(**FAST, timestep=0, neighbours=8))
+    assert pipe.passes == 0

@@ -59,7 +59,7 @@ class Row:
         blocks: positions in BASE.student.blocks that the decoder reads, beside latent and output.
         attention: it reads the aggregated self-attention as well.
         shuffled: labels are made of another photograph's divergence.
-        blind: the decoder is shown the picture only.
+        blind: the decoder is shown the image only.
         teacher: a row whose student makes the labels instead of the training-free method.
         peer: the name of a detector that is not trained.
     """

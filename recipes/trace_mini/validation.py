@@ -117,11 +117,11 @@ class Validator:
             chance: measure that as well; without it, it is NaN.
         """
         timesteps = backbone.schedule.timesteps()
-        walks = [
+        readings = [
             read_trajectory(backbone, images, timesteps) for images in self.images.split(_TOGETHER)
         ]
-        divergence = torch.cat([one.divergence for one in walks], dim=1).numpy()  # (S, N, h, w)
-        curve = torch.cat([one.curve for one in walks]).mean(dim=0)  # (S - 1,)
+        divergence = torch.cat([one.divergence for one in readings], dim=1).numpy()  # (S, N, h, w)
+        curve = torch.cat([one.curve for one in readings]).mean(dim=0)  # (S - 1,)
         halves = [float(np.median(at)) for at in divergence]
         drawn = [self.draw(at, half) for at, half in zip(divergence, halves, strict=True)]
         others = [[*edges[1:], edges[0]] for edges in drawn]

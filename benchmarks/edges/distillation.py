@@ -30,9 +30,9 @@ from trace_edges.detector import Student, StudentSettings
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.distillation import CONFIGS, LabelSettings
 from trace_edges.distillation.examples import Example
+from trace_edges.distillation.fitting import fit_student
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.labels import Labels
-from trace_edges.distillation.run import fit
 from trace_edges.distillation.teachers import TrainingFreeTeacher, student_labels
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.evaluation.peers import PEERS
@@ -189,7 +189,7 @@ def trained(
         else:
             labels = labels_of_student(teacher, photograph, row.labels)
         examples.append(Example(photograph.image, labels, chosen(photograph, row)))
-    student = fit(
+    student = fit_student(
         [e for i, e in enumerate(examples) if i % 10], examples[::10], student,
         options.out / name, settings, json.dumps({"row": name}), Accelerator(cpu=True),
     )  # fmt: skip

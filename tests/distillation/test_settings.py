@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from trace_edges.backbones.specs import embedded_folder
 from trace_edges.distillation import CONFIGS, DistillationSettings
 from trace_edges.distillation.settings import read_config
 from trace_edges.distillation.teachers import Averaging
@@ -38,6 +39,13 @@ def test_the_run_of_a_detector_is_repeated_from_its_config(tmp_path):
     training = CONFIGS["toy"].describe() | {"photographs": 45, "measured": {"loss": 0.1}}
     path.write_text(json.dumps({"backbone": "trace-mini", "training": training}))
     assert read_config(str(path)) == CONFIGS["toy"]
+
+
+def test_a_detector_of_the_first_names_of_settings_is_repeated():
+    path = embedded_folder() / "detector" / "config.json"
+    assert "refine" in json.loads(path.read_text())["training"]["teacher"]  # `subcell` now
+    student = replace(CONFIGS["cpu"].student, blocks=(13,))
+    assert read_config(str(path)) == replace(CONFIGS["cpu"], student=student)
 
 
 @pytest.mark.parametrize(

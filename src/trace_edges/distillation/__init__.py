@@ -1,7 +1,14 @@
-"""How a detector is trained (section 3.4)."""
+"""Training of a one-step detector (section 3.4)."""
 
-from trace_edges.distillation.labels import LabelSettings
-from trace_edges.distillation.run import distill
-from trace_edges.distillation.settings import CONFIGS, DistillationSettings
+import lazy_loader
 
-__all__ = ["CONFIGS", "DistillationSettings", "LabelSettings", "distill"]
+_lazy, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    if name == "distill":
+        import warnings
+
+        warnings.warn("distill is called train_student now", DeprecationWarning, stacklevel=2)
+        name = "train_student"
+    return _lazy(name)

@@ -1,4 +1,4 @@
-"""What the student is shown: crops of photographs with their labels."""
+"""Examples that the student is shown: crops of photographs with their labels."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from trace_edges.distillation.labels import Labels
 from trace_edges.distillation.settings import DistillationSettings
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
 
+# Image, features, target and counts.
+_Crop = tuple[Tensor, Tensor | None, Tensor, Tensor]
+
 
 @dataclass(frozen=True)
 class Example:
@@ -25,7 +28,7 @@ class Example:
     Attributes:
         image: as the student sees it.
         labels: of its pixels.
-        features: what the decoder reads of it; kept where the denoiser never changes.
+        features: of the decoder's input; kept where the denoiser never changes.
     """
 
     image: UInt8[np.ndarray, "h w 3"]
@@ -46,11 +49,11 @@ class Batch:
 def read_example(
     path: Path, cache: LabelCache, student: Student, settings: DistillationSettings
 ) -> Example:
-    """A photograph with its labels, and its features if the denoiser is frozen."""
-    picture, cell = load_image(path), student.backbone.cell
-    height, width, _ = picture.shape
-    size = model_size(height, width, settings.resolution, cell)
-    image = resize_image(picture, size)
+    """Read a photograph with its labels, and its features if the denoiser is frozen."""
+    photograph = load_image(path)
+    height, width, _ = photograph.shape
+    size = model_size(height, width, settings.resolution, student.backbone.cell)
+    image = resize_image(photograph, size)
     labels = cache.labels(path, image, settings.labels)
     features = None
     if not settings.student.rank:
@@ -62,7 +65,7 @@ def read_example(
 def draw_batch(
     examples: Sequence[Example], settings: DistillationSettings, cell: int, *entropy: int
 ) -> Batch:
-    """Random crops, mirrored half of the time; `entropy` (seed, step, ...) decides all of them.
+    """Draw random crops, mirrored half of the time; `entropy` (seed, step, ...) decides all.
 
     Nothing is remembered between batches, so a run that goes on draws what an undisturbed one does.
     """
@@ -81,24 +84,24 @@ def draw_batch(
     )
 
 
-def _crop(example: Example, cells: int, cell: int, rng: np.random.Generator) -> tuple:
+def _crop(example: Example, cells: int, cell: int, rng: np.random.Generator) -> _Crop:
     height, width = (side // cell for side in example.image.shape[:2])
     top, left = rng.integers(height - cells + 1), rng.integers(width - cells + 1)
     mirrored = rng.random() < 0.5
     grid = np.s_[top : top + cells, left : left + cells]
     pixels = np.s_[top * cell : (top + cells) * cell, left * cell : (left + cells) * cell]
 
-    def taken(values: np.ndarray) -> np.ndarray:  # (S, S, ...)
-        cut = values[pixels]
-        return np.ascontiguousarray(cut[:, ::-1] if mirrored else cut)
+    def cut(values: np.ndarray) -> np.ndarray:  # (S, S, ...)
+        crop = values[pixels]
+        return np.ascontiguousarray(crop[:, ::-1] if mirrored else crop)
 
     features = example.features
     if features is not None:
         features = features[:, *grid].float()
         features = features.flip(-1) if mirrored else features
     return (
-        to_tensor(taken(example.image)),
+        to_tensor(cut(example.image)),
         features,
-        torch.from_numpy(taken(example.labels.target)),
-        torch.from_numpy(taken(example.labels.counts)),
+        torch.from_numpy(cut(example.labels.target)),
+        torch.from_numpy(cut(example.labels.counts)),
     )

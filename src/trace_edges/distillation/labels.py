@@ -1,4 +1,4 @@
-"""What the student learns: labels made of the teacher's divergence, nothing else (section 3.4)."""
+"""Labels of the student: made of the teacher's divergence and nothing else (section 3.4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trace_edges.training_free.ridges import draw_edges, fit_surface, surface_he
 Rule = Literal["ridge", "literal", "log"]
 
 # Of the search for contours: px of blur of the gradient, px after which a contour counts less, and
-# the share of the picture's steepest that is none. Taken as they came; only `snap` was measured.
+# the share of the image's steepest that is none. Taken as they came; only `snap` was measured.
 _CONTOUR, _NEAR, _FAINT = 1.0, 3.0, 0.02
 
 EDGE, INTERIOR, UNCERTAIN = 1, 0, -1
@@ -24,7 +24,7 @@ EDGE, INTERIOR, UNCERTAIN = 1, 0, -1
 
 @dataclass(frozen=True)
 class LabelSettings:
-    """How divergence becomes labels; one rule for a whole set of photographs.
+    """Settings of labels; one rule for a whole set of photographs.
 
     Attributes:
         rule: "ridge", lines that keep their strength (ours), or the paper's ternary labels, of E
@@ -33,7 +33,7 @@ class LabelSettings:
         weakest: ridges whose log strength lies less than so many sigma above the photograph's mean
             are no lines. Of "ridge" only, as is `sigma`.
         sigma: px; how fast a line's strength falls beside it.
-        snap: px; a line's pixels move to the clearest contour of the picture so near. The grid's
+        snap: px; a line's pixels move to the clearest contour of the image so near. The grid's
             cells are 8 px wide, and lines drawn from it run beside the borders they mean. 0: they
             stay. Of "ridge" only.
     """
@@ -55,7 +55,7 @@ class LabelSettings:
 
 @dataclass(frozen=True)
 class Labels:
-    """Of one photograph.
+    """Labels of one photograph.
 
     Attributes:
         target: (H, W) in [0, 1], how strong an edge the student should see here.
@@ -71,7 +71,7 @@ def make_labels(
     image: UInt8[np.ndarray, "h w 3"],
     settings: LabelSettings,
 ) -> Labels:
-    """Labels at the pixels of what the student sees, from ABDiv (nats) on the grid."""
+    """Make labels at the pixels of what the student sees, from ABDiv (nats) on the grid."""
     size = (image.shape[0], image.shape[1])
     if settings.rule == "ridge":
         edges, ridges = draw_edges(divergence, size, 1, settings.half_edge)
@@ -86,7 +86,7 @@ def ridge_labels(
     image: UInt8[np.ndarray, "h w 3"],
     settings: LabelSettings,
 ) -> Labels:
-    """Lines with their strength, moved onto the picture's contours; every pixel counts."""
+    """Lines with their strength, moved onto the image's contours; every pixel counts."""
     lines = strong_lines(edges, ridges, settings.weakest)
     if settings.snap:
         lines = snap_to_contours(lines, image, settings.snap)
@@ -107,7 +107,7 @@ def snap_to_contours(
 ) -> Float32[np.ndarray, "h w"]:
     """Every pixel of a line moves, with its strength, to the clearest contour within `reach` px.
 
-    Clear is a steep ridge of the picture's gradient that is not far: its height falls with the
+    Clear is a steep ridge of the image's gradient that is not far: its height falls with the
     distance as a Gaussian. Where there is hardly any, the pixel stays.
     """
     colours = np.moveaxis(image.astype(np.float64), -1, 0)
@@ -136,7 +136,8 @@ def ridge_target(lines: Float32[np.ndarray, "h w"], sigma: float) -> Float32[np.
     if not lines.any():
         return lines
     distance, (rows, columns) = distance_transform_edt(lines == 0, return_indices=True)
-    return (lines[rows, columns] * np.exp(-(distance**2) / (2 * sigma**2))).astype(np.float32)
+    target = lines[rows, columns] * np.exp(-(distance**2) / (2 * sigma**2))
+    return np.asarray(target, np.float32)
 
 
 def ternary_labels(

@@ -1,15 +1,38 @@
-"""L = L_edge + L_rec (section 3.4), and the edge losses that were tried beside the paper's."""
+"""The loss L = L_edge + L_rec (section 3.4), and the edge losses beside the paper's."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Float32
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-EdgeLoss = Literal["entropy", "dice"]
+from trace_edges.detector.student import Student
+from trace_edges.distillation.examples import Batch
+from trace_edges.distillation.settings import DistillationSettings, EdgeLoss
+
+
+def batch_loss(
+    model: nn.Module, student: Student, batch: Batch, settings: DistillationSettings
+) -> Float[Tensor, ""]:
+    """L = edge_weight * L_edge + reconstruction_weight * L_rec.
+
+    Args:
+        model: the student, or torch's wrapper of it.
+        student: itself, whose VAE decodes for L_rec.
+        batch: crops with their labels.
+        settings: of the run.
+    """
+    logits, output = model(batch.images, batch.features)
+    target, counts = batch.target.to(logits.device), batch.counts.to(logits.device)
+    loss = settings.edge_weight * EDGE_LOSSES[settings.edge_loss](logits, target, counts)
+    if settings.reconstruction_weight:
+        decoded = student.reconstruct(output)
+        images = batch.images.to(decoded.device)
+        loss = loss + settings.reconstruction_weight * reconstruction_loss(decoded, images)
+    return loss
 
 
 def dice_loss(
@@ -35,12 +58,14 @@ def entropy_loss(
     peaks where they are densest.
     """
     target = target.float()
-    losses = F.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
+    losses: Tensor = F.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
     losses = losses - torch.special.entr(target) - torch.special.entr(1 - target)
     return (losses * counts).sum() / counts.sum().clamp(min=1)
 
 
-EDGE_LOSSES = {"entropy": entropy_loss, "dice": dice_loss}
+EDGE_LOSSES: dict[EdgeLoss, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "entropy": entropy_loss, "dice": dice_loss
+}  # fmt: skip
 
 
 def reconstruction_loss(

@@ -1,192 +1,133 @@
-"""How a student is trained (section 3.4); resumable to the bit, since the step decides a batch.
-
-A run is the folder of its stage (see `training`), with sheet.png and at its end the detector.
-"""
+"""A whole distillation: labels, split, training, and a detector that is saved."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
-import torch
-from accelerate import Accelerator
-from torch import Tensor, nn
-
+from trace_edges.backbones import DiffusionBackbone
+from trace_edges.detector.detector import EdgeDetector
 from trace_edges.detector.student import Student
-from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
+from trace_edges.distillation.fitting import ODS, train_student
 from trace_edges.distillation.label_cache import LabelCache
-from trace_edges.distillation.losses import EDGE_LOSSES, reconstruction_loss
+from trace_edges.distillation.options import TrainingOptions
 from trace_edges.distillation.settings import DistillationSettings
-from trace_edges.distillation.sheet import draw_sheet
-from trace_edges.distillation.validation import Judge
-from trace_edges.training import Best, falling_cosine
-from trace_edges.training import fit as run_stage
+from trace_edges.distillation.teachers import make_teacher
+from trace_edges.distillation.validation import OdsValidation
+from trace_edges.training import read_curves
+from trace_edges.training_free.pipeline import TraceEdgePipeline
 
-SHEET = "sheet.png"
-_VALIDATION_BATCHES = 4
-_VALIDATION = 1  # the entropy that keeps its crops apart from those of training, which have 0
-_ODS = "validation_ods"  # on a judge's images
+# A context in which so many things are done, (how many, what) -> what is called after each.
+Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
 
 
-def distill(
+def no_progress(total: int, what: str) -> AbstractContextManager[Callable[[], None]]:
+    """Show nothing."""
+    return nullcontext(lambda: None)
+
+
+def distill_detector(
     photographs: Sequence[Path],
-    held_out: Sequence[Path],
-    student: Student,
-    cache: LabelCache,
     folder: Path,
     settings: DistillationSettings,
+    backbone: DiffusionBackbone,
+    teacher: TraceEdgePipeline | EdgeDetector,
     *,
-    accelerator: Accelerator | None = None,
+    labels: Path | None = None,
+    options: TrainingOptions | None = None,
+    validation: OdsValidation | None = None,
+    progress: Progress = no_progress,
+    on_unusable: Callable[[str], object] | None = None,
     on_step: Callable[[Mapping[str, float]], object] | None = None,
-    judge: Judge | None = None,
-    patience: int = 5,
-) -> Student:
-    """Train the decoder, and the LoRA if there is one; goes on where an earlier call stopped.
+) -> EdgeDetector:
+    """Distil a one-step detector from unlabelled photographs; goes on where an earlier call with
+    the same photographs and settings stopped.
+
+    Example:
+        >>> backbone, teacher = load_backbone(), TraceEdgePipeline.from_pretrained()
+        >>> detector = distill_detector(paths, Path("run"), CONFIGS["toy"], backbone, teacher)
 
     Args:
-        photographs: that it learns from.
-        held_out: that the validation loss is measured on, and that are drawn on the sheet.
-        student: freshly made; its weights are changed.
-        cache: what the teacher says, made as it is needed.
-        folder: of the run.
-        settings: a run that was begun with others is refused.
-        accelerator: number type, gradient accumulation and devices; None: accelerate's defaults.
+        photographs: those that cannot be used are left out.
+        folder: of the run and of the detector.
+        settings: of the student, its labels, its teacher and its training.
+        backbone: the student's, in float32; not the teacher's, since a LoRA changes it.
+        teacher: the pipeline, or a detector of an earlier round.
+        labels: folder of the label cache; None: `labels` below `folder`.
+        options: how the run trains on this machine.
+        validation: measures ODS of the student; its images are never learnt from.
+        progress: shows how far labels and training are.
+        on_unusable: called with why a photograph cannot be used.
         on_step: called with what was written to the curves.
-        judge: measures ODS at every validation; its images are never learnt from.
-        patience: the run ends after so many validations without a higher ODS.
 
     Returns:
-        The student, with the running average of its weights; with a judge, as they were at the
-        validation with the highest ODS.
+        The detector, which was saved in `folder` together with how it was trained.
 
     Raises:
-        MissingExtraError: matplotlib is not installed, or peft for a LoRA.
+        ValueError: fewer than two photographs can be used, or the teacher does not know a setting.
         FileError: the folder holds a run with other settings or photographs.
-        ImageError: a photograph cannot be used.
+        MissingExtraError: matplotlib is not installed, or peft for a LoRA.
     """
-    if not photographs or not held_out:
-        raise ValueError("there must be photographs to learn from and some to validate on")
-    accelerator = accelerator or Accelerator()
-    student.backbone.to(accelerator.device)
-    learn, check = (
-        [read_example(path, cache, student, settings) for path in paths]
-        for paths in (photographs, held_out)
+    options = options or TrainingOptions()
+    cache = LabelCache(
+        labels or folder / "labels", make_teacher(teacher, settings.teacher, settings.averaging)
     )
-    begun_with = _begun_with(settings, photographs, held_out, student, cache, judge)
-    return fit(
-        learn, check, student, folder, settings, begun_with, accelerator, on_step, judge, patience
-    )
+    with progress(len(photographs), "labels") as advance:
+        usable = []
+        for photograph, problem in cache.fill(photographs):
+            if not problem:
+                usable.append(photograph)
+            elif on_unusable is not None:
+                on_unusable(problem)
+            advance()
+    learn, held_out = split_photographs(usable, options.hold_out)
+    accelerator = options.accelerator(folder, cpu=backbone.device.type == "cpu")
+    student = Student(backbone, settings.student)
+    if options.gradient_checkpointing:
+        student.denoiser.enable_gradient_checkpointing()
+    with progress(settings.steps, "distilling") as advance:
+
+        def follow(line: Mapping[str, float]) -> None:
+            if on_step is not None:
+                on_step(line)
+            advance()
+
+        student = train_student(
+            learn, held_out, student, cache, folder, settings,
+            accelerator=accelerator, on_step=follow, validation=validation,
+            patience=options.patience,
+        )  # fmt: skip
+    accelerator.end_training()
+    training = settings.describe() | {
+        "looks": [view.description for view in cache.teacher.views],
+        "photographs": len(learn), "held_out": len(held_out),
+        "measured": best_measurements(read_curves(folder)),
+    }  # fmt: skip
+    detector = EdgeDetector(student, settings.detect_resolution or settings.resolution, training)
+    detector.save_pretrained(folder)
+    return detector
 
 
-def fit(
-    learn: Sequence[Example],
-    check: Sequence[Example],
-    student: Student,
-    folder: Path,
-    settings: DistillationSettings,
-    begun_with: str,
-    accelerator: Accelerator,
-    on_step: Callable[[Mapping[str, float]], object] | None = None,
-    judge: Judge | None = None,
-    patience: int = 5,
-) -> Student:
-    """`distill` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
-    seed_student(student, settings.seed)
-    student.decoder.train()
-    cell, parts = student.backbone.cell, accelerator.gradient_accumulation_steps
-    batch_of = (settings.seed, 0, accelerator.process_index)
+def split_photographs(
+    photographs: Sequence[Path], hold_out: int
+) -> tuple[Sequence[Path], Sequence[Path]]:
+    """Split photographs into those to learn from and every `hold_out`-th, for validation.
 
-    def batches(first: int, end: int) -> Iterator[Batch]:
-        for number in range(first, end):
-            yield draw_batch(learn, settings, cell, *batch_of, *divmod(number, parts))
-
-    def loss_of(model: nn.Module, batch: Batch, number: int) -> Tensor:
-        return batch_loss(model, student, batch, settings)
-
-    def measure(step: int) -> dict[str, float]:
-        measured = {"validation_loss": validation_loss(student, check, settings)}
-        draw_sheet(student, check, folder / SHEET)
-        if judge is not None:
-            measured[_ODS] = judge(student)
-        return measured
-
-    run_stage(
-        student, settings.stage, folder, begun_with, batches, loss_of,
-        measure, accelerator, rate=falling_cosine, scores=(_ODS,),
-        best=None if judge is None else Best(_ODS, patience), on_step=on_step,
-    )  # fmt: skip
-    return student.eval()
+    Raises:
+        ValueError: none would be left to learn from.
+    """
+    learn = [path for index, path in enumerate(photographs) if index % hold_out]
+    if not learn:
+        raise ValueError(f"{len(photographs)} usable photographs are too few: give 2 or more")
+    return learn, photographs[::hold_out]
 
 
-def seed_student(student: Student, seed: int) -> None:
-    """Draw the first weights again, so that they depend on the seed alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        fresh = type(student.decoder)(**student.decoder.settings)
-        student.decoder.load_state_dict(fresh.state_dict())
-        for name, weight in student.trained():
-            if ".lora_A." in name:  # as peft draws them; B starts at zero
-                nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
-
-
-def batch_loss(
-    model: nn.Module, student: Student, batch: Batch, settings: DistillationSettings
-) -> Tensor:
-    """L = edge_weight * L_edge + reconstruction_weight * L_rec."""
-    logits, output = model(batch.images, batch.features)
-    device = logits.device
-    edge_loss = EDGE_LOSSES[settings.edge_loss]
-    loss = settings.edge_weight * edge_loss(
-        logits, batch.target.to(device), batch.counts.to(device)
-    )
-    if settings.reconstruction_weight:
-        decoded = student.reconstruct(output)
-        images = batch.images.to(decoded.device)
-        loss = loss + settings.reconstruction_weight * reconstruction_loss(decoded, images)
-    return loss
-
-
-@torch.no_grad()
-def validation_loss(
-    student: Student, examples: Sequence[Example], settings: DistillationSettings
-) -> float:
-    """The loss of the same crops of held-out photographs, whenever it is asked for."""
-    student.decoder.eval()
-    losses = [
-        float(batch_loss(student, student, batch, settings))
-        for number in range(_VALIDATION_BATCHES)
-        for batch in [
-            draw_batch(
-                examples, settings, student.backbone.cell, settings.seed, _VALIDATION, number
-            )
-        ]
-    ]
-    student.decoder.train()
-    return sum(losses) / len(losses)
-
-
-def _begun_with(
-    settings: DistillationSettings,
-    photographs: Sequence[Path],
-    held_out: Sequence[Path],
-    student: Student,
-    cache: LabelCache,
-    judge: Judge | None,
-) -> str:
-    def digest(paths: Sequence[Path]) -> str:
-        found = blake2b(digest_size=8)
-        for path in paths:
-            found.update(path.read_bytes())
-        return f"{len(paths)} photographs {found.hexdigest()}"
-
-    return json.dumps(
-        settings.describe()
-        | {"photographs": digest(photographs), "held_out": digest(held_out)}
-        | {"backbone": student.base, "device": student.backbone.device.type}
-        | {"looks": [look.made_with for look in cache.teacher.looks]}
-        | ({} if judge is None else {"judge": judge.describe()}),
-        sort_keys=True,
-    )
+def best_measurements(lines: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Give the first and the last validation loss of a run's curves, and the best ODS, if any."""
+    losses = [line["validation_loss"] for line in lines if "validation_loss" in line]
+    measured = {"validation loss, first": losses[0], "validation loss, last": losses[-1]}
+    if best := max((line[ODS] for line in lines if ODS in line), default=None):
+        measured["validation ODS"] = best
+    return measured

@@ -1,19 +1,20 @@
-"""What can be set of a distillation, and the sets of settings that have names."""
+"""Settings of a distillation, the sets of them that have names, and how JSON holds them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from trace_edges.detector.student import StudentSettings
 from trace_edges.distillation.labels import LabelSettings
-from trace_edges.distillation.losses import EDGE_LOSSES, EdgeLoss
 from trace_edges.distillation.teachers import Averaging
 from trace_edges.files import FileError, read_json
 from trace_edges.training import Stage, at_least_one
 from trace_edges.training_free.settings import TraceSettings
+
+EdgeLoss = Literal["entropy", "dice"]
 
 _PARTS: dict[str, Any] = {
     "student": StudentSettings, "labels": LabelSettings, "teacher": TraceSettings,
@@ -27,11 +28,11 @@ class DistillationSettings:
     """A whole run: the same settings, photographs and machine give the same weights.
 
     Attributes:
-        student, labels, teacher: what it is, what it learns, and who says so.
-        averaging: looks of the teacher that one label is made of.
+        student, labels, teacher: what it is, what it learns, and from whom.
+        averaging: views of the teacher that one label is made of.
         resolution: sqrt(H * W) in px of what the student sees.
-        detect_resolution: what the finished detector looks at, if not asked otherwise; None: the
-            same. Lines can be placed better on a larger picture than on those it was trained on.
+        detect_resolution: of what the finished detector sees, if not asked otherwise; None: the
+            same. Lines can be placed better on a larger image than on those it was trained on.
         crop: side in px of the squares it is trained on.
         batch_size, steps, learning_rate, weight_decay: of AdamW; one warm-up of 50 steps, then a
             cosine down to a fiftieth.
@@ -65,8 +66,8 @@ class DistillationSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.edge_loss not in EDGE_LOSSES:
-            known = ", ".join(EDGE_LOSSES)
+        if self.edge_loss not in get_args(EdgeLoss):
+            known = ", ".join(get_args(EdgeLoss))
             raise ValueError(f"unknown edge loss {self.edge_loss!r}; known: {known}")
         at_least_one(self, "resolution", "crop")
         _ = self.stage  # which checks the rest
@@ -77,7 +78,7 @@ class DistillationSettings:
 
     @property
     def stage(self) -> Stage:
-        """How the loop trains it."""
+        """Settings of the training loop."""
         return Stage(
             self.batch_size, self.steps, self.learning_rate, self.weight_decay, warm_up=50,
             ema=self.ema, validate_every=self.validate_every, save_every=self.save_every,
@@ -85,7 +86,7 @@ class DistillationSettings:
         )  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Give plain JSON values."""
         teacher = asdict(self.teacher)
         teacher["layers"] = None if self.teacher.layers is None else list(self.teacher.layers)
         averaging = asdict(self.averaging)
@@ -132,7 +133,7 @@ CONFIGS = {
 
 
 def read_config(name: str) -> DistillationSettings:
-    """One of `CONFIGS`, or a JSON file: settings as `describe` gives them, all or some, or the
+    """Read one of `CONFIGS`, or a JSON file: settings as `describe` gives them, all or some, or the
     config.json of a detector, whose run is repeated.
 
     Raises:
@@ -155,7 +156,18 @@ def read_config(name: str) -> DistillationSettings:
         raise FileError(path, str(error), f"see {', '.join(CONFIGS)}") from error
 
 
+def first_names(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Name settings of the training-free method as they were named when labels were first cached
+    and runs first begun: what is kept under such a description is found again.
+    """
+    return {
+        "refine" if name == "subcell" else name: value
+        for name, value in description.items()
+        if (name, value) != ("method", "training-free")  # went without saying
+    }
+
+
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples; no setting is a list; 0.1 called `subcell` refine."""
+    """JSON has no tuples, no setting is a list, and `subcell` was once called refine."""
     values = {"subcell" if name == "refine" else name: v for name, v in values.items()}
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

@@ -1,5 +1,5 @@
-"""Who says where the edges of unlabelled photographs are (section 3.4): the training-free way, or a
-student of an earlier round. Both look, what they saw is kept, and labels are made of it.
+"""Teachers of unlabelled photographs (section 3.4): the training-free method, or a student of an
+earlier round. Both give a map for each view of a photograph, and labels are made of the maps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.ridges import fit_surface, surface_height
 from trace_edges.training_free.settings import TraceSettings
 
-Picture = UInt8[np.ndarray, "_ _ 3"]
+Pixels = UInt8[np.ndarray, "_ _ 3"]
 Map = Float32[np.ndarray, "gh gw"]
 
 # A student answers with expected strengths, which are low where labels scatter about a border:
@@ -28,13 +28,13 @@ _HALF_EXPECTED = 0.25
 
 @dataclass(frozen=True)
 class Averaging:
-    """Looks of a teacher that are averaged, against what is chance in one of them.
+    """Views of a teacher that are averaged, against what is chance in one of them.
 
     Attributes:
         resolutions: sqrt(H * W) in px of what it sees, instead of its own.
-        timesteps: read instead of its own; of the training-free way only, as are `seeds`.
+        timesteps: read instead of its own; of the training-free method only, as are `seeds`.
         seeds: of the noise.
-        mirror: look at the mirrored photograph as well.
+        mirror: read the mirrored photograph as well.
     """
 
     resolutions: tuple[int, ...] = ()
@@ -44,35 +44,35 @@ class Averaging:
 
 
 @dataclass(frozen=True)
-class Look:
-    """One way of looking at a photograph.
+class View:
+    """One view of a photograph: at one resolution, at one timestep, mirrored or not.
 
     Attributes:
-        made_with: all that decides what is seen, plain JSON values.
-        see: a picture to the map.
+        description: all that decides the map, plain JSON values.
+        read: an image to its map.
     """
 
-    made_with: dict[str, Any]
-    see: Callable[[Picture], Map]
+    description: dict[str, Any]
+    read: Callable[[Pixels], Map]
 
-    def mirrored(self) -> Look:
-        """The same at the mirrored photograph, mirrored back."""
+    def mirrored(self) -> View:
+        """Give the same view of the mirrored photograph, mirrored back."""
 
-        def see(picture: Picture) -> Map:
-            return self.see(np.ascontiguousarray(picture[:, ::-1]))[:, ::-1]
+        def read(image: Pixels) -> Map:
+            return self.read(np.ascontiguousarray(image[:, ::-1]))[:, ::-1]
 
-        return Look(self.made_with | {"mirrored": True}, see)
+        return View(self.description | {"mirrored": True}, read)
 
 
 class Teacher(Protocol):
-    """What labels are made from."""
+    """Source of the maps that labels are made from."""
 
-    looks: Sequence[Look]
+    views: Sequence[View]
 
     def labels(
-        self, seen: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
+        self, maps: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
     ) -> Labels:
-        """Labels at the pixels of `image`, from what the looks have seen."""
+        """Make labels at the pixels of `image` from the maps of all views."""
 
 
 class TrainingFreeTeacher:
@@ -80,8 +80,8 @@ class TrainingFreeTeacher:
 
     Args:
         pipe: the pipeline.
-        settings: how it looks.
-        averaging: more looks than one.
+        settings: of the one view, or of those that are averaged.
+        averaging: more views than one.
     """
 
     def __init__(
@@ -90,30 +90,30 @@ class TrainingFreeTeacher:
         self._pipe, self._weights = pipe, pipe.backbone.fingerprint()
         several = averaging or Averaging()
         single = [
-            self._look(replace(settings, resolution=resolution, timestep=timestep, seed=seed))
+            self._view(replace(settings, resolution=resolution, timestep=timestep, seed=seed))
             for resolution in several.resolutions or (settings.resolution,)
             for timestep in several.timesteps or (settings.timestep,)
             for seed in several.seeds or (settings.seed,)
         ]
-        self.looks = _with_mirrored(single, several)
+        self.views: Sequence[View] = _with_mirrored(single, several)
 
-    def _look(self, settings: TraceSettings) -> Look:
-        made_with = self._pipe.describe(settings) | {"backbone": self._weights}
-        return Look(made_with, lambda picture: self._pipe.values(picture, settings))
+    def _view(self, settings: TraceSettings) -> View:
+        description = self._pipe.describe(settings) | {"backbone": self._weights}
+        return View(description, lambda image: self._pipe.values(image, settings))
 
     def labels(
-        self, seen: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
+        self, maps: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
     ) -> Labels:
-        """Labels of the mean divergence (nats)."""
-        return make_labels(_mean_on_finest(seen), image, settings)
+        """Make labels of the mean divergence (nats)."""
+        return make_labels(_mean_on_finest(maps), image, settings)
 
 
 class StudentTeacher:
-    """A student of an earlier round, which has seen more photographs than one and their pixels.
+    """A student of an earlier round, which has learnt from many photographs and their pixels.
 
     Args:
         detector: the student.
-        averaging: more looks than one.
+        averaging: more views than one.
 
     Raises:
         ValueError: it is asked for timesteps or seeds, of which it has none.
@@ -125,40 +125,55 @@ class StudentTeacher:
             raise ValueError("a student sees no noise: leave timesteps and seeds out")
         self._detector, self._weights = detector, detector.fingerprint()
         sizes = several.resolutions or (detector.resolution,)
-        self.looks = _with_mirrored([self._look(resolution) for resolution in sizes], several)
+        self.views: Sequence[View] = _with_mirrored(
+            [self._view(resolution) for resolution in sizes], several
+        )
 
-    def _look(self, resolution: int) -> Look:
-        made_with = {"detector": self._weights, "resolution": resolution}
+    def _view(self, resolution: int) -> View:
+        description = {"detector": self._weights, "resolution": resolution}
         settings = DetectorSettings(resolution)
-        return Look(made_with, lambda picture: self._detector.values(picture, settings))
+        return View(description, lambda image: self._detector.values(image, settings))
 
     def labels(
-        self, seen: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
+        self, maps: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
     ) -> Labels:
-        """Labels of the mean probability."""
-        return student_labels(seen, image, settings)
+        """Make labels of the mean probability."""
+        return student_labels(maps, image, settings)
+
+
+def make_teacher(
+    source: TraceEdgePipeline | EdgeDetector, settings: TraceSettings, averaging: Averaging
+) -> Teacher:
+    """Make a teacher of a pipeline, or of a detector, which `settings` do not concern.
+
+    Raises:
+        ValueError: a detector is asked for timesteps or seeds, of which it has none.
+    """
+    if isinstance(source, EdgeDetector):
+        return StudentTeacher(source, averaging)
+    return TrainingFreeTeacher(source, settings, averaging)
 
 
 def student_labels(
-    seen: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
+    maps: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
 ) -> Labels:
-    """Labels of the mean of what a student answered, each in [0, 1]."""
-    probability = _mean_on_finest(seen)
+    """Make labels of the mean of a student's probabilities, each in [0, 1]."""
+    probability = _mean_on_finest(maps)
     if settings.rule != "ridge":
         return make_labels(probability, image, settings)
     edges, ridges = draw_probabilities(probability, (image.shape[0], image.shape[1]))
     return ridge_labels(edges / (edges + _HALF_EXPECTED), ridges, image, settings)
 
 
-def _with_mirrored(looks: list[Look], averaging: Averaging) -> list[Look]:
-    return looks + [look.mirrored() for look in looks] if averaging.mirror else looks
+def _with_mirrored(views: list[View], averaging: Averaging) -> list[View]:
+    return views + [view.mirrored() for view in views] if averaging.mirror else views
 
 
-def _mean_on_finest(seen: Sequence[Map]) -> Map:
-    """Mean of maps of several grids, on the finest of them."""
-    size = max((one.shape for one in seen), key=lambda shape: shape[0] * shape[1])
-    brought = [
+def _mean_on_finest(maps: Sequence[Map]) -> Map:
+    """Average maps of several grids, on the finest of them."""
+    size = max((one.shape for one in maps), key=lambda shape: shape[0] * shape[1])
+    resized = [
         one if one.shape == size else surface_height(fit_surface(one, size), size).clip(0)
-        for one in seen
+        for one in maps
     ]
-    return np.asarray(np.mean(brought, axis=0, dtype=np.float32))
+    return np.asarray(np.mean(resized, axis=0, dtype=np.float32))

@@ -6,7 +6,7 @@ from trace_edges.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from trace_edges.training.curves import Curves
+from trace_edges.training.curves import Curves, read_curves
 from trace_edges.training.loop import (
     BEST,
     CHECKPOINT,
@@ -35,5 +35,6 @@ __all__ = [
     "fit",
     "follow_weights",
     "load_checkpoint",
+    "read_curves",
     "save_checkpoint",
 ]

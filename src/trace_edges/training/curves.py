@@ -13,6 +13,13 @@ from trace_edges.files import write_atomically
 LINES, PICTURE = "curves.jsonl", "curves.png"
 
 
+def read_curves(folder: Path) -> list[dict[str, float]]:
+    """Read the lines of a run; there are none before it is begun."""
+    path = folder / LINES
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
 class Curves:
     """Measurements of every step; those ahead of the checkpoint are forgotten, to come again.
 
@@ -29,9 +36,7 @@ class Curves:
     def __init__(self, folder: Path, start: int, mine: bool, scores: Sequence[str] = ()) -> None:
         self._figure = require("matplotlib.figure", "distill").Figure
         self._folder, self._mine, self._scores = folder, mine, scores
-        path = folder / LINES
-        lines = path.read_text().splitlines() if path.exists() else []
-        self._lines: list[dict[str, float]] = [json.loads(line) for line in lines[:start]]
+        self._lines = read_curves(folder)[:start]
 
     def add(self, line: Mapping[str, float]) -> None:
         """Take the line of the next step."""

@@ -1,0 +1,9 @@
+from .fitting import train_student as train_student
+from .labels import LabelSettings as LabelSettings
+from .options import Overrides as Overrides
+from .options import TrainingOptions as TrainingOptions
+from .run import distill_detector as distill_detector
+from .settings import CONFIGS as CONFIGS
+from .settings import DistillationSettings as DistillationSettings
+from .settings import read_config as read_config
+from .validation import OdsValidation as OdsValidation

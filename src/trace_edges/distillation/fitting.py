@@ -1,0 +1,157 @@
+"""Training of a student (section 3.4); resumable to the bit, since the step decides a batch.
+
+A run is the folder of its stage (see `training`), with sheet.png.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from trace_edges.detector.student import Student
+from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
+from trace_edges.distillation.label_cache import LabelCache
+from trace_edges.distillation.losses import batch_loss
+from trace_edges.distillation.settings import DistillationSettings, first_names
+from trace_edges.distillation.validation import OdsValidation, draw_sheet, validation_loss
+from trace_edges.training import Best, falling_cosine, fit
+
+SHEET = "sheet.png"
+ODS = "validation_ods"  # in the curves
+
+
+def train_student(
+    photographs: Sequence[Path],
+    held_out: Sequence[Path],
+    student: Student,
+    cache: LabelCache,
+    folder: Path,
+    settings: DistillationSettings,
+    *,
+    accelerator: Accelerator | None = None,
+    on_step: Callable[[Mapping[str, float]], object] | None = None,
+    validation: OdsValidation | None = None,
+    patience: int = 5,
+) -> Student:
+    """Train the decoder, and the LoRA if there is one; goes on where an earlier call stopped.
+
+    Args:
+        photographs: that it learns from.
+        held_out: that the validation loss is measured on, and that are drawn on the sheet.
+        student: freshly made; its weights are changed.
+        cache: of the teacher's maps, made as they are needed.
+        folder: of the run.
+        settings: a run that was begun with others is refused.
+        accelerator: number type, gradient accumulation and devices; None: accelerate's defaults.
+        on_step: called with what was written to the curves.
+        validation: measures ODS at every validation; its images are never learnt from.
+        patience: the run ends after so many validations without a higher ODS.
+
+    Returns:
+        The student, with the running average of its weights; where ODS is measured, as they were
+        at the validation with the highest.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed, or peft for a LoRA.
+        FileError: the folder holds a run with other settings or photographs.
+        ImageError: a photograph cannot be used.
+    """
+    if not photographs or not held_out:
+        raise ValueError("there must be photographs to learn from and some to validate on")
+    accelerator = accelerator or Accelerator()
+    student.backbone.to(accelerator.device)
+    learn, check = (
+        [read_example(path, cache, student, settings) for path in paths]
+        for paths in (photographs, held_out)
+    )
+    begun_with = _begun_with(settings, photographs, held_out, student, cache, validation)
+    return fit_student(
+        learn, check, student, folder, settings, begun_with, accelerator, on_step, validation,
+        patience,
+    )  # fmt: skip
+
+
+def fit_student(
+    learn: Sequence[Example],
+    check: Sequence[Example],
+    student: Student,
+    folder: Path,
+    settings: DistillationSettings,
+    begun_with: str,
+    accelerator: Accelerator,
+    on_step: Callable[[Mapping[str, float]], object] | None = None,
+    validation: OdsValidation | None = None,
+    patience: int = 5,
+) -> Student:
+    """`train_student` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
+    seed_student(student, settings.seed)
+    student.decoder.train()
+    cell, parts = student.backbone.cell, accelerator.gradient_accumulation_steps
+    batch_of = (settings.seed, 0, accelerator.process_index)
+
+    def batches(first: int, end: int) -> Iterator[Batch]:
+        for number in range(first, end):
+            yield draw_batch(learn, settings, cell, *batch_of, *divmod(number, parts))
+
+    def loss_of(model: nn.Module, batch: Batch, number: int) -> Tensor:
+        return batch_loss(model, student, batch, settings)
+
+    def measure(step: int) -> dict[str, float]:
+        measured = {"validation_loss": validation_loss(student, check, settings)}
+        draw_sheet(student, check, folder / SHEET)
+        if validation is not None:
+            measured[ODS] = validation(student)
+        return measured
+
+    fit(
+        student, settings.stage, folder, begun_with, batches, loss_of,
+        measure, accelerator, rate=falling_cosine, scores=(ODS,),
+        best=None if validation is None else Best(ODS, patience), on_step=on_step,
+    )  # fmt: skip
+    return student.eval()
+
+
+def seed_student(student: Student, seed: int) -> None:
+    """Draw the first weights again, so that they depend on the seed alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        fresh = type(student.decoder)(**student.decoder.settings)
+        student.decoder.load_state_dict(fresh.state_dict())
+        for name, weight in student.trained():
+            if ".lora_A." in name:  # as peft draws them; B starts at zero
+                nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+
+
+def _begun_with(
+    settings: DistillationSettings,
+    photographs: Sequence[Path],
+    held_out: Sequence[Path],
+    student: Student,
+    cache: LabelCache,
+    validation: OdsValidation | None,
+) -> str:
+    """What must be equal to go on, by the names that it had when the first runs were begun."""
+    described = settings.describe()
+    described["teacher"] = first_names(described["teacher"])
+
+    def digest(paths: Sequence[Path]) -> str:
+        content = blake2b(digest_size=8)
+        for path in paths:
+            content.update(path.read_bytes())
+        return f"{len(paths)} photographs {content.hexdigest()}"
+
+    return json.dumps(
+        described
+        | {"photographs": digest(photographs), "held_out": digest(held_out)}
+        | {"backbone": student.base, "device": student.backbone.device.type}
+        | {"looks": [first_names(view.description) for view in cache.teacher.views]}
+        | ({} if validation is None else {"judge": validation.describe()}),
+        sort_keys=True,
+    )

@@ -1,0 +1,109 @@
+"""Options of a run beside its settings; without torch, for the command line to declare them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from trace_edges.extras import require
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from trace_edges.distillation.settings import DistillationSettings
+
+Precision = Literal["no", "fp16", "bf16"]
+Tracker = Literal["tensorboard"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """Settings in place of those that a config has; None leaves the config's.
+
+    Attributes:
+        label_resolution: sqrt(H * W) of what the teacher sees; several are averaged.
+        steps: Instead of the config's.
+        rank: Of the LoRA; 0: none.
+        reconstruction_weight: Of L_rec, which holds the LoRA; 0: none.
+        seed: Of weights and crops. None: the config's.
+        average_mirrored: Labels of the mirrored photograph as well.
+        shift: Of flow models, in the teacher. None: the config's.
+    """
+
+    label_resolution: list[int] | None = None
+    steps: int | None = None
+    rank: int | None = None
+    reconstruction_weight: float | None = None
+    seed: int | None = None
+    average_mirrored: bool = False
+    shift: float | None = None
+
+    def apply(self, settings: DistillationSettings) -> DistillationSettings:
+        """Give the settings with these in place of their own; without a LoRA there is no L_rec.
+
+        Raises:
+            ValueError: they make no sense together.
+        """
+        changes: dict[str, Any] = {
+            "seed": self.seed, "steps": self.steps,
+            "reconstruction_weight": self.reconstruction_weight,
+        }  # fmt: skip
+        if self.rank is not None:
+            changes["student"] = replace(settings.student, rank=self.rank)
+            if self.rank == 0 and self.reconstruction_weight is None:
+                changes["reconstruction_weight"] = 0.0
+        if self.label_resolution or self.average_mirrored:
+            changes["averaging"] = replace(
+                settings.averaging,
+                resolutions=tuple(self.label_resolution or settings.averaging.resolutions),
+                mirror=self.average_mirrored or settings.averaging.mirror,
+            )
+        if self.shift is not None:
+            changes["teacher"] = replace(settings.teacher, shift=self.shift)
+        return replace(settings, **{k: v for k, v in changes.items() if v is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How a run trains on this machine.
+
+    Attributes:
+        hold_out: Every so many-th photograph is for validation.
+        mixed_precision: Of training.
+        accumulate: Batches a step.
+        gradient_checkpointing: Less memory, with a LoRA.
+        patience: Stop after so many validations without a higher ODS.
+        report_to: Where the curves go too.
+
+    Raises:
+        MissingExtraError: tensorboard is asked for and not installed.
+    """
+
+    hold_out: int = 10
+    mixed_precision: Precision = "no"
+    accumulate: int = 1
+    gradient_checkpointing: bool = False
+    patience: int = 5
+    report_to: Tracker | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("hold_out", 2), ("accumulate", 1), ("patience", 1)):
+            if (value := getattr(self, name)) < least:
+                raise ValueError(f"{name} must be {least} or more, not {value}")
+        if self.report_to is not None:
+            require("tensorboard", "tensorboard")  # accelerate would leave it out without a word
+
+    def accelerator(self, folder: Path, *, cpu: bool) -> Accelerator:
+        """Set up number type, accumulation and trackers, which write below `folder`."""
+        from accelerate import Accelerator
+
+        accelerator = Accelerator(
+            mixed_precision=self.mixed_precision,
+            gradient_accumulation_steps=self.accumulate,
+            cpu=cpu,
+            log_with=self.report_to,
+            project_dir=folder,
+        )
+        accelerator.init_trackers("distill")
+        return accelerator

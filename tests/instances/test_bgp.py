@@ -160,6 +160,41 @@ def test_wrong_settings(wrong):
         Propagation(method="walk")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"threshold": 1.01}, {"hysteresis": -0.01}, {"closed": 1.01}, {"threshold": -0.01}]
+)
+def test_settings_beyond_their_limits(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Propagation(**wrong)
+
+
+def test_settings_at_their_limits():
+    """With a threshold of 1 and no hysteresis only what is 1 cuts; with 0, all that it touches."""
+    edges = np.zeros((20, 60), dtype=np.float32)
+    edges[:, 15], edges[:10, 40], edges[10:, 40] = 0.99, 1, 0.01
+    mask = np.ones(edges.shape, dtype=bool)
+    plain = {"threshold": 1, "close_gap": 0, "min_area": 0}
+    assert propagate(mask, edges, Propagation(**plain, hysteresis=1)).max() == 1
+    assert propagate(mask, edges, Propagation(**plain, hysteresis=0.01)).max() == 2
+    everything = Propagation(**plain, hysteresis=0)
+    assert propagate(mask, edges, everything).max() == 1  # no pixel is left to begin at
+    edges[:, 40] = 1
+    assert propagate(mask, edges, Propagation(**plain, hysteresis=1)).max() == 2
+    assert propagate(mask, edges, Propagation(threshold=1, closed=1)).max() == 2
+    assert propagate(mask, edges, Propagation(threshold=1, closed=0)).max() == 2
+
+
+def test_an_edge_of_exactly_the_threshold_cuts():
+    mask, edges = two_squares(strength=0.5)
+    assert propagate(mask, edges, Propagation(threshold=0.5)).max() == 2
+    assert propagate(mask, edges, Propagation(threshold=0.51, hysteresis=1)).max() == 1
+
+
+def test_negative_edges_are_refused():
+    with pytest.raises(ValueError, match=r"lie in \[0, 1\]"):
+        propagate(np.ones((5, 7), dtype=bool), np.full((5, 7), -0.1))
+
+
 def test_lengths_and_edges_of_borders():
     labels = np.array([[1, 1, 2], [1, 1, 2], [3, 3, 0]], dtype=np.int32)
     cut = np.zeros((3, 3), dtype=bool)

@@ -172,6 +172,15 @@ def test_grouped_queries_get_the_key_head_they_share():
     torch.testing.assert_close(average.mean()[0].sum(-1), torch.ones(1, 4))
 
 
+def test_key_heads_are_counted_not_tokens():
+    """Six tokens, as many as there are query heads, change nothing."""
+    q, k, v = torch.randn(1, 6, 6, 8), torch.randn(1, 2, 6, 8), torch.randn(1, 2, 6, 8)
+    model, recorded = torch.nn.ModuleDict({"a": GroupedAttention()}), []
+    with AttentionRecorder(model, ["a"], lambda name, q, k, scale: recorded.append(k)):
+        model["a"](q, k, v)
+    assert torch.equal(recorded[0], k[:, [0, 0, 0, 1, 1, 1]])
+
+
 def test_maps_carry_no_gradient():
     q = torch.randn(1, 2, 4, 8, requires_grad=True)
     model, average = torch.nn.ModuleDict({"a": GroupedAttention()}), MapAverage()

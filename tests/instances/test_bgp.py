@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from trace_edges.instances import Propagation, propagate
-from trace_edges.instances.bgp import borders, flood, merge_across_weak_borders
+from trace_edges.instances.bgp import Method, borders, flood, merge_across_weak_borders
 
 
 def two_squares(gap=0, strength=1.0):
@@ -190,9 +192,32 @@ def test_an_edge_of_exactly_the_threshold_cuts():
     assert propagate(mask, edges, Propagation(threshold=0.51, hysteresis=1)).max() == 1
 
 
-def test_negative_edges_are_refused():
+@pytest.mark.parametrize("value", [-0.01, 1.01])
+def test_one_value_out_of_range_is_enough(value):
+    edges = np.zeros((5, 7))
+    edges[2, 3] = value
     with pytest.raises(ValueError, match=r"lie in \[0, 1\]"):
-        propagate(np.ones((5, 7), dtype=bool), np.full((5, 7), -0.1))
+        propagate(np.ones((5, 7), dtype=bool), edges)
+
+
+def test_only_swapped_sides_are_called_swapped():
+    with pytest.raises(ValueError, match="must have one size:"):
+        propagate(np.ones((5, 7), dtype=bool), np.zeros((6, 6)))
+
+
+def test_an_image_without_a_pixel_has_no_fragment():
+    assert propagate(np.zeros((0, 7), dtype=bool), np.zeros((0, 7))).shape == (0, 7)
+
+
+def test_the_random_walk_is_another_method():
+    """Both begin at the same markers but need not meet at the same pixels."""
+    edges = gaussian_filter(np.random.default_rng(0).random((40, 40)), 3)
+    edges = (edges - edges.min()) / np.ptp(edges)
+    mask = np.ones(edges.shape, dtype=bool)
+    one, other = (propagate(mask, edges, Propagation(method=m)) for m in get_args(Method))
+    assert one.max() > 1
+    assert other.max() > 1
+    assert not np.array_equal(one, other)
 
 
 def test_lengths_and_edges_of_borders():

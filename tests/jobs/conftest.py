@@ -9,7 +9,7 @@ from PIL import Image
 
 from trace_edges.jobs import EdgesTask, Job, Shard, make_sink
 from trace_edges.sources import EdgeSource, Preparation, Reading
-from trace_edges.training_free.pipeline import DivergenceDrawing
+from trace_edges.training_free.ridges import DivergenceDrawing
 
 
 def png(number: int, width: int = 32, height: int = 24) -> bytes:

@@ -18,6 +18,7 @@ from trace_edges.formats.coco import CocoMasks, coco_entries
 from trace_edges.formats.labels import Masks, find_label_maps, read_masks, write_label_png
 from trace_edges.formats.listing import Entry
 from trace_edges.instances.bgp import PROPAGATION, Propagation
+from trace_edges.instances.components import Edges
 from trace_edges.instances.refine import refine_instances
 from trace_edges.jobs.engine import Engine, stretches_of
 from trace_edges.jobs.entries import Item
@@ -72,7 +73,7 @@ def refine_coco(
         refined[name], before = result.value
         return before, len(refined[name])
 
-    task = CutCocoMasks(given, propagation, iou)
+    task = CutCocoMasks(propagation, iou, given)
     outcomes = refine_images(given.ids, folder, task, Collected(take), progress)
     if refined:
         write_json(given.replaced(refined), out)
@@ -83,24 +84,35 @@ def refine_coco(
 
 
 @dataclass(frozen=True, eq=False)
-class CutCocoMasks:
+class _Cut(Task):
+    """Cuts masks of an image at its edges; see `refine_instances`."""
+
+    propagation: Propagation
+    iou: float
+    name = "refine"
+
+    def describe(self) -> dict[str, Any]:
+        return {"task": self.name, "propagation": asdict(self.propagation), "iou": self.iou}
+
+    def refined(self, masks: Any, lines: Edges, what: object) -> Any:
+        """The masks, refined.
+
+        Raises:
+            TaskError: they do not fit the edges; the message names `what` they are of.
+        """
+        try:
+            return refine_instances(masks, lines, propagation=self.propagation, iou=self.iou)
+        except ValueError as error:
+            raise TaskError(f"{what}: {error}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class CutCocoMasks(_Cut):
     """Cuts the masks of an image in a COCO JSON, category by category; its value are the entries of
     the refined ones, and how many there were.
     """
 
     masks: CocoMasks
-    propagation: Propagation
-    iou: float
-    name = "refine"
-    suffixes = ()
-    wants_image = False
-    wants_attention = False
-
-    def describe(self) -> dict[str, Any]:
-        return {"task": self.name, "propagation": asdict(self.propagation), "iou": self.iou}
-
-    def check(self) -> None:
-        pass
 
     def __call__(self, subject: Subject) -> Result:
         lines, before, entries = cutting_lines(subject, self.propagation), 0, []
@@ -109,12 +121,7 @@ class CutCocoMasks:
         except (OSError, ValueError) as error:
             raise TaskError(" ".join(str(error).split())) from error
         for category, instances in by_category.items():
-            try:
-                refined = refine_instances(
-                    instances, lines, propagation=self.propagation, iou=self.iou
-                )
-            except ValueError as error:
-                raise TaskError(f"{subject.key}: {error}") from error
+            refined = self.refined(instances, lines, subject.key)
             before += len(instances)
             entries += [
                 {**entry, "category_id": category}
@@ -134,7 +141,7 @@ def refine_labels(
 ) -> list[Outcome]:
     """Cut the masks of every file of a folder at the edges of its image (`refine_instances`).
 
-    Writes OUT/NAME.png, 16-bit labels numbered from 1, for label pictures, OUT/NAME.npy for arrays,
+    Writes OUT/NAME.png, 16-bit labels numbered from 1, for label images, OUT/NAME.npy for arrays,
     and OUT/settings.json. Images that fail are left out.
 
     Args:
@@ -168,7 +175,7 @@ def refine_labels(
             write_npy(after, target)
         return _count(before), _count(after)
 
-    task = CutLabels(paths, propagation, iou)
+    task = CutLabels(propagation, iou, paths)
     outcomes = refine_images(paths, folder, task, Collected(take), progress)
     if not all(outcome.message for outcome in outcomes):
         settings = {"propagation": asdict(propagation), "iou": iou}
@@ -177,27 +184,14 @@ def refine_labels(
 
 
 @dataclass(frozen=True, eq=False)
-class CutLabels:
+class CutLabels(_Cut):
     """Cuts the masks of one file of a folder; its value are the masks before and after.
 
     Attributes:
         paths: the file of each image name.
-        propagation, iou: see `refine_instances`.
     """
 
     paths: Mapping[str, Path]
-    propagation: Propagation
-    iou: float
-    name = "refine"
-    suffixes = ()
-    wants_image = False
-    wants_attention = False
-
-    def describe(self) -> dict[str, Any]:
-        return {"task": self.name, "propagation": asdict(self.propagation), "iou": self.iou}
-
-    def check(self) -> None:
-        pass
 
     def __call__(self, subject: Subject) -> Result:
         path = self.paths[subject.key]
@@ -206,11 +200,7 @@ class CutLabels:
             before = read_masks(path)
         except (OSError, ValueError) as error:
             raise TaskError(" ".join(str(error).split())) from error
-        try:
-            after = refine_instances(before, lines, propagation=self.propagation, iou=self.iou)
-        except ValueError as error:
-            raise TaskError(f"{path}: {error}") from error
-        return Result(value=(before, after))
+        return Result(value=(before, self.refined(before, lines, path)))
 
 
 def _count(masks: Masks) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -93,35 +94,44 @@ class Facts:
     seconds: float
 
 
-class Task(Protocol):
+class Task(ABC):
     """What is made of the edges of an image.
 
     Attributes:
         name: what it is called.
-        suffixes: of its files, without the record's.
-        wants_image, wants_attention: what a `Subject` has to bring beside edges.
     """
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
     @property
-    def suffixes(self) -> tuple[str, ...]: ...
+    def suffixes(self) -> tuple[str, ...]:
+        """Of its files, without the record's."""
+        return ()
 
     @property
-    def wants_image(self) -> bool: ...
+    def wants_image(self) -> bool:
+        """A `Subject` has to bring the image."""
+        return False
 
     @property
-    def wants_attention(self) -> bool: ...
+    def wants_attention(self) -> bool:
+        """A `Subject` has to bring the step that was read, with its attention."""
+        return False
 
+    @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Lists all that the result depends on, plain JSON values."""
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027, since most tasks have nothing to check
         """Raises what would stop every image: a library that is missing, a folder."""
 
+    @abstractmethod
     def __call__(self, subject: Subject) -> Result:
-        """Makes the result of one image, or raises a `TaskError`."""
+        """Makes the result of one image.
+
+        Raises:
+            TaskError: nothing can be made of it.
+        """
 
 
 Keep = Callable[[Item, Result, Facts], Mapping[str, Any]]

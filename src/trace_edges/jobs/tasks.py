@@ -22,14 +22,14 @@ from trace_edges.formats.semantic import SUFFIXES, read_semantic
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.jobs.finding import Found, Regions, cutting_lines
-from trace_edges.jobs.task import Result, Subject, TaskError
+from trace_edges.jobs.task import Result, Subject, Task, TaskError
 from trace_edges.results import VOID
 
 EdgeKind = Literal["thin", "soft"]
 
 
 @dataclass(frozen=True)
-class EdgesTask:
+class EdgesTask(Task):
     """The edges themselves.
 
     Attributes:
@@ -43,7 +43,6 @@ class EdgesTask:
     kind: EdgeKind = "thin"
     overlay: bool = False
     name = "edges"
-    wants_attention = False
 
     @property
     def wants_image(self) -> bool:
@@ -56,9 +55,6 @@ class EdgesTask:
 
     def describe(self) -> dict[str, Any]:
         return {"task": self.name, "format": self.format, "kind": self.kind}
-
-    def check(self) -> None:
-        pass
 
     def __call__(self, subject: Subject) -> Result:
         thin = subject.thin
@@ -86,7 +82,7 @@ class Finder(Protocol):
 
 
 @dataclass(frozen=True)
-class InstancesTask:
+class InstancesTask(Task):
     """Instances: `instances.png` (16-bit labels, the smaller on top), and RLE in the record.
 
     Attributes:
@@ -141,7 +137,7 @@ class InstancesTask:
 
 
 @dataclass(frozen=True)
-class PanopticTask:
+class PanopticTask(Task):
     """The things of semantic maps cut into instances: `panoptic.png`, its segments in the record.
 
     Attributes:
@@ -156,8 +152,6 @@ class PanopticTask:
     background: float = 0.15
     name = "panoptic"
     suffixes = ("panoptic.png",)
-    wants_image = False
-    wants_attention = False
 
     def describe(self) -> dict[str, Any]:
         return {

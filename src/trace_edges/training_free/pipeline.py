@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from trace_edges.backbones import (
     EMBEDDED,
@@ -24,7 +24,7 @@ from trace_edges.images import MIN_SIDE, ImageSource, model_size
 from trace_edges.results import EdgeMap, Emergence
 from trace_edges.sources import EdgeSource, Preparation, Prepared, Reading, Size, Step
 from trace_edges.training_free.emergence import emergence_index
-from trace_edges.training_free.ridges import draw_edges
+from trace_edges.training_free.ridges import DivergenceDrawing
 from trace_edges.training_free.settings import (
     OF_TRAJECTORY,
     TraceSettings,
@@ -35,19 +35,6 @@ from trace_edges.training_free.shifts import interleave, shifted_views
 from trace_edges.training_free.trajectory import KeptSteps, TrajectoryReading, read_trajectory
 
 OnStep = Callable[[Step, Float32[torch.Tensor, " b"] | None], None]
-
-
-@dataclass(frozen=True)
-class DivergenceDrawing:
-    """Draws ABDiv as edges E / (E + half_edge); see `draw_edges`."""
-
-    subcell: int
-    half_edge: float
-
-    def __call__(
-        self, values: Float32[np.ndarray, "gh gw"], size: Size
-    ) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
-        return draw_edges(values, size, self.subcell, self.half_edge)
 
 
 class TraceEdgePipeline(EdgeSource[TraceSettings]):

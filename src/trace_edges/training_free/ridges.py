@@ -10,6 +10,7 @@ within half a pixel. This is non-maximum suppression without a neighbourhood to 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -24,6 +25,19 @@ _STRIP_PIXELS = 4_000_000
 _VIEW_BLUR = 0.35
 
 Spline = Callable[..., np.ndarray]
+
+
+@dataclass(frozen=True)
+class DivergenceDrawing:
+    """Draws ABDiv as edges E / (E + half_edge); see `draw_edges`."""
+
+    subcell: int
+    half_edge: float
+
+    def __call__(
+        self, values: Float32[np.ndarray, "gh gw"], size: tuple[int, int]
+    ) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+        return draw_edges(values, size, self.subcell, self.half_edge)
 
 
 def draw_edges(

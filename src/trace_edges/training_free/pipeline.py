@@ -214,16 +214,19 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         seeks = settings.timestep is None and not self.is_single_pass
         kept = KeptSteps(settings.ignore_first, last=not seeks) if attention else None
 
+        watching = [one for one in (on_step, kept) if one is not None]
+
         def watch(step: Step, change: Float32[torch.Tensor, " b"] | None) -> None:
-            for one in (on_step, kept):
-                if one is not None:
-                    one(step, change)
+            for one in watching:
+                one(step, change)
 
         # 1. Move the latents towards noise; read SA(X_t), its ABDiv, and the change (KL) since the
         # step before.
         (shift, view), timesteps = next(views), self.timesteps(settings)
         coarse = self._emergence_view(images, size, settings)
-        first = self.read_view(view if coarse is None else coarse, timesteps, settings, watch)
+        first = self.read_view(
+            view if coarse is None else coarse, timesteps, settings, watch if watching else None
+        )
 
         # 2. The Instance Emergence Point t*: the step after the largest change, for each image.
         if seeks:

@@ -101,6 +101,15 @@ def test_a_wrong_segment_is_dropped_if_more_than_half_is_void(on_void, wrong):
     assert counts(prediction, truth) == [(0, 0, 1), (0, wrong, 0)]
 
 
+@pytest.mark.parametrize(("first", "wrong"), [(0, 0), (1, 1)])
+def test_more_than_half_is_counted_to_the_pixel(first, wrong):
+    """A dog from here to pixel 10, of which the first six are void: 6 of 11, or 5 of 10."""
+    place = np.arange(12)[None]
+    truth = Panoptic(np.where(place < 6, 0, 10), (SegmentInfo(10, CAT),))
+    dog = Panoptic(np.where((place >= first) & (place < 11), 10, 0), (SegmentInfo(10, DOG),))
+    assert counts(dog, truth)[1] == (0, wrong, 0)
+
+
 def test_a_crowd_is_never_missed_and_takes_its_own_class_only():
     truth = columns((CAT, 10, True), (GRASS, 10))
     assert counts(columns((0, 10), (GRASS, 10)), truth) == [(0, 0, 0), (0, 0, 0)]

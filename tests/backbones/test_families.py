@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,57 +15,70 @@ from trace_edges.training_free.pipeline import TraceEdgePipeline
 PICTURE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 IMAGES = torch.from_numpy(PICTURE).permute(2, 0, 1)[None] / 127.5 - 1  # (1, 3, 64, 96)
 
-# Cell in px, and how many layers look at which grid of this picture. UNets halve odd sides upwards.
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of a tiny model, whose image has 64 x 96 px.
+
+    Attributes:
+        cell: in px.
+        grids: how many layers have which grid. UNets halve odd sides upwards.
+        beside: how many tokens a projection may have beside the image's.
+        place: of the image's tokens, where there are others: "first" or "last".
+        rotary: of the rotary embedding the widths, the base, and the place of every token of the
+            image, of which `r` and `c` are row and column, and `h` and `w` the sides of the grid.
+        halves: the two numbers that are turned together lie half a head apart.
+        layer_norm: queries and keys are normed by mean and standard deviation.
+    """
+
+    cell: int
+    grids: dict
+    beside: tuple = ()
+    place: str = "last"
+    rotary: tuple | None = None
+    halves: bool = False
+    layer_norm: bool = False
+
+
+_SD = Row(8, {(8, 12): 3, (4, 6): 3, (2, 3): 3, (1, 2): 1})
+_FLUX = Row(16, {(4, 6): 4}, (7,),
+            rotary=((4, 4, 8), 10000, lambda r, c, h, w: (0 * r, r, c)))  # fmt: skip
+_FLUX2 = Row(16, {(4, 6): 4}, (7,),
+             rotary=((4, 4, 4, 4), 2000, lambda r, c, h, w: (0 * r, r, c, 0 * r)))  # fmt: skip
 FAMILIES = {
-    "sd15": (8, {(8, 12): 3, (4, 6): 3, (2, 3): 3, (1, 2): 1}),
-    "sd21": (8, {(8, 12): 3, (4, 6): 3, (2, 3): 3, (1, 2): 1}),
-    "sdxl": (16, {(4, 6): 3, (2, 3): 8}),
-    "pixart": (16, {(4, 6): 2}),
-    "pixart-sigma": (16, {(4, 6): 2}),
-    "sd3": (16, {(4, 6): 3}),
-    "sd3.5-large": (16, {(4, 6): 3}),
-    "sd3.5-medium": (16, {(4, 6): 5}),  # two of the three blocks have a second one
-    "flux-dev": (16, {(4, 6): 4}),
-    "flux-schnell": (16, {(4, 6): 4}),
-    "flux2-dev": (16, {(4, 6): 4}),
-    "flux2-klein": (16, {(4, 6): 4}),
-    "qwen-image": (16, {(4, 6): 3}),
-    "z-image": (16, {(4, 6): 3}),  # with a refiner of the image
-    "lumina2": (16, {(4, 6): 3}),
-    "auraflow": (16, {(4, 6): 3}),
-    "chroma": (16, {(4, 6): 4}),
-    "cogview4": (16, {(4, 6): 2}),
-    "hunyuan-dit": (16, {(4, 6): 4}),
-}
+    "sd15": _SD,
+    "sd21": _SD,
+    "sdxl": Row(16, {(4, 6): 3, (2, 3): 8}),
+    "pixart": Row(16, {(4, 6): 2}),
+    "pixart-sigma": Row(16, {(4, 6): 2}),
+    "sd3": Row(16, {(4, 6): 3}),
+    "sd3.5-large": Row(16, {(4, 6): 3}),
+    "sd3.5-medium": Row(16, {(4, 6): 5}),  # two of the three blocks have a second one
+    "flux-dev": _FLUX,
+    "flux-schnell": _FLUX,
+    "flux2-dev": _FLUX2,
+    "flux2-klein": _FLUX2,
+    # Counted from the middle.
+    "qwen-image": Row(16, {(4, 6): 3}, rotary=(
+        (4, 6, 6), 10000, lambda r, c, h, w: (0 * r, r - h // 2, c - w // 2))),
+    # With a refiner of the image. Its 24 tokens are filled up to 32, the text's seven too, and the
+    # image's places are behind the text's.
+    "z-image": Row(16, {(4, 6): 3}, (8, 8 + 32), "first", (
+        (4, 6, 6), 256, lambda r, c, h, w: (0 * r + 32 + 1, r, c))),
+    "lumina2": Row(16, {(4, 6): 3}, (7,), rotary=(
+        (4, 4, 4), 10000, lambda r, c, h, w: (0 * r + 7, r, c))),
+    "auraflow": Row(16, {(4, 6): 3}, (8 + 7,), layer_norm=True),  # registers and text
+    "chroma": _FLUX,
+    # Both sides stretched to 256.
+    "cogview4": Row(16, {(4, 6): 2}, (7,), rotary=(
+        (8, 8), 10000, lambda r, c, h, w: (r * 256 // h, c * 256 // w)),
+        halves=True, layer_norm=True),
+    # Laid into a square of 32.
+    "hunyuan-dit": Row(16, {(4, 6): 4}, rotary=(
+        (4, 4), 10000, lambda r, c, h, w: (c * 32 / w, 6 + r * (27 * 3 / 4 - 6) / 3)),
+        layer_norm=True),
+}  # fmt: skip
 TIMESTEP = 300
-
-
-# How many tokens a projection may have beside the image's, and where the image's are.
-BESIDE = {
-    "flux": ({7}, "last"),
-    "flux2": ({7}, "last"),
-    "chroma": ({7}, "last"),
-    "cogview4": ({7}, "last"),
-    "lumina2": ({7}, "last"),
-    "auraflow": ({8 + 7}, "last"),  # registers and text
-    "z-image": ({8, 8 + 32}, "first"),  # 24 of the image are filled up to 32, seven of the text too
-}
-
-# By family: the rotary embedding's widths, base, and the place of every token of the image, of
-# which `r` and `c` are row and column, and `h` and `w` the sides of the grid.
-ROTARY = {
-    "flux": ((4, 4, 8), 10000, lambda r, c, h, w: (0 * r, r, c)),
-    "flux2": ((4, 4, 4, 4), 2000, lambda r, c, h, w: (0 * r, r, c, 0 * r)),
-    "chroma": ((4, 4, 8), 10000, lambda r, c, h, w: (0 * r, r, c)),
-    # From the middle; behind the text; both sides stretched to 256; laid into a square of 32.
-    "qwen-image": ((4, 6, 6), 10000, lambda r, c, h, w: (0 * r, r - h // 2, c - w // 2)),
-    "lumina2": ((4, 4, 4), 10000, lambda r, c, h, w: (0 * r + 7, r, c)),
-    "z-image": ((4, 6, 6), 256, lambda r, c, h, w: (0 * r + 32 + 1, r, c)),
-    "cogview4": ((8, 8), 10000, lambda r, c, h, w: (r * 256 // h, c * 256 // w)),
-    "hunyuan-dit": ((4, 4), 10000, lambda r, c, h, w: (c * 32 / w, 6 + r * (27 * 3 / 4 - 6) / 3)),
-}
-HALVES = {"cogview4"}  # the two numbers that are turned together lie half a head apart
-LAYER_NORM = {"auraflow", "cogview4", "hunyuan-dit"}
 
 
 @pytest.fixture(params=FAMILIES)
@@ -132,10 +146,10 @@ def projections(backbone, latents):
     return projected
 
 
-def reference_maps(backbone, latents):
+def reference_maps(backbone, latents, row):
     """By layer, softmax(q k^T / sqrt(d)) averaged over heads, from the projections' outputs."""
     projected = projections(backbone, latents)
-    family, maps = backbone.family.name, {}
+    maps = {}
     for layer in backbone.layers:
         module = backbone.denoiser.get_submodule(layer)
         grid = grid_of(backbone, layer, latents)
@@ -143,17 +157,16 @@ def reference_maps(backbone, latents):
         for what in "qk":
             x = projected[layer, what]
             if (tokens := len(x)) != math.prod(grid):
-                beside, place = BESIDE[family]
-                assert tokens - math.prod(grid) in beside
-                x = x[-math.prod(grid) :] if place == "last" else x[: math.prod(grid)]
+                assert tokens - math.prod(grid) in row.beside
+                x = x[-math.prod(grid) :] if row.place == "last" else x[: math.prod(grid)]
             width = module.query_dim // module.heads
             x = x.reshape(len(x), -1, width).transpose(0, 1)  # (heads, N, d)
             x = x.repeat_interleave(module.heads // len(x), dim=0)  # a key's head may serve several
             norm = getattr(module, f"norm_{what}", None)
             if norm is not None:
-                x = normed(x, norm, family in LAYER_NORM)
-            if family in ROTARY:
-                x = rotated(x, grid, *ROTARY[family], halves=family in HALVES)
+                x = normed(x, norm, row.layer_norm)
+            if row.rotary is not None:
+                x = rotated(x, grid, *row.rotary, halves=row.halves)
             heads.append(x.double())
         logits = heads[0] @ heads[1].transpose(1, 2) / math.sqrt(heads[0].shape[-1])
         maps[layer] = logits.softmax(-1).mean(0)[None]
@@ -174,20 +187,20 @@ def grid_of(backbone, layer, latents):
 
 @torch.no_grad()
 def test_maps_are_softmax_of_the_projections(backbone, family):
-    cell, grids = FAMILIES[family]
+    row = FAMILIES[family]
     latents = backbone.encode(IMAGES)
-    expected = reference_maps(backbone, latents)
-    seen = dict.fromkeys(grids, 0)
+    expected = reference_maps(backbone, latents, row)
+    seen = dict.fromkeys(row.grids, 0)
     for index, layer in enumerate(backbone.layers):
         _, attention, grid = backbone.reading((index,)).attend(latents, TIMESTEP)
         assert grid == grid_of(backbone, layer, latents)
         assert (attention.double() - expected[layer]).abs().max() < 1e-6
         seen[grid] += 1
-    assert backbone.cell == cell
-    assert seen == grids
+    assert backbone.cell == row.cell
+    assert seen == row.grids
 
     _, average, finest = backbone.attend(latents, TIMESTEP)
-    assert finest == (64 // cell, 96 // cell)
+    assert finest == (64 // row.cell, 96 // row.cell)
     torch.testing.assert_close(average.sum(-1), torch.ones(1, finest[0] * finest[1]))
     together = [
         upsample_map(reference.float(), grid_of(backbone, layer, latents), finest)
@@ -225,7 +238,7 @@ def test_every_self_attention_is_read_and_no_other(backbone, family):
         and not name.startswith("context_refiner")  # of the text alone
     ]
     assert backbone.layers == expected
-    assert len(expected) == sum(FAMILIES[family][1].values())
+    assert len(expected) == sum(FAMILIES[family].grids.values())
     assert not any(getattr(m, "fused_projections", False) for m in backbone.denoiser.modules())
 
 
@@ -235,7 +248,7 @@ def test_edges_from_a_picture_that_is_not_square(tiny_model, family, trajectory)
     out = pipe(PICTURE[:50], resolution=80, stride=500, trajectory=trajectory)
     assert out.edges.shape == (1, 50, 96)
     assert np.isfinite(out.raw).all()
-    cell = FAMILIES[family][0]
+    cell = FAMILIES[family].cell
     h, w = out.raw.shape[1:]
     assert (h * cell, w * cell) == tuple(out.settings["model_size"])
     last = [0, 500, 1000] if pipe.backbone.schedule.prediction_type == "flow" else [0, 499, 999]

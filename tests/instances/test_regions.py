@@ -100,8 +100,13 @@ def test_of_regions_within_each_other_each_is_compared_with_all_that_hold_it():
     edges = np.zeros((8, 4 * 24), dtype=np.float32)
     for strength, width in enumerate(range(16, 24), 1):
         edges[:, 4 * width - 1 : 4 * width + 1] = strength / 10
-    found = proposals(build_hierarchy(edges, area_power=0.0), max_iou=0.9, min_area=16 / 24)
-    assert (found.areas // (8 * 4)).tolist() == [23, 20, 18, 16]
+    tree = build_hierarchy(edges, area_power=0.0)
+    for found in (
+        proposals(tree, max_iou=0.9, min_area=16 / 24),
+        proposals(tree, min_area=16 / 24),
+    ):
+        assert (found.areas // (8 * 4)).tolist() == [23, 20, 18, 16]
+    assert len(proposals(tree, max_iou=1, min_area=16 / 24)) == 8
 
 
 def test_by_default_there_are_a_hundred_at_most_and_none_alike():

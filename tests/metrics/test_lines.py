@@ -107,3 +107,16 @@ def test_near_the_frame_the_values_are_repeated():
     kept = suppress_non_maxima(np.exp(-((distance / 4) ** 2)))[0] > 0
     assert kept[20]
     assert not kept[30:].any()
+
+
+@pytest.mark.parametrize("angle", np.deg2rad([20, 70, 110, 160]))
+def test_a_broad_crest_that_climbs_is_crossed_at_a_right_angle(angle):
+    """It climbs so steeply that a few degrees off the right angle lie pixels more than the margin
+    higher on one side of the crest, and lower on the other."""
+    rows, columns = np.mgrid[:80, :80] - 40.0
+    distance = rows * np.cos(angle) + columns * np.sin(angle)
+    along = columns * np.cos(angle) - rows * np.sin(angle)
+    kept = suppress_non_maxima((0.5 + along / 80) * np.exp(-((distance / 12) ** 2))) > 0
+    inside, distance = np.hypot(rows, columns) < 30, np.abs(distance)
+    assert kept[inside & (distance < 0.3)].all()
+    assert not kept[inside & (distance > 4)].any()

@@ -172,9 +172,10 @@ def test_grouped_queries_get_the_key_head_they_share():
     torch.testing.assert_close(average.mean()[0].sum(-1), torch.ones(1, 4))
 
 
-def test_key_heads_are_counted_not_tokens():
-    """Six tokens, as many as there are query heads, change nothing."""
-    q, k, v = torch.randn(1, 6, 6, 8), torch.randn(1, 2, 6, 8), torch.randn(1, 2, 6, 8)
+@pytest.mark.parametrize("tokens", [2, 6])
+def test_heads_are_counted_not_tokens(tokens):
+    """As many tokens as there are key heads, or query heads, change nothing."""
+    q, k, v = (torch.randn(1, heads, tokens, 8) for heads in (6, 2, 2))
     model, recorded = torch.nn.ModuleDict({"a": GroupedAttention()}), []
     with AttentionRecorder(model, ["a"], lambda name, q, k, scale: recorded.append(k)):
         model["a"](q, k, v)

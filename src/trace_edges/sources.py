@@ -114,9 +114,11 @@ class EdgeSource(ABC, Generic[Settings]):
 
     Attributes:
         default: the settings of a call that is given none.
+        called: what messages call the source.
     """
 
     default: Settings
+    called = "source"
 
     @abstractmethod
     def preparation(self, settings: Settings) -> Preparation:
@@ -242,7 +244,7 @@ class EdgeSource(ABC, Generic[Settings]):
         if len(sizes := {image.shape[:2] for image in loaded}) > 1:
             raise ValueError(
                 f"the images have {len(sizes)} sizes and fit no single array; iterate over "
-                "each(images) instead"
+                f"{self.called}.each(images) instead"
             )
         names = images if isinstance(images, list | tuple) else [images] * len(loaded)
         prepare = self.preparation(settings)

@@ -146,7 +146,7 @@ def test_raw_is_the_divergence_of_the_attention_at_that_step(pipe, timestep):
 
 def test_refined_samples_come_from_the_shifted_views(pipe):
     out = pipe(picture(), FAST, subcell=2, timestep=249)
-    height, width = pipe.model_size(picture(), FAST)
+    height, width = pipe.prepare(picture(), FAST).size
     assert out.settings["model_size"] == [height, width]
     assert out.raw.shape == (1, 2 * height // 8, 2 * width // 8)
     larger = to_tensor(resize_image(picture(), (height + 4, width + 4)))
@@ -216,7 +216,8 @@ def test_batches_do_not_change_what_a_coarser_grid_finds(pipe):
 
 def test_settings_are_recorded_with_the_backbones_own(pipe, tmp_path):
     out = pipe(picture(), resolution=64, timestep=0, seed=7, layers=(3, 0))
-    expected = {"backbone": "trace-mini", "resolution": 64, "emergence_resolution": 64,
+    expected = {"method": "training-free", "backbone": "trace-mini",
+                "resolution": 64, "emergence_resolution": 64,
                 "subcell": 1, "timestep": 0, "seed": 7,
                 "stride": 100, "trajectory": "inversion", "dtype": "float32", "half_edge": 1.0,
                 "criterion": "kl", "ignore_first": 0, "neighbours": 4, "symmetric": False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -115,8 +116,8 @@ def upsample_map(
     return maps
 
 
-def _batch_and_tokens(q: Float[Tensor, "b heads n d"], grid: Grid) -> tuple[int, int]:
-    """B and N of queries.
+def _batch_and_tokens(q: Float[Tensor, "b heads n d"], grid: Grid) -> tuple[Any, Any]:
+    """B and N of queries: numbers, or tensors while a graph is traced.
 
     Raises:
         ValueError: N is not rows * columns of the grid.

@@ -59,6 +59,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
     """
 
     default = DetectorSettings()
+    called = "detector"
 
     def __init__(
         self, student: Student, resolution: int, training: Mapping[str, Any] | None = None

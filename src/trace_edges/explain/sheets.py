@@ -27,10 +27,11 @@ from trace_edges.drawing.visualize import (
 from trace_edges.explain.denoising import Denoising, Moment, PromptSettings, denoise
 from trace_edges.images import ImageSource, load_image
 from trace_edges.results import EdgeMap
+from trace_edges.sources import Step
 from trace_edges.training_free.divergence import boundary_divergence
-from trace_edges.training_free.pipeline import TraceEdgePipeline, TraceSettings
+from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.ridges import draw_edges
-from trace_edges.training_free.trajectory import Step
+from trace_edges.training_free.settings import TraceSettings
 
 _TILE, _PROMPT_TILE = 300, 240  # px of a tile on either sheet
 _COLUMNS = 6

@@ -47,6 +47,7 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
     """
 
     default = TraceSettings()
+    called = "pipe"
 
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone

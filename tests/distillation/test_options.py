@@ -41,6 +41,16 @@ def test_the_reconstruction_loss_goes_with_the_lora():
         Overrides(rank=0, reconstruction_weight=1.0).apply(WITH_LORA)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "least"),
+    [("steps", 0, 1), ("rank", -1, 0), ("reconstruction_weight", -0.5, 0),
+     ("label_resolution", [64, 31], 32)],
+)  # fmt: skip
+def test_values_that_are_too_small_are_named(name, value, least):
+    with pytest.raises(ValueError, match=f"{name} must be {least} or more"):
+        Overrides(**{name: value})
+
+
 @pytest.mark.parametrize("wrong", [{"hold_out": 1}, {"accumulate": 0}, {"patience": 0}])
 def test_options_of_training_that_make_no_sense_are_named(wrong):
     ((name, value),) = wrong.items()

@@ -39,6 +39,13 @@ class Overrides:
     average_mirrored: bool = False
     shift: float | None = None
 
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("rank", 0), ("reconstruction_weight", 0)):
+            if (value := getattr(self, name)) is not None and value < least:
+                raise ValueError(f"{name} must be {least} or more, not {value}")
+        if (smallest := min(self.label_resolution or [32])) < 32:
+            raise ValueError(f"label_resolution must be 32 or more, not {smallest}")
+
     def apply(self, settings: DistillationSettings) -> DistillationSettings:
         """Give the settings with these in place of their own; without a LoRA there is no L_rec.
 

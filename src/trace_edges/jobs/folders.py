@@ -35,7 +35,7 @@ class Records:
         folder: where to.
         suffixes: of the results.
         settings: all that they are made with.
-        extra: further entries of a record, before its settings.
+        extra: further entries of a record, its settings among them.
         indent: of the records.
     """
 
@@ -80,7 +80,6 @@ class Records:
             "height": facts.height,
             "width": facts.width,
             **self.extra(item, result, facts),
-            "settings": dict(self.settings) | dict(facts.made_with),
             "seconds": facts.seconds,
             "trace_edges": __version__,
             **result.record,
@@ -122,9 +121,11 @@ def detect_files(
         names = (f"{item.key}.{suffix}" for suffix in task.suffixes)
         files = dict(zip(("edges", "overlay"), names, strict=False))
         emergence = None if facts.emergence is None else curve_of(facts.emergence)
-        return {**files, "kind": task.kind, "timestep": facts.timestep, "emergence": emergence}
+        read = {"kind": task.kind, "timestep": facts.timestep, "emergence": emergence}
+        return {**files, **read, "settings": described | dict(facts.made_with)}
 
-    records = Records(folder, task.suffixes, source.describe(chosen), extra, indent=1)
+    described = source.describe(chosen)
+    records = Records(folder, task.suffixes, described, extra, indent=1)
     engine = Engine(source, chosen, task, records, batch_size)
     yield from _run(engine, names, records, overwrite=overwrite)
 
@@ -169,7 +170,8 @@ def segment_files(
     def extra(item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
         read = None if facts.emergence is None else facts.timestep
         timestep = result.record.get("timestep", read)
-        return {"instances": len(result.record["annotations"]), "timestep": timestep}
+        instances = len(result.record["annotations"])
+        return {"instances": instances, "timestep": timestep, "settings": dict(made_with)}
 
     records = Records(folder, task.suffixes, made_with, extra)
     chosen = source.default if settings is None else settings

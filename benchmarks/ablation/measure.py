@@ -18,6 +18,7 @@ from benchmarks.ablation.plan import Plan, Row
 from benchmarks.ablation.trajectories import RememberingPipeline
 from trace_edges import __version__
 from trace_edges.backbones import DiffusionBackbone
+from trace_edges.edge_model import Loading
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.evaluation.peers import PEERS
 from trace_edges.files import write_atomically
@@ -106,7 +107,8 @@ def pipeline(plan: Plan, out: Path) -> RememberingPipeline:
     """
     if multiprocessing.parent_process() is not None:
         torch.set_num_threads(1)
-    backbone = plan.load.load(plan.backbone, getattr(torch, plan.dtype), plan.device).backbone
+    loading = Loading(**vars(plan.load), device=plan.device, dtype=plan.dtype)
+    backbone = loading.load_pipeline(plan.backbone).backbone
     if not isinstance(backbone, DiffusionBackbone):
         raise ValueError(f"{plan.backbone} is an encoder: an ablation needs a diffusion model")
     return RememberingPipeline(backbone, out / "walks", [row.settings for row in plan.rows])

@@ -14,7 +14,6 @@ import typer
 from rich.markup import escape
 
 from trace_edges.cli.common import console, error, plain_errors, progress
-from trace_edges.cli.old_options import Device
 
 _EVERY = 4  # of the embedded sprites one is held out
 
@@ -113,7 +112,9 @@ def pretrain(
     carbon_intensity: Annotated[
         float, typer.Option(help="g of CO2-equivalent per kWh, for the card.")
     ] = 400.0,
-    device: Device = "auto",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, mps, ...; auto takes an accelerator if any.")
+    ] = "auto",
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Train a backbone from nothing, on composites and photographs, without a label.

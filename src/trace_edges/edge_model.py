@@ -6,7 +6,7 @@ It lies above the sources that it loads, not beside `EdgeSource`, which they are
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from trace_edges.training_free.settings import TraceSettings
@@ -45,13 +45,10 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loading:
-    """How weights are loaded: the first two of any model, the others of diffusion models only
-    (encoders know `revision` and `offload` too).
+class LoadOptions:
+    """How diffusion models are loaded; encoders know `revision` and `offload` too.
 
     Attributes:
-        device: cpu, cuda, mps, ...; auto takes an accelerator if there is one.
-        dtype: Number type of the weights.
         null: Which null condition. None: the stored one, or the family's default.
         revision: Branch, tag or commit on the hub.
         quantize: Hold the denoiser in fewer bits (extra: quantize).
@@ -59,13 +56,25 @@ class Loading:
         vae_tiling: Encode large images in tiles, to save memory.
     """
 
-    device: str = "auto"
-    dtype: DType = "float32"
     null: str | None = None
     revision: str | None = None
     quantize: Quantization | None = None
     offload: bool = False
     vae_tiling: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading(LoadOptions):
+    """How models of every kind are loaded, and where they go.
+
+    Attributes:
+        null, revision, quantize, offload, vae_tiling: see `LoadOptions`.
+        device: cpu, cuda, mps, ...; auto takes an accelerator if there is one.
+        dtype: Number type of the weights.
+    """
+
+    device: str = "auto"
+    dtype: DType = "float32"
 
     @property
     def placement(self) -> dict[str, Any]:
@@ -95,7 +104,7 @@ class Loading:
     @property
     def of_diffusion(self) -> dict[str, Any]:
         """Those that only a pipeline knows."""
-        return {k: v for k, v in asdict(self).items() if k not in ("device", "dtype")}
+        return {one.name: getattr(self, one.name) for one in fields(LoadOptions)}
 
     def load_pipeline(self, name: str) -> Any:
         """The training-free pipeline of a backbone, ready to run on the device.

@@ -17,8 +17,8 @@ from benchmarks.ablation.__main__ import app
 from benchmarks.ablation.run import find_photographs
 from trace_edges.backbones import EncoderBackbone
 from trace_edges.backbones.encoders.encoder import Tower, row_by_row
+from trace_edges.edge_model import Loading
 from trace_edges.evaluation.peers import canny_edges
-from trace_edges.load_options import LoadOptions
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.counts import edge_counts
 from trace_edges.metrics.edges import edge_scores
@@ -64,7 +64,7 @@ def plan(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _one_model(trace_mini, monkeypatch):
-    monkeypatch.setattr(LoadOptions, "load", lambda *_: TraceEdgePipeline(trace_mini))
+    monkeypatch.setattr(Loading, "load_pipeline", lambda *_: TraceEdgePipeline(trace_mini))
 
 
 def by_name(result):
@@ -311,6 +311,6 @@ def test_an_encoder_is_refused_faked_model(plan, tmp_path, monkeypatch):
         row_by_row,
     )  # fmt: skip
     encoder = TraceEdgePipeline(EncoderBackbone("tower", tower))
-    monkeypatch.setattr(LoadOptions, "load", lambda *_: encoder)
+    monkeypatch.setattr(Loading, "load_pipeline", lambda *_: encoder)
     with pytest.raises(ValueError, match="is an encoder: an ablation needs a diffusion model"):
         run_plan(plan, tmp_path / "out")

@@ -45,10 +45,22 @@ class DataSet:
 
 
 @dataclass(frozen=True)
+class SemanticMaps(Classes):
+    """Maps of classes whose things are cut into instances.
+
+    Attributes:
+        semantic: Folder of class maps, KEY.png or KEY.npy.
+    """
+
+    semantic: Path | None = None
+
+
+@dataclass(frozen=True)
 class Running:
     """How the job runs.
 
     Attributes:
+        to: Form of the results in DEST.
         shard: i/n: the i-th of n parts, by a hash.
         batch_size: Images of one size per pass.
         workers: Processes that decode and encode; 0: none.
@@ -58,8 +70,10 @@ class Running:
         engine: ray: on a Ray cluster.
         actors: Copies of the model, each in a process with one thread.
         gpus: With ray: GPUs of each copy.
+        quiet: Print errors only.
     """
 
+    to: Literal["folder", "tar", "parquet", "coco"] = "folder"
     shard: str = "1/1"
     batch_size: int = 1
     workers: int = 1
@@ -69,6 +83,7 @@ class Running:
     engine: Literal["local", "ray"] = "local"
     actors: int | None = None
     gpus: float = 0
+    quiet: bool = False
 
     def __post_init__(self) -> None:
         if self.actors is not None and self.actors < 1:
@@ -101,17 +116,8 @@ def annotate(
     loading: Annotated[Loading, LOADING],
     output: Annotated[EdgeOutput, Fields("Edges", help={"format": "Of edges."})],
     selection: Annotated[Selection, Fields("Instances", leave_out=("blur",))],
-    classes: Annotated[Classes, Fields("Panoptic")],
+    maps: Annotated[SemanticMaps, Fields("Panoptic")],
     cutting: Annotated[Cutting, Fields(CUTTING.panel, leave_out=("iou",))],
-    to: Annotated[
-        Literal["folder", "tar", "parquet", "coco"],
-        typer.Option(help="Form of the results in DEST."),
-    ] = "folder",
-    semantic: Annotated[
-        Path | None,
-        typer.Option(help="Folder of class maps, KEY.png or KEY.npy.", rich_help_panel="Panoptic"),
-    ] = None,
-    quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Annotate a data set of any size. The same command continues; changed settings are refused.
 
@@ -124,17 +130,17 @@ def annotate(
     from trace_edges.jobs.sinks import make_sink
 
     model = EdgeModel.choose(choice, settings, loading)
-    what = _task(task, model, output, selection, (semantic, classes, cutting))
+    what = _task(task, model, output, selection, (maps, cutting))
     part_of, out = read_shard(running.shard), absolute(dest)
     job = Job(
         open_source(source, **vars(data_set)),
-        what, make_sink(out, to, what, part=running.part, shard=part_of), model, out,
+        what, make_sink(out, running.to, what, part=running.part, shard=part_of), model, out,
         shard=part_of, batch_size=running.batch_size, workers=running.workers,
         retry=running.retry, state=running.state,
     )  # fmt: skip
-    with job_progress(task, quiet) as show:
+    with job_progress(task, running.quiet) as show:
         status = run(job, show, running.copies())
-    if not quiet:
+    if not running.quiet:
         report = f"; see {dest.rstrip('/')}/report{part_of.tag}.csv" if status.failed else ""
         text = f"{status.done} done, {status.failed} failed ({status.now} now){report}"
         console.print(escape(text))
@@ -158,7 +164,7 @@ def _task(
     model: EdgeModel,
     output: EdgeOutput,
     selection: Selection,
-    panoptic: tuple[Path | None, Classes, Cutting],
+    panoptic: tuple[SemanticMaps, Cutting],
 ) -> Task:
     from trace_edges.jobs.finding import Regions
     from trace_edges.jobs.tasks import EdgesTask, InstancesTask, PanopticTask
@@ -167,7 +173,7 @@ def _task(
         return EdgesTask(output.format, output.kind)
     if name == "instances":
         return InstancesTask(Regions(selection, training_free=model.method == "training-free"))
-    semantic, classes, cutting = panoptic
-    if semantic is None:
+    maps, cutting = panoptic
+    if maps.semantic is None:
         raise ValueError("--task panoptic cuts semantic maps: give their folder with --semantic")
-    return PanopticTask(semantic.absolute(), classes.table(), cutting.propagation())
+    return PanopticTask(maps.semantic.absolute(), maps.table(), cutting.propagation())

@@ -9,11 +9,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from trace_edges.cli.common import console, plain_errors
-from trace_edges.cli.old_options import Device, DType, Null, Revision, Weights
+from trace_edges.cli.common import console
+from trace_edges.cli.fields import Fields, command
+from trace_edges.edge_model import Loading
 
 
+@command
 def backbones(
+    loading: Annotated[Loading, Fields(leave_out=("quantize", "offload", "vae_tiling"))],
     name: Annotated[
         str | None,
         typer.Argument(help="A name of the table, a folder or a hub id. Default: the table."),
@@ -21,35 +24,28 @@ def backbones(
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Encode the null condition now and keep it.")
     ] = False,
-    null: Null = None,
-    revision: Revision = None,
-    device: Device = "auto",
-    dtype: Weights = DType.float32,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Print the models that have names; of one, what it needs and whether it is here."""
-    with plain_errors():
-        from trace_edges.backbones import ENCODERS
+    from trace_edges.backbones import ENCODERS
 
-        if name is None:
-            if prepare or null or revision:
-                raise ValueError("--prepare, --null and --revision need the name of a backbone")
-            _print_table(as_json)
-            return
-        if name in ENCODERS:
-            if prepare or null:
-                raise ValueError(f"{name} is no diffusion model: it has no null condition")
-            _print_encoder(name, as_json)
-            return
-        from trace_edges.backbones import prepare_null
-        from trace_edges.cli.old_options import placement
+    if name is None:
+        if prepare or loading.null or loading.revision:
+            raise ValueError("--prepare, --null and --revision need the name of a backbone")
+        _print_table(as_json)
+        return
+    if name in ENCODERS:
+        if prepare or loading.null:
+            raise ValueError(f"{name} is no diffusion model: it has no null condition")
+        _print_encoder(name, as_json)
+        return
+    from trace_edges.backbones import prepare_null
 
-        if prepare:
-            where = placement(device, dtype)
-            file = prepare_null(name, revision=revision, null=null, **where)
-            if not as_json:
-                console.print(f"null condition: {escape(str(file or 'needs no text encoder'))}")
-        _print_one(name, revision, dtype, as_json)
+    if prepare:
+        file = prepare_null(name, revision=loading.revision, null=loading.null, **loading.placement)
+        if not as_json:
+            console.print(f"null condition: {escape(str(file or 'needs no text encoder'))}")
+    _print_one(name, loading, as_json)
 
 
 def _print_table(as_json: bool) -> None:
@@ -105,12 +101,12 @@ def _print_encoder(name: str, as_json: bool) -> None:
         console.print(f"[bold]{title:<15}[/] {escape(text)}")
 
 
-def _print_one(name: str, revision: str | None, dtype: DType, as_json: bool) -> None:
+def _print_one(name: str, loading: Loading, as_json: bool) -> None:
     import torch
 
     from trace_edges.backbones import take_inventory
 
-    found = take_inventory(name, revision, getattr(torch, dtype.value))
+    found = take_inventory(name, loading.revision, getattr(torch, loading.dtype))
     row = found.checkpoint
     if as_json:
         typer.echo(json.dumps(_described(name, found), indent=1))
@@ -126,7 +122,7 @@ def _print_one(name: str, revision: str | None, dtype: DType, as_json: bool) -> 
     for part, here in found.components.items():
         about[part] = "here" if here else "missing"
     known = ", ".join(f"{kind} {_state(here)}" for kind, here in found.nulls.items())
-    about["null condition"] = f"{known} ({dtype.value}; default: {next(iter(found.nulls))})"
+    about["null condition"] = f"{known} ({loading.dtype}; default: {next(iter(found.nulls))})"
     if found.gated and not found.is_here:
         login = "you are logged in" if found.logged_in else "then log in with `hf auth login`"
         about["gated"] = f"accept the licence on its page on the hub; {login}"

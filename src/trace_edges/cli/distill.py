@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -25,12 +25,30 @@ _OF_TEACHER = {
 LOADING = Fields("Loading", help=_OF_TEACHER)
 
 
+@dataclass(frozen=True)
+class Checking:
+    """Images with ground truth, on which a run is measured.
+
+    Attributes:
+        check_images: Photographs to measure ODS on; never learnt from.
+        check_truth: Their ground truth, as evaluate edges takes it.
+    """
+
+    check_images: Path | None = None
+    check_truth: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.check_images is None) != (self.check_truth is None):
+            raise ValueError("--check-images and --check-truth belong together: give both")
+
+
 @command
 def distill(
     inputs: Annotated[list[str], typer.Argument(help="Photographs: files, folders or globs.")],
     out: Annotated[Path, typer.Option(help="Folder of the run and of the detector.")],
     overrides: Annotated[Overrides, Fields("Settings")],
     training: Annotated[TrainingOptions, Fields("Training")],
+    checking: Annotated[Checking, Fields("Checking")],
     loading: Annotated[Loading, LOADING],
     files: Annotated[Files, Fields(leave_out=("overwrite",))],
     reporting: Annotated[Reporting, Fields(leave_out=("json",))],
@@ -48,12 +66,6 @@ def distill(
         str | None,
         typer.Option(help="A detector of an earlier round. Default: the training-free method."),
     ] = None,
-    check_images: Annotated[
-        Path | None, typer.Option(help="Photographs to measure ODS on; never learnt from.")
-    ] = None,
-    check_truth: Annotated[
-        Path | None, typer.Option(help="Their ground truth, as evaluate edges takes it.")
-    ] = None,
 ) -> None:
     """Distil a one-step detector from the training-free method, without a label.
 
@@ -67,8 +79,6 @@ def distill(
     from trace_edges.distillation.validation import OdsValidation
     from trace_edges.files import find_images
 
-    if (check_images is None) != (check_truth is None):
-        raise ValueError("--check-images and --check-truth belong together: give both")
     if teacher is not None:
         _refuse_of_training_free(overrides, loading)
     found = find_images(inputs, files.recursive)
@@ -79,9 +89,9 @@ def distill(
     if training.gradient_checkpointing and not settings.student.rank:
         raise ValueError("--gradient-checkpointing saves memory of a LoRA only: give --rank")
     validation = None
-    if check_images is not None and check_truth is not None:
-        images = find_images([str(check_images)]).images
-        validation = OdsValidation(images, check_truth, settings.resolution)
+    if checking.check_images is not None and checking.check_truth is not None:
+        images = find_images([str(checking.check_images)]).images
+        validation = OdsValidation(images, checking.check_truth, settings.resolution)
     in_full = replace(loading, dtype="float32")  # as the student is trained
     own = in_full.load_denoiser(backbone)
     if teacher is None:

@@ -66,16 +66,18 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def attribute_help(kind: type) -> dict[str, str]:
-    """What the docstring of a dataclass says of each attribute, in one line each."""
+    """What the docstrings of a dataclass and its bases say of each attribute, in one line each."""
+    found: dict[str, str] = {}
     text = inspect.cleandoc(kind.__doc__ or "")
     section = re.search(r"^Attributes:\n((?: {4}.*\n?|\n)+)", text, re.MULTILINE)
-    found: dict[str, str] = {}
     if section is None:
         return found
     for entry in re.split(r"\n(?= {4}\S)", section.group(1).rstrip()):
         names, _, told = " ".join(entry.split()).partition(": ")
         for name in names.split(", "):
             found[name] = told[:1].upper() + told[1:]
+    for base in kind.__mro__[1:]:
+        found |= attribute_help(base)  # which says it in its own words
     return found
 
 

@@ -118,7 +118,7 @@ def test_nothing_is_drawn_of_nothing():
 
 
 def test_sizes_must_agree():
-    with pytest.raises(ValueError, match=r"the picture is \(39, 60\) and its segments \(40, 60\)"):
+    with pytest.raises(ValueError, match=r"the image is \(39, 60\) and its segments \(40, 60\)"):
         instance_overlay(GREY[1:], masks((0, 5, 0, 5)))
 
 

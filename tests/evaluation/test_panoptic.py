@@ -160,7 +160,7 @@ def test_bad_pictures_and_categories_are_named(tmp_path):
     truth = write(tmp_path / "truth.json", [columns((CAT, 4))])
     picture = tmp_path / "truth" / "0001.png"
     Image.new("L", (4, 10)).save(picture)
-    with pytest.raises(ValueError, match=r"0001\.png is a picture of mode L"):
+    with pytest.raises(ValueError, match=r"0001\.png is an image of mode L"):
         evaluate_panoptic(truth, truth)
     picture.write_text("no picture")
     with pytest.raises(ValueError, match=r"0001\.png cannot be decoded"):

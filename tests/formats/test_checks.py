@@ -129,7 +129,7 @@ def test_voc_needs_both_pictures_and_its_splits(tmp_path):
         "error val.txt: images named there without annotation: 2, x first",
         "error b.png: is 30 x 20 px, and that in SegmentationClass 20 x 20 px",
         "warning c.png: instances without a class in SegmentationClass: [1]",
-        "warning d.png: has no picture in SegmentationClass, so its classes are unknown",
+        "warning d.png: has no image in SegmentationClass, so its classes are unknown",
     ]
 
 

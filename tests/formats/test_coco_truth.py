@@ -33,7 +33,7 @@ def rectangle(left, top, right, bottom):
 
 def test_a_grey_png_is_refused_by_name(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "grey.png")
-    with pytest.raises(ValueError, match=r"grey\.png: is a picture of mode L; a panoptic PNG is"):
+    with pytest.raises(ValueError, match=r"grey\.png: is an image of mode L; a panoptic PNG is"):
         read_panoptic(tmp_path / "grey.png")
 
 

@@ -76,7 +76,7 @@ def test_arrays_that_are_no_edge_map_are_refused(tmp_path, stored, message):
 def test_colours_and_broken_pictures_are_refused(tmp_path):
     path = tmp_path / "a.png"
     Image.new("RGB", (3, 3), (1, 2, 3)).save(path)
-    with pytest.raises(ValueError, match=r"a\.png is a colour picture"):
+    with pytest.raises(ValueError, match=r"a\.png is a colour image"):
         read_edge_map(path)
     path.write_text("no picture")
     with pytest.raises(ValueError, match=r"a\.png cannot be read"):

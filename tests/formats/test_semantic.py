@@ -139,7 +139,7 @@ def test_other_arrays_are_refused(tmp_path, values, words):
 
 def test_other_files_are_refused(tmp_path):
     Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
-    with pytest.raises(FileError, match="is a picture of mode RGB: a semantic map is a palette"):
+    with pytest.raises(FileError, match="is an image of mode RGB: a semantic map is a palette"):
         read_semantic(tmp_path / "a.png")
     (tmp_path / "b.npy").write_bytes(b"nothing")
     with pytest.raises(FileError, match=r"b\.npy cannot be loaded"):

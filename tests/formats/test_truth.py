@@ -32,7 +32,7 @@ def test_pictures_that_cannot_be_used_are_ground_truth_errors_in_one_line(tmp_pa
     assert caught.value.finding.subject == str(path)
     assert "\n" not in str(caught.value)
     Image.new("RGB", (8, 8)).save(path)
-    with pytest.raises(GroundTruthError, match=r"a\.png: is a picture of mode RGB; X is Y: save"):
+    with pytest.raises(GroundTruthError, match=r"a\.png: is an image of mode RGB; X is Y: save"):
         read(path, ("L",), "X is Y")
     with pytest.raises(GroundTruthError, match=r"lost\.png: there is no such file; add it"):
         read(tmp_path / "lost.png", ("L",), "X is Y")

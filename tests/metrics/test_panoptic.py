@@ -160,8 +160,8 @@ def test_voc_asks_for_its_classes():
 @pytest.mark.parametrize(
     ("ids", "segments", "words"),
     [
-        ([[0, 7]], [], "segment 7 is in the picture but not listed"),
-        ([[7, 3]], [SegmentInfo(3, CAT)], "segment 7 is in the picture but not listed"),
+        ([[0, 7]], [], "segment 7 is in the image but not listed"),
+        ([[7, 3]], [SegmentInfo(3, CAT)], "segment 7 is in the image but not listed"),
         (
             [[0, 7]],
             [SegmentInfo(7, CAT), SegmentInfo(8, CAT)],

@@ -94,7 +94,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         dtype = torch_dtype or dtype
         folder = find_artefact(str(name), revision, local_files_only)
         config, settings, weights = read_artefact(folder)
-        base = config["backbone"]
+        own = config["backbone"]
         ways: dict[str, Any] = {way: config.get(f"backbone_{way}") for way in WEIGHT_OPTIONS}
         if ways["quantize"] and dtype != torch.float32:
             raise BackboneError(
@@ -102,15 +102,16 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
                 "which its weights are float32: leave the dtype out"
             )
         loaded = load_backbone(
-            backbone or base, local_files_only=local_files_only, **ways,
+            backbone or own, local_files_only=local_files_only, **ways,
             device=device if ways["quantize"] else "cpu",  # some ways know accelerators only
         )  # fmt: skip
-        if loaded.fingerprint("cpu") != config["backbone_fingerprint"]:
+        base = loaded.fingerprint("cpu")
+        if base != config["backbone_fingerprint"]:
             raise BackboneError(
-                f"{folder} was trained on other weights than those of {backbone or base}; "
+                f"{folder} was trained on other weights than those of {backbone or own}; "
                 "give the backbone it was trained on"
             )
-        student = Student(loaded, settings)
+        student = Student(loaded, settings, base)
         names = {name for name, _ in student.trained()}
         if names != weights.keys():
             raise BackboneError(f"{folder / WEIGHTS} does not hold the weights of its {CONFIG}")

@@ -56,13 +56,16 @@ class Student(nn.Module):
     Args:
         backbone: stays frozen; with a `rank` above 0 its denoiser is given LoRA layers.
         settings: see `StudentSettings`.
+        base: fingerprint of the backbone, where it is known already.
 
     Raises:
         ValueError: the denoiser has no such block.
         MissingExtraError: a `rank` is asked for and peft is not installed.
     """
 
-    def __init__(self, backbone: DiffusionBackbone, settings: StudentSettings) -> None:
+    def __init__(
+        self, backbone: DiffusionBackbone, settings: StudentSettings, base: str | None = None
+    ) -> None:
         super().__init__()
         self.settings, self.backbone = settings, backbone
         names = backbone.blocks
@@ -70,7 +73,7 @@ class Student(nn.Module):
             raise ValueError(f"{backbone.name} has no block {wrong[0]}, only 0 .. {len(names) - 1}")
         self._read = [names[index] for index in settings.blocks]
         # Before there is anything of ours in it; on any device, since that may be another later.
-        self.base = backbone.fingerprint("cpu")
+        self.base = base or backbone.fingerprint("cpu")
         channels = sum(_width(backbone, name) for name in self._read)
         channels += 2 * backbone.channels * backbone.patch**2
         channels += (2 * settings.attention + 1) ** 2 if settings.attention else 0

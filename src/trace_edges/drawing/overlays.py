@@ -185,6 +185,6 @@ def _line_width(size: tuple[int, int]) -> int:
 def _check_size(image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> None:
     if image.shape[:2] != size:
         raise ValueError(
-            f"the picture is {image.shape[:2]} and its segments {size} (height, width): give "
+            f"the image is {image.shape[:2]} and its segments {size} (height, width): give "
             "those of one image"
         )

@@ -150,7 +150,7 @@ def write_boundaries(truth: EdgeTruth, path: Path) -> None:
         ValueError: there are several annotators, for whom one image has no room.
     """
     if len(truth.annotations) > 1:
-        raise ValueError(f"{path}: {len(truth.annotations)} annotators do not fit in one picture")
+        raise ValueError(f"{path}: {len(truth.annotations)} annotators do not fit in one image")
     write_drawn(truth.annotations[0], truth.ignore, path)
 
 

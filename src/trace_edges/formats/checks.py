@@ -132,16 +132,16 @@ def _inspect_voc(path: Path, classes: Path | None) -> tuple[Size, list[Finding]]
         return indices.shape, []
     beside = classes / path.name
     if not beside.is_file():
-        problem = f"has no picture in {CLASSES}, so its classes are unknown"
+        problem = f"has no image in {CLASSES}, so its classes are unknown"
         finding = Finding(str(path), problem, "add it, or stay class-agnostic", "warning")
         return indices.shape, [finding]
     found = read_indices(beside)
     if found.shape != indices.shape:
         problem = f"is {_size(indices.shape)}, and that in {CLASSES} {_size(found.shape)}"
-        return indices.shape, [Finding(str(path), problem, "fetch both pictures again")]
+        return indices.shape, [Finding(str(path), problem, "fetch both images again")]
     numbers = [n for n in instance_numbers(indices) if class_of(indices == n, found) is None]
     problem = f"instances without a class in {CLASSES}: {numbers}"
-    mend = "fetch both pictures again, or stay class-agnostic"
+    mend = "fetch both images again, or stay class-agnostic"
     return indices.shape, [Finding(str(path), problem, mend, "warning")] if numbers else []
 
 
@@ -151,7 +151,7 @@ def _check_splits(root: Path, files: Collection[str]) -> list[Finding]:
         absent = [name for name in split.read_text().split() if name not in files]
         if absent:
             problem = f"images named there without annotation: {len(absent)}, {absent[0]} first"
-            findings.append(Finding(str(split), problem, "add their pictures or cut the list"))
+            findings.append(Finding(str(split), problem, "add their images or cut the list"))
     return findings
 
 

@@ -46,11 +46,11 @@ def read_edge_map(path: Path) -> EdgeArray:
             plain = {"1": "L", "P": "RGB"}.get(image.mode, image.mode)
             values = np.asarray(image.convert(plain))
     except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+        raise ValueError(f"{path} cannot be read as an image: {error}") from error
     if values.ndim == 3:
         grey = values[..., 0]
         if (values[..., :3] != grey[..., None]).any():
-            raise ValueError(f"{path} is a colour picture; an edge map is grey, white on black")
+            raise ValueError(f"{path} is a colour image; an edge map is grey, white on black")
         values = grey
     if values.dtype == np.int32 and values.size and 0 <= values.min() <= values.max() < 65536:
         values = values.astype(np.uint16)  # as older 16-bit files are read

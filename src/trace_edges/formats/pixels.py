@@ -53,7 +53,7 @@ def read_pixels(
             problem = f"is a {image.format}, which need not keep values"
             raise FileError(path, problem, f"{kind}: write it anew as PNG")
         if image.mode not in modes:
-            raise FileError(path, f"is a picture of mode {image.mode}", f"{kind}: save it as that")
+            raise FileError(path, f"is an image of mode {image.mode}", f"{kind}: save it as that")
         if image.format == "PNG" and image.tile[0][3] == "RGB;16B":
             raise FileError(path, "has 16 bits a colour", f"{kind} of 8 bits: save it as that")
         return np.asarray(image), image.mode

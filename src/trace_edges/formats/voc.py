@@ -131,7 +131,7 @@ def _class_of(
     found = class_of(mask, classes)
     if found is None:
         path = root / CLASSES / f"{name}.png"
-        raise refusal(path, f"instance {instance} has no class there", "fetch both pictures again")
+        raise refusal(path, f"instance {instance} has no class there", "fetch both images again")
     return found
 
 
@@ -142,7 +142,7 @@ def _read_classes(
     classes = read_indices(path)
     if classes.shape != indices.shape:
         problem = f"is {classes.shape}, and {OBJECTS}/{name}.png is {indices.shape} (h, w)"
-        raise refusal(path, problem, "fetch both pictures again")
+        raise refusal(path, problem, "fetch both images again")
     return classes
 
 

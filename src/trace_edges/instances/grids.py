@@ -116,7 +116,7 @@ def snap_to_colours(
         MissingExtraError: pydensecrf2 is not installed.
     """
     if mask.shape != image.shape[:2]:
-        raise ValueError(f"a mask of {mask.shape} does not lie on a picture of {image.shape[:2]}")
+        raise ValueError(f"a mask of {mask.shape} does not lie on an image of {image.shape[:2]}")
     library = require("pydensecrf.densecrf", "crf", "pydensecrf2")
     height, width = mask.shape
     # The softmax of (1 - m, m), as energies: a mask is a hint, never certain.

@@ -46,7 +46,7 @@ class FolderSource:
         else:
             raise InputError(f"{self.url}: there is no such file or folder; check the path")
         base = base.rstrip("/") + "/" if base else ""
-        names = sorted(one.removeprefix(base) for one in found if _is_picture(one, base))
+        names = sorted(one.removeprefix(base) for one in found if _is_image(one, base))
         uses = Counter(_stem(name) for name in names)
         for name in names:
             key = name if uses[_stem(name)] > 1 else _stem(name)
@@ -58,7 +58,7 @@ class TarSource:
     """WebDataset shards: tars, not compressed, each a row of samples.
 
     Keys are TAR/SAMPLE, the stem of the tar and the name of the member up to its first dot. Of a
-    sample the member with just an image suffix is taken, else every picture in it. A damaged tar
+    sample the member with just an image suffix is taken, else every image in it. A damaged tar
     goes to the report, and what can be listed of it is done.
 
     Attributes:
@@ -154,12 +154,12 @@ def find_files(url: str, suffix: str) -> list[str]:
 def _members(tar: str, prefix: str) -> Iterator[Entry]:
     system, path = filesystem(tar)
     with system.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as members:
-        pictures = (one for one in members if one.isfile() and _is_picture(one.name, ""))
-        for sample, some in groupby(pictures, key=lambda one: _sample(one.name)):
-            yield from _pictures_of(sample, list(some), tar, prefix)
+        images = (one for one in members if one.isfile() and _is_image(one.name, ""))
+        for sample, some in groupby(images, key=lambda one: _sample(one.name)):
+            yield from _images_of(sample, list(some), tar, prefix)
 
 
-def _pictures_of(
+def _images_of(
     sample: str, members: list[tarfile.TarInfo], tar: str, prefix: str
 ) -> Iterator[Entry]:
     exact = [one for one in members if one.name[len(sample) :].lower() in IMAGE_SUFFIXES]
@@ -183,7 +183,7 @@ def _sample(name: str) -> str:
     return folder + slash + base.split(".")[0]
 
 
-def _is_picture(path: str, base: str) -> bool:
+def _is_image(path: str, base: str) -> bool:
     name = path.removeprefix(base).lower()
     hidden = any(part.startswith(".") for part in name.removeprefix("./").split("/"))
     return name.endswith(IMAGE_SUFFIXES) and not name.endswith(_RESULTS) and not hidden

@@ -117,7 +117,7 @@ class Manifest:
         """The items, `length` positions at a time, but for stretches where nothing is open.
 
         Args:
-            whole: give the items that are done too: which pictures share a batch depends on them.
+            whole: give the items that are done too: which images share a batch depends on them.
         """
         position = -1
         while True:

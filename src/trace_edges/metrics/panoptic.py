@@ -60,7 +60,7 @@ class Panoptic:
         missing = (self.areas[1:] == 0) & ~self.crowd
         if missing.any():
             raise ValueError(
-                f"segment {listed[int(np.argmax(missing))]} is listed but not in the picture: "
+                f"segment {listed[int(np.argmax(missing))]} is listed but not in the image: "
                 "take it off segments_info"
             )
 
@@ -73,7 +73,7 @@ class Panoptic:
         unlisted = listed[found] != self.ids
         if unlisted.any():
             raise ValueError(
-                f"segment {self.ids[unlisted][0]} is in the picture but not listed: "
+                f"segment {self.ids[unlisted][0]} is in the image but not listed: "
                 "add it to segments_info"
             )
         return found

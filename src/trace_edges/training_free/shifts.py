@@ -24,11 +24,11 @@ def shifts(subcell: int) -> list[Shift]:
 
 
 def shifted_views(
-    pictures: list[UInt8[np.ndarray, "_ _ 3"]], size: tuple[int, int], cell: int, subcell: int
+    images: list[UInt8[np.ndarray, "_ _ 3"]], size: tuple[int, int], cell: int, subcell: int
 ) -> Iterator[tuple[Shift, Float32[Tensor, "b 3 H W"]]]:
-    """Every shift with the pictures as the model sees them: `size` (H, W) px, in [-1, 1].
+    """Every shift with the images as the model sees them: `size` (H, W) px, in [-1, 1].
 
-    All views are windows of one picture that is (k - 1)/k of a cell larger than a view, so none
+    All views are windows of one image that is (k - 1)/k of a cell larger than a view, so none
     is padded and none resampled on its own.
 
     Raises:
@@ -41,11 +41,11 @@ def shifted_views(
     step = cell // subcell
     height, width = size
     margin = step * (subcell - 1)
-    larger = [resize_image(picture, (height + margin, width + margin)) for picture in pictures]
-    images = torch.stack([to_tensor(picture) for picture in larger])  # (B, 3, H+margin, W+margin)
+    larger = [resize_image(image, (height + margin, width + margin)) for image in images]
+    whole = torch.stack([to_tensor(image) for image in larger])  # (B, 3, H+margin, W+margin)
     for row, column in shifts(subcell):
         top, left = row * step, column * step
-        yield (row, column), images[..., top : top + height, left : left + width]
+        yield (row, column), whole[..., top : top + height, left : left + width]
 
 
 def interleave(

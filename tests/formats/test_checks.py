@@ -73,7 +73,7 @@ def test_a_broken_file_is_a_finding_and_does_not_hide_the_next(tmp_path):
     found = check(tmp_path, "labels")
     assert found[0] == "error c.tif: c.png has the same stem, which is the name of an image"
     assert found[1].startswith("error a.png: cannot be decoded")
-    assert found[2:] == ["error b.png: is a picture of mode RGBA"]
+    assert found[2:] == ["error b.png: is an image of mode RGBA"]
 
 
 def test_a_broken_photograph_is_a_finding(tmp_path):

@@ -104,7 +104,7 @@ def test_a_broken_png_does_not_hide_the_next(check, panoptic, tmp_path):
     Image.new("L", (6, 4)).save(tmp_path / "val/b.png")
     (tmp_path / "val/c.png").write_bytes(b"no picture")
     found = check(panoptic)
-    assert found[0] == "error b.png: is a picture of mode L"
+    assert found[0] == "error b.png: is an image of mode L"
     assert found[1].startswith("error c.png: cannot be decoded")
     assert found[2:] == ["error d.png: there is no such file"]
 

@@ -169,6 +169,6 @@ def test_the_largest_id_fits(tmp_path):
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
 def test_a_panoptic_png_is_rgb(tmp_path, mode):
     Image.new(mode, (4, 4)).save(tmp_path / "other.png")
-    words = rf"other\.png is a picture of mode {mode}: a panoptic PNG is RGB \(id = R"
+    words = rf"other\.png is an image of mode {mode}: a panoptic PNG is RGB \(id = R"
     with pytest.raises(FileError, match=words):
         read_panoptic_ids(tmp_path / "other.png")

@@ -165,7 +165,7 @@ def test_voc_asks_for_its_classes():
         (
             [[0, 7]],
             [SegmentInfo(7, CAT), SegmentInfo(8, CAT)],
-            "segment 8 is listed but not in the pic",
+            "segment 8 is listed but not in the image",
         ),
         ([[0, 7]], [SegmentInfo(7, CAT), SegmentInfo(7, DOG)], "segment 7 is listed twice"),
         ([[0, 7]], [SegmentInfo(7, CAT), SegmentInfo(0, DOG)], "the id 0, which is void"),

@@ -382,7 +382,7 @@ def test_out_of_memory_says_which_resolution_would_fit_faked_device(
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(pipe, "read", full)
+    monkeypatch.setattr(pipe, "_read", full)
     with pytest.raises(BackboneError, match=r"at 192 x 192 px .*: a resolution of 64 would fit$"):
         pipe(np.zeros((192, 192, 3), np.uint8), resolution=192)
     monkeypatch.setattr(sizing, "available_memory", lambda device: 1000)

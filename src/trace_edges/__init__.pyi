@@ -1,5 +1,7 @@
 from .backbones import BackboneError as BackboneError
 from .detector import EdgeDetector as EdgeDetector
+from .edge_folder import EdgeFolder as EdgeFolder
+from .edge_model import EdgeModel as EdgeModel
 from .evaluation import evaluate_masks as evaluate_masks
 from .evaluation import evaluate_panoptic as evaluate_panoptic
 from .formats import export_coco as export_coco

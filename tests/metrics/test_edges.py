@@ -10,6 +10,7 @@ from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.counts import EdgeTruth, edge_counts
 from trace_edges.metrics.edges import evaluate_edges
 from trace_edges.metrics.protocol import EdgeProtocol
+from trace_edges.results import EdgeMap
 
 FIVE = EdgeProtocol(thresholds=5)
 
@@ -275,3 +276,14 @@ def test_collections_must_belong_together():
 def test_bad_protocols(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         EdgeProtocol(**wrong)
+
+
+def test_a_result_is_scored_by_its_thin_edges():
+    """Its ridge is the truth; the band beside it would be wrong at every threshold."""
+    edges = np.full((2, 30, 40), 0.9, dtype=np.float32)
+    out = EdgeMap(edges, np.stack([line(9), line(20)]))
+    truths = [line(9), line(20)]
+    assert evaluate_edges(out, truths, protocol=FIVE).ods == 1
+    assert evaluate_edges([out[0], out[1]], truths, protocol=FIVE).ods == 1
+    assert evaluate_edges(out[1], line(20), protocol=FIVE).ods == 1
+    assert evaluate_edges(out[1], line(9), protocol=FIVE).ods == 0

@@ -155,7 +155,8 @@ class MapAverage:
         if grid not in self._totals:
             self._totals[grid] = torch.zeros(b, n, n, device=q.device)
         learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad)
-        if learning or torch.jit.is_tracing():  # whose graphs know nothing of what is overwritten
+        # The graph of a trace knows nothing of what is overwritten.
+        if learning or torch.jit.is_tracing():  # type: ignore[attr-defined]
             self._totals[grid] = self._totals[grid] + head_mean(q, k, scale)
         else:
             add_head_mean(self._totals[grid], q, k, scale)

@@ -119,7 +119,7 @@ class _SDPAListener(TorchFunctionMode):
         self._callback = callback
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         if func is _SDPA:

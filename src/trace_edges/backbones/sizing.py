@@ -236,7 +236,7 @@ class _Live(TorchDispatchMode):
         self._known = {tensor.untyped_storage()._cdata for tensor in before}
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         output = func(*args, **kwargs or {})
         for tensor in tree_leaves(output):
@@ -264,7 +264,7 @@ class _PlainValues(TorchFunctionMode):
     """
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         if func is torch.tensor and torch.device(kwargs.get("device") or "cpu").type == "meta":
@@ -280,7 +280,7 @@ class _FusedAttention(TorchFunctionMode):
     """Attention as a fused kernel has it: no map, only its output."""
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:

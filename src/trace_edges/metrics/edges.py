@@ -25,9 +25,10 @@ from trace_edges.metrics.counts import (
     f_measure,
 )
 from trace_edges.metrics.protocol import BSDS, Curve, EdgeProtocol
+from trace_edges.results import EdgeMap
 
 Truth = Annotation | Sequence[Annotation] | EdgeTruth
-PredictionSource = Prediction | Callable[[], Prediction]
+PredictionSource = Prediction | EdgeMap | Callable[[], Prediction]
 TruthSource = Truth | Callable[[], Truth]
 Task = tuple[str, Any, Any, EdgeProtocol]  # name, prediction, ground truth
 Item = TypeVar("Item")
@@ -84,7 +85,7 @@ def edge_scores(counts: Mapping[str, EdgeCounts], protocol: EdgeProtocol = BSDS)
 
 
 def evaluate_edges(
-    predictions: Collection[PredictionSource] | Mapping[str, PredictionSource],
+    predictions: EdgeMap | Collection[PredictionSource] | Mapping[str, PredictionSource],
     ground_truth: Collection[TruthSource] | Mapping[str, TruthSource],
     *,
     protocol: EdgeProtocol = BSDS,
@@ -97,7 +98,8 @@ def evaluate_edges(
         predictions: edge maps as in `edge_counts`, in a list parallel to the ground truth or in
             a mapping with the same names. An entry may be a function without arguments that
             returns the map, such as `functools.partial(read, path)`: it is called in the worker
-            when the image is due, so that a large set never lies in memory.
+            when the image is due, so that a large set never lies in memory. Of an `EdgeMap`, the
+            whole or an entry (one image), the thin edges are scored. One map may come alone.
         ground_truth: boundary maps, or lists of them, one per annotator, or such functions.
         protocol: the settings, kept in the result.
         workers: processes that share the images. Two or more are spawned, so a script must call
@@ -143,13 +145,19 @@ def spread(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _by_name(entries: Collection | Mapping) -> Mapping:
+def _by_name(entries: EdgeMap | Collection[Any] | Mapping[Any, Any]) -> Mapping[Any, Any]:
+    if isinstance(entries, EdgeMap):
+        entries = list(entries.thin)
+    elif isinstance(entries, np.ndarray) and entries.ndim == 2:
+        entries = [entries]
     return entries if isinstance(entries, Mapping) else {str(i): e for i, e in enumerate(entries)}
 
 
 def _count(task: Task) -> tuple[str, EdgeCounts]:
     name, prediction, truth, protocol = task
     strength = prediction() if callable(prediction) else prediction
+    if isinstance(strength, EdgeMap):
+        (strength,) = strength.thin
     drawn = truth() if callable(truth) else truth
     try:
         single = isinstance(drawn, np.ndarray) and drawn.ndim == 2

@@ -190,7 +190,7 @@ def _rank(masks: Sequence[Mask], policy: ScorePolicy, name: str) -> list[Mask]:
 
 
 def _evaluate(
-    backend: Backend, sizes: list[dict], truths: Sequence[Mask], ranked: Sequence[Mask]
+    backend: Backend, sizes: list[dict[str, int]], truths: Sequence[Mask], ranked: Sequence[Mask]
 ) -> list[float]:
     """The twelve numbers of COCO's summary."""
     coco_module, eval_module, evaluator_name = _BACKENDS[backend]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from trace_edges.extras import require
 from trace_edges.images import ImageError
-from trace_edges.jobs.remote import read_bytes
+from trace_edges.jobs.remote import filesystem, open_dataset, read_bytes
 
 _LONGEST = 255  # bytes of a name, as file systems have it
 _ROOM = 40  # of them, for suffixes and temporary names
@@ -71,8 +71,6 @@ class RowPlace:
     column: str
 
     def read(self) -> bytes:
-        from trace_edges.jobs.tables import open_dataset
-
         rows = open_dataset(self.name, self.split, self.column)
         return _content(rows[self.row][self.column], self)
 
@@ -189,8 +187,6 @@ class Shard:
 @lru_cache(maxsize=1)
 def _column(url: str, group: int, column: str) -> Any:
     """One column of a row group: neighbours are read one after the other."""
-    from trace_edges.jobs.remote import filesystem
-
     parquet = require("pyarrow.parquet", "annotate")
     system, path = filesystem(url)
     with system.open(path, "rb") as file:

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 from trace_edges.jobs.entries import Source
 from trace_edges.jobs.inputs import CocoSource, FolderSource, TarSource, VocSource
-from trace_edges.jobs.remote import absolute, filesystem, join
-from trace_edges.jobs.tables import HUB, DatasetSource, ParquetSource, is_saved_dataset
+from trace_edges.jobs.remote import HUB, absolute, filesystem, is_saved_dataset, join
+from trace_edges.jobs.tables import DatasetSource, ParquetSource
 
 Kind = Literal["folder", "tar", "coco", "voc", "parquet", "datasets"]
 

@@ -1,21 +1,26 @@
-"""Files here and elsewhere through fsspec: found, read in pieces, written whole or not at all."""
+"""What lies elsewhere: files through fsspec, read in pieces and written whole or not at all, and the
+data sets of the library `datasets`.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from trace_edges.extras import MissingExtraError
+from trace_edges.extras import MissingExtraError, require
 from trace_edges.files import InputError, write_atomically
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 # What is put there becomes visible when it is complete; elsewhere a rename sees to that.
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
+
+HUB = "hf://datasets/"
 
 FileSystem: TypeAlias = fsspec.AbstractFileSystem
 
@@ -117,6 +122,30 @@ def put_file(local: Path, url: str) -> None:
         system.put_file(str(local), path)
     else:
         _put(system, path, lambda temporary: system.put_file(str(local), temporary))
+
+
+@lru_cache(maxsize=8)
+def open_dataset(name: str, split: str | None, column: str) -> Any:
+    """One split, its images as they are stored."""
+    library = require("datasets", "annotate")
+    rows = load_rows(name, split)
+    if isinstance(rows.features[column], library.Image):
+        return rows.cast_column(column, library.Image(decode=False))
+    return rows
+
+
+def is_saved_dataset(folder: Path) -> bool:
+    """Whether `datasets` saved this folder."""
+    return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
+
+
+def load_rows(name: str, split: str | None) -> Any:
+    """A split of a saved data set or of one on the hub; all splits where none is named."""
+    library = require("datasets", "annotate")
+    if is_saved_dataset(Path(name)):
+        loaded = library.load_from_disk(name)
+        return loaded if split is None else loaded[split]
+    return library.load_dataset(name.removeprefix(HUB), split=split)
 
 
 def _puts_whole(system: FileSystem) -> bool:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from trace_edges.extras import require
 from trace_edges.files import InputError
 from trace_edges.jobs.entries import CellPlace, Entry, RowPlace
 from trace_edges.jobs.inputs import find_files
-from trace_edges.jobs.remote import filesystem
+from trace_edges.jobs.remote import filesystem, load_rows
 
-HUB = "hf://datasets/"
 _USUAL = ("image", "img", "jpg", "png", "bytes")
 
 
@@ -89,7 +87,7 @@ class DatasetSource:
 
     def entries(self) -> Iterator[Entry]:
         library = require("datasets", "annotate")
-        loaded = _load(self.name, None)
+        loaded = load_rows(self.name, None)
         splits = loaded if isinstance(loaded, library.DatasetDict) else {None: loaded}
         if self.split is not None:
             if self.split not in splits:
@@ -102,29 +100,6 @@ class DatasetSource:
             for row in range(len(rows)):
                 name = f"{prefix}{row:08d}"
                 yield Entry(name, RowPlace(self.name, split, row, column), name)
-
-
-@lru_cache(maxsize=8)
-def open_dataset(name: str, split: str | None, column: str) -> Any:
-    """One split, its images as they are stored."""
-    library = require("datasets", "annotate")
-    rows = _load(name, split)
-    if isinstance(rows.features[column], library.Image):
-        return rows.cast_column(column, library.Image(decode=False))
-    return rows
-
-
-def is_saved_dataset(folder: Path) -> bool:
-    """Whether `datasets` saved this folder."""
-    return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
-
-
-def _load(name: str, split: str | None) -> Any:
-    library = require("datasets", "annotate")
-    if is_saved_dataset(Path(name)):
-        loaded = library.load_from_disk(name)
-        return loaded if split is None else loaded[split]
-    return library.load_dataset(name.removeprefix(HUB), split=split)
 
 
 def _image_feature(rows: Any, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What lies elsewhere: files through fsspec, read in pieces and written whole or not at all, and the
+"""What lies elsewhere: files through fsspec, read in pieces and written whole or not at all, and
 data sets of the library `datasets`.
 """
 

@@ -18,7 +18,7 @@ class Jam:
         fruit: what it is made of.
         sugar, pectin: grams; the first is the larger
             of the two.
-        smooth: strain it. None: a colon later on.
+        smooth: f(x) < 1. None: a colon later on.
         stirred: left out of the command.
     """
 
@@ -81,7 +81,7 @@ def test_help_is_what_the_dataclass_says():
         "fruit": "What it is made of.",
         "sugar": "Grams; the first is the larger of the two.",
         "pectin": "Grams; the first is the larger of the two.",
-        "smooth": "Strain it. None: a colon later on.",
+        "smooth": "f(x) < 1. None: a colon later on.",
         "stirred": "Left out of the command.",
     }
 

@@ -27,14 +27,12 @@ class Fields:
         leave_out: fields that are no options, and keep their defaults.
         flags: other or further names of an option, by field.
         help: other help than the dataclass gives, by field.
-        defaults: other defaults, by field.
     """
 
     panel: str | None = None
     leave_out: tuple[str, ...] = ()
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     help: Mapping[str, str] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -74,8 +72,9 @@ def attribute_help(kind: type) -> dict[str, str]:
         return found
     for entry in re.split(r"\n(?= {4}\S)", section.group(1).rstrip()):
         names, _, told = " ".join(entry.split()).partition(": ")
-        for name in names.split(", "):
-            found[name] = told[:1].upper() + told[1:]
+        if re.match(r"[a-z]{2,}[ ,;.]", told):  # a word, and no formula
+            told = told[0].upper() + told[1:]
+        found |= dict.fromkeys(names.split(", "), told)
     for base in kind.__mro__[1:]:
         found |= attribute_help(base)  # which says it in its own words
     return found
@@ -97,10 +96,9 @@ def _option(one: Field[Any], kind: type, how: Fields) -> inspect.Parameter:
     help_text = how.help.get(one.name) or attribute_help(kind).get(one.name, "")
     option = typer.Option(*flags, help=help_text.replace("None: ", "Default: "),
                           rich_help_panel=how.panel)  # fmt: skip
-    default: Any = how.defaults.get(one.name, one.default)
     return inspect.Parameter(
         one.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=inspect.Parameter.empty if default is MISSING else default,
+        default=inspect.Parameter.empty if one.default is MISSING else one.default,
         annotation=Annotated[hint, option],
     )

@@ -15,14 +15,12 @@ from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import CUTTING, LOADING, TRACE, Cutting, EdgeOutput
 from trace_edges.cli.panoptic import Classes
 from trace_edges.edge_model import Choice, EdgeModel, Loading
-from trace_edges.jobs.selection import Selection
+from trace_edges.jobs.choices import Form, Kind, Selection, TaskName
 from trace_edges.training_free.settings import TraceSettings
 
 if TYPE_CHECKING:
     from trace_edges.jobs.entries import Shard
     from trace_edges.jobs.task import Task
-
-TaskName = Literal["edges", "instances", "panoptic"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class DataSet:
         key_column: Of names, in Parquet.
     """
 
-    kind: Literal["folder", "tar", "coco", "voc", "parquet", "datasets"] | None = None
+    kind: Kind | None = None
     images: str | None = None
     split: str | None = None
     column: str | None = None
@@ -73,7 +71,7 @@ class Running:
         quiet: Print errors only.
     """
 
-    to: Literal["folder", "tar", "parquet", "coco"] = "folder"
+    to: Form = "folder"
     shard: str = "1/1"
     batch_size: int = 1
     workers: int = 1

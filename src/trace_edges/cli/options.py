@@ -12,12 +12,17 @@ import typer
 
 from trace_edges.cli.common import error, progress
 from trace_edges.cli.fields import Fields
+from trace_edges.formats.registry import names
 
 if TYPE_CHECKING:
     from trace_edges.edge_model import Loading
     from trace_edges.files import InputError
+    from trace_edges.formats.edge_maps import EdgeFormat
     from trace_edges.instances.bgp import Propagation
     from trace_edges.jobs.task import Outcome
+
+if not TYPE_CHECKING:
+    EdgeFormat = Literal[*names(reads="edges", writes="edges")]
 
 _NO_OPTIONS = ("criterion", "ignore_first", "neighbours", "symmetric", "border", "layers")
 
@@ -70,7 +75,7 @@ class EdgeOutput:
         soft: Smooth map instead of thin lines.
     """
 
-    format: Literal["png", "png16", "npy"] = "png"
+    format: EdgeFormat = "png"
     soft: bool = False
 
     @property

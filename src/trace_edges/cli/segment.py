@@ -24,7 +24,7 @@ from trace_edges.cli.options import (
     load_sam,
 )
 from trace_edges.edge_model import EMBEDDED, Choice, EdgeModel, Loading
-from trace_edges.jobs.selection import Selection
+from trace_edges.jobs.choices import Selection
 from trace_edges.training_free.settings import TraceSettings
 
 _COLUMNS = {

@@ -1,3 +1,4 @@
+from .choices import Selection as Selection
 from .engine import Engine as Engine
 from .entries import Entry as Entry
 from .entries import Shard as Shard
@@ -15,7 +16,6 @@ from .opening import open_source as open_source
 from .panoptic import panoptic_files as panoptic_files
 from .refine import refine_coco as refine_coco
 from .refine import refine_labels as refine_labels
-from .selection import Selection as Selection
 from .sinks import make_sink as make_sink
 from .task import Outcome as Outcome
 from .tasks import EdgesTask as EdgesTask

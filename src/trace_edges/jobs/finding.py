@@ -26,7 +26,7 @@ from trace_edges.instances.refine import refine_instances
 from trace_edges.instances.regions import instances_at, instances_of_count, proposals
 from trace_edges.instances.sam import SamSegmenter, prompt_kinds
 from trace_edges.instances.seeds import seeds_from_masks
-from trace_edges.jobs.selection import Selection
+from trace_edges.jobs.choices import Selection
 from trace_edges.jobs.task import Subject, TaskError
 from trace_edges.results import InstanceMasks
 from trace_edges.sources import Step

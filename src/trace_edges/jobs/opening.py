@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import glob
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
+from trace_edges.jobs.choices import Kind
 from trace_edges.jobs.entries import Source
 from trace_edges.jobs.inputs import CocoSource, FolderSource, TarSource, VocSource
 from trace_edges.jobs.remote import HUB, absolute, filesystem, is_saved_dataset, join
 from trace_edges.jobs.tables import DatasetSource, ParquetSource
-
-Kind = Literal["folder", "tar", "coco", "voc", "parquet", "datasets"]
 
 
 def open_source(

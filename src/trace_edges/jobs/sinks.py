@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, get_args
 from trace_edges.extras import require
 from trace_edges.files import write_atomically
 from trace_edges.formats.coco import CATEGORY
+from trace_edges.jobs.choices import Form
 from trace_edges.jobs.entries import Item, Shard
 from trace_edges.jobs.parts import write_parquet, write_tar
 from trace_edges.jobs.remote import (
@@ -30,7 +31,6 @@ from trace_edges.jobs.remote import (
 )
 from trace_edges.jobs.task import Facts, Files, Result
 
-Form = Literal["folder", "tar", "parquet", "coco"]
 RECORD = "json"  # suffix of what says that the other files of a key are there
 _WRITERS = {"tar": write_tar, "parquet": write_parquet}
 

@@ -1,9 +1,13 @@
-"""Which regions are taken: plain values, which the command line reads before torch is loaded."""
+"""What a job can be asked for: plain values, which the command line reads without torch."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+Kind = Literal["folder", "tar", "coco", "voc", "parquet", "datasets"]  # of a data set
+Form = Literal["folder", "tar", "parquet", "coco"]  # of the results
+TaskName = Literal["edges", "instances", "panoptic"]
 
 
 @dataclass(frozen=True)

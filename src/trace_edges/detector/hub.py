@@ -67,7 +67,7 @@ def model_card(config: Mapping[str, Any]) -> str:
     table = f"## Measured\n\n| | |\n|---|---|\n{rows}\n" if rows else ""
     return (
         f"# One-step instance edges on {config['backbone']}\n\n"
-        "Distilled from the training-free way of TRACE (arXiv 2503.07982) by `trace-edges "
+        "Distilled from the training-free method of TRACE (arXiv 2503.07982) by `trace-edges "
         "distill`, without a label. This folder holds the decoder, and the LoRA if there is one; "
         "the backbone is loaded from where it lies.\n\n"
         "```python\nimport trace_edges as te\n\n"

@@ -179,6 +179,9 @@ SIZED = [EXAMPLES / "coins.png", "--training-free", "--resolution", "64"]
         ([*SIZED, "--subcell", "0"], "subcell must be 1 or more"),
         ([*SIZED, "--timestep", "1000"], "timestep 1000"),
         ([*SIZED, "--stride", "2000"], "stride"),
+        # Settings that fit no image are said once, not for each.
+        ([EXAMPLES, *SIZED[1:], "--subcell", "3"], "subcell=3"),
+        ([EXAMPLES, *SIZED[1:], "--timestep", "1000"], "timestep 1000"),
         ([EXAMPLES, "--device", "abacus"], "abacus"),
     ],
 )

@@ -247,3 +247,12 @@ def test_results_do_not_cover_the_edges_or_the_list(quarters, tmp_path):
     assert "give another one" in run(photos, "--out", edges, "--edges", edges).stderr
     Image.new("RGB", (41, 41)).save(photos / "instances.png")
     assert "rename it" in run(photos, "--out", tmp_path / "out", "--edges", edges).stderr
+
+
+@pytest.mark.parametrize("option", ["--count", "--proposals"])
+def test_no_regions_at_all_cannot_be_meant(quarters, tmp_path, option):
+    photos, edges = quarters
+    refused = run(photos, "--out", tmp_path / "out", "--edges", edges, option, 0)
+    assert refused.exit_code == 1
+    assert refused.stderr == f"trace-edges: {option[2:]} must be 1 or more, not 0\n"
+    assert not (tmp_path / "out").exists()

@@ -34,6 +34,9 @@ class Selection:
             raise ValueError("count and proposals exclude each other: give one")
         if self.strength is not None and (self.count is not None or self.proposals is not None):
             raise ValueError("--strength, --count and --proposals exclude each other: give one")
+        for name in ("count", "proposals"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise ValueError(f"{name} must be 1 or more, not {number}")
         for name in ("strength", "min_area"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:

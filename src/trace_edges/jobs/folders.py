@@ -113,8 +113,10 @@ def detect_files(
 
     Raises:
         OSError: the results cannot be written (a full disk); nothing half-written stays.
+        ValueError: the settings fit no image.
     """
     chosen = source.default if settings is None else settings
+    source.check(chosen)
     task = task or EdgesTask(overlay=True)
 
     def extra(item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
@@ -158,10 +160,12 @@ def segment_files(
     Raises:
         ImportError: pycocotools is not installed.
         OSError: the results cannot be written (a full disk); nothing half-written stays.
-        ValueError: an image is called "instances".
+        ValueError: an image is called "instances", or the settings fit no image.
     """
     task = InstancesTask(find, overlay=True)
     task.check()  # now, not after the first image
+    chosen = source.default if settings is None else settings
+    source.check(chosen)
     for path, name in names.items():
         if name.casefold() == Path(SUMMARY).stem:
             raise ValueError(f"{path}: its record would be {SUMMARY}, which lists all images: "
@@ -174,7 +178,6 @@ def segment_files(
         return {"instances": instances, "timestep": timestep, "settings": dict(made_with)}
 
     records = Records(folder, task.suffixes, made_with, extra)
-    chosen = source.default if settings is None else settings
     finished = []
     for outcome in _run(Engine(source, chosen, task, records), names, records, overwrite=overwrite):
         if outcome.state != "failed":

@@ -1,0 +1,78 @@
+"""The engine itself: the order of outcomes, images that fail, and what a task is given."""
+
+from trace_edges.jobs.engine import Engine, stretches_of
+from trace_edges.jobs.entries import Item, PathPlace
+from trace_edges.jobs.task import Result, Task, TaskError
+
+from .conftest import FakeSource, png
+
+
+class Shapes(Task):
+    """Notes what it is given; refuses the image called odd."""
+
+    name = "shapes"
+    wants_image = True
+
+    def __init__(self):
+        self.given = {}
+
+    def describe(self):
+        return {}
+
+    def __call__(self, subject):
+        if subject.key == "odd":
+            raise TaskError("odd: is refused")
+        self.given[subject.key] = subject.image.shape[:2], subject.smooth.shape
+        return Result(record={"sum": float(subject.thin.sum())})
+
+
+def run(tmp_path, contents, batch_size=1):
+    items = []
+    for position, (name, content) in enumerate(contents.items()):
+        (tmp_path / f"{name}.png").write_bytes(content)
+        path = str(tmp_path / f"{name}.png")
+        items.append(Item(position, name, PathPlace(path), path))
+    task = Shapes()
+    keep = lambda item, result, facts: dict(result.record, height=facts.height)  # noqa: E731
+    engine = Engine(FakeSource([]), None, task, keep, batch_size)
+    return task, list(engine.alone(stretches_of(items, batch_size)))
+
+
+def test_outcomes_come_in_the_order_of_the_images(tmp_path):
+    broken = png(1)[:40]
+    contents = {"a": broken, "b": png(2), "odd": png(3), "d": broken, "e": png(5)}
+    _, outcomes = run(tmp_path, contents)
+    assert [one.key for one in outcomes] == list(contents)
+    assert [one.state for one in outcomes] == ["failed", "done", "failed", "failed", "done"]
+    assert outcomes[0].message.startswith(str(tmp_path / "a.png"))
+    assert outcomes[2].message == "odd: is refused"
+    assert outcomes[1].record["height"] == 24
+
+
+def test_a_task_is_given_the_image_as_it_is(tmp_path):
+    """The source reads it at 64 px; the task gets it, and its edges, at its own size."""
+    task, _ = run(tmp_path, {"wide": png(1, width=96, height=24)})
+    assert task.given == {"wide": ((24, 96), (24, 96))}
+
+
+class Failing(FakeSource):
+    """Runs out of memory over two images, and over the one whose corner is dark."""
+
+    def read(self, batch, settings, **options):
+        if len(batch) > 1 or batch[0].image[0, 0, 0] < 50:
+            raise ValueError("out of memory: take a smaller resolution")
+        return super().read(batch, settings, **options)
+
+
+def test_a_batch_that_is_too_much_is_read_singly(tmp_path):
+    items = []
+    for position, number in enumerate((0, 3, 4)):  # the grey behind the square is 40, 61 and 68
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(png(number))
+        items.append(Item(position, str(number), PathPlace(str(path)), path.name))
+    engine = Engine(Failing([]), None, Shapes(), lambda *_: {}, batch_size=3)
+    outcomes = {one.key: one for one in engine.alone(stretches_of(items, 3))}
+    assert {key: one.state for key, one in outcomes.items()} == {
+        "0": "failed", "3": "done", "4": "done",
+    }  # fmt: skip
+    assert outcomes["0"].message == "0.png: out of memory: take a smaller resolution"

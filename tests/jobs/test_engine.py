@@ -1,5 +1,10 @@
 """The engine itself: the order of outcomes, images that fail, and what a task is given."""
 
+import io
+
+from PIL import Image
+
+from trace_edges.edge_folder import EdgeFolder
 from trace_edges.jobs.engine import Engine, stretches_of
 from trace_edges.jobs.entries import Item, PathPlace
 from trace_edges.jobs.task import Result, Task, TaskError
@@ -76,3 +81,35 @@ def test_a_batch_that_is_too_much_is_read_singly(tmp_path):
         "0": "failed", "3": "done", "4": "done",
     }  # fmt: skip
     assert outcomes["0"].message == "0.png: out of memory: take a smaller resolution"
+
+
+def test_one_image_without_stored_edges_does_not_take_its_batch_along(tmp_path):
+    (tmp_path / "edges").mkdir()
+    for name in ("a", "c"):
+        (tmp_path / "edges" / f"{name}.png").write_bytes(grey_png())
+    source = EdgeFolder(tmp_path / "edges")
+    items = [Item(position, name, None, name) for position, name in enumerate("abc")]
+    engine = Engine(source, source.default, Sums(), lambda *_: {}, batch_size=3)
+    outcomes = list(engine.alone(stretches_of(items, 3)))
+    states = {one.key: one.state for one in outcomes}
+    assert states == {"a": "done", "b": "failed", "c": "done"}
+    (message,) = (one.message for one in outcomes if one.message)
+    assert "holds no edge map of b" in message
+
+
+class Sums(Task):
+    """Asks for edges alone."""
+
+    name = "sums"
+
+    def describe(self):
+        return {}
+
+    def __call__(self, subject):
+        return Result(record={"sum": float(subject.thin.sum())})
+
+
+def grey_png():
+    content = io.BytesIO()
+    Image.new("L", (8, 6), 200).save(content, "PNG")
+    return content.getvalue()

@@ -161,13 +161,12 @@ class Engine:
             ready = [one for _, one in batch]
             wanted = self.task.wants_attention
             return list(self.source.read(ready, self.settings, attention=wanted))
-        except EdgeError as error:
-            return [str(error)]
         except (ValueError, torch.OutOfMemoryError) as error:
             if len(batch) > 1:
                 return [reading for one in batch for reading in self._read([one])]
             ((item, _),) = batch
-            return [" ".join(f"{item.name}: {error}".split())]
+            named = str(error) if isinstance(error, EdgeError) else f"{item.name}: {error}"
+            return [" ".join(named.split())]
 
 
 def batches(

@@ -5,7 +5,7 @@ semantic maps is here too: images in turn, and a record at the end.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -217,15 +217,12 @@ class Collected:
     Attributes:
         take: takes the result of an image by name; gives how many masks it had and has (of a
             semantic map, classes and segments).
-        names: of the images that were taken.
     """
 
     take: Callable[[str, Result], tuple[int, int]]
-    names: list[str] = field(default_factory=list)
 
     def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
         before, after = self.take(item.key, result)
-        self.names.append(item.key)
         return {"before": before, "after": after}
 
 

@@ -1,20 +1,28 @@
-"""Results drawn over their image: edges as lines, segments in a colour each with its contour."""
+"""Edges as lines, masks and segments in a colour each with its contour, over their image."""
 
 from __future__ import annotations
 
 import colorsys
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float, Int32, UInt8
+from jaxtyping import Bool, Float, Float32, Int32, UInt8
 from PIL import Image
-from scipy.ndimage import binary_erosion, maximum_filter
+from scipy.ndimage import binary_erosion, find_objects
+from skimage.measure import block_reduce
 
-from trace_edges.results import InstanceMasks, PanopticMap
+from trace_edges.drawing.visualize import grey_image
 
 Colour = tuple[int, int, int]
+Box = tuple[slice, slice]
 
-LINE_COLOUR = (0, 255, 190)
+_STRONG = 0.25  # edges below this strength are never drawn as strong ones
+_RAMP = ((90, 20, 120), (220, 50, 90), (255, 150, 30), (255, 240, 120))  # from weak to strong
+_DIM = 0.45  # brightness of the image below the lines
+_WIDTH = 1.8  # px of a line where it is drawn
+_SIDE = 480  # px of the shorter side where lines are drawn
 
 _TURN = (5**0.5 - 1) / 2  # of the hue circle, from one colour to the next: the golden angle
 _APART = 150  # Euclidean distance in RGB that tells two neighbours apart
@@ -23,59 +31,126 @@ _REACH = 3  # px across which two segments are neighbours
 _FILL = 0.45  # opacity of a segment; its contour is opaque
 
 
-def overlay(
-    image: UInt8[np.ndarray, "h w 3"],
-    thin: Float[np.ndarray, "h w"],
-    colour: Colour = LINE_COLOUR,
-) -> Image.Image:
-    """Thin edges in [0, 1] drawn over the darkened image: opaque from 0.6, not at all below 0.2.
+def shown_strength(thin: Float[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """Strength of thin edges stretched to [0, 1] for the eye.
 
-    Lines are widened to about 1/400 of the shorter side, so that they show when a large image is
-    viewed as a whole.
+    Methods differ in how strong their edges are, and the weak ones of one may be the best of
+    another. So 1 is what only 2 % of the ridge pixels of this image exceed, but at least 0.25, so
+    that an image without edges stays empty; 0 is a fifth of that and less.
     """
-    width = _line_width(image.shape[:2])
-    lines = np.rint(np.clip((thin - 0.2) / 0.4, 0, 1) * 255).astype(np.uint8)
-    mask = Image.fromarray(lines)
-    if width > 1:
-        mask = Image.fromarray(maximum_filter(lines, size=width))
-    base = Image.fromarray(image).point(lambda value: round(0.6 * value))
-    base.paste(Image.new("RGB", base.size, colour), mask=mask)
-    return base
+    ridges = thin[thin > 0]
+    strong = max(_STRONG, float(np.percentile(ridges, 98)) if ridges.size else 0)
+    weak = strong / 5
+    return np.clip((thin - weak) / (strong - weak), 0, 1, dtype=np.float32)
 
 
-def instance_overlay(image: UInt8[np.ndarray, "h w 3"], instances: InstanceMasks) -> Image.Image:
-    """The image with every instance tinted in a colour of its own and outlined in it.
+def edge_image(thin: Float[np.ndarray, "h w"]) -> Image.Image:
+    """Thin edges in [0, 1] as lines, white on black (8 bits), stretched by `shown_strength`."""
+    return grey_image(_lines(shown_strength(thin)))
 
-    Where instances overlap, the smaller lies on top, but the contours of all are drawn.
+
+def overlay(image: UInt8[np.ndarray, "h w 3"], thin: Float[np.ndarray, "h w"]) -> Image.Image:
+    """Thin edges in [0, 1] as lines over the dimmed image: purple where they are weak, over red and
+    orange to yellow where they are strong, stretched by `shown_strength`.
+
+    Lines are as wide as about 1/270 of the shorter side, so that they show when a large image is
+    viewed as a whole.
+
+    Raises:
+        ValueError: image and edges differ in size.
+    """
+    _check_size(image, thin.shape, "edges")
+    lines = _lines(shown_strength(thin))
+    stops = np.linspace(0, 1, len(_RAMP))
+    channels = np.moveaxis(np.array(_RAMP, dtype=np.float32), 1, 0)  # (3, stops)
+    colour = np.stack([np.interp(lines, stops, channel) for channel in channels], axis=-1)
+    grey = image.mean(axis=-1, keepdims=True)
+    dimmed = _DIM * (0.6 * image + 0.4 * grey)
+    opacity = np.clip(2 * lines, 0, 1)[..., None]
+    return Image.fromarray(np.rint(dimmed + opacity * (colour - dimmed)).astype(np.uint8))
+
+
+def _lines(strength: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """Ridges of one pixel as antialiased lines.
+
+    They are drawn where the shorter side has some hundred pixels, and enlarged: of a large image
+    each block of pixels counts as its strongest.
+    """
+    height, width = strength.shape
+    block = max(1, round(min(height, width) / _SIDE))
+    if block > 1:
+        padding = ((0, -height % block), (0, -width % block))
+        small = block_reduce(np.pad(strength, padding), (block, block), np.max)
+    else:
+        small = strength
+    reach = math.ceil(_WIDTH / 2 + 0.5)
+    padded, drawn = np.pad(small, reach), np.zeros_like(small)
+    for down, right in itertools.product(range(-reach, reach + 1), repeat=2):
+        covered = _WIDTH / 2 + 0.5 - math.hypot(down, right)  # of a pixel at this distance
+        if covered > 0:
+            shifted = padded[reach + down :, reach + right :][: small.shape[0], : small.shape[1]]
+            drawn = np.maximum(drawn, min(1, covered) * shifted)
+    if block == 1:
+        return drawn
+    enlarged = Image.fromarray(drawn).resize(
+        (drawn.shape[1] * block, drawn.shape[0] * block), Image.Resampling.BILINEAR
+    )
+    return np.asarray(enlarged)[:height, :width]
+
+
+def mask_overlay(
+    image: UInt8[np.ndarray, "h w 3"],
+    masks: Bool[np.ndarray, "n h w"],
+    labels: Int32[np.ndarray, "h w"],
+) -> Image.Image:
+    """The image with every mask tinted in a colour of its own and outlined in it.
+
+    Where masks overlap, the smaller lies on top, but the contours of all are drawn.
+
+    Args:
+        labels: 0 where no mask is, else 1 + the index of the smallest.
 
     Raises:
         ValueError: image and masks differ in size.
     """
-    _check_size(image, instances.shape)
-    labels = instances.label_map
-    colours = segment_colours(labels, range(1, len(instances) + 1))
+    _check_size(image, labels.shape, "masks")
+    colours = segment_colours(labels, range(1, len(masks) + 1))
     drawn = _tinted(image, labels, colours)
-    for index in np.argsort(-instances.areas, kind="stable"):
-        _outline(drawn, instances.masks[index], colours[int(index) + 1])
+    for index in np.argsort(-np.count_nonzero(masks, axis=(1, 2)), kind="stable"):
+        box = _box(masks[index])
+        _outline(drawn, masks[index][box], box, colours[int(index) + 1])
     return Image.fromarray(drawn)
 
 
-def panoptic_overlay(image: UInt8[np.ndarray, "h w 3"], panoptic: PanopticMap) -> Image.Image:
+def segment_overlay(
+    image: UInt8[np.ndarray, "h w 3"],
+    ids: Int32[np.ndarray, "h w"],
+    things: Iterable[int],
+    stuff: Mapping[int, int],
+) -> Image.Image:
     """The image with every segment tinted in a colour of its own and outlined in it.
 
     Things differ from their neighbours. Stuff has the duller colour of its class, the same in
-    every image. Void is left as it is.
+    every image. Where no segment is, the image is left as it is.
+
+    Args:
+        ids: number of the segment of each pixel, 0 for none.
+        things: numbers of the segments that are things.
+        stuff: class of every other segment by its number.
 
     Raises:
         ValueError: image and map differ in size.
     """
-    _check_size(image, panoptic.ids.shape)
-    stuff = {one.id: _stuff_colour(one.category) for one in panoptic.segments if not one.thing}
-    things = (one.id for one in panoptic.segments if one.thing)
-    colours = segment_colours(panoptic.ids, things, stuff)
-    drawn = _tinted(image, panoptic.ids, colours)
-    for segment in panoptic.segments:
-        _outline(drawn, panoptic.ids == segment.id, colours[segment.id])
+    _check_size(image, ids.shape, "segments")
+    given = {number: _stuff_colour(category) for number, category in stuff.items()}
+    colours = segment_colours(ids, things, given)
+    drawn = _tinted(image, ids, colours)
+    numbers, places = np.unique(ids, return_inverse=True)
+    boxes = find_objects(places.reshape(ids.shape) + 1)  # of numbers that may be far apart
+    for number, found in zip(numbers.tolist(), boxes, strict=True):
+        if number in colours:
+            box = _wider(found)
+            _outline(drawn, ids[box] == number, box, colours[number])
     return Image.fromarray(drawn)
 
 
@@ -165,26 +240,31 @@ def _tinted(
 
 
 def _outline(
-    drawn: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"], colour: Colour
+    drawn: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "a b"], box: Box, colour: Colour
 ) -> None:
-    """Draw the outermost pixels of a mask, but for those that only the image's border ends.
-
-    Lines are as thick as those of `overlay`.
+    """Draw the outermost pixels of a mask that lies in a box of the image, but for those that only
+    the image's border ends.
     """
-    width = _line_width(mask.shape)
+    height, width = drawn.shape[:2]
+    thickness = max(1, round(min(height, width) / 400))
+    inside = binary_erosion(mask, np.ones((3, 3)), iterations=thickness, border_value=1)
+    drawn[box][mask & ~inside] = colour
+
+
+def _wider(box: Box) -> Box:
+    """A pixel more on every side: only the border of the image ends a mask without a contour."""
+    rows, columns = (slice(max(0, side.start - 1), side.stop + 1) for side in box)
+    return rows, columns
+
+
+def _box(mask: Bool[np.ndarray, "h w"]) -> Box:
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    box = tuple(slice(max(0, side[0] - 1), side[-1] + 2) for side in (rows, columns))
-    inside = binary_erosion(mask[box], np.ones((3, 3)), iterations=width, border_value=1)
-    drawn[box][mask[box] & ~inside] = colour
+    return _wider((slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)))
 
 
-def _line_width(size: tuple[int, int]) -> int:
-    return max(1, round(min(size) / 400))
-
-
-def _check_size(image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> None:
+def _check_size(image: UInt8[np.ndarray, "h w 3"], size: tuple[int, ...], what: str) -> None:
     if image.shape[:2] != size:
         raise ValueError(
-            f"the image is {image.shape[:2]} and its segments {size} (height, width): give "
+            f"the image is {image.shape[:2]} and its {what} {size} (height, width): give "
             "those of one image"
         )

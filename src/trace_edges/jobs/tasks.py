@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from PIL import Image
 
-from trace_edges.drawing.overlays import instance_overlay, overlay
+from trace_edges.drawing.overlays import overlay
 from trace_edges.extras import require
 from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.coco import coco_entries
@@ -125,7 +125,7 @@ class InstancesTask(Task):
                             "take fewer")  # fmt: skip
         files = {"instances.png": _encoded(instances.label_map.astype(np.uint16))}
         if subject.image is not None and self.overlay:
-            files["overlay.png"] = _encoded(instance_overlay(subject.image, instances))
+            files["overlay.png"] = _encoded(instances.overlay(subject.image))
         annotations = [
             {name: value for name, value in entry.items() if name != "image_id"}
             for entry in coco_entries(instances, 0)

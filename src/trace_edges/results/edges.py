@@ -1,24 +1,23 @@
-"""What every method ends in: frozen, validated results on plain numpy."""
+"""Instance edges of images, and the step from which they were read."""
 
 from __future__ import annotations
 
-import json
 import warnings
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int64
 
-from trace_edges.files import write_atomically
+from trace_edges.results.archive import read_archive, write_archive
+from trace_edges.results.showing import Shown
 
-VOID = -1  # the category of a pixel that has none; files have numbers of their own for it
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
-_FORMAT = "trace-edges edge map 1"
+_FORM = "trace-edges edge map 1"
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,21 @@ class Emergence:
         """Of some of the images."""
         return Emergence(self.timesteps, self.curve[images], self.timestep[images])
 
+    def plot(self, index: int = 0, size: tuple[int, int] = (640, 360)) -> Image:
+        """The KL curve of one image over the timesteps, with t* marked (figure 3 of the paper).
 
-@dataclass(frozen=True)
-class EdgeMap:
+        Args:
+            index: which image.
+            size: (width, height) of the plot in pixels.
+        """
+        from trace_edges.drawing.visualize import curve_image
+
+        steps, marked = self.timesteps.tolist(), int(self.timestep[index])
+        return curve_image(steps[1:], self.curve[index], marked, size)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EdgeMap(Shown):
     """Instance edges of N images of one size.
 
     Attributes:
@@ -109,6 +120,47 @@ class EdgeMap:
         warnings.warn("EdgeMap.crests is called ridges now", DeprecationWarning, stacklevel=2)
         return self.ridges
 
+    @property
+    def facts(self) -> str:
+        """One line: how many images of which size, by which method, and what was found."""
+        count, height, width = self.edges.shape
+        images = "1 image" if count == 1 else f"{count} images"
+        method = self.settings.get("method")
+        step = None if self.emergence is None else np.unique(self.emergence.timestep).tolist()
+        found = [
+            f"{images} of {height} x {width} px",
+            f"ridges on {self.ridges.mean():.1%} of the pixels" if self.ridges.size else "",
+            f"strength up to {self.edges.max():.2f}" if self.edges.size else "",
+            f"read at t = {', '.join(map(str, step))}" if step else "",
+            str(method) if method else "",
+        ]
+        return ", ".join(filter(None, found))
+
+    def image(self, index: int = 0) -> Image:
+        """The thin edges of one image, white on black; strength is stretched for the eye as
+        `drawing.overlays.shown_strength` says, while `thin` stays as it is.
+        """
+        from trace_edges.drawing.overlays import edge_image
+
+        return edge_image(self.thin[index])
+
+    def overlay(self, image: Any, index: int = 0) -> Image:
+        """The thin edges over their image, dimmed: from purple (weak) over red to yellow (strong),
+        stretched as in `image`.
+
+        Args:
+            image: the one that the edges are of; anything that `load_image` takes.
+            index: which of the N it is.
+
+        Raises:
+            ImageError: it cannot be read as an image.
+            ValueError: it has another size.
+        """
+        from trace_edges.drawing.overlays import overlay
+        from trace_edges.images import load_image
+
+        return overlay(load_image(image), self.thin[index])
+
     def save(self, path: str | Path) -> None:
         """Write everything to one .npz file (compressed; read it with `EdgeMap.load`)."""
         arrays = {"edges": self.edges, "ridges": np.packbits(self.ridges, axis=None)}
@@ -116,13 +168,7 @@ class EdgeMap:
             arrays["raw"] = self.raw
         if self.emergence is not None:
             arrays |= vars(self.emergence)
-        with write_atomically(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(
-                file,
-                format=np.array(_FORMAT),
-                settings=np.array(json.dumps(dict(self.settings))),
-                **arrays,  # type: ignore[arg-type]
-            )
+        write_archive(path, _FORM, self.settings, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> EdgeMap:
@@ -131,16 +177,7 @@ class EdgeMap:
         Raises:
             ValueError: the file is no saved EdgeMap.
         """
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                data = {name: stored[name] for name in stored.files}
-        except FileNotFoundError:
-            raise
-        except (BadZipFile, EOFError, OSError, TypeError, ValueError, zlib.error) as error:
-            # A TypeError: the file holds a single array, which is no context manager.
-            raise ValueError(f"{path} is not an edge map saved by trace-edges") from error
-        if str(data.get("format")) != _FORMAT:
-            raise ValueError(f"{path} is not an edge map saved by trace-edges")
+        data, settings = read_archive(path, _FORM, "an edge map")
         packed = data["ridges"] if "ridges" in data else data["crests"]  # as 0.1 called them
         shape, count = data["edges"].shape, data["edges"].size
         ridges = np.unpackbits(packed, count=count).astype(bool).reshape(shape)  # (N, H, W)
@@ -149,7 +186,7 @@ class EdgeMap:
             raw = None
         elif "curve" in data:
             emergence = Emergence(data["timesteps"], data["curve"], data["timestep"])
-        return cls(data["edges"], ridges, raw, emergence, json.loads(str(data["settings"])))
+        return cls(data["edges"], ridges, raw, emergence, settings)
 
 
 def stack_edge_maps(results: Sequence[EdgeMap]) -> EdgeMap:
@@ -170,127 +207,3 @@ def stack_edge_maps(results: Sequence[EdgeMap]) -> EdgeMap:
         emergence,
         results[0].settings,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class InstanceMasks:
-    """Masks of the instances in one image; they may overlap and have holes and several parts.
-
-    Attributes:
-        masks: (n, H, W) one per instance, each with at least one pixel.
-        scores: (n,) in [0, 1], the larger the surer; 1 where nothing ranks them.
-        settings: what the masks were made with, plain JSON values.
-    """
-
-    masks: Bool[np.ndarray, "n h w"]
-    scores: Float32[np.ndarray, " n"]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.masks.ndim != 3 or self.masks.dtype != np.bool_:
-            raise ValueError(
-                f"masks must be boolean (n, H, W), not {self.masks.dtype} {self.masks.shape}"
-            )
-        if self.scores.shape != self.masks.shape[:1]:
-            raise ValueError(
-                f"{len(self.masks)} masks need as many scores, not {self.scores.shape}"
-            )
-        if self.scores.size and not (self.scores.min() >= 0 and self.scores.max() <= 1):
-            raise ValueError("scores must lie in [0, 1] and hold no NaN")
-        if not self.masks.any(axis=(1, 2)).all():
-            raise ValueError("a mask without a pixel is no instance: leave it out")
-
-    def __len__(self) -> int:
-        return len(self.masks)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W) of the image."""
-        _, height, width = self.masks.shape
-        return height, width
-
-    @property
-    def areas(self) -> Int64[np.ndarray, " n"]:
-        """Pixels of each mask."""
-        return np.count_nonzero(self.masks, axis=(1, 2))
-
-    @property
-    def boxes(self) -> Int64[np.ndarray, "n 4"]:
-        """(n, 4) left, top, right, bottom of each mask; right and bottom are exclusive."""
-        ends = []
-        for axis in (1, 2):  # over the rows: which columns a mask has; then over the columns
-            has: Bool[np.ndarray, "n side"] = np.any(self.masks, axis=axis)
-            ends.append((has.argmax(axis=1), has.shape[1] - has[:, ::-1].argmax(axis=1)))
-        (left, right), (top, bottom) = ends
-        return np.stack([left, top, right, bottom], axis=1)
-
-    @property
-    def label_map(self) -> Int32[np.ndarray, "h w"]:
-        """(H, W) 0 where no instance is, else 1 + its index; the smaller mask lies on top."""
-        labels = np.zeros(self.shape, dtype=np.int32)
-        for index in np.argsort(-self.areas, kind="stable"):
-            labels[self.masks[index]] = index + 1
-        return labels
-
-    @classmethod
-    def from_labels(
-        cls, labels: np.ndarray, background: int = 0, settings: Mapping[str, Any] | None = None
-    ) -> InstanceMasks:
-        """One mask per number in a label map (H, W), but for `background`; scores are 1."""
-        numbers = np.unique(labels)
-        numbers = numbers[numbers != background]
-        masks = labels[None] == numbers[:, None, None]  # (n, H, W)
-        return cls(masks, np.ones(len(masks), dtype=np.float32), settings or {})
-
-
-@dataclass(frozen=True)
-class Category:
-    """A class: countable things, or stuff."""
-
-    id: int
-    name: str
-    thing: bool
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One segment: an instance of a thing class, or all of a stuff class.
-
-    Attributes:
-        id: its number in the map, 1 or more.
-        category: number of its class.
-        thing: whether the class has instances.
-        score: in [0, 1].
-    """
-
-    id: int
-    category: int
-    thing: bool
-    score: float = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class PanopticMap:
-    """Segments of one image.
-
-    Attributes:
-        ids: (H, W) number of the segment of each pixel, 0 for none.
-        segments: every number in `ids` but 0, once, and no other.
-        settings: what the map was made with, plain JSON values.
-    """
-
-    ids: Int32[np.ndarray, "h w"]
-    segments: tuple[Segment, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.ids.ndim != 2:
-            raise ValueError(f"ids must be (H, W), not {self.ids.shape}")
-        drawn = set(np.unique(self.ids).tolist()) - {0}
-        listed = [segment.id for segment in self.segments]
-        if drawn != set(listed) or len(listed) != len(drawn):
-            odd = sorted(drawn.symmetric_difference(listed)) or "a number listed twice"
-            raise ValueError(f"segments and the numbers in the map differ: {odd}")
-        stuff = [segment.category for segment in self.segments if not segment.thing]
-        if len(stuff) != len(set(stuff)):
-            raise ValueError("a stuff class is one segment: give its pixels one number")

@@ -1,13 +1,10 @@
-"""Seconds of a call, and the processor that they are of."""
+"""Seconds of a call."""
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -42,15 +39,6 @@ def median(
     """
     times = [stopwatch(call, device, clock)[0] for _ in range(repeats + 1)]
     return statistics.median(times[1:])
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it, and the number of its cores."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    name = names[0] if names else platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores"
 
 
 def _wait_for(device: str) -> None:

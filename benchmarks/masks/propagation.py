@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._shared.reports import write_json
-from benchmarks._shared.timing import median, processor
+from benchmarks._shared.timing import median
+from trace_edges.doctor.machine import processor
 from trace_edges.instances import Propagation, panoptic_from_semantic, refine_instances
 from trace_edges.metrics.boundaries import boundaries_from_labels
 

@@ -23,8 +23,8 @@ import torch
 
 import trace_edges as te
 from benchmarks._shared.reports import write_json
-from benchmarks._shared.timing import processor
 from trace_edges.cli.annotate_progress import memory
+from trace_edges.doctor.machine import processor
 from trace_edges.drawing.visualize import grey_image
 from trace_edges.edge_model import EdgeModel, Loading
 from trace_edges.files import find_images

@@ -26,7 +26,7 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks._shared.reports import write_json
-from benchmarks._shared.timing import processor
+from trace_edges.doctor.machine import processor
 from trace_edges.files import find_images
 
 OPTIONS = (

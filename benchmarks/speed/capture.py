@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 
 from benchmarks._shared.reports import markdown, write_json
-from benchmarks._shared.timing import median, processor
+from benchmarks._shared.timing import median
 from trace_edges.attention import maps
 from trace_edges.backbones import load_backbone
+from trace_edges.doctor.machine import processor
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.morphology import thin as thin_skimage
 
 from benchmarks._shared.reports import markdown, write_json
-from benchmarks._shared.timing import processor, stopwatch
+from benchmarks._shared.timing import stopwatch
+from trace_edges.doctor.machine import processor
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.edges import BSDS
 from trace_edges.metrics.lines import thin_numba

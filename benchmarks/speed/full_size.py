@@ -20,9 +20,10 @@ import torch
 from torch import nn
 
 from benchmarks._shared.reports import write_json
-from benchmarks._shared.timing import median, processor
+from benchmarks._shared.timing import median
 from trace_edges.backbones import CHECKPOINTS, DiffusionBackbone
 from trace_edges.backbones.sizing import empty_backbone, memory
+from trace_edges.doctor.machine import processor
 
 PAPER = ("sd15", "sdxl", "pixart-alpha", "sd3.5-large", "flux-dev")
 GIB = 2**30

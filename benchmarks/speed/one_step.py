@@ -16,7 +16,8 @@ import torch
 
 import trace_edges as te
 from benchmarks._shared.reports import write_json
-from benchmarks._shared.timing import processor, stopwatch
+from benchmarks._shared.timing import stopwatch
+from trace_edges.doctor.machine import processor
 from trace_edges.files import find_images
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
 

@@ -21,9 +21,10 @@ import torch
 from torch import Tensor
 
 from benchmarks._shared.reports import markdown, write_json, write_text
-from benchmarks._shared.timing import median, processor
+from benchmarks._shared.timing import median
 from trace_edges.attention import maps
 from trace_edges.backbones import load_backbone
+from trace_edges.doctor.machine import processor
 from trace_edges.drawing.visualize import grey_image
 from trace_edges.images import load_image, model_size
 from trace_edges.training_free.divergence import boundary_divergence

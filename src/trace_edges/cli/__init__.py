@@ -12,6 +12,7 @@ from trace_edges.cli.backbones import backbones
 from trace_edges.cli.common import moved_command
 from trace_edges.cli.detect import detect
 from trace_edges.cli.distill import distill
+from trace_edges.cli.doctor import doctor
 from trace_edges.cli.evaluate import evaluate
 from trace_edges.cli.explain import explain
 from trace_edges.cli.panoptic import panoptic
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(detect)
 app.command()(explain)
 app.command()(backbones)
+app.command()(doctor)
 app.command()(segment)
 app.command()(refine)
 app.command()(panoptic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +13,7 @@ from rich.markup import escape
 from trace_edges.cli.annotate_progress import job_progress
 from trace_edges.cli.common import console
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.options import CUTTING, LOADING, TRACE, Cutting, EdgeOutput
+from trace_edges.cli.options import CUTTING, LOADING, TRACE, Cutting, EdgeOutput, check_inputs
 from trace_edges.cli.panoptic import Classes
 from trace_edges.edge_model import Choice, EdgeModel, Loading
 from trace_edges.jobs.choices import Form, Kind, Selection, TaskName
@@ -121,6 +122,8 @@ def annotate(
 
     What cannot be read goes to DEST/report.csv, with the reason; the rest is done.
     """
+    if not ("://" in source or glob.has_magic(source) or "{" in source):
+        check_inputs(Path(source))
     from trace_edges.jobs.job import Job
     from trace_edges.jobs.job import annotate as run
     from trace_edges.jobs.opening import open_source

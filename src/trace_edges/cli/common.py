@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,6 +55,13 @@ def moved_command(app: typer.Typer, name: str, command: str, replacement: str) -
 
     anything = {"ignore_unknown_options": True, "help_option_names": []}
     app.command(name, hidden=True, context_settings=anything)(moved)
+
+
+def waiting(what: str, hidden: bool) -> AbstractContextManager[object]:
+    """A spinner on standard error while nothing can be counted, as while a model is loaded."""
+    if hidden or not errors.is_terminal:
+        return nullcontext()
+    return errors.status(f"loading {escape(what)} ...")
 
 
 @contextmanager

@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from trace_edges.cli.common import image_cell, print_outcomes, seconds_cell, size_cell
+from trace_edges.cli.common import (
+    image_cell,
+    print_outcomes,
+    seconds_cell,
+    size_cell,
+    waiting,
+)
 from trace_edges.cli.fields import command
 from trace_edges.cli.options import (
     LOADING,
@@ -48,12 +54,13 @@ def detect(
     In one step by a distilled detector, or with --training-free (which any --backbone but
     trace-mini implies) straight from the attention.
     """
-    from trace_edges.jobs.folders import detect_files
-    from trace_edges.jobs.tasks import EdgesTask
-
     names, problems = find_inputs(inputs, files)
     model = EdgeModel.choose(choice, settings, loading)
-    source = model.load()
+    with waiting(model.name, hidden=not reporting.prints_table):
+        from trace_edges.jobs.folders import detect_files
+        from trace_edges.jobs.tasks import EdgesTask
+
+        source = model.load()
     task = EdgesTask(output.format, output.kind, overlay=True)
     done = detect_files(
         source, names, out, model.source_settings(),

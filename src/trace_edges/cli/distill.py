@@ -74,9 +74,6 @@ def distill(
 
     Starting the same command again goes on where it stopped.
     """
-    from trace_edges.distillation.run import distill_detector
-    from trace_edges.distillation.settings import read_config
-    from trace_edges.distillation.validation import OdsValidation
     from trace_edges.files import find_images
 
     if teacher is not None:
@@ -85,6 +82,12 @@ def distill(
     unusable = [str(problem) for problem in found.problems]
     for problem in unusable:
         error(problem)
+    if not found.images:
+        raise typer.Exit(1)
+    from trace_edges.distillation.run import distill_detector
+    from trace_edges.distillation.settings import read_config
+    from trace_edges.distillation.validation import OdsValidation
+
     settings = overrides.apply(read_config(config))
     if training.gradient_checkpointing and not settings.student.rank:
         raise ValueError("--gradient-checkpointing saves memory of a LoRA only: give --rank")

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from trace_edges.cli.common import waiting
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.options import LOADING, TRACE
+from trace_edges.cli.options import LOADING, TRACE, check_inputs
 from trace_edges.edge_model import EMBEDDED, Loading
 from trace_edges.training_free.settings import TraceSettings
 
@@ -60,13 +61,13 @@ def explain(
     """
     if image is not None and prompt is None:
         _refuse(asdict(generation), asdict(Generation()), "needs --prompt")
-        sheet, timestep = _of_image(image, backbone, loading, settings)
+        sheet, timestep = _of_image(image, backbone, loading, settings, quiet)
     elif prompt is not None and image is None:
         given = {one.name: getattr(settings, one.name) for one in fields(settings)}
         given = {k: v for k, v in given.items() if k not in _OF_BOTH} | {"null": loading.null}
         unset = {one.name: one.default for one in fields(settings)} | {"null": None}
         _refuse(given, unset, "is for images, not for a --prompt")
-        sheet, timestep = _of_prompt(prompt, backbone, loading, settings, generation)
+        sheet, timestep = _of_prompt(prompt, backbone, loading, settings, generation, quiet)
     else:
         raise ValueError("give an image or a --prompt, one of the two")
     from trace_edges.files import write_atomically
@@ -78,14 +79,18 @@ def explain(
 
 
 def _of_image(
-    image: Path, backbone: str, loading: Loading, settings: TraceSettings
+    image: Path, backbone: str, loading: Loading, settings: TraceSettings, quiet: bool
 ) -> tuple[Any, int]:
     """The sheet, and t*."""
-    from trace_edges.explain import explain as draw
+    check_inputs(image)
     from trace_edges.images import load_image
 
     loaded = load_image(image)  # before a model is loaded for nothing
-    sheet, result = draw(loading.load_pipeline(backbone), loaded, settings)
+    with waiting(backbone, hidden=quiet):
+        from trace_edges.explain import explain as draw
+
+        pipe = loading.load_pipeline(backbone)
+    sheet, result = draw(pipe, loaded, settings)
     assert result.emergence is not None
     return sheet, int(result.emergence.timestep[0])
 
@@ -96,18 +101,20 @@ def _of_prompt(
     loading: Loading,
     settings: TraceSettings,
     generation: Generation,
+    quiet: bool,
 ) -> tuple[Any, int]:
     """The sheet, and t*."""
-    from trace_edges.explain import PromptSettings, explain_prompt, load_generator
-
     sized = replace(
         generation,
         height=generation.height or settings.resolution,
         width=generation.width or settings.resolution,
     )
-    chosen = PromptSettings(seed=settings.seed, **asdict(sized))
     options = {k: v for k, v in loading.of_diffusion.items() if k != "null"}
-    pipeline, inside = load_generator(backbone, **loading.placement, **options)
+    with waiting(backbone, hidden=quiet):
+        from trace_edges.explain import PromptSettings, explain_prompt, load_generator
+
+        pipeline, inside = load_generator(backbone, **loading.placement, **options)
+    chosen = PromptSettings(seed=settings.seed, **asdict(sized))
     sheet, made = explain_prompt(pipeline, inside, prompt, chosen)
     return sheet, made.timesteps[made.emergence]
 

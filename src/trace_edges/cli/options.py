@@ -117,13 +117,32 @@ def find_inputs(
 ) -> tuple[Mapping[Path, str], Sequence[InputError]]:
     """The images that were meant, with the names of their results, and what could not be found,
     which is printed.
+
+    Raises:
+        typer.Exit: no image is left. Commands look for images before they import and load a model,
+            so that a mistyped path is answered at once.
     """
     from trace_edges.files import find_images, output_names
 
     found = find_images(inputs, files.recursive)
     for problem in found.problems:
         error(str(problem))
+    if not found.images:
+        raise typer.Exit(1)
     return output_names(found.images), found.problems
+
+
+def check_inputs(*paths: Path | None) -> None:
+    """Refuse, before anything is imported that takes seconds, a path that leads nowhere.
+
+    Raises:
+        InputError: there is no such file or folder.
+    """
+    from trace_edges.files import InputError
+
+    for path in paths:
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: there is no such file or folder; check the path")
 
 
 def follow(

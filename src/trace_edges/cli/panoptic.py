@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from trace_edges.cli.common import console, image_progress, report_failures
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.options import Cutting, finish
+from trace_edges.cli.options import Cutting, check_inputs, finish
 
 if TYPE_CHECKING:
     from trace_edges.formats.classes import ClassTable
@@ -70,6 +70,7 @@ def panoptic(
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Split the things of semantic maps into instances: panoptic PNGs and JSON as COCO has them."""
+    check_inputs(semantic, edges)
     from trace_edges.jobs.panoptic import panoptic_files
 
     with image_progress(quiet) as report:

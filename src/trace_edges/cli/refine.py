@@ -9,7 +9,7 @@ import typer
 
 from trace_edges.cli.common import console, image_progress, report_failures
 from trace_edges.cli.fields import command
-from trace_edges.cli.options import CUTTING, Cutting, finish
+from trace_edges.cli.options import CUTTING, Cutting, check_inputs, finish
 
 
 @command
@@ -27,6 +27,7 @@ def refine(
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Cut masks at edges, fill them again, and merge those that overlap: same format out as in."""
+    check_inputs(masks, edges, images)
     from trace_edges.jobs.refine import refine_coco, refine_labels
 
     how, iou = cutting.propagation(), cutting.iou

@@ -8,7 +8,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from trace_edges.cli.common import image_cell, print_outcomes, seconds_cell, size_cell
+from trace_edges.cli.common import (
+    image_cell,
+    print_outcomes,
+    seconds_cell,
+    size_cell,
+    waiting,
+)
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
     CUTTING,
@@ -84,13 +90,14 @@ def segment(
     straight from the attention; --edges takes any that are there. Regions are those that boundaries
     stronger than 0.125 leave, or 0.25 where the edges come straight from the attention.
     """
-    from trace_edges.jobs.folders import segment_files
-
     names, problems = find_inputs(inputs, files)
     model = _edges_of(masks, choice, settings, loading)
     if masks.edges is not None and masks.edges.resolve() == out.resolve():
         raise ValueError(f"{out} holds the edges, with records of their own: give another one")
-    source = model.load()
+    with waiting(model.name, hidden=not reporting.prints_table):
+        from trace_edges.jobs.folders import segment_files
+
+        source = model.load()
     find = _finder(masks, selection, cutting, model, (choice, settings, loading))
     made_with: dict[str, Any] = {"source": masks.masks}
     described = source.describe(model.source_settings())

@@ -93,9 +93,11 @@ def test_coco_gives_its_images_with_ids_in_its_order(tmp_path):
     assert [(e.number, e.name) for e in source.entries()] == [(9, "b.png"), (4, "a.png")]
     with pytest.raises(ValueError, match="where are its photographs"):
         open_source(str(tmp_path / "set.json"))
-    (tmp_path / "set.json").write_text(json.dumps({"images": [{"id": 1}]}))
-    with pytest.raises(ValueError, match=r"images\[0\] lacks id or file_name"):
-        list(source.entries())
+    (tmp_path / "set.json").write_text(json.dumps({"images": [{"id": 1}, *listed]}))
+    bad, *sound = source.entries()
+    with pytest.raises(ImageError, match=r"set\.json: images\[0\] lacks id or file_name"):
+        bad.place.read()
+    assert [(e.number, e.name) for e in sound] == [(9, "b.png"), (4, "a.png")]
 
 
 def test_voc_gives_its_photographs_or_those_of_a_split(tmp_path):
@@ -127,10 +129,12 @@ def test_parquet_gives_its_rows(tmp_path, struct):
 
 def test_parquet_without_a_column_of_bytes_is_refused(tmp_path):
     pq.write_table(pa.table({"name": ["a"]}), tmp_path / "t.parquet")
-    with pytest.raises(ValueError, match="no column of bytes; name the images"):
+    with pytest.raises(
+        ValueError, match=r"t\.parquet: has no column of bytes, one image a row; it has name"
+    ):
         list(open_source(str(tmp_path)).entries())
     (tmp_path / "t.parquet").write_text("text")
-    with pytest.raises(ValueError, match="is no Parquet file"):
+    with pytest.raises(ValueError, match=r"t\.parquet: is a damaged Parquet file"):
         list(open_source(str(tmp_path)).entries())
 
 

@@ -1,6 +1,9 @@
+import shutil
+
 import pytest
 
-from trace_edges.jobs.entries import Entry, FilePlace
+from trace_edges.images import ImageError
+from trace_edges.jobs.entries import Entry, FilePlace, NoPlace
 from trace_edges.jobs.manifest import Manifest
 
 SETTINGS = {"resolution": 512, "layers": [1, 2], "url": "a"}
@@ -65,12 +68,42 @@ def test_what_is_no_manifest_is_refused(path):
         Manifest(path, SETTINGS)
 
 
-def test_one_key_for_two_inputs_is_refused(path):
-    twice = pytest.raises(ValueError, match="two inputs are called b: rename one")
-    with Manifest(path, SETTINGS) as manifest, twice:
-        manifest.register(entries("a", "b", "c", "b"), 1)
+def test_of_two_inputs_with_one_key_the_second_is_reported(path):
+    for _ in range(2):
+        with Manifest(path, SETTINGS) as manifest:
+            manifest.register(entries("a", "b", "c", "b", "b"), 1)
+            found = [item for (item,) in manifest.stretches(1, whole=False)]
+        assert [item.key for item in found[:3]] == ["a", "b", "c"]
+        assert len({item.key for item in found}) == 5
+        for item in found[3:]:
+            with pytest.raises(ImageError, match=r"another input is called b too; rename one"):
+                item.place.read()
+
+
+def test_a_source_without_an_image_is_refused(path):
     with Manifest(path, SETTINGS) as manifest, pytest.raises(ValueError, match="holds no image"):
         manifest.register([], 1)
+
+
+def test_what_was_unusable_and_is_mended_is_new_and_what_is_gone_is_forgotten(path):
+    problem = NoPlace("t.tar: is a damaged tar")
+    with Manifest(path, SETTINGS) as manifest:
+        manifest.register([Entry(key, problem, key) for key in ("t", "u", "v")], 1)
+        for position in range(3):
+            manifest.mark(position, "t.tar: is a damaged tar")
+    with Manifest(path, SETTINGS) as manifest:
+        manifest.register([*entries("t/1", "u"), Entry("v", problem, "v")], 1)
+        assert manifest.counts() == {"open": 2, "done": 0, "failed": 1}
+        assert [key for key, _ in manifest.failures()] == ["v"]
+
+
+def test_a_state_that_is_taken_away_is_told_in_one_line(path):
+    gone = pytest.raises(OSError, match=r"manifest\.sqlite: the state of the job cannot be kept")
+    with gone, Manifest(path, SETTINGS) as manifest:
+        manifest.register(entries("a"), 1)
+        shutil.rmtree(path.parent)
+        manifest.mark(0)
+        manifest.commit()
 
 
 def test_a_place_that_moved_is_taken_up(path):

@@ -7,6 +7,7 @@ in what keeps the results.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,16 @@ import torch
 
 from trace_edges.images import ImageError, load_image
 from trace_edges.jobs.entries import Item
-from trace_edges.jobs.task import Facts, Keep, Outcome, Subject, Task, TaskError
+from trace_edges.jobs.task import (
+    Facts,
+    Fault,
+    Keep,
+    KeepError,
+    Outcome,
+    Subject,
+    Task,
+    TaskError,
+)
 from trace_edges.jobs.workers import Call, WorkerDied, Workers
 from trace_edges.sources import (
     Drawing,
@@ -36,27 +46,24 @@ STRETCH = 8
 
 @dataclass(frozen=True)
 class Prepare:
-    """Decodes an item; the reason why not, where it cannot be. Runs in a worker."""
+    """Decodes an item; the failure, where it cannot be. Runs in a worker."""
 
     preparation: Preparation
 
-    def __call__(self, numbered: tuple[int, Item]) -> Prepared | str:
+    def __call__(self, numbered: tuple[int, Item]) -> Prepared | Outcome:
         item = numbered[1]
         if item.place is None:  # the edges are there, and the image is not asked for
             return Prepared(None, (0, 0), None, item.key)
         try:
             content = item.place.read()
-        except ImageError as error:
-            return str(error)
-        except OSError as error:
-            return " ".join(f"{item.name}: cannot be read ({error}); fetch it again".split())
-        try:
             return self.preparation(load_image(content), item.key)
+        except OSError as error:
+            reason = f"{item.name}: cannot be read ({error}); fetch it again"
+            return _failed(item, reason, "source")
         except ImageError as error:
-            unnamed = isinstance(content, bytes)
-            return str(error).replace("the image", item.name, 1) if unnamed else str(error)
+            return _failed(item, re.sub("^the image", lambda _: item.name, str(error)))
         except MemoryError:
-            return f"{item.name}: is too large for the memory; make it smaller"
+            return _failed(item, f"{item.name}: is too large for the memory; make it smaller")
 
 
 @dataclass(frozen=True)
@@ -79,14 +86,17 @@ class Finish:
             subject = Subject(item.key, edges, ridges, reading, prepared.image)
             result = self.task(subject)
         except TaskError as error:
-            return Outcome(item.key, "failed", str(error), position=item.position)
+            return _failed(item, str(error))
         except MemoryError:
-            message = f"{item.name}: is too large for the memory; make it smaller"
-            return Outcome(item.key, "failed", message, position=item.position)
+            return _failed(item, f"{item.name}: is too large for the memory; make it smaller")
         seconds = round(time.perf_counter() - begun, 3)
         height, width = shape
         facts = Facts(height, width, reading.timestep, reading.emergence, made_with, seconds)
-        return Outcome(item.key, "done", "", self.keep(item, result, facts), item.position)
+        try:
+            record = self.keep(item, result, facts)
+        except KeepError as error:
+            return _failed(item, str(error), "dest")
+        return Outcome(item.key, "done", "", record, item.position)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +139,10 @@ class Engine:
             for (number, item), ready in workers.ordered(prepare, items, ahead):
                 if isinstance(ready, Prepared):
                     yield number, item, ready
-                elif item.open:
-                    failed.append(Outcome(item.key, "failed", str(ready), position=item.position))
+                elif item.open and isinstance(ready, WorkerDied):
+                    failed.append(_failed(item, f"{item.name}: {ready}"))
+                elif item.open and isinstance(ready, Outcome):
+                    failed.append(ready)
 
         begun = time.perf_counter()
         for batch in batches(readable(), self.batch_size):
@@ -138,7 +150,7 @@ class Engine:
                 continue
             for (item, ready), reading in zip(batch, self._read(batch), strict=True):
                 if item.open and isinstance(reading, str):
-                    failed.append(Outcome(item.key, "failed", reading, position=item.position))
+                    failed.append(_failed(item, reading))
                 elif item.open and isinstance(reading, Reading):
                     made_with = self.source.record(reading, ready)
                     sent = ready if self.task.wants_image else _without_image(ready)
@@ -193,6 +205,11 @@ def stretches_of(items: list[Item], batch_size: int) -> Iterator[list[Item]]:
         yield items[start : start + length]
 
 
+def _failed(item: Item, reason: str, fault: Fault = "") -> Outcome:
+    line = " ".join(reason.splitlines())
+    return Outcome(item.key, "failed", line, position=item.position, fault=fault)
+
+
 def _without_image(ready: Prepared) -> Prepared:
     return Prepared(None, ready.size, ready.shape, ready.name)
 
@@ -205,8 +222,7 @@ def _finished(
         try:
             yield workers.result(call)
         except WorkerDied as error:
-            message = f"{item.name}: {error}"
-            yield Outcome(item.key, "failed", message, position=item.position)
+            yield _failed(item, f"{item.name}: {error}")
 
 
 def _drained(outcomes: list[Outcome]) -> Iterator[Outcome]:

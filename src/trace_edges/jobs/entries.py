@@ -11,10 +11,12 @@ from typing import Any, Protocol
 
 from trace_edges.extras import require
 from trace_edges.images import ImageError
-from trace_edges.jobs.remote import filesystem, open_dataset, read_bytes
+from trace_edges.jobs.remote import join, open_dataset, read_bytes
+from trace_edges.jobs.stores import StoreFile
 
 _LONGEST = 255  # bytes of a name, as file systems have it
 _ROOM = 40  # of them, for suffixes and temporary names
+_LONGEST_PATH = 3000  # bytes of a key: file systems take 4,096 with the folder of results
 
 
 class Place(Protocol):
@@ -58,7 +60,14 @@ class CellPlace:
     column: str
 
     def read(self) -> bytes:
-        return _content(_column(self.url, self.group, self.column)[self.row].as_py(), self)
+        where = f"{self.url}: row {self.row} of row group {self.group}"
+        arrow = require("pyarrow", "annotate")
+        try:
+            cell = _column(self.url, self.group, self.column)[self.row].as_py()
+        except (arrow.ArrowException, ValueError, LookupError) as error:
+            problem = f"its column {self.column!r} cannot be read ({error}); fetch it again"
+            raise ImageError(" ".join(f"{where}: {problem}".split())) from error
+        return _content(cell, where, self.url.rpartition("/")[0])
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,10 @@ class RowPlace:
     column: str
 
     def read(self) -> bytes:
-        rows = open_dataset(self.name, self.split, self.column)
-        return _content(rows[self.row][self.column], self)
+        where = f"{self.name}: row {self.row}" + (f" of {self.split}" if self.split else "")
+        return _content(
+            open_dataset(self.name, self.split, self.column)[self.row][self.column], where
+        )
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,14 @@ class Source(Protocol):
     def describe(self) -> dict[str, Any]:
         """What and where it is, plain JSON values."""
 
+    def check(self) -> None:
+        """Asks whether it is there.
+
+        Raises:
+            OSError: its store does not answer.
+            InputError: there is no such thing.
+        """
+
     def entries(self) -> Iterator[Entry]:
         """Every input once, without its bytes."""
 
@@ -145,15 +164,26 @@ def unpack(text: str) -> Place:
 def checked(entry: Entry) -> Entry:
     """The entry; one whose key cannot be the name of a file is unusable and has a safe key."""
     parts = entry.key.split("/")
-    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
-        problem = "leads out of the folder of results, or is no file name"
-    elif max(len(part.encode("utf-8", "replace")) for part in parts) > _LONGEST - _ROOM:
-        problem = f"is longer than the {_LONGEST - _ROOM} bytes that leave room for suffixes"
+    if not _is_text(entry.key):
+        problem = "its name is no UTF-8"
+    elif any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+        problem = "its name leads out of the folder of results, or is no file name"
+    elif max(len(part.encode()) for part in parts) > _LONGEST - _ROOM:
+        room = f"the {_LONGEST - _ROOM} bytes that leave room for suffixes"
+        problem = f"its name is longer than {room}"
+    elif len(entry.key.encode()) > _LONGEST_PATH:
+        problem = f"its path is longer than {_LONGEST_PATH} bytes"
     else:
-        return entry
-    reason = f"{entry.key!r}: its name {problem}; rename it"
-    digest = blake2b(entry.key.encode("utf-8", "replace"), digest_size=8).hexdigest()
-    return Entry(f"unusable-{digest}", NoPlace(reason), entry.name)
+        return Entry(entry.key, entry.place, _as_text(entry.name), entry.number)
+    where = entry.place.reason if isinstance(entry.place, NoPlace) else f"{_as_text(entry.key)!r}"
+    return unusable(entry, f"{where}: {problem}; rename it")
+
+
+def unusable(entry: Entry, reason: str) -> Entry:
+    """An entry that goes to the report, under a key of its own that can be a file."""
+    told = f"{entry.key}\0{pack(entry.place)}".encode("utf-8", "surrogateescape")
+    key = f"unusable-{blake2b(told, digest_size=8).hexdigest()}"
+    return Entry(key, NoPlace(_as_text(reason)), _as_text(entry.name))
 
 
 @dataclass(frozen=True)
@@ -188,16 +218,29 @@ class Shard:
 def _column(url: str, group: int, column: str) -> Any:
     """One column of a row group: neighbours are read one after the other."""
     parquet = require("pyarrow.parquet", "annotate")
-    system, path = filesystem(url)
-    with system.open(path, "rb") as file:
+    with StoreFile(url) as file:
         return parquet.ParquetFile(file).read_row_group(group, columns=[column]).column(0)
 
 
-def _content(cell: Any, place: Place) -> bytes:
+def _content(cell: Any, where: str, folder: str = "") -> bytes:
+    """The bytes of an image in a cell, or of the file that it names, relative to a folder."""
     if isinstance(cell, dict):
-        if cell.get("bytes") is None and cell.get("path"):
-            return read_bytes(cell["path"])
+        if cell.get("bytes") is None and isinstance(path := cell.get("path"), str) and path:
+            return read_bytes(path if "://" in path else join(folder, path))
         cell = cell.get("bytes")
+    if cell is None:
+        raise ImageError(f"{where}: is empty; fill it or leave it out")
     if not isinstance(cell, bytes):
-        raise ImageError(f"{place}: holds {type(cell).__name__}, no bytes of an image; fill it")
+        held = {"str": "text", "list": "a list", "dict": "a struct", "int": "a number",
+                "float": "a number"}.get(type(cell).__name__, type(cell).__name__)  # fmt: skip
+        raise ImageError(f"{where}: holds {held}, no bytes of an image; name another column")
     return cell
+
+
+def _is_text(name: str) -> bool:
+    return name == _as_text(name)
+
+
+def _as_text(name: str) -> str:
+    """A name as UTF-8 has it; bytes of another encoding are written out."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

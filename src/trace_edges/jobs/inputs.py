@@ -1,24 +1,22 @@
-"""Data sets of files: folders and globs, WebDataset tars, COCO, VOC; here or behind a URL."""
+"""Data sets of single files: folders and patterns, COCO, VOC; here or behind a URL."""
 
 from __future__ import annotations
 
 import glob
 import json
 import re
-import tarfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any
 
 from trace_edges.files import IMAGE_SUFFIXES, RESULT_SUFFIXES, FileError, InputError
-from trace_edges.jobs.entries import Entry, FilePlace, NoPlace
-from trace_edges.jobs.remote import filesystem, full_name, join, read_bytes
+from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place
+from trace_edges.jobs.remote import full_name, join, read_bytes
+from trace_edges.jobs.stores import ask, filesystem, kind_of
 
 _RESULTS = (*RESULT_SUFFIXES, ".panoptic.png")
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
 @dataclass(frozen=True)
@@ -34,52 +32,42 @@ class FolderSource:
     def describe(self) -> dict[str, Any]:
         return {"source": "folder", **asdict(self)}
 
+    def check(self) -> None:
+        check_there(self.url)
+
     def entries(self) -> Iterator[Entry]:
-        system, path = filesystem(self.url)
-        if glob.has_magic(path) and not system.exists(path):
-            base = path[: re.search(r"[*?[]", path).start()].rpartition("/")[0]  # type: ignore[union-attr]
-            found = system.glob(path)
-        elif system.isdir(path):
-            base, found = path, system.find(path)
-        elif system.exists(path):
-            base, found = path.rpartition("/")[0], [path]
-        else:
-            raise InputError(f"{self.url}: there is no such file or folder; check the path")
+        base, found = self._found()
+        system, _ = filesystem(self.url)
         base = base.rstrip("/") + "/" if base else ""
-        names = sorted(one.removeprefix(base) for one in found if _is_image(one, base))
-        uses = Counter(_stem(name) for name in names)
+        kinds = {
+            name.removeprefix(base): str(info["type"])
+            for name, info in found.items()
+            if is_image(name.removeprefix(base))
+        }
+        names = sorted(kinds)
+        uses = Counter(stem(name) for name in names)
         for name in names:
-            key = name if uses[_stem(name)] > 1 else _stem(name)
-            yield Entry(key, FilePlace(full_name(system, base + name)), name)
+            key = name if uses[stem(name)] > 1 else stem(name)
+            place: Place = FilePlace(full_name(system, base + name))
+            if kinds[name] == "other":
+                place = NoPlace(f"{name}: is a pipe or a device, no file; take it out")
+            yield Entry(key, place, name)
 
-
-@dataclass(frozen=True)
-class TarSource:
-    """WebDataset shards: tars, not compressed, each a row of samples.
-
-    Keys are TAR/SAMPLE, the stem of the tar and the name of the member up to its first dot. Of a
-    sample the member with just an image suffix is taken, else every image in it. A damaged tar
-    goes to the report, and what can be listed of it is done.
-
-    Attributes:
-        url: a tar, a folder of tars, a pattern, or a range as WebDataset writes it: {0000..0127}.
-    """
-
-    url: str
-
-    def describe(self) -> dict[str, Any]:
-        return {"source": "tar", **asdict(self)}
-
-    def entries(self) -> Iterator[Entry]:
-        tars = [tar for url in _ranges(self.url) for tar in find_files(url, ".tar")]
-        stems = Counter(_stem(tar) for tar in map(_last, tars))
-        for tar in tars:
-            name = _last(tar) if stems[_stem(_last(tar))] > 1 else _stem(_last(tar))
-            try:
-                yield from _members(tar, name)
-            except (tarfile.TarError, OSError, EOFError) as error:
-                reason = f"{tar}: is a damaged tar ({error}); fetch it again"
-                yield Entry(name, NoPlace(reason), _last(tar))
+    def _found(self) -> tuple[str, dict[str, Any]]:
+        """What names are relative to, and the files below it, with what is known of them."""
+        system, path = filesystem(self.url)
+        kind = kind_of(self.url)
+        if kind is None and glob.has_magic(path):
+            base = path[: re.search(r"[*?[]", path).start()].rpartition("/")[0]  # type: ignore[union-attr]
+            return base, ask(self.url, system.glob, path, detail=True)
+        if kind == "directory" or (_is_web(self.url) and ask(self.url, system.isdir, path)):
+            return path, ask(self.url, system.find, path, detail=True)
+        if kind is None:
+            raise InputError(f"{self.url}: there is no such file or folder; check the path")
+        if not is_image(path.rpartition("/")[2]):
+            raise InputError(f"{self.url}: is no image, tar, Parquet file or COCO JSON; check it, "
+                             "or say what it is with --from")  # fmt: skip
+        return path.rpartition("/")[0], {path: {"type": kind}}
 
 
 @dataclass(frozen=True)
@@ -92,20 +80,26 @@ class CocoSource:
     def describe(self) -> dict[str, Any]:
         return {"source": "coco", **asdict(self)}
 
+    def check(self) -> None:
+        check_there(self.json)
+
     def entries(self) -> Iterator[Entry]:
         try:
             content = json.loads(read_bytes(self.json))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FileError(self.json, f"is no valid JSON ({error})", "fetch it again") from error
         listed = content.get("images") if isinstance(content, dict) else None
         if not isinstance(listed, list):
             raise FileError(self.json, "lists no images", "give a JSON with COCO's images")
+        ids: set[int] = set()
         for place, image in enumerate(listed):
-            if not isinstance(image, dict) or not {"id", "file_name"} <= image.keys():
-                mend = "add it or remove the entry"
-                raise FileError(self.json, f"images[{place}] lacks id or file_name", mend)
+            if (problem := _unlike_coco(image, ids)) is not None:
+                reason = f"{self.json}: images[{place}] {problem}"
+                yield Entry(f"images[{place}]", NoPlace(reason), f"images[{place}]")
+                continue
             name = image["file_name"]
-            yield Entry(_stem(name), FilePlace(join(self.images, name)), name, int(image["id"]))
+            ids.add(image["id"])
+            yield Entry(stem(name), FilePlace(join(self.images, name)), name, image["id"])
 
 
 @dataclass(frozen=True)
@@ -118,6 +112,9 @@ class VocSource:
     def describe(self) -> dict[str, Any]:
         return {"source": "voc", **asdict(self)}
 
+    def check(self) -> None:
+        check_there(join(self.url, "JPEGImages"))
+
     def entries(self) -> Iterator[Entry]:
         folder = join(self.url, "JPEGImages")
         if self.split is None:
@@ -128,70 +125,52 @@ class VocSource:
             names = read_bytes(path).decode().split()
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such split; give one that is there") from None
+        except UnicodeDecodeError as error:
+            raise FileError(path, f"is no text ({error})", "fetch it again") from error
         for name in names:
             yield Entry(name, FilePlace(join(folder, f"{name}.jpg")), f"{name}.jpg")
 
 
-def find_files(url: str, suffix: str) -> list[str]:
-    """The files that a path, folder or pattern stands for, sorted, as URLs.
+def check_there(url: str) -> None:
+    """Ask the store of a path or URL whether anything is there; of a pattern, before its stars.
 
     Raises:
-        InputError: there is none.
+        OSError: the store does not answer.
+        InputError: there is nothing.
     """
-    system, path = filesystem(url)
-    if system.isdir(path):
-        found = [one for one in system.find(path, maxdepth=1) if one.endswith(suffix)]
-    elif system.exists(path):
-        found = [path]
-    else:
-        found = [one for one in system.glob(path) if one.endswith(suffix)]
-    visible = sorted(one for one in found if not _last(one).startswith("."))
-    if not visible:
-        raise InputError(f"{url}: there is no {suffix} there; check the path")
-    return [full_name(system, one) for one in visible]
+    root = re.split(r"[*?\[{]", url)[0]
+    whole = root == url
+    root = root if whole else root.rpartition("/")[0] or "/"
+    if kind_of(root) is None and not _is_web(url):  # a web server need not list its folders
+        mend = "check the path" if whole else "check the pattern"
+        raise InputError(f"{url}: there is no such file or folder; {mend}")
 
 
-def _members(tar: str, prefix: str) -> Iterator[Entry]:
-    system, path = filesystem(tar)
-    with system.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as members:
-        images = (one for one in members if one.isfile() and _is_image(one.name, ""))
-        for sample, some in groupby(images, key=lambda one: _sample(one.name)):
-            yield from _images_of(sample, list(some), tar, prefix)
+def is_image(name: str) -> bool:
+    """Whether a relative path is called like an image, is not hidden, and no result of ours."""
+    lower = name.lower()
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in lower.split("/"))
+    return lower.endswith(IMAGE_SUFFIXES) and not lower.endswith(_RESULTS) and not hidden
 
 
-def _images_of(
-    sample: str, members: list[tarfile.TarInfo], tar: str, prefix: str
-) -> Iterator[Entry]:
-    exact = [one for one in members if one.name[len(sample) :].lower() in IMAGE_SUFFIXES]
-    for one in exact[:1] or members:
-        stem = sample if exact else _stem(one.name)
-        place = FilePlace(tar, one.offset_data, one.size)
-        yield Entry(f"{prefix}/{stem.removeprefix('./')}", place, one.name.removeprefix("./"))
-
-
-def _ranges(url: str) -> Iterable[str]:
-    """{000..127} written out, as WebDataset does."""
-    if (found := _RANGE.search(url)) is None:
-        return [url]
-    first, last = found.groups()
-    numbers = (f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1))
-    return [one for n in numbers for one in _ranges(url[: found.start()] + n + url[found.end() :])]
-
-
-def _sample(name: str) -> str:
-    folder, slash, base = name.rpartition("/")
-    return folder + slash + base.split(".")[0]
-
-
-def _is_image(path: str, base: str) -> bool:
-    name = path.removeprefix(base).lower()
-    hidden = any(part.startswith(".") for part in name.removeprefix("./").split("/"))
-    return name.endswith(IMAGE_SUFFIXES) and not name.endswith(_RESULTS) and not hidden
-
-
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """A path without its last suffix."""
     return str(PurePosixPath(name).with_suffix("")) if PurePosixPath(name).suffix else name
 
 
-def _last(path: str) -> str:
-    return path.rpartition("/")[2]
+def _unlike_coco(image: Any, ids: set[int]) -> str | None:
+    """What is wrong with an entry of COCO's images; `ids` are those of the ones before it."""
+    if not isinstance(image, dict) or not {"id", "file_name"} <= image.keys():
+        return "lacks id or file_name: add it or remove the entry"
+    number, name = image["id"], image["file_name"]
+    if not isinstance(name, str) or not name:
+        return "has a file_name that is no text: mend it"
+    if isinstance(number, bool) or not isinstance(number, int) or abs(number) >= 1 << 63:
+        return f"({name}) has an id that is no whole number of 64 bits: mend it"
+    if number in ids:
+        return f"({name}) has the id {number}, which another image has too: give it its own"
+    return None
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))

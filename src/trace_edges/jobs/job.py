@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,15 @@ from trace_edges.edge_model import EdgeModel
 from trace_edges.files import remove_temporaries
 from trace_edges.jobs.engine import STRETCH, Engine
 from trace_edges.jobs.entries import FilePlace, Item, Shard, Source
+from trace_edges.jobs.health import Stores
 from trace_edges.jobs.manifest import Manifest
 from trace_edges.jobs.remote import in_memory, is_local, is_within, join, write_bytes
 from trace_edges.jobs.sinks import Kept, PartSink, Sink
+from trace_edges.jobs.stores import concerns_all
 from trace_edges.jobs.task import Outcome, Task
 from trace_edges.jobs.workers import Workers
 
+_SHOWN = 20  # reasons why images failed, beside the report
 _ALL = 1 << 62  # positions: where results do not share files
 
 
@@ -105,12 +110,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Status:
-    """How far a job is: items that are open, done and failed; of them, what this run did."""
+    """How far a job is.
+
+    Attributes:
+        open, done, failed: how many items are.
+        now: how many of the last two this run did.
+        reasons: why the first few failed; at the end only.
+    """
 
     open: int
     done: int
     failed: int
     now: int
+    reasons: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -139,20 +151,22 @@ def annotate(
     """
     job.task.check()
     job.sink.check()
+    stores = Stores(job.source, job.dest)
+    stores.check()
     engine = job.work.engine()
     source, settings = engine.source, engine.settings
     source.check(settings)
     made_with = source.describe(settings) | {"weights": source.fingerprint()}
     with job.manifest(made_with) as manifest:
         _register(job, manifest)
-        seal = _Seals(job.sink, manifest)
+        seal = _Seals(job.sink, manifest, stores)
         counts, now = manifest.counts(), 0
         if job.shard.count == 1 and is_local(job.dest):  # else others may be writing
             remove_temporaries(job.dest)
 
         def tell() -> None:
             if on_change is not None:
-                on_change(Status(**counts, now=now))
+                on_change(_status(counts, now))
 
         tell()
         try:
@@ -161,6 +175,7 @@ def annotate(
             with Workers(job.workers) as workers:
                 reading = engine(stretches, workers) if copies is None else copies(job, stretches)
                 for outcome in reading:
+                    stores.ask(outcome.fault)
                     manifest.mark(outcome.position, outcome.message)
                     seal.closed(outcome.position)
                     counts["open"] -= 1
@@ -168,17 +183,24 @@ def annotate(
                     now += 1
                     tell()
             seal.finish()
-        finally:
-            manifest.commit()
-            _write_report(job, manifest.failures())
-        return Status(**counts, now=now)
+        except BaseException:
+            with suppress(OSError):  # what went wrong first is what matters
+                _write_report(job, manifest)
+            raise
+        _write_report(job, manifest)
+        reasons = tuple(reason for _, reason in islice(manifest.failures(), _SHOWN))
+        return replace(_status(counts, now), reasons=reasons)
+
+
+def _status(counts: dict[str, int], now: int) -> Status:
+    return Status(counts["open"], counts["done"], counts["failed"], now)
 
 
 class _Seals:
     """Puts parts together as soon as all of their items are finished."""
 
-    def __init__(self, sink: Sink, manifest: Manifest) -> None:
-        self._sink, self._manifest = sink, manifest
+    def __init__(self, sink: Sink, manifest: Manifest, stores: Stores) -> None:
+        self._sink, self._manifest, self._stores = sink, manifest, stores
         self._length = sink.part or _ALL
         self._open = manifest.unsealed(self._length)
         for part in list(self._open):  # a kill may have come between the last mark and the seal
@@ -190,15 +212,33 @@ class _Seals:
         self._seal_if_complete(part)
 
     def finish(self) -> None:
-        """Nothing is open."""
+        """Nothing is open.
+
+        Raises:
+            OSError: a part cannot be written now either. Its results are kept; all others are in
+                their places.
+        """
+        problems: list[OSError] = []
         for part in list(self._open):
-            self._seal(part)
+            try:
+                self._seal(part)
+            except OSError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
         self._sink.finish(self._manifest.done)
 
     def _seal_if_complete(self, part: int) -> None:
-        """The last part waits for the end: more items may come to it."""
+        """The last part waits for the end: more items may come to it. So does one that cannot be
+        written now.
+        """
         if self._open[part] == 0 and part != max(self._open):
-            self._seal(part)
+            try:
+                self._seal(part)
+            except OSError as error:
+                if concerns_all(error):
+                    raise
+                self._stores.ask("dest")
 
     def _seal(self, part: int) -> None:
         if isinstance(self._sink, PartSink):
@@ -226,9 +266,10 @@ def _reachable(entries: Iterable[Any], workers: int) -> Iterator[Any]:
         yield entry
 
 
-def _write_report(job: Job, failures: Iterable[tuple[str, str]]) -> None:
+def _write_report(job: Job, manifest: Manifest) -> None:
+    manifest.commit()
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("key", "reason"))
-    rows.writerows(failures)
+    rows.writerows(manifest.failures())
     write_bytes(join(job.dest, f"report{job.shard.tag}.csv"), text.getvalue().encode())

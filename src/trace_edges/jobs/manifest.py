@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from trace_edges.files import InputError
-from trace_edges.jobs.entries import Entry, Item, checked, pack, unpack
+from trace_edges.jobs.entries import Entry, Item, NoPlace, checked, pack, unpack, unusable
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -29,6 +29,7 @@ CREATE INDEX IF NOT EXISTS failed_items ON items (position) WHERE state = 'faile
 CREATE TABLE IF NOT EXISTS parts (part INTEGER PRIMARY KEY);
 CREATE TEMP TABLE listed (key TEXT PRIMARY KEY) WITHOUT ROWID;
 """
+_UNUSABLE = "state = 'failed' AND place LIKE '[\"NoPlace\"%'"  # and told so when it was listed
 _COMMIT = 1.0  # s: what is lost with a kill is done again, to the same bytes
 _ROWS = 500  # at a time
 
@@ -79,8 +80,13 @@ class Manifest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.commit()
-        self._base.close()
+        try:
+            if isinstance(error, sqlite3.Error):
+                raise self._gone(error) from error
+            if error is None:
+                self.commit()
+        finally:
+            self._base.close()
 
     def register(self, entries: Iterable[Entry], part: int) -> None:
         """Take up the entries that are new, behind the others.
@@ -89,17 +95,14 @@ class Manifest:
             part: how many positions share a file of results. New entries begin behind the last
                 such file that is finished.
 
+        Of entries with one key the first is taken; the others go to the report.
+
         Raises:
-            InputError: two entries have one key, or there is none.
+            InputError: there is none.
         """
-        positions, entries = count(self._next(part)), map(checked, entries)
+        positions, entries = count(self._next(part)), map(self._listed, map(checked, entries))
         while some := list(islice(entries, _ROWS)):
-            for entry in some:
-                try:
-                    self._base.execute("INSERT INTO listed VALUES (?)", (entry.key,))
-                except sqlite3.IntegrityError:
-                    message = f"two inputs are called {entry.key}: rename one"
-                    raise InputError(message) from None
+            self._forget(some)
             known = self._places([entry.key for entry in some])
             for entry in some:
                 place = pack(entry.place)
@@ -109,6 +112,7 @@ class Manifest:
                 elif known[entry.key] != place:
                     moved = "UPDATE items SET place = ? WHERE key = ?"
                     self._base.execute(moved, (place, entry.key))
+        self._base.execute(f"DELETE FROM items WHERE {_UNUSABLE} AND key NOT IN listed")
         self.commit()
         if self._one("SELECT MAX(position) FROM items") is None:
             raise InputError("the source holds no image: check it, and the shard")
@@ -190,8 +194,17 @@ class Manifest:
         self.commit()
 
     def commit(self) -> None:
-        """What was marked so far outlives a kill."""
-        self._base.commit()
+        """What was marked so far outlives a kill.
+
+        Raises:
+            OSError: it does not: the file was taken away, or its disk is full.
+        """
+        try:
+            self._base.commit()
+        except sqlite3.Error as error:
+            raise self._gone(error) from error
+        if not self.path.exists():  # SQLite would go on writing to what nobody can open any more
+            raise self._gone("it was taken away")
         self._committed = time.monotonic()
 
     def _check(self, settings: Mapping[str, Any]) -> None:
@@ -212,6 +225,29 @@ class Manifest:
                 f"{self.path.parent}: this job was begun with {'; '.join(others)}: "
                 "give those settings, or another folder of results"
             )
+
+    def _gone(self, why: object) -> OSError:
+        return OSError(f"{self.path}: the state of the job cannot be kept ({why}): give it room, "
+                       "and call the same command again")  # fmt: skip
+
+    def _forget(self, entries: list[Entry]) -> None:
+        """Of entries that were unusable and have a place now, so that they are new."""
+        usable = [(one.key,) for one in entries if not isinstance(one.place, NoPlace)]
+        self._base.executemany(f"DELETE FROM items WHERE {_UNUSABLE} AND key = ?", usable)
+
+    def _listed(self, entry: Entry) -> Entry:
+        """The entry; where another has its key, one that says so."""
+        for times in count(1):
+            try:
+                self._base.execute("INSERT INTO listed VALUES (?)", (entry.key,))
+            except sqlite3.IntegrityError:
+                if times == 1:
+                    reason = f"{entry.name}: another input is called {entry.key} too; rename one"
+                again = Entry(f"{entry.key}/{times}", entry.place, entry.name)
+                entry = unusable(again, reason)
+            else:
+                return entry
+        raise AssertionError("the loop has no end")
 
     def _places(self, keys: list[str]) -> dict[str, str]:
         marks = ",".join("?" * len(keys))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import glob
 from pathlib import Path
 from typing import get_args
 
 from trace_edges.jobs.choices import Kind
 from trace_edges.jobs.entries import Source
-from trace_edges.jobs.inputs import CocoSource, FolderSource, TarSource, VocSource
-from trace_edges.jobs.remote import HUB, absolute, filesystem, is_saved_dataset, join
+from trace_edges.jobs.inputs import CocoSource, FolderSource, VocSource, is_image
+from trace_edges.jobs.remote import HUB, absolute, is_saved_dataset, join
+from trace_edges.jobs.stores import ask, filesystem, kind_of
+from trace_edges.jobs.tables import SUFFIXES as TABLES
 from trace_edges.jobs.tables import DatasetSource, ParquetSource
+from trace_edges.jobs.tars import SUFFIXES as TARS
+from trace_edges.jobs.tars import TarSource
+
+_DEEPEST = 8  # folders in which Parquet files may lie: year=.../month=.../...
 
 
 def open_source(
@@ -67,17 +72,38 @@ def open_source(
 def _guess(url: str) -> Kind:
     if url.startswith(HUB) or is_saved_dataset(Path(url)):
         return "datasets"
-    by_suffix: dict[str, Kind] = {".tar": "tar", ".json": "coco", ".parquet": "parquet"}
-    for suffix, kind in by_suffix.items():
-        if url.lower().endswith(suffix):
-            return kind
-    system, path = filesystem(url)
-    if glob.has_magic(path) or not system.isdir(path):
+    if url.lower().endswith(".json"):
+        return "coco"
+    if (kind := _by_suffix([url])) is not None:
+        return kind
+    if kind_of(url) != "directory":
         return "folder"
-    if system.isdir(join(path, "JPEGImages")):
+    if kind_of(join(url, "JPEGImages")) == "directory":
         return "voc"
-    names = [one["name"] for one in system.ls(path, detail=True) if one["type"] == "file"]
-    for suffix in (".tar", ".parquet"):
-        if names and all(name.endswith(suffix) for name in names):
-            return by_suffix[suffix]
-    return "folder"
+    return _by_suffix(_first_files(url)) or "folder"
+
+
+def _by_suffix(names: list[str]) -> Kind | None:
+    """What files are; None where there are images among them, or nothing that is known."""
+    lower = [name.lower() for name in names]
+    if any(map(is_image, lower)):
+        return None
+    known: dict[tuple[str, ...], Kind] = {TARS: "tar", TABLES: "parquet"}
+    return next((kind for end, kind in known.items() if any(n.endswith(end) for n in lower)), None)
+
+
+def _first_files(url: str) -> list[str]:
+    """The visible files of a folder, else those of the first folder below it that has any."""
+    system, path = filesystem(url)
+    for _ in range(_DEEPEST):
+        listed = [
+            one for one in ask(url, system.ls, path, detail=True)
+            if not one["name"].rstrip("/").rpartition("/")[2].startswith((".", "_"))
+        ]  # fmt: skip
+        if files := [one["name"] for one in listed if one["type"] == "file"]:
+            return [name.rpartition("/")[2] for name in files]
+        folders = sorted(one["name"] for one in listed if one["type"] == "directory")
+        if not folders:
+            return []
+        path = folders[0]
+    return []

@@ -4,47 +4,26 @@ data sets of the library `datasets`.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from trace_edges.extras import MissingExtraError, require
-from trace_edges.files import InputError, write_atomically
+from trace_edges.extras import require
+from trace_edges.files import write_atomically
+from trace_edges.jobs.stores import FileSystem, ask, filesystem, kind_of
 
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 # What is put there becomes visible when it is complete; elsewhere a rename sees to that.
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
+_PROBE = ".annotate-probe"
 
 HUB = "hf://datasets/"
-
-FileSystem: TypeAlias = fsspec.AbstractFileSystem
-
-
-def filesystem(url: str) -> tuple[FileSystem, str]:
-    """What a path or URL lies on, and the path there.
-
-    Raises:
-        InputError: nothing is known of this kind of URL.
-        MissingExtraError: its library is not installed.
-    """
-    try:
-        return fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        protocol = url.split("://")[0]
-        if protocol not in _EXTRAS:
-            raise MissingExtraError(f"{url}: {error}") from error
-        extra = _EXTRAS[protocol]
-        message = f'{url}: {error}; pip install "trace-edges[{extra}]"'
-        raise MissingExtraError(message) from error
-    except ValueError as error:
-        raise InputError(f"{url}: {error}; give a path, s3://, gs://, or what fsspec knows") from (
-            error
-        )
 
 
 def is_local(url: str) -> bool:
@@ -85,8 +64,10 @@ def read_bytes(url: str, start: int | None = None, length: int | None = None) ->
         OSError: it is not there or cannot be read.
     """
     system, path = filesystem(url)
+    if isinstance(system, LocalFileSystem) and kind_of(url) == "other":  # would wait for ever
+        raise OSError(errno.EINVAL, "is a pipe or a device, no file", path)
     end = None if start is None or length is None else start + length
-    return system.cat_file(path, start=start, end=end)
+    return bytes(ask(url, system.cat_file, path, start=start, end=end))
 
 
 def write_bytes(url: str, content: bytes) -> None:
@@ -97,12 +78,9 @@ def write_bytes(url: str, content: bytes) -> None:
     """
     system, path = filesystem(url)
     if isinstance(system, LocalFileSystem):
-        with write_atomically(path) as temporary:
-            temporary.write_bytes(content)
-    elif _puts_whole(system):
-        system.pipe_file(path, content)
+        ask(url, _write_here, path, content)
     else:
-        _put(system, path, lambda temporary: system.pipe_file(temporary, content))
+        _put(url, lambda place: system.pipe_file(place, content))
 
 
 def put_file(local: Path, url: str) -> None:
@@ -118,10 +96,31 @@ def put_file(local: Path, url: str) -> None:
                 local.rename(temporary)
             except OSError:  # another disk
                 temporary.write_bytes(local.read_bytes())
-    elif _puts_whole(system):
-        system.put_file(str(local), path)
     else:
-        _put(system, path, lambda temporary: system.put_file(str(local), temporary))
+        _put(url, lambda place: system.put_file(str(local), place))
+
+
+def remove(url: str, *, recursive: bool = False) -> None:
+    """Take away a file, or a folder with all in it, if it is there.
+
+    Raises:
+        OSError: it is there and stays.
+    """
+    if kind_of(url) is not None:
+        system, path = filesystem(url)
+        ask(url, _remove, system, path, recursive)
+
+
+def check_writable(folder: str) -> None:
+    """Write a file of no bytes to a folder or URL, and take it away.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    probe = join(folder, _PROBE)
+    write_bytes(probe, b"")
+    with suppress(PermissionError):  # who may write need not have the right to remove
+        remove(probe)
 
 
 @lru_cache(maxsize=8)
@@ -153,14 +152,39 @@ def _puts_whole(system: FileSystem) -> bool:
     return bool(_WHOLE_PUTS.intersection(protocols))
 
 
-def _put(system: FileSystem, path: str, write: Any) -> None:
+def _write_here(path: str, content: bytes) -> None:
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _put(url: str, write: Callable[[str], Any]) -> None:
+    system, path = filesystem(url)
+    if _puts_whole(system):
+        ask(url, write, path)
+        return
     folder, _, name = path.rpartition("/")
-    system.makedirs(folder, exist_ok=True)
     temporary = f"{folder}/.{secrets.token_hex(8)}.part-{name}"
+    ask(url, system.makedirs, folder, exist_ok=True)
     try:
-        write(temporary)
-        system.mv(temporary, path)
+        ask(url, write, temporary)
+        ask(url, _move, system, temporary, path)
     except BaseException:
-        if system.exists(temporary):
-            system.rm_file(temporary)
+        with suppress(OSError):  # what went wrong first is what matters
+            ask(url, _remove, system, temporary, False)
         raise
+
+
+def _move(system: FileSystem, temporary: str, path: str) -> None:
+    try:
+        system.mv(temporary, path)
+    except (
+        FileNotFoundError
+    ):  # an earlier try did it, and the answer was lost; if not, info says so
+        system.info(path)
+
+
+def _remove(system: FileSystem, path: str, recursive: bool) -> None:
+    try:
+        system.rm(path, recursive=recursive)
+    except FileNotFoundError:  # an earlier try did it, and the answer was lost
+        return

@@ -22,14 +22,15 @@ from trace_edges.jobs.choices import Form
 from trace_edges.jobs.entries import Item, Shard
 from trace_edges.jobs.parts import write_parquet, write_tar
 from trace_edges.jobs.remote import (
-    filesystem,
     is_local,
     join,
     put_file,
     read_bytes,
+    remove,
     write_bytes,
 )
-from trace_edges.jobs.task import Facts, Files, Result
+from trace_edges.jobs.stores import concerns_all, filesystem
+from trace_edges.jobs.task import Facts, Files, KeepError, Result
 
 RECORD = "json"  # suffix of what says that the other files of a key are there
 _WRITERS = {"tar": write_tar, "parquet": write_parquet}
@@ -66,7 +67,12 @@ class Kept:
     def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
         record = {"key": item.key, "file": item.name, "height": facts.height, "width": facts.width}
         record |= {"timestep": facts.timestep, **result.record}
-        self.sink.keep(item.key, {**result.files, RECORD: record_bytes(record)})
+        try:
+            self.sink.keep(item.key, {**result.files, RECORD: record_bytes(record)})
+        except OSError as error:
+            if concerns_all(error):
+                raise
+            raise KeepError(f"{item.name}: its results cannot be written ({error})") from error
         return record
 
 
@@ -99,15 +105,11 @@ class FolderSink:
     def remove(self, key: str, suffixes: Iterable[str]) -> None:
         """Take away what `keep` wrote, if it is there."""
         for suffix in suffixes:
-            system, path = filesystem(self._url(key, suffix))
-            if system.exists(path):
-                system.rm_file(path)
+            remove(self._url(key, suffix))
 
     def remove_all(self) -> None:
         """Take away the folder."""
-        system, path = filesystem(self.dest)
-        if system.exists(path):
-            system.rm(path, recursive=True)
+        remove(self.dest, recursive=True)
 
     def seal(self, part: int, items: Iterable[Item]) -> None:
         raise AssertionError("a folder has no parts")

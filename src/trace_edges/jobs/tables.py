@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from trace_edges.extras import require
 from trace_edges.files import InputError
-from trace_edges.jobs.entries import CellPlace, Entry, RowPlace
-from trace_edges.jobs.inputs import find_files
-from trace_edges.jobs.remote import filesystem, load_rows
+from trace_edges.jobs.containers import find_containers
+from trace_edges.jobs.entries import CellPlace, Entry, NoPlace, RowPlace
+from trace_edges.jobs.inputs import check_there
+from trace_edges.jobs.remote import is_saved_dataset, load_rows
+from trace_edges.jobs.stores import StoreError, StoreFile
 
+SUFFIXES = (".parquet", ".parq", ".pq")
 _USUAL = ("image", "img", "jpg", "png", "bytes")
 
 
@@ -35,34 +39,71 @@ class ParquetSource:
     def describe(self) -> dict[str, Any]:
         return {"source": "parquet", **asdict(self)}
 
+    def check(self) -> None:
+        check_there(self.url)
+
     def entries(self) -> Iterator[Entry]:
+        """Of a file that cannot be read, or lacks the column, one entry that says so.
+
+        Raises:
+            InputError: that is so of all files.
+        """
         parquet = require("pyarrow.parquet", "annotate")
         arrow = require("pyarrow", "annotate")
-        for url in find_files(self.url, ".parquet"):
-            system, path = filesystem(url)
-            stem = PurePosixPath(path).stem
+        problems: list[Entry] = []
+        first = ""
+        readable = False
+        for url, name in find_containers(self.url, SUFFIXES):
             try:
-                with system.open(path, "rb") as file:
+                with StoreFile(url) as file:
+                    size = file.seek(0, io.SEEK_END)
                     table = parquet.ParquetFile(file)
-                    yield from self._rows(table, url, stem)
-            except arrow.ArrowInvalid as error:
-                raise InputError(f"{url}: is no Parquet file ({error}); fetch it again") from error
+                    column, readable = self._column(table.schema_arrow), True
+                    yield from problems
+                    problems = []
+                    yield from self._rows(table, size, column, (url, name))
+                continue
+            except InputError as error:
+                problem = str(error)
+            except OSError as error:
+                if isinstance(error, StoreError):
+                    self.check()
+                problem = f"cannot be read ({error}); fetch it again"
+            except (arrow.ArrowException, ValueError, OverflowError) as error:
+                problem = f"is a damaged Parquet file ({error}); fetch it again"
+            reason = " ".join(f"{url}: {problem}".split())
+            first = first or reason
+            problems.append(Entry(name, NoPlace(reason), url.rpartition("/")[2]))
+        if problems and not readable:
+            more = f" (and {len(problems) - 1} more files)" if problems[1:] else ""
+            raise InputError(f"{first}{more}")
+        yield from problems
 
-    def _rows(self, table: Any, url: str, stem: str) -> Iterator[Entry]:
-        column = self.column or _image_column(table.schema_arrow, url)
-        for name in (column, self.key_column):
-            if name is not None and name not in table.schema_arrow.names:
-                known = ", ".join(table.schema_arrow.names)
-                raise InputError(f"{url} has no column {name!r}; it has {known}")
+    def _column(self, schema: Any) -> str:
+        column = self.column or _image_column(schema)
+        for one in (column, self.key_column):
+            if one is not None and one not in schema.names:
+                known = ", ".join(schema.names)
+                raise InputError(f"has no column {one!r}; it has {known}")
+        if not _holds_bytes(kind := schema.field(column).type):
+            raise InputError(f"its column {column!r} holds {_called(kind)}, not an image a row; "
+                             "make it bytes, or structs with bytes")  # fmt: skip
+        return column
+
+    def _rows(self, table: Any, size: int, column: str, called: tuple[str, str]) -> Iterator[Entry]:
+        url, name = called
         at = 0
         for group in range(table.num_row_groups):
+            rows = table.metadata.row_group(group).num_rows
+            if not 0 <= rows <= size:  # an image has a byte or more
+                raise InputError(f"claims {rows:,} images in {size:,} bytes; fetch it again")
             names = None
             if self.key_column is not None:
                 names = table.read_row_group(group, columns=[self.key_column]).column(0).to_pylist()
-            for row in range(table.metadata.row_group(group).num_rows):
-                name = f"{at:08d}" if names is None else str(names[row])
+            for row in range(rows):
+                key = f"{at:08d}" if names is None else str(names[row])
                 place = CellPlace(url, group, row, column)
-                yield Entry(f"{stem}/{name}", place, f"{stem}/{name}")
+                yield Entry(f"{name}/{key}", place, f"{name}/{key}")
                 at += 1
 
 
@@ -84,6 +125,10 @@ class DatasetSource:
 
     def describe(self) -> dict[str, Any]:
         return {"source": "datasets", **asdict(self)}
+
+    def check(self) -> None:
+        if is_saved_dataset(Path(self.name)):
+            check_there(self.name)
 
     def entries(self) -> Iterator[Entry]:
         library = require("datasets", "annotate")
@@ -114,19 +159,33 @@ def _image_feature(rows: Any, name: str) -> str:
     return usual[0]
 
 
-def _image_column(schema: Any, url: str) -> str:
-    arrow = require("pyarrow", "annotate")
-
-    def holds_bytes(kind: Any) -> bool:
-        if arrow.types.is_struct(kind):
-            return "bytes" in [kind.field(i).name for i in range(kind.num_fields)]
-        return arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind)
-
-    able = [field.name for field in schema if holds_bytes(field.type)]
+def _image_column(schema: Any) -> str:
+    able = [field.name for field in schema if _holds_bytes(field.type)]
     for name in _USUAL:
         if name in able:
             return name
-    if len(able) != 1:
-        held = f"the columns of bytes {', '.join(able)}" if able else "no column of bytes"
-        raise InputError(f"{url} has {held}; name the images with --column")
-    return able[0]
+    if len(able) == 1:
+        return able[0]
+    if able:
+        raise InputError(f"has the columns of bytes {', '.join(able)}; name the images with "
+                         "--column")  # fmt: skip
+    held = [f"{field.name} ({_called(field.type)})" for field in schema]
+    raise InputError(f"has no column of bytes, one image a row; it has {', '.join(held)}")
+
+
+def _holds_bytes(kind: Any) -> bool:
+    types = require("pyarrow.types", "annotate")
+    if types.is_struct(kind):
+        return "bytes" in [kind.field(i).name for i in range(kind.num_fields)]
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    )
+
+
+def _called(kind: Any) -> str:
+    types = require("pyarrow.types", "annotate")
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        return "lists of images" if _holds_bytes(kind.value_type) else "lists"
+    return " ".join(str(kind).split())[:80]

@@ -15,10 +15,15 @@ from trace_edges.results import Emergence
 from trace_edges.sources import Reading
 
 Files = dict[str, bytes]  # by suffix
+Fault = Literal["", "source", "dest"]
 
 
 class TaskError(ValueError):
     """One image of which nothing can be made as asked for; of others it may be."""
+
+
+class KeepError(ValueError):
+    """One result that could not be written; those of other images may be."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Outcome:
         message: why it failed, or what is odd about results that are there.
         record: what is recorded of it.
         position: its place in the job, from 0.
+        fault: which store it failed over, that of the images or that of the results.
     """
 
     key: str
@@ -38,6 +44,7 @@ class Outcome:
     message: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)
     position: int = 0
+    fault: Fault = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,21 +83,25 @@ class Workers:
 
     def ordered(
         self, function: Callable[..., Result], items: Iterable[Any], ahead: int
-    ) -> Iterator[tuple[Any, Result]]:
-        """Items with what the function makes of each, in order, at most `ahead` of what is taken.
-
-        Raises:
-            WorkerDied: an item killed its worker.
+    ) -> Iterator[tuple[Any, Result | WorkerDied]]:
+        """Items with what the function makes of each, in order, at most `ahead` of what is taken;
+        with a `WorkerDied` where an item killed its worker.
         """
         begun: deque[tuple[Any, Call[Result]]] = deque()
         for item in items:
             begun.append((item, self.start(function, item)))
             if len(begun) > ahead:
                 first, call = begun.popleft()
-                yield first, self.result(call)
+                yield first, self._survived(call)
         while begun:
             first, call = begun.popleft()
-            yield first, self.result(call)
+            yield first, self._survived(call)
+
+    def _survived(self, call: Call[Any]) -> Any:
+        try:
+            return self.result(call)
+        except WorkerDied as error:
+            return error
 
     def _start(self, call: Call[Result]) -> Future[Result]:
         if self._pool is None:

@@ -1,0 +1,272 @@
+"""Stores behind fsspec (s3://, gs://, https://, a network disk): asked again where they stumble,
+and their many kinds of errors made one.
+
+Each request is tried up to `ATTEMPTS` times, with pauses that double. What will not pass by itself
+(there is no such object, no right to it, no credentials) is not tried again. Then a store's error
+is an `OSError` of one line that names the path, whichever library it came from.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, TypeAlias, TypeVar
+
+import fsspec
+
+from trace_edges.extras import MissingExtraError
+from trace_edges.files import InputError
+
+ATTEMPTS = 4  # of each request
+PAUSE = 0.5  # s before the second, twice as much before the third, ...
+SILENCE = 30.0  # s that an http server may say nothing, where fsspec is not configured otherwise
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "annotate",
+           "https": "annotate"}  # fmt: skip
+_PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY)  # of disks
+_OUR_MISTAKES = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError)
+_ALL_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_PASSING_STATUS = (408, 425, 429)
+_CREDENTIALS = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "ProfileNotFound",
+    "UnauthorizedSSOTokenError",
+    "SSOTokenLoadError",
+    "DefaultCredentialsError",
+    "RefreshError",
+)  # fmt: skip  codes of S3, and classes of botocore and google.auth
+_LONGEST = 200  # characters of a reason
+
+FileSystem: TypeAlias = fsspec.AbstractFileSystem
+Answer = TypeVar("Answer")
+
+
+class StoreError(OSError):
+    """A store that did not do what it was asked, after all tries: one line that names the path."""
+
+
+def filesystem(url: str) -> tuple[FileSystem, str]:
+    """What a path or URL lies on, and the path there.
+
+    Raises:
+        InputError: nothing is known of this kind of URL.
+        MissingExtraError: its library is not installed.
+        StoreError: it cannot be had: for want of credentials, for instance.
+    """
+    protocol = url.split("://")[0] if "://" in url else "file"
+    if protocol in ("http", "https"):
+        _bound_silence(protocol)
+    try:
+        return ask(url, fsspec.core.url_to_fs, url)
+    except ImportError as error:
+        if protocol not in _EXTRAS:
+            raise MissingExtraError(f"{url}: {error}") from error
+        message = f'{url}: {error}; pip install "trace-edges[{_EXTRAS[protocol]}]"'
+        raise MissingExtraError(message) from error
+    except ValueError as error:
+        raise InputError(f"{url}: {error}; give a path, s3://, gs://, or what fsspec knows") from (
+            error
+        )
+
+
+def ask(url: str, function: Callable[..., Answer], *values: Any, **options: Any) -> Answer:
+    """Calls a function of a store, again where it stumbles.
+
+    Args:
+        url: what is asked for, as messages name it.
+        function: of the store; to call it twice must come to the same as once.
+        values, options: its arguments.
+
+    Raises:
+        FileNotFoundError, PermissionError: the store said so.
+        StoreError: any other error of a store that is elsewhere.
+        OSError: as it came, of a disk of this machine.
+    """
+    for attempt in count(1):
+        try:
+            return function(*values, **options)
+        except (MemoryError, ImportError, StoreError):
+            raise
+        except Exception as error:
+            if attempt < ATTEMPTS and _may_pass(error):
+                time.sleep(PAUSE * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))
+            elif "://" not in url or url.startswith("file://") or _is_config(function, error):
+                raise
+            else:
+                raise _plain(url, error, attempt) from error
+    raise AssertionError("the loop has no end")
+
+
+def kind_of(url: str) -> str | None:
+    """What lies at a path or URL: "file", "directory", "other" (a pipe, a device), or None.
+
+    Raises:
+        OSError: it cannot be told.
+    """  # fsspec's own `exists` takes a dead store for an empty one
+    system, path = filesystem(url)
+    try:
+        return str(ask(url, system.info, path)["type"])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def concerns_all(error: OSError) -> bool:
+    """Whether what stopped one write will stop every other: a full disk."""
+    return error.errno in _ALL_FULL
+
+
+class StoreFile(io.RawIOBase):
+    """A file that is read in pieces, each asked for again where the store stumbles.
+
+    Args:
+        url: of the file.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._system, self._path = filesystem(url)
+        self._file = ask(url, self._system.open, self._path, "rb")
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._file.seekable())
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET:
+            self._at = offset
+        elif whence == os.SEEK_CUR:
+            self._at += offset
+        else:
+            self._at = ask(self._url, self._file.seek, offset, whence)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        content = ask(self._url, self._read, len(buffer))
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def _read(self, length: int) -> bytes:
+        if self._file.tell() != self._at:
+            self._file.seek(self._at)
+        return bytes(self._file.read(length))
+
+
+def _bound_silence(protocol: str) -> None:
+    """A server that never answers must not stop a job: aiohttp would wait for five minutes."""
+    try:
+        from aiohttp import ClientTimeout
+    except ImportError:
+        return  # fsspec says what is missing
+    known = fsspec.config.conf.get(protocol, {}).get("client_kwargs", {})
+    if "timeout" not in known:
+        limits = ClientTimeout(total=20 * SILENCE, sock_connect=SILENCE, sock_read=SILENCE)
+        client = {**known, "timeout": limits}
+        fsspec.config.conf.setdefault(protocol, {})["client_kwargs"] = client
+
+
+def _is_config(function: Callable[..., Any], error: BaseException) -> bool:
+    """A kind of URL that nobody knows is no error of a store."""
+    return function is fsspec.core.url_to_fs and isinstance(error, ValueError)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from: s3fs and http wrap what was answered."""
+    while error is not None:
+        yield error
+        answered = hasattr(error.__context__, "response")  # s3fs does not name it as the cause
+        error = error.__cause__ or (error.__context__ if answered else None)
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that an error tells of, where botocore, aiohttp, gcsfs, requests put it."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        found = (getattr(error, "status", None), getattr(error, "code", None),
+                 getattr(response, "status_code", None))  # fmt: skip
+        status = next((one for one in found if one is not None), None)
+    text = str(status)
+    return int(text) if text.isdigit() else None
+
+
+def _lacks_credentials(error: BaseException) -> bool:
+    for one in _chain(error):
+        response = getattr(one, "response", None)
+        code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+        if code in _CREDENTIALS or type(one).__name__ in _CREDENTIALS:
+            return True
+    return False
+
+
+def _answer(error: BaseException) -> int | None:
+    """The status of what was answered; 404 and 403 for the exceptions that stand for them."""
+    for one in reversed(list(_chain(error))):
+        if (status := _status(one)) is not None:
+            return status
+        if isinstance(one, FileNotFoundError):
+            return 404
+        if isinstance(one, PermissionError):
+            return 403
+        if not isinstance(one, _OUR_MISTAKES):  # a connection that broke, whatever wraps it
+            return None
+    return None
+
+
+def _may_pass(error: BaseException) -> bool:
+    if _lacks_credentials(error):
+        return False
+    if (status := _answer(error)) is not None:
+        return status in _PASSING_STATUS or status >= 500
+    if isinstance(error, OSError) and error.errno is not None and _of_a_disk(error):
+        return error.errno in _PASSING
+    return not isinstance(error, _OUR_MISTAKES)
+
+
+def _of_a_disk(error: OSError) -> bool:
+    """As the system raises it; the libraries of stores give other numbers, or none."""
+    return error.filename is not None
+
+
+def _plain(url: str, error: Exception, attempts: int) -> OSError:
+    reason = " ".join((str(error) or type(error).__name__).split())[:_LONGEST]
+    if _lacks_credentials(error):
+        return StoreError(f"{url}: the store takes no credentials or not these ({reason}): set "
+                          "them as its library reads them")  # fmt: skip
+    match _answer(error):
+        case 404:
+            return FileNotFoundError(errno.ENOENT, "there is no such file, folder or bucket", url)
+        case 401 | 403:
+            return PermissionError(errno.EACCES, f"the store allows no access ({reason})", url)
+    tries = f", asked {attempts} times" if attempts > 1 else ""
+    return StoreError(f"{url}: {reason}{tries}")

@@ -1,0 +1,147 @@
+"""WebDataset tars: what is in them is listed by name, offset and size, and read in place.
+
+Whatever is called like an image and cannot be one (a link, a device, a name that leads elsewhere)
+goes to the report, as does a tar that is damaged: what can be listed of it is done.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any
+
+from trace_edges.files import IMAGE_SUFFIXES
+from trace_edges.jobs.containers import find_containers
+from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place
+from trace_edges.jobs.inputs import check_there, is_image, stem
+from trace_edges.jobs.stores import StoreError, StoreFile
+
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_COMPRESSED = {
+    b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ\0": "unxz", b"\x28\xb5\x2f\xfd": "unzstd",
+}  # fmt: skip
+_HEADER = 1 << 20  # bytes: more than any sound header asks for
+_BEHIND = 1 << 20  # bytes behind the end that are looked at
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class TarSource:
+    """WebDataset shards: tars, not compressed, each a row of samples.
+
+    Keys are TAR/SAMPLE, the stem of the tar and the name of the member up to its first dot. Of a
+    sample the member with just an image suffix is taken, else every image in it. A damaged tar
+    goes to the report, and what can be listed of it is done.
+
+    Attributes:
+        url: a tar, a folder of tars, a pattern, or a range as WebDataset writes it: {0000..0127}.
+    """
+
+    url: str
+
+    def describe(self) -> dict[str, Any]:
+        return {"source": "tar", **asdict(self)}
+
+    def check(self) -> None:
+        check_there(self.url)
+
+    def entries(self) -> Iterator[Entry]:
+        for tar, name in find_containers(self.url, SUFFIXES):
+            try:
+                yield from _entries(tar, name)
+            except OSError as error:
+                if isinstance(error, StoreError):
+                    self.check()
+                yield _unusable(tar, name, f"cannot be read ({error}); fetch it again")
+            except (tarfile.TarError, EOFError, ValueError, LookupError, RecursionError) as error:
+                reason = " ".join((str(error) or type(error).__name__).split())
+                yield _unusable(tar, name, f"is a damaged tar ({reason}); fetch it again")
+
+
+class _Headers(io.BufferedReader):
+    """A tar of which headers are read, and no more than a header takes."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= _HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size)
+
+
+def _entries(tar: str, prefix: str) -> Iterator[Entry]:
+    with _Headers(StoreFile(tar), 1 << 16) as file:
+        start = file.read(6)
+        mend = next((by for magic, by in _COMPRESSED.items() if start.startswith(magic)), None)
+        if mend is not None:
+            yield _unusable(tar, prefix, f"is compressed; {mend} it")
+            return
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:") as members:
+            named = (one for one in _forward(members) if not one.isdir() and is_image(one.name))
+            stored: dict[str, tuple[int, int]] = {}
+            for sample, some in groupby(named, key=lambda one: _sample(one.name)):
+                yield from _images_of(sample, list(some), tar, prefix, stored)
+            end = members.offset
+        if (problem := _end(file, end)) is not None:
+            yield _unusable(tar, prefix, problem)
+
+
+def _forward(members: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members; a size below 0 would lead back, and round for ever."""
+    before = -1
+    for one in members:
+        if one.size < 0 or one.offset <= before:
+            raise tarfile.ReadError(f"{one.name} has {one.size} bytes")
+        before = one.offset
+        yield one
+
+
+def _images_of(
+    sample: str, members: list[tarfile.TarInfo], tar: str, prefix: str,
+    stored: dict[str, tuple[int, int]],
+) -> Iterator[Entry]:  # fmt: skip
+    """Of one sample; `stored` is where the images so far lie, for links to them."""
+    exact = [one for one in members if one.name[len(sample) :].lower() in IMAGE_SUFFIXES]
+    taken = [one for one in exact if one.name == exact[0].name] or members
+    for one in taken:
+        called = sample if exact else stem(one.name)
+        key = f"{prefix}/{called.removeprefix('./')}"
+        yield Entry(key, _place(one, tar, stored), one.name.removeprefix("./"))
+
+
+def _place(member: tarfile.TarInfo, tar: str, stored: dict[str, tuple[int, int]]) -> Place:
+    where = f"{tar}: {member.name}"
+    if member.islnk() and member.linkname in stored:
+        return FilePlace(tar, *stored[member.linkname])
+    if member.issym() or member.islnk():
+        return NoPlace(f"{where} is a link to {member.linkname}; pack the file itself")
+    if member.sparse is not None:
+        return NoPlace(f"{where} is stored with holes; pack it without --sparse")
+    if not member.isfile():
+        return NoPlace(f"{where} is a device or a pipe, no file; take it out")
+    stored[member.name] = member.offset_data, member.size
+    return FilePlace(tar, member.offset_data, member.size)
+
+
+def _end(file: io.BufferedReader, at: int) -> str | None:
+    """What is wrong where the list of members ended; None if a tar may end like this."""
+    file.seek(at)
+    block = file.read(_BLOCK)
+    if not block:
+        return "has no end: it was cut; what is listed is done, fetch it again"
+    if any(block):
+        return f"has a damaged header at byte {at}; what is behind it is lost, fetch it again"
+    if any(file.read(_BEHIND)):
+        return "goes on behind its end, as tars do that were put together with cat; pack them anew"
+    return None
+
+
+def _unusable(tar: str, name: str, problem: str) -> Entry:
+    return Entry(name, NoPlace(f"{tar}: {problem}"), tar.rpartition("/")[2])
+
+
+def _sample(name: str) -> str:
+    folder, slash, base = name.rpartition("/")
+    return folder + slash + base.split(".")[0]

@@ -9,19 +9,18 @@ full run needs.
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from train_loop import finish, options, run_of, train
 
-from trace_edges.files import FileError, read_json
-from trace_edges.formats.coco_images import coco_instances, image_sizes, listed_images
+from trace_edges.files import FileError
+from trace_edges.formats.coco import CocoMasks
+from trace_edges.formats.entries import refuse_unsound
 from trace_edges.images import load_image
 from trace_edges.results import InstanceMasks
 
@@ -34,33 +33,28 @@ class MaskSamples:
     """Photographs with masks, decoded when they are asked for. Photographs without are left out."""
 
     def __init__(self, path: Path, photographs: Path) -> None:
-        content = read_json(path)
-        self.path, self.photographs = path, photographs
-        self.images = listed_images(path, content)
-        if not self.images:
+        self.photographs, self._masks = photographs, CocoMasks(path)
+        refuse_unsound(self._masks.findings)
+        if not any(self._masks.files.values()):
             problem = "lists no images, so nobody knows their photographs"
             raise FileError(path, problem, "give the annotations, not a results list")
-        self._entries: dict[Any, list[tuple[int, dict]]] = defaultdict(list)
-        for place, entry in enumerate(content["annotations"]):
-            if not entry.get("iscrowd", 0) and entry["image_id"] in self.images:
-                self._entries[entry["image_id"]].append((place, entry))
-        self._sizes = image_sizes(path, self.images, self._entries)
-        self.keys = [key for key in self.images if self._entries[key]]
-        if not self.keys:
+        self.names = [name for name in self._masks.ids if self._masks.count(name)]
+        if not self.names:
             raise FileError(path, "holds no mask", "give what `trace-edges refine` wrote")
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.names)
 
     def masks(self, index: int) -> InstanceMasks:
         """The masks of a photograph, as the file has them."""
-        key = self.keys[index]
-        return coco_instances(self.path, key, self._entries[key], self._sizes[key])
+        found, findings = self._masks.read(self.names[index])
+        refuse_unsound(findings)
+        return found
 
     def read(self, index: int, mirrored: bool = False) -> Sample:
         """(3, h, w) colours in [0, 1], and torchvision's boxes, labels and masks."""
         found = self.masks(index)
-        file = self.photographs / self.images[self.keys[index]]["file_name"]
+        file = self.photographs / str(self._masks.files[self._masks.ids[self.names[index]]])
         image = load_image(file)
         if image.shape[:2] != found.shape:
             raise FileError(

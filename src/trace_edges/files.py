@@ -180,10 +180,21 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         OSError: there is no such file, or it cannot be read.
         FileError: a `ValueError` of one line: it holds no JSON.
     """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise FileError(path, "is no regular file", "give a file, since others may never end")
     try:
-        return json.loads(Path(path).read_bytes())
-    except ValueError as error:
+        return json.loads(Path(path).read_bytes(), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
         raise FileError(path, f"is no valid JSON ({error})", "write or fetch it again") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, in which every key has one value."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise ValueError(f"an object has two values for {json.dumps(twice)[:40]}")
+    return content
 
 
 def remove_temporaries(folder: str | os.PathLike[str]) -> None:

@@ -137,12 +137,22 @@ def test_masks_without_scores_have_the_score_one(tmp_path, score):
     assert masks["one"].scores.tolist() == [1]
 
 
-def test_swapped_width_and_height_are_turned_for_all_images(tmp_path):
+def test_swapped_width_and_height_are_turned_where_masks_tell(tmp_path):
     images = [image(height=6, width=4), image(2, "empty.jpg", height=8, width=5)]
     masks = read(tmp_path, {"images": images, "annotations": [annotation()]})
     np.testing.assert_array_equal(masks["one"].masks, DRAWN[None])
-    assert masks["empty"].shape == (5, 8)
-    assert len(masks["empty"]) == 0
+    # One image may be a slip; where those of several are all swapped, the file swaps.
+    assert masks["empty"].shape == (8, 5)
+    images.append(image(3, "two.jpg", height=6, width=4))
+    masks = read(
+        tmp_path, {"images": images, "annotations": [annotation(), annotation(image_id=3)]}
+    )
+    assert (masks["empty"].shape, masks["two"].shape) == ((5, 8), (4, 6))
+    images[2] = image(3, "two.jpg")
+    masks = read(
+        tmp_path, {"images": images, "annotations": [annotation(), annotation(image_id=3)]}
+    )
+    assert (masks["empty"].shape, masks["two"].shape) == ((8, 5), (4, 6))
 
 
 def test_polygons_are_read(tmp_path):
@@ -162,19 +172,28 @@ def test_crowds_and_empty_masks_are_no_instances(tmp_path):
     ("content", "words"),
     [
         ({"images": []}, "holds no masks"),
-        ([{"image_id": 1}], "annotation 0 lacks image_id or segmentation"),
-        ([annotation(score=1.5)], "annotation 0 has the score 1.5: scale"),
-        ([annotation(score=float("nan"))], "has the score nan"),
-        ([annotation({"size": [4, 6]})], "RLE without size or counts"),
-        ([annotation({"size": [4, 6], "counts": [9, 2]})], "do not fill"),
-        ([annotation({"size": [4, 6], "counts": "zzz"})], "annotation 0: its RLE is damaged"),
-        ([annotation(), annotation({"size": [6, 4], "counts": [24]})], "annotation 1 is .6, 4."),
-        ([annotation([[0, 0, 1, 0, 1, 1]])], "annotation 0 is a polygon and its image is not"),
-        ({"images": [image(height=5)], "annotations": [annotation()]}, "image 1 is .4, 6."),
+        ([{"image_id": 1}], r"annotations.0. lacks segmentation"),
+        ([annotation(score=1.5)], "score is 1.5, and should lie in .0, 1.: scale"),
+        ([annotation(score=float("nan"))], "score is NaN, and should be a finite number"),
+        ([annotation({"size": [4, 6]})], "lacks segmentation.counts"),
+        ([annotation({"size": [4, 6], "counts": [9, 2]})], "add up to 11 px, not 4 x 6"),
+        ([annotation({"size": [4, 6], "counts": "zzz"})], r"annotations.0.: its RLE is damaged"),
+        (
+            [annotation(), annotation({"size": [6, 4], "counts": [24]})],
+            r"annotations.1.: its RLE is .6, 4. and its image .4, 6.",
+        ),
+        ([annotation([[0, 0, 1, 0, 1, 1]])], r"annotations.0. is a polygon and its image is not"),
+        (
+            {"images": [image(height=5)], "annotations": [annotation()]},
+            "its RLE is .4, 6. and its image .5, 6.",
+        ),
         ({"images": [image(), image()], "annotations": []}, "gives one id to several"),
-        ({"images": [image(), image(2, "one.png")], "annotations": []}, "both called one"),
-        ({"images": [{"id": 1}], "annotations": []}, "lacks its id, height or width"),
-        ({"images": [image()], "annotations": [annotation(image_id=9)]}, "9, which is not listed"),
+        ({"images": [image(), image(2, "x/one.png")], "annotations": []}, "both called x/one"),
+        ({"images": [{"id": 1}], "annotations": []}, r"images.0. .id 1. lacks height or width"),
+        (
+            {"images": [image()], "annotations": [annotation(image_id=9)]},
+            "9, which is not listed; list it",
+        ),
     ],
 )
 def test_bad_files_are_refused_by_name(tmp_path, content, words):
@@ -191,10 +210,10 @@ def test_masks_are_replaced_in_the_form_that_was_given(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(content))
     masks = CocoMasks(tmp_path / "a.json")
     assert (masks.ids, masks.scored) == ({"one": 1, "two": 2}, False)
-    (found,) = masks.read_by_category("one").values()
-    np.testing.assert_array_equal(found.masks, DRAWN[None])
-    assert list(masks.read_by_category("one")) == [3]
-    assert not len(masks.read("two"))
+    by_category, findings = masks.read_by_category("one")
+    assert (list(by_category), findings) == ([3], [])
+    np.testing.assert_array_equal(by_category[3].masks, DRAWN[None])
+    assert len(masks.read("two")[0]) == 0
     other = annotation(image_id=2, score=0.5)
     assert masks.replaced({"two": [other]}) == {
         "info": "x",

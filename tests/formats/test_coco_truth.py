@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trace_edges.formats.coco_masks import checked_runs
+from trace_edges.formats.coco_models import MASK
 from trace_edges.formats.coco_truth import (
-    decode_mask,
     load_json,
     read_instances,
     read_panoptic,
     read_panoptic_segments,
 )
+from trace_edges.formats.rle import decode_runs
 
-IMAGE = {"id": 1, "file_name": "one.jpg", "height": 4, "width": 6}
+SIZE = (4, 6)
 LEFT_HALF = {"size": [4, 6], "counts": [0, 12, 12]}  # column by column: 3 columns of 4 pixels
 
 
@@ -24,7 +26,12 @@ def write_ids(path, ids):
 
 
 def annotation(segmentation, number=1, **more):
-    return {"id": number, "image_id": 1, "category_id": 1, "segmentation": segmentation} | more
+    entry = {"id": number, "image_id": 1, "category_id": 1, "segmentation": segmentation} | more
+    return MASK.validate_python(entry | {"place": 0})
+
+
+def decoded(mask):
+    return decode_runs(checked_runs(mask, SIZE, "one.json"), SIZE)
 
 
 def rectangle(left, top, right, bottom):
@@ -53,20 +60,20 @@ def test_polygons_and_both_kinds_of_rle_are_one_mask():
     compressed = mask.encode(left_half)
     as_text = compressed | {"counts": compressed["counts"].decode()}
     for drawn in (rectangle(0, 0, 3, 4), LEFT_HALF, compressed, as_text):
-        np.testing.assert_array_equal(decode_mask(annotation(drawn), IMAGE), left_half > 0)
+        np.testing.assert_array_equal(decoded(annotation(drawn)), left_half > 0)
 
 
 def test_polygons_of_one_annotation_are_joined():
     pytest.importorskip("pycocotools")
     drawn = rectangle(0, 0, 1, 4) + rectangle(5, 0, 6, 4)
-    assert decode_mask(annotation(drawn), IMAGE).any(axis=0).tolist() == [1, 0, 0, 0, 0, 1]
+    assert decoded(annotation(drawn)).any(axis=0).tolist() == [1, 0, 0, 0, 0, 1]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_the_smaller_mask_lies_on_top_and_the_rest_is_background(order):
     pytest.importorskip("pycocotools")
     two = [annotation(rectangle(0, 0, 4, 4), 1), annotation(rectangle(1, 1, 3, 3), 2)]
-    (segments,) = read_instances([two[n] for n in order], IMAGE)
+    (segments,) = read_instances([two[n] for n in order], SIZE, "one.json")
     large, small = order.index(0) + 1, order.index(1) + 1
     expected = np.zeros((4, 6), dtype=int)
     expected[:, :4] = large
@@ -79,13 +86,13 @@ def test_a_crowd_is_void_but_where_an_object_lies():
     pytest.importorskip("pycocotools")
     large = annotation(rectangle(0, 0, 4, 4), 1)
     crowd = annotation({"size": [4, 6], "counts": [12, 8, 4]}, 2, iscrowd=1)  # columns 3 and 4
-    (segments,) = read_instances([large, crowd], IMAGE)
+    (segments,) = read_instances([large, crowd], SIZE, "one.json")
     assert segments.labels[0].tolist() == [1, 1, 1, 1, 2, 0]
     assert segments.void[0].tolist() == [0, 0, 0, 0, 1, 0]
 
 
 def test_an_image_without_object_is_one_segment():
-    (segments,) = read_instances([], IMAGE)
+    (segments,) = read_instances([], SIZE, "one.json")
     assert segments.labels.shape == (4, 6)
     assert not segments.labels.any()
     assert not segments.void.any()
@@ -94,19 +101,16 @@ def test_an_image_without_object_is_one_segment():
 @pytest.mark.parametrize(
     ("drawn", "message"),
     [
-        ([], "no polygon"),
-        ([[0, 0, 2, 2]], "three points"),
-        ([[0, 0, 2, 2, 0, 2, 1]], "half a point"),
-        ({"size": [6, 4], "counts": [0, 12, 12]}, r"is \[6, 4\] and the image \[4, 6\]"),
+        ({"size": [6, 4], "counts": [0, 12, 12]}, r"is \[6, 4\] and its image \[4, 6\]"),
         ({"size": [4, 6], "counts": [0, 12]}, "add up to 12"),
-        ({"counts": [0, 12, 12]}, "cannot be decoded .*write polygons"),
-        (None, "cannot be decoded"),
+        ({"size": [4, 6], "counts": "o"}, "is damaged"),
     ],
 )
 def test_what_is_no_mask_is_refused_by_its_number(drawn, message):
     pytest.importorskip("pycocotools")
-    with pytest.raises(ValueError, match=rf"annotation 9 of one\.jpg: .*{message}"):
-        decode_mask(annotation(drawn, 9), IMAGE)
+    name = r"one\.json: annotations\[0\] \(id 9\): "
+    with pytest.raises(ValueError, match=f"{name}.*{message}"):
+        decoded(annotation(drawn, 9))
 
 
 def test_a_json_is_read_or_refused_by_name(tmp_path):

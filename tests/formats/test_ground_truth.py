@@ -176,8 +176,10 @@ def test_an_empty_folder_is_refused(tmp_path, kind):
 def test_a_missing_png_is_refused(tmp_path):
     write(tmp_path / "panoptic" / "b.png", COLOURS)
     path = panoptic_json(tmp_path / "x.json")
-    with pytest.raises(ValueError, match=r"a_gt\.png: is missing, though x\.json names it"):
-        open_ground_truth(path)
+    truth = open_ground_truth(path)
+    assert (read(truth, "b").labels == LABELS).all()  # one image does not take the others along
+    with pytest.raises(ValueError, match=r"a_gt\.png: there is no such file"):
+        read(truth, "a")
     (tmp_path / "panoptic").rename(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match=r"x\.json: its PNGs are neither in x/ nor in panoptic/"):
         open_ground_truth(path)
@@ -193,12 +195,40 @@ def test_json_of_another_kind_or_of_nothing(tmp_path):
         open_ground_truth(instances_json(path, images=None))
     with pytest.raises(ValueError, match=r"x\.json: lists no image"):
         open_ground_truth(instances_json(path, images=[]))
-    with pytest.raises(ValueError, match=r"x\.json: images\[0\] lacks height, width"):
+    with pytest.raises(ValueError, match=r"x\.json: images\[0\] \(id 1\) lacks height"):
         open_ground_truth(instances_json(path, images=[{"id": 1, "file_name": "a.jpg"}]))
 
 
-def test_two_images_of_one_name_are_refused(tmp_path):
+def test_images_of_two_folders_with_one_name_are_called_by_their_paths(tmp_path):
     size = {"height": 2, "width": 3}
-    images = [{"id": n, "file_name": f"{n}/a.jpg"} | size for n in (1, 2)]
-    with pytest.raises(ValueError, match=r"x\.json: two images are called a; rename"):
+    images = [{"id": n, "file_name": f"day{n}\\a.jpg"} | size for n in (1, 2)]
+    truth = open_ground_truth(instances_json(tmp_path / "x.json", images=images))
+    assert list(truth) == ["day1/a", "day2/a"]
+
+
+def test_two_images_of_one_name_are_refused(tmp_path):
+    images = [{"id": n, "file_name": f"a.{n}"} | {"height": 2, "width": 3} for n in (1, 2)]
+    with pytest.raises(ValueError, match=r"x\.json: images 1 and 2 are both called a; rename"):
         open_ground_truth(instances_json(tmp_path / "x.json", images=images))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"segmentation": []}, r"x\.json: annotations\[0\] \(id 9\): segmentation is a list of 0"),
+        ({"segmentation": [[0, 0, 1e300, 0, 1, 1]]}, r"segmentation\[0\]\[2\] is 1e\+300"),
+        ({"score": "high"}, "score is .high."),
+    ],
+)
+def test_an_unsound_annotation_makes_its_image_unsound_and_no_other(tmp_path, changes, words):
+    entry = {"id": 9, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 3, 0, 0, 2]]}
+    truth = open_ground_truth(instances_json(tmp_path / "x.json", annotations=[entry | changes]))
+    assert not read(truth, "b").labels.any()
+    with pytest.raises(ValueError, match=words):
+        read(truth, "a")
+    for image in (None, [1], True):  # of which image it is, nobody knows
+        path = instances_json(
+            tmp_path / "x.json", annotations=[entry | changes | {"image_id": image}]
+        )
+        with pytest.raises(ValueError, match=r"annotations\[0\] \(id 9\): image_id is"):
+            open_ground_truth(path)

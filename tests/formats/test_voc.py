@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.formats.coco_truth import decode_mask
+from trace_edges.formats.rle import decode_runs, mask_runs
 from trace_edges.formats.voc import read_voc, voc_instances
 
 OBJECTS = np.zeros((4, 6), dtype=np.uint8)
@@ -63,7 +63,7 @@ def test_a_split_becomes_coco_annotations_of_one_category(root):
     assert (column["area"], column["bbox"], column["iscrowd"]) == (4, [5, 0, 1, 4], 0)
     read = json.loads(json.dumps(made))
     for annotation, instance in zip(read["annotations"][:2], (1, 2), strict=True):
-        mask = decode_mask(annotation, read["images"][0])
+        mask = decode_runs(mask_runs(annotation["segmentation"], (4, 6)), (4, 6))
         np.testing.assert_array_equal(mask, instance == OBJECTS)
 
 

@@ -91,7 +91,7 @@ def test_annotations_stay_annotations_without_scores_and_with_sizes_put_right(ed
     given = {
         "info": {"year": 2026},
         "images": [image(5, "a", swapped=True), image(6, "b", swapped=True)],
-        "annotations": [annotation(3, 5), crowd],
+        "annotations": [annotation(3, 5), crowd, annotation(10, 6, np.zeros(SIZE))],
         "categories": [{"id": 1, "name": "fg"}],
     }
     out = tmp_path / "new" / "out.json"
@@ -128,22 +128,67 @@ def test_a_results_list_stays_one_with_its_scores_and_categories(edges, tmp_path
     assert content[0].keys() == {"image_id", "category_id", "segmentation", "bbox", "score"}
 
 
-def test_images_that_fail_are_left_out_and_said(edges, tmp_path):
-    broken = annotation(2, 2)
+def test_what_fails_is_left_out_and_said_and_the_rest_is_done(edges, tmp_path):
+    broken, unread = annotation(2, 2), annotation(4, 2, score="0.9")
     broken["segmentation"]["counts"] = "04"
     given = {
-        "images": [image(1, "a"), image(2, "b"), image(3, "c")],
-        "annotations": [annotation(1, 1), broken, annotation(3, 3)],
+        "images": [image(1, "a"), image(2, "b"), image(3, "c"), image(4, 7) | {"file_name": 7}],
+        "annotations": [annotation(1, 1), broken, annotation(3, 3), unread, annotation(5, 2)],
     }
     out = tmp_path / "out.json"
     outcomes = refine_coco(written(tmp_path / "masks.json", given), edges, out)
-    messages = {one.key: one.message for one in outcomes}
-    assert messages["a"] == ""
-    assert "annotation 1" in messages["b"]
-    assert "no edge map of c" in messages["c"]
+    assert [(one.key, one.state) for one in outcomes[:3]] == [
+        ("a", "done"), ("b", "done"), ("c", "failed"),
+    ]  # fmt: skip
+    assert "no edge map of c" in outcomes[2].message
+    assert [one.message.partition(";")[0] for one in outcomes[3:]] == [
+        f"{tmp_path}/masks.json: images[3] (id 4): file_name is 7, and should be a valid string",
+        f'{tmp_path}/masks.json: annotations[3] (id 4): score is "0.9", and should be a finite '
+        "number",
+        f"{tmp_path}/masks.json: annotations[1] (id 2): its runs add up to 4 px, not 20 x 30",
+    ]
     content = json.loads(out.read_text())
-    assert [entry["id"] for entry in content["images"]] == [1]
-    assert {entry["image_id"] for entry in content["annotations"]} == {1}
+    assert [entry["id"] for entry in content["images"]] == [1, 2]
+    assert [entry["image_id"] for entry in content["annotations"]] == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("number", ["1", 1.0, "cell"])
+def test_ids_are_written_as_they_were_read(edges, tmp_path, number):
+    """Whatever they are, those of annotations still meet those of images and categories."""
+    given = {
+        "images": [{**image(5, "a"), "id": "5"}],
+        "annotations": [annotation(3, 5) | {"category_id": number}],
+        "categories": [{"id": number, "name": "x"}],
+    }
+    out = tmp_path / "out.json"
+    (outcome,) = refine_coco(written(tmp_path / "masks.json", given), edges, out)
+    assert outcome.message == ""
+    content = json.loads(out.read_text())
+    assert content["categories"] == given["categories"]
+    assert [entry["category_id"] for entry in content["annotations"]] == [number, number]
+    assert {entry["image_id"] for entry in content["annotations"]} == {"5"}
+    assert [entry["id"] for entry in content["images"]] == ["5"]
+
+
+@pytest.mark.parametrize("form", ["a list for an image", "SA-1B"])
+def test_sams_own_json_is_read(edges, tmp_path, form):
+    """What SAM writes for one image: its scores are `predicted_iou`, at times above 1."""
+    rle = annotation(1, 1)["segmentation"]
+    masks = [
+        {"id": n, "segmentation": rle, "area": 288, "bbox": [3, 4, 24, 12], "predicted_iou": score,
+         "stability_score": 0.97, "point_coords": [[9, 9]]}
+        for n, score in enumerate([0.75, 1.01])
+    ]  # fmt: skip
+    file = {"image_id": 11, "width": 30, "height": 20, "file_name": "a.jpg"}
+    content = masks if form != "SA-1B" else {"image": file, "annotations": masks}
+    out = tmp_path / "out.json"
+    (outcome,) = refine_coco(written(tmp_path / "a.json", content), edges, out)
+    assert (outcome.key, outcome.message, *number_of_masks(outcome)) == ("a", "", 2, 2)
+    refined = json.loads(out.read_text())
+    assert is_split(decoded(refined["annotations"]))
+    assert [entry["score"] for entry in refined["annotations"]] == [1, 1]
+    assert [one["height"] for one in refined["images"]] == [20]
+    assert refined["categories"][0]["id"] == refined["annotations"][0]["category_id"] == 1
 
 
 def test_where_all_images_fail_nothing_is_written(edges, tmp_path):
@@ -324,7 +369,7 @@ def test_tables_of_classes(tmp_path):
 def test_tables_that_say_two_things_are_refused(tmp_path):
     with pytest.raises(ValueError, match="class 2 is listed as a thing and as stuff"):
         table_of_numbers([1, 2], [2])
-    with pytest.raises(ValueError, match=r"other\.json is no table of classes"):
+    with pytest.raises(ValueError, match=r"other\.json: categories.0. .id 1. lacks isthing"):
         read_class_table(written(tmp_path / "other.json", [{"id": 1, "name": "x"}]))
     with pytest.raises(ValueError, match="an id of its own"):
         ClassTable((Category(1, "x", True), Category(1, "y", True)), {1: 1})

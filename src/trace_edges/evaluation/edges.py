@@ -168,7 +168,7 @@ def _count(task: _Task) -> EdgeCounts | str:
     try:
         prediction = read_edge_map(task.prediction)
         truth = edge_truth(task.truth(), task.protocol)
-    except (OSError, ValueError) as error:
+    except (MemoryError, OSError, ValueError) as error:
         return str(error)
     shape = truth.annotations[0].shape
     if prediction.shape != shape:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from trace_edges.files import read_json
+from trace_edges.files import FileError, read_json
+from trace_edges.formats.classes import read_categories
+from trace_edges.formats.coco_models import PANOPTIC_ANNOTATION, PANOPTIC_CATEGORY
+from trace_edges.formats.coco_truth import sound_segments
+from trace_edges.formats.entries import refuse_unsound, shown, sound_entries
 from trace_edges.formats.panoptic import read_panoptic_ids
+from trace_edges.formats.values import Key
 from trace_edges.metrics.edges import spread
 from trace_edges.metrics.panoptic import (
     Panoptic,
@@ -77,20 +82,18 @@ def evaluate_panoptic(
     if workers < 1:
         raise ValueError(f"workers must be 1 or more, not {workers}")
     truth_json, predicted_json = _panoptic_json(ground_truth), _panoptic_json(predictions)
-    categories = _categories(truth_json, ground_truth)
+    categories = read_categories(PANOPTIC_CATEGORY, truth_json, ground_truth)
     check_categories(categories, protocol)
     truths = _files(truth_json, ground_truth, ground_truth_folder)
     predicted = _files(predicted_json, predictions, prediction_folder)
     if alone := truths.keys() - predicted.keys():
-        raise ValueError(
-            f"{predictions} lacks image {min(alone, key=str)} ({len(alone)} in all): an image "
-            "without segments is listed too, with an empty segments_info"
-        )
+        problem = f"lacks image {shown(min(alone, key=str))} ({len(alone)} in all)"
+        mend = "an image without segments is listed too, with an empty segments_info"
+        raise FileError(predictions, problem, mend)
     if alone := predicted.keys() - truths.keys():
-        raise ValueError(
-            f"{predictions} lists image {min(alone, key=str)}, which {ground_truth} does not "
-            f"({len(alone)} in all): leave it out"
-        )
+        first = f"lists image {shown(min(alone, key=str))}"
+        problem = f"{first}, which {ground_truth} does not ({len(alone)} in all)"
+        raise FileError(predictions, problem, "leave it out")
     tasks = ((id, predicted[id], truth, categories) for id, truth in truths.items())
     counted = spread(_count, tasks, workers)
     return panoptic_scores(_reported(counted, len(truths), progress), categories, protocol)
@@ -114,28 +117,17 @@ def _count(task: Task) -> PanopticCounts:
         raise ValueError(f"{prediction.path} (image {id}): {error}") from error
 
 
-def _panoptic_json(path: str | PathLike[str]) -> Mapping[str, Any]:
+def _panoptic_json(path: str | PathLike[str]) -> dict[str, Any]:
     content = read_json(path)
-    if not isinstance(content, Mapping) or "annotations" not in content:
-        raise ValueError(f"{path} is no COCO panoptic file: it needs 'annotations'")
+    if not isinstance(content, dict) or "annotations" not in content:
+        mend = "give an object with 'annotations' that have segments_info"
+        raise FileError(path, "is no COCO panoptic file", mend)
     return content
 
 
-def _categories(content: Mapping[str, Any], path: str | PathLike[str]) -> tuple[Category, ...]:
-    try:
-        return tuple(
-            Category(entry["id"], entry.get("name", str(entry["id"])), bool(entry["isthing"]))
-            for entry in content["categories"]
-        )
-    except KeyError as error:
-        raise ValueError(
-            f"{path} lacks {error} in its categories: each needs an id, and isthing 1 or 0"
-        ) from error
-
-
 def _files(
-    content: Mapping[str, Any], path: str | PathLike[str], folder: str | PathLike[str] | None
-) -> dict[Any, PanopticFile]:
+    content: dict[str, Any], path: str | PathLike[str], folder: str | PathLike[str] | None
+) -> dict[Key, PanopticFile]:
     """The PNG of every image, by id."""
     home = Path(path)
     usual = [home.with_suffix(""), home.parent / "panoptic"]
@@ -145,20 +137,15 @@ def _files(
             f"{pngs}, with the PNGs of {path}, is no folder: name it (prediction_folder, "
             "ground_truth_folder)"
         )
+    annotations, findings = sound_entries(PANOPTIC_ANNOTATION, content, "annotations", path)
+    refuse_unsound(findings)
     files = {}
-    for entry in content["annotations"]:
-        try:
-            segments = tuple(
-                SegmentInfo(one["id"], one["category_id"], bool(one.get("iscrowd", 0)))
-                for one in entry["segments_info"]
-            )
-            id, file = entry["image_id"], PanopticFile(pngs / entry["file_name"], segments)
-        except KeyError as error:
-            raise ValueError(
-                f"{path}: annotation of image {entry.get('image_id')} lacks {error}: "
-                "COCO's panoptic format asks for it"
-            ) from error
-        if id in files:
-            raise ValueError(f"{path} lists image {id} twice: merge its annotations")
-        files[id] = file
+    for entry in annotations:
+        listed, unsound = sound_segments(entry, f"{path}: {entry.name}")
+        refuse_unsound(unsound)
+        segments = tuple(SegmentInfo(one.id, one.category_id, one.iscrowd) for one in listed)
+        if entry.image_id in files:
+            problem = f"lists image {shown(entry.image_id)} twice"
+            raise FileError(path, problem, "merge its annotations")
+        files[entry.image_id] = PanopticFile(pngs / entry.file_name, segments)
     return files

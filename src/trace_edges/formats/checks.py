@@ -29,9 +29,6 @@ from trace_edges.formats.voc import CLASSES, SPLITS, class_of, instance_numbers,
 _PIXELS_PER_SEGMENT = 16
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
-# What a reader raises on purpose, and what comes of a JSON with values of other types than COCO's.
-_WRONG = (GroundTruthError, AttributeError, KeyError, TypeError, ValueError)
-
 
 def check_ground_truth(
     source: Path,
@@ -58,7 +55,7 @@ def check_ground_truth(
     photographs, findings = by_stem(find_images([images]).images if images is not None else ())
     try:
         inspection = _inspect_source(source, kind)
-    except _WRONG as error:
+    except (OSError, ValueError) as error:
         return [*findings, _finding(error, source)]
     findings += inspection.findings
     if images is not None:
@@ -69,7 +66,7 @@ def check_ground_truth(
             findings += found
             if name in photographs:
                 findings += _compare(photographs[name], size)
-        except _WRONG as error:
+        except (OSError, ValueError) as error:
             findings.append(_finding(error, name))
         if progress is not None:
             progress(done, len(inspection.images))
@@ -79,8 +76,7 @@ def check_ground_truth(
 def _finding(error: Exception, subject: object) -> Finding:
     if isinstance(error, GroundTruthError):
         return error.finding
-    problem = f"its annotation has values of an unknown form ({type(error).__name__}: {error})"
-    return Finding(str(subject), problem, "write them as COCO does")
+    return Finding(str(subject), f"cannot be read ({error})", "write or fetch it again")
 
 
 def _inspect_source(source: Path, kind: str) -> Inspection:

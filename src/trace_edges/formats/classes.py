@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Int32
+from pydantic import TypeAdapter
 
 from trace_edges.files import FileError, read_json
+from trace_edges.formats.coco_models import NAMED_CATEGORY, PanopticCategory
+from trace_edges.formats.entries import refuse_unsound, shown, sound_entries
 from trace_edges.formats.pixels import UNLABELLED
 from trace_edges.formats.voc import CLASS_NAMES
 from trace_edges.results import VOID, Category
@@ -29,6 +33,9 @@ _COCO_THINGS = (
     "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors",
     "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
+
+
+AnyCategory = TypeVar("AnyCategory", bound=PanopticCategory)
 
 
 @dataclass(frozen=True)
@@ -118,23 +125,35 @@ def read_class_table(path: Path, *, contiguous: bool = False) -> ClassTable:
         ValueError: it is of another form.
     """
     content = read_json(path)
-    entries = content.get("categories") if isinstance(content, Mapping) else content
-    needed = {"id", "name", "isthing"}
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, Mapping) and needed <= entry.keys() for entry in entries
-    ):
+    if isinstance(content, list):
+        content = {"categories": content}
+    if not isinstance(content, dict):
         mend = "give a list of categories, each with id, name and isthing (1 or 0)"
-        raise FileError(path, "is no table of classes", mend)
-    categories = [
-        Category(int(entry["id"]), str(entry["name"]), bool(entry["isthing"])) for entry in entries
-    ]
-    return _contiguous(categories) if contiguous else _identical(categories)
+        raise FileError(path, f"is {shown(content)} and no table of classes", mend)
+    categories = read_categories(NAMED_CATEGORY, content, path)
+    try:
+        return _contiguous(categories) if contiguous else _identical(categories)
+    except ValueError as error:
+        raise FileError(path, "is no table of classes", str(error)) from error
 
 
-def _contiguous(categories: list[Category]) -> ClassTable:
+def read_categories(
+    model: TypeAdapter[AnyCategory], content: Mapping[str, Any], path: str | PathLike[str]
+) -> tuple[Category, ...]:
+    """The categories of a JSON, in its order; those without a name are called by their ids.
+
+    Raises:
+        GroundTruthError: an entry is not what the model says.
+    """
+    entries, findings = sound_entries(model, content, "categories", path)
+    refuse_unsound(findings)
+    return tuple(Category(one.id, one.name or str(one.id), one.isthing) for one in entries)
+
+
+def _contiguous(categories: Sequence[Category]) -> ClassTable:
     numbers = {number: category.id for number, category in enumerate(categories, 1)}
     return ClassTable(tuple(categories), numbers)
 
 
-def _identical(categories: list[Category]) -> ClassTable:
+def _identical(categories: Sequence[Category]) -> ClassTable:
     return ClassTable(tuple(categories), {category.id: category.id for category in categories})

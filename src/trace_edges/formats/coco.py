@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from trace_edges.files import read_json, write_json
-from trace_edges.formats.coco_images import (
-    coco_instances,
-    image_names,
-    image_sizes,
-    listed_images,
+from trace_edges.files import write_json
+from trace_edges.formats.coco_file import CocoFile, image_names, open_coco
+from trace_edges.formats.coco_masks import mask_sizes, stacked
+from trace_edges.formats.coco_models import (
+    CATEGORY,
+    CATEGORY_MASK,
+    LISTED_CATEGORY,
+    LISTED_IMAGE,
+    CategoryMask,
+    ListedImage,
 )
+from trace_edges.formats.entries import entry_name, refuse_unsound, sound_entries
 from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, plain
 from trace_edges.formats.rle import encode_mask
+from trace_edges.formats.truth import Finding
+from trace_edges.formats.values import Key
 from trace_edges.results import InstanceMasks
 
-CATEGORY = 1  # of every mask: evaluators that find no category 0 in a ground truth score nothing
 _RESULT_KEYS = ("image_id", "category_id", "segmentation", "bbox", "score")
 
 
@@ -103,89 +109,116 @@ def coco_entries(instances: InstanceMasks, image_id: int) -> Iterator[Entry]:
 def read_coco_masks(
     path: str | PathLike[str], *, images: str | PathLike[str] | None = None
 ) -> dict[str, InstanceMasks]:
-    """The masks of every image of a COCO annotations JSON or results list.
+    """The masks of every image of a COCO annotations JSON or results list, or of SAM's own JSON.
 
     Masks stay in the order of the file. Scores are 1 where there are none. Crowds and masks
-    without a pixel are left out, since neither is an instance. The size of an image is that of its
-    RLE; a file whose `images` swap width and height, as MaskCut's does, is read all the same.
+    without a pixel are left out, since neither is an instance. Images that are listed with width
+    and height swapped, as MaskCut's are, are read all the same: their RLE tells.
 
     Args:
         path: of the JSON.
         images: a COCO JSON that lists the images, for a file that does not: a results list.
 
     Returns:
-        By image name: the stem of its file name, or its id where no image is listed. Listed images
-        without masks come too, unlisted ones cannot.
+        By image name: the stem of its file name, or its id where no image is listed; the path
+        without suffix where files of several folders have one stem. Listed images without masks
+        come too, unlisted ones cannot.
 
     Raises:
         ImportError: masks are polygons and pycocotools is not installed.
         OSError: a file cannot be read.
-        ValueError: a file is of another form, two images have one name, a mask cannot be decoded
-            or has another size than its image, or a score is not in [0, 1].
+        ValueError: a file is of another form, two images have one name, or an entry is not sound;
+            the line names the first.
     """
     masks = CocoMasks(path, images)
-    return {name: masks.read(name) for name, key in masks.ids.items() if key in masks.sizes}
+    refuse_unsound(masks.findings)
+    found = {}
+    for name in masks.ids:
+        found[name], findings = masks.read(name)
+        refuse_unsound(findings)
+    return found
 
 
 class CocoMasks:
     """A COCO JSON whose masks are decoded when their image's turn comes.
 
-    Arguments and errors are those of `read_coco_masks`; what is wrong with a mask is found when it
-    is decoded.
+    Entries that are not sound are left out and reported; what is wrong with the code of a mask is
+    found when it is decoded. Arguments are those of `read_coco_masks`.
 
     Attributes:
         path: of the JSON.
-        content: of the JSON.
-        ids: of each image, by its name.
-        sizes: (height, width) of the images by id; one with nothing but crowds may be missing.
+        ids: of each image of which the size is known, by its name.
+        files: of the images, by id; None where the file gives none.
+        sizes: (height, width) of these images by id.
         scored: whether any mask has a score.
+        findings: what is wrong with the file.
+
+    Raises:
+        OSError: a file cannot be read.
+        GroundTruthError: it is no JSON or holds no list of masks, or two images have one id or one
+            name.
     """
 
     def __init__(
         self, path: str | PathLike[str], images: str | PathLike[str] | None = None
     ) -> None:
-        self.path, self.content = path, read_json(path)
-        given = self.content
-        annotations = given.get("annotations") if isinstance(given, Mapping) else given
-        if not isinstance(annotations, list):
-            raise ValueError(f"{path} holds no masks: give a COCO results list or annotations JSON")
-        listed = listed_images(path, given) if images is None else listed_images(images)
-        self._crowds: dict[Any, list[Entry]] = defaultdict(list)
-        self._masks: dict[Any, list[tuple[int, Entry]]] = defaultdict(list)
-        for place, entry in enumerate(annotations):
-            what = f"{path}: annotation {place}"
-            if not isinstance(entry, Mapping) or not {"image_id", "segmentation"} <= entry.keys():
-                raise ValueError(
-                    f"{what} lacks image_id or segmentation: COCO's format asks for both"
-                )
-            if listed and entry["image_id"] not in listed:
-                raise ValueError(
-                    f"{what} is of image {entry['image_id']!r}, which is not listed: list it"
-                )
-            if entry.get("iscrowd", 0):
-                self._crowds[entry["image_id"]].append(dict(entry))
-            else:
-                self._masks[entry["image_id"]].append((place, dict(entry)))
-        self.sizes = image_sizes(path, listed, self._masks)
-        names = image_names(path, listed, {**self._masks, **self._crowds})
-        self.ids = {name: key for key, name in names.items()}
-        self.scored = any("score" in entry for entry in annotations)
+        file = open_coco(path, LISTED_IMAGE, CATEGORY_MASK, listing=images)
+        self.path, self._file = path, file
+        self._masks: dict[Key, list[CategoryMask]] = defaultdict(list)
+        for mask in file.masks:
+            self._masks[mask.image_id].append(mask)
+        self.sizes = mask_sizes(file.images, self._masks)
+        self.files = {key: image.file_name for key, image in file.images.items()}
+        names = image_names(self.files or dict.fromkeys(self._masks), file.name)
+        self.ids = {name: key for key, name in names.items() if key in self.sizes}
+        self.scored = any(mask.score is not None for mask in file.masks)
+        self.findings = [*file.findings, *self._unsized()]
+        self._image_ids, self._category_ids = _written_ids(file)
 
-    def read(self, name: str) -> InstanceMasks:
-        """The masks of an image, crowds left out."""
-        key = self.ids[name]
-        return coco_instances(self.path, key, self._masks.get(key, []), self.sizes[key])
+    def _unsized(self) -> Iterator[Finding]:
+        """What is wrong with images whose size nothing tells."""
+        for key, image in self._file.images.items():
+            if key not in self.sizes:
+                name = entry_name("images", image.place, image.id)
+                problem = f"{name} lacks height or width, and no RLE tells"
+                yield Finding(self._file.name, problem, "add them")
+        for mask in self._file.masks:
+            if not self._file.images and mask.image_id not in self.sizes:
+                problem = f"{mask.name} is a polygon and its image is not listed"
+                yield Finding(self._file.name, problem, "name a file that lists the images")
 
-    def read_by_category(self, name: str) -> dict[int, InstanceMasks]:
-        """The masks of an image by the category they are of."""
-        key = self.ids[name]
-        entries: dict[int, list[tuple[int, Entry]]] = defaultdict(list)
-        for place, entry in self._masks.get(key, []):
-            entries[int(entry.get("category_id", CATEGORY))].append((place, entry))
-        return {
-            category: coco_instances(self.path, key, own, self.sizes[key])
-            for category, own in entries.items()
-        }
+    def count(self, name: str) -> int:
+        """How many masks an image has, crowds left out."""
+        return sum(not mask.iscrowd for mask in self._masks.get(self.ids[name], []))
+
+    def read(self, name: str) -> tuple[InstanceMasks, list[Finding]]:
+        """The masks of an image, crowds left out, and what is wrong with those that are none.
+
+        Raises:
+            ValueError: together they need more memory than there is.
+        """
+        return self._stacked(name, self._masks.get(self.ids[name], []))
+
+    def read_by_category(self, name: str) -> tuple[dict[Key, InstanceMasks], list[Finding]]:
+        """As `read`, the masks by the category that they are of."""
+        masks: dict[Key, list[CategoryMask]] = defaultdict(list)
+        for mask in self._masks.get(self.ids[name], []):
+            masks[mask.category_id].append(mask)
+        read = {category: self._stacked(name, own) for category, own in masks.items()}
+        findings = [finding for _, own in read.values() for finding in own]
+        return {category: instances for category, (instances, _) in read.items()}, findings
+
+    def _stacked(
+        self, name: str, masks: Iterable[CategoryMask]
+    ) -> tuple[InstanceMasks, list[Finding]]:
+        instances = [mask for mask in masks if not mask.iscrowd]
+        return stacked(instances, self.sizes[self.ids[name]], self._file.name)
+
+    def entries(self, name: str, category: Key, instances: InstanceMasks) -> Iterator[Entry]:
+        """COCO's annotations of an image and category, whose ids are as the file writes them."""
+        number = self._image_ids[self.ids[name]]
+        for entry in coco_entries(instances, number):
+            yield {**entry, "category_id": self._category_ids.get(category, category)}
 
     def replaced(self, masks: Mapping[str, Sequence[Entry]]) -> Any:
         """The content with other masks, and of these images only.
@@ -194,22 +227,42 @@ class CocoMasks:
         has none.
 
         Args:
-            masks: COCO's annotations of them by image name, as `coco_entries` makes them.
+            masks: COCO's annotations of them by image name, as `entries` makes them.
         """
-        if not isinstance(self.content, Mapping):
+        content = self._file.content
+        if not isinstance(content, Mapping):
             kept = [key for key in _RESULT_KEYS if key != "score" or self.scored]
             return [{key: entry[key] for key in kept} for own in masks.values() for entry in own]
         annotations: list[Entry] = []
         for name, entries in masks.items():
-            for entry in [*entries, *self._crowds.get(self.ids[name], [])]:
+            own = self._masks.get(self.ids[name], [])
+            crowds = [content["annotations"][mask.place] for mask in own if mask.iscrowd]
+            for entry in [*entries, *crowds]:
                 numbered = {**entry, "id": len(annotations) + 1}
                 if not self.scored:
                     numbered.pop("score", None)
                 annotations.append(numbered)
         done = {self.ids[name] for name in masks}
         images = [
-            {**entry, "height": self.sizes[entry["id"]][0], "width": self.sizes[entry["id"]][1]}
-            for entry in self.content.get("images", [])
-            if entry["id"] in done
+            {**entry, "height": self.sizes[key][0], "width": self.sizes[key][1]}
+            for key, entry in self._file.image_entries.items()
+            if key in done
         ]
-        return {**self.content, "images": images, "annotations": annotations}
+        return {**content, "images": images, "annotations": annotations}
+
+
+def _written_ids(
+    file: CocoFile[ListedImage, CategoryMask],
+) -> tuple[dict[Key, Any], dict[Key, Any]]:
+    """The ids of images and of categories as they are written: text may stand for a number."""
+    content = file.content if isinstance(file.content, Mapping) else {"annotations": file.content}
+    given = content["annotations"]
+    images = {mask.image_id: given[mask.place]["image_id"] for mask in file.masks}
+    if isinstance(file.content, Mapping):
+        images |= {key: entry["id"] for key, entry in file.image_entries.items()}
+    categories = {
+        mask.category_id: given[mask.place].get("category_id", CATEGORY) for mask in file.masks
+    }
+    listed, _ = sound_entries(LISTED_CATEGORY, content, "categories", file.name)
+    categories |= {one.id: content["categories"][one.place]["id"] for one in listed}
+    return images, categories

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Int32
+from pydantic import ValidationError
 
-from trace_edges.extras import MissingExtraError
-from trace_edges.files import read_json
+from trace_edges.formats.coco_file import image_names, listed_images, read_content
+from trace_edges.formats.coco_masks import checked_runs
+from trace_edges.formats.coco_models import (
+    MASK,
+    NAMED_IMAGE,
+    PANOPTIC_ANNOTATION,
+    PANOPTIC_SEGMENT,
+    TRUE_IMAGE,
+    Mask,
+    PanopticAnnotation,
+    PanopticSegment,
+    Size,
+)
+from trace_edges.formats.entries import refuse_unsound, shown, sound_entries
 from trace_edges.formats.folders import list_files
 from trace_edges.formats.listing import Entry
 from trace_edges.formats.panoptic import read_panoptic_ids
-from trace_edges.formats.rle import RunsError, decode_runs, mask_runs
+from trace_edges.formats.rle import decode_runs
 from trace_edges.formats.truth import (
     Finding,
     GroundTruthError,
@@ -26,12 +39,9 @@ from trace_edges.formats.truth import (
     refusal,
     refused,
 )
+from trace_edges.formats.values import KEY, Key
 
 PNG = (".png",)
-IMAGE_KEYS = ("id", "file_name")
-SIZED_IMAGE_KEYS = (*IMAGE_KEYS, "height", "width")
-PANOPTIC_KEYS = ("image_id", "file_name", "segments_info")
-INSTANCE_KEYS = ("id", "image_id", "category_id", "segmentation")
 
 
 def read_panoptic(path: str | PathLike[str]) -> Int32[np.ndarray, "h w"]:
@@ -52,57 +62,28 @@ def read_panoptic_segments(
     return [Segments(ids, np.isin(ids, [0, *crowds]))]
 
 
-def read_instances(annotations: Sequence[Entry], image: Entry) -> list[Segments]:
+def read_instances(masks: Sequence[Mask], size: Size, name: str) -> list[Segments]:
     """One label map of the masks of an image, the smaller painted over the larger.
 
-    The n-th annotation has the label n, counted from 1; 0 is the background, a segment of its own.
-    Crowds are void where no single object lies on them.
+    The n-th mask has the label n, counted from 1; 0 is the background, a segment of its own. Crowds
+    are void where no single object lies on them.
 
     Args:
-        annotations: COCO annotations with `id`, `segmentation` and perhaps `iscrowd`.
-        image: COCO's entry with `file_name`, `height` and `width`.
+        masks: those of the image.
+        size: (height, width) of it.
+        name: of the JSON, in messages.
 
     Raises:
         GroundTruthError: a mask is none, or of another size than the image.
         ImportError: pycocotools is not installed.
     """
-    labels = np.zeros((image["height"], image["width"]), dtype=np.int32)
-    masks = [decode_mask(annotation, image) for annotation in annotations]
-    crowds = [bool(annotation.get("iscrowd")) for annotation in annotations]
+    labels = np.zeros(size, dtype=np.int32)
+    runs = [checked_runs(mask, size, name) for mask in masks]
+    crowds = [mask.iscrowd for mask in masks]
     # Crowds first, then by falling area: what is painted last stays.
-    for n in sorted(range(len(masks)), key=lambda n: (not crowds[n], -masks[n].sum())):
-        labels[masks[n]] = n + 1
+    for n in sorted(range(len(runs)), key=lambda n: (not crowds[n], -runs[n][1::2].sum())):
+        labels[decode_runs(runs[n], size)] = n + 1
     return [Segments(labels, np.isin(labels, np.flatnonzero(crowds) + 1))]
-
-
-def decode_mask(annotation: Entry, image: Entry) -> Bool[np.ndarray, "h w"]:
-    """The pixels of one annotation, whichever way it is written: polygons, RLE, compressed RLE.
-
-    Raises:
-        GroundTruthError: it cannot be decoded, or is of another size than the image.
-        ImportError: pycocotools is not installed.
-    """
-    subject = f"annotation {annotation['id']} of {image['file_name']}"
-    size = image["height"], image["width"]
-    drawn = annotation["segmentation"]
-    if isinstance(drawn, list) and (
-        not drawn or any(len(polygon) < 6 or len(polygon) % 2 for polygon in drawn)
-    ):
-        problem = "has no polygon, or one of fewer than three points or half a point"
-        raise refusal(subject, problem, "draw it again or remove it")
-    try:
-        if not isinstance(drawn, list) and tuple(drawn["size"]) != size:
-            problem = f"its RLE is {drawn['size']} and the image {list(size)} (height, width)"
-            raise refusal(subject, problem, "encode it at the size of the image")
-        return decode_runs(mask_runs(drawn, size), size)
-    except (GroundTruthError, MissingExtraError):
-        raise
-    except RunsError as error:
-        problem = f"its runs add up to {error.total} pixels, not {list(size)}"
-        raise refusal(subject, problem, "encode it again, column by column") from error
-    except Exception as error:  # the library raises nearly anything on what is no mask
-        problem = f"its segmentation cannot be decoded ({type(error).__name__}: {error})"
-        raise refusal(subject, problem, "write polygons or RLE as COCO does") from error
 
 
 def load_json(path: Path) -> Entry:
@@ -111,30 +92,12 @@ def load_json(path: Path) -> Entry:
     Raises:
         GroundTruthError: the file is missing, is no JSON, or holds no dictionary.
     """
-    with refused(path):
-        content = read_json(path)
+    content = read_content(path)
     if not isinstance(content, dict):
-        mend = "give the ground truth: a dictionary of images, annotations and categories"
-        raise refusal(path, f"holds a {type(content).__name__}, as detections do", mend)
+        held = "a list, as detections do" if isinstance(content, list) else shown(content)
+        mend = "give the ground truth: an object of images, annotations and categories"
+        raise refusal(path, f"holds {held}", mend)
     return content
-
-
-def sound_entries(
-    content: Entry, key: str, needed: Sequence[str], path: Path
-) -> tuple[list[Entry], list[Finding]]:
-    """The entries of a list of a COCO JSON that have the keys they need, and what is wrong."""
-    entries = content.get(key)
-    if not isinstance(entries, list):
-        return [], [Finding(str(path), f"has no list {key!r}", f"add {key} as COCO has it")]
-    sound, findings = [], []
-    for place, entry in enumerate(entries):
-        absent = [k for k in needed if not isinstance(entry, Mapping) or k not in entry]
-        if absent:
-            problem = f"{key}[{place}] lacks {', '.join(absent)}"
-            findings.append(Finding(str(path), problem, "add it or remove the entry"))
-        else:
-            sound.append(entry)
-    return sound, findings
 
 
 def png_folder(path: Path) -> Path:
@@ -150,47 +113,85 @@ def png_folder(path: Path) -> Path:
     raise refusal(path, problem, "put or link their folder there")
 
 
-def image_name(annotation: Entry, images: Mapping[Any, Entry]) -> str:
-    """The stem of the image of a panoptic annotation; of its PNG where no image is listed."""
-    return Path(images.get(annotation["image_id"], annotation)["file_name"]).stem
+def sound_segments(
+    annotation: PanopticAnnotation, subject: object
+) -> tuple[list[PanopticSegment], list[Finding]]:
+    """The sound entries of a `segments_info`, and what is wrong with the others."""
+    content = {"segments_info": annotation.segments_info}
+    return sound_entries(PANOPTIC_SEGMENT, content, "segments_info", subject)
 
 
 def open_panoptic(path: Path, content: Entry) -> Iterator[tuple[str, Reader]]:
     """The images of a panoptic JSON in turn: their names, and what reads their segments.
 
+    They are called after their entries in `images`, or after their PNGs where there is none.
+
     Raises:
-        GroundTruthError: an entry lacks what it needs, or a PNG is missing.
+        GroundTruthError: the JSON is of another form, two images have one id or one name, or an
+            entry is unsound and it is not known which image it is of. Other images with an entry
+            that is unsound, or without PNG, are refused when they are read.
     """
-    images = {}
-    if "images" in content:  # without them the PNGs give the names
-        images = {entry["id"]: entry for entry in _sound(path, content, "images", IMAGE_KEYS)}
+    annotations, findings = sound_entries(PANOPTIC_ANNOTATION, content, "annotations", path)
+    unsound = _by_image(content, annotations, findings)
+    images, bad_images = listed_images(NAMED_IMAGE, content, str(path))
+    refuse_unsound(bad_images)
+    names = image_names(
+        {one.image_id: images.get(one.image_id, one).file_name for one in annotations}, str(path)
+    )
+    if len(names) < len(annotations):
+        raise refusal(path, "gives several annotations to one image", "keep one of them")
     folder = png_folder(path)
-    for annotation in _sound(path, content, "annotations", PANOPTIC_KEYS):
-        png = folder / annotation["file_name"]
-        if not png.is_file():
-            raise refusal(png, f"is missing, though {path.name} names it", "add it to the folder")
-        segments = _sound(path, annotation, "segments_info", ("id",))
-        crowds = tuple(segment["id"] for segment in segments if segment.get("iscrowd"))
-        name = image_name(annotation, images)
-        yield name, partial(read_panoptic_segments, png, crowds)
+    for annotation in annotations:
+        segments, own = sound_segments(annotation, f"{path}: {annotation.name}")
+        crowds = tuple(segment.id for segment in segments if segment.iscrowd)
+        read: Reader = partial(read_panoptic_segments, folder / annotation.file_name, crowds)
+        yield names[annotation.image_id], partial(_refuse, own) if own else read
+    for id, own in unsound.items():
+        yield f"image {id}", partial(_refuse, own)
 
 
 def open_instances(path: Path, content: Entry) -> Iterator[tuple[str, Reader]]:
     """The images of an instances JSON in turn: their names, and what reads their segments.
 
     Raises:
-        GroundTruthError: an entry lacks what it needs.
+        GroundTruthError: as in `open_panoptic`.
     """
-    annotations = defaultdict(list)
-    for annotation in _sound(path, content, "annotations", INSTANCE_KEYS):
-        annotations[annotation["image_id"]].append(annotation)
-    for image in _sound(path, content, "images", SIZED_IMAGE_KEYS):
-        reader = partial(read_instances, annotations[image["id"]], image)
-        yield Path(image["file_name"]).stem, reader
+    if not isinstance(content.get("images"), list):
+        raise refusal(path, "has no list 'images'", "add images as COCO has them")
+    images, bad_images = listed_images(TRUE_IMAGE, content, str(path))
+    refuse_unsound(bad_images)
+    sound, findings = sound_entries(MASK, content, "annotations", path)
+    unsound = _by_image(content, sound, findings)
+    masks: dict[Key, list[Mask]] = defaultdict(list)
+    for mask in sound:
+        masks[mask.image_id].append(mask)
+    names = image_names({id: image.file_name for id, image in images.items()}, str(path))
+    for id, image in images.items():
+        read: Reader = partial(read_instances, masks[id], image.size, str(path))
+        yield names[id], partial(_refuse, unsound[id]) if id in unsound else read
 
 
-def _sound(path: Path, content: Entry, key: str, needed: Sequence[str]) -> list[Entry]:
-    entries, findings = sound_entries(content, key, needed, path)
-    if findings:
-        raise GroundTruthError(findings[0])
-    return entries
+def _by_image(
+    content: Entry, sound: Sequence[Any], findings: Sequence[Finding]
+) -> dict[Key, list[Finding]]:
+    """What is wrong with annotations, by the id of their image.
+
+    Raises:
+        GroundTruthError: it is not known which image one is of.
+    """
+    if not isinstance(content.get("annotations"), list):
+        refuse_unsound(findings)
+    right = {entry.place for entry in sound}
+    wrong = [one for place, one in enumerate(content["annotations"]) if place not in right]
+    unsound: dict[Key, list[Finding]] = defaultdict(list)
+    for entry, finding in zip(wrong, findings, strict=True):
+        try:
+            unsound[KEY.validate_python(entry["image_id"])].append(finding)
+        except (KeyError, TypeError, ValidationError) as error:
+            raise GroundTruthError(finding) from error
+    return unsound
+
+
+def _refuse(findings: Sequence[Finding]) -> NoReturn:
+    refuse_unsound(findings)
+    raise AssertionError("nothing is wrong")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trace_edges.formats.coco_truth import load_json, sound_entries
+from trace_edges.formats.coco_truth import load_json
 from trace_edges.formats.folders import annotation_files, list_files
 from trace_edges.formats.labels import EDGE, IGNORED
 from trace_edges.formats.listing import Entry
@@ -135,7 +135,8 @@ def _locate_json(path: Path, kind: str) -> Located:
     if path.suffix.lower() != ".json" or kind not in ("auto", *JSON_KINDS):
         raise refusal(path, "is a file", _choices("give a folder, or a COCO JSON"))
     content = load_json(path)
-    annotations, _ = sound_entries(content, "annotations", (), path)
+    given = content.get("annotations")
+    annotations = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
     own = [known for known, key in JSON_KINDS.items() if any(key in a for a in annotations)]
     if kind == "auto" and not own:
         raise refusal(path, "has neither segments_info nor segmentation", _choices("say the kind"))

@@ -18,18 +18,6 @@ _ZERO = ord("0")
 _LONGEST = 12  # characters of one run: 60 bits
 
 
-class RunsError(ValueError):
-    """Run lengths in a list that add up to another number of pixels than the image has.
-
-    Attributes:
-        total: that number.
-    """
-
-    def __init__(self, total: int, size: Size) -> None:
-        super().__init__(f"its counts add up to {total} px, not {size[0]} x {size[1]}")
-        self.total = total
-
-
 def mask_runs(segmentation: Any, size: Size) -> Runs:
     """Lengths of the runs, down the columns, that are background and mask by turns.
 
@@ -40,8 +28,7 @@ def mask_runs(segmentation: Any, size: Size) -> Runs:
 
     Raises:
         ImportError: it is polygons and pycocotools is not installed.
-        RunsError: runs in a list do not fill the image.
-        ValueError: compressed runs are damaged or do not fill the image.
+        ValueError: runs are damaged or do not fill the image; the message has no mend.
     """
     if isinstance(segmentation, Mapping):
         counts = segmentation["counts"]
@@ -49,10 +36,15 @@ def mask_runs(segmentation: Any, size: Size) -> Runs:
         library = require("pycocotools.mask", "eval")
         counts = library.merge(library.frPyObjects(segmentation, *size))["counts"]
     if isinstance(counts, str | bytes):
-        return _decompressed(counts.encode() if isinstance(counts, str) else counts, size)
-    runs = np.asarray(counts, dtype=np.int64)
-    if runs.ndim != 1 or (runs < 0).any() or runs.sum() != math.prod(size):
-        raise RunsError(int(runs.sum()), size)
+        text = counts.encode(errors="surrogatepass") if isinstance(counts, str) else counts
+        runs = _decompressed(text)
+    else:
+        runs = np.asarray(counts, dtype=np.int64)
+    pixels = math.prod(size)
+    if runs.size and (runs.min() < 0 or runs.max() > pixels):
+        raise ValueError(f"its RLE is damaged: it has runs of less than 0 or more than {pixels} px")
+    if (total := int(runs.sum())) != pixels:
+        raise ValueError(f"its runs add up to {total} px, not {size[0]} x {size[1]}")
     return runs
 
 
@@ -81,8 +73,8 @@ def encode_mask(mask: Bool[np.ndarray, "h w"], extra: str = "export") -> dict[st
     return {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")}
 
 
-def _decompressed(counts: bytes, size: Size) -> Runs:
-    """Compressed runs, checked: libraries may hang on damaged ones.
+def _decompressed(counts: bytes) -> Runs:
+    """Compressed runs, which libraries may hang on where they are damaged.
 
     A character holds five bits, the lowest first, above "0"; its sixth bit says that the number
     goes on, and the highest bit of the last is the sign. From the fourth on, numbers are
@@ -93,13 +85,11 @@ def _decompressed(counts: bytes, size: Size) -> Runs:
     lengths = np.diff(ends, prepend=-1)
     whole = ends.size and ends[-1] == bits.size - 1
     if not whole or bits.min() < 0 or bits.max() > 63 or lengths.max() > _LONGEST:
-        raise ValueError("its RLE is damaged: encode the mask again")
+        raise ValueError("its RLE is damaged")
     starts = ends - lengths + 1
     place = np.arange(bits.size) - np.repeat(starts, lengths)
     runs = np.add.reduceat((bits & 31) << (5 * place), starts)
     runs -= np.where(bits[ends] & 16, 1 << (5 * lengths), 0)
     runs[1::2] = np.cumsum(runs[1::2])
     runs[2::2] = np.cumsum(runs[2::2])
-    if runs.min() < 0 or runs.sum() != math.prod(size):
-        raise ValueError(f"its RLE does not fill {size[0]} x {size[1]} px: encode the mask again")
     return runs

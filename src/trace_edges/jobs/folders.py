@@ -12,7 +12,7 @@ from typing import Any
 
 from trace_edges import __version__
 from trace_edges.files import read_json, write_atomically, write_json
-from trace_edges.formats.coco import CATEGORY
+from trace_edges.formats.coco_models import CATEGORY
 from trace_edges.formats.listing import Entry, ImageList
 from trace_edges.jobs.engine import Engine, stretches_of
 from trace_edges.jobs.entries import Item, PathPlace

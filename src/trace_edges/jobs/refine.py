@@ -14,7 +14,7 @@ import numpy as np
 
 from trace_edges.edge_folder import EdgeFolder
 from trace_edges.files import write_json, write_npy
-from trace_edges.formats.coco import CocoMasks, coco_entries
+from trace_edges.formats.coco import CocoMasks
 from trace_edges.formats.labels import Masks, find_label_maps, read_masks, write_label_png
 from trace_edges.formats.listing import Entry
 from trace_edges.instances.bgp import PROPAGATION, Propagation
@@ -45,7 +45,8 @@ def refine_coco(
     Writes a JSON of the form that was given, annotations or a results list, and OUT.settings.json
     beside it. Ids and names of images and categories stay; masks are compressed RLE, and have
     scores where the file has any. Masks of two categories are not merged, crowds stay as they are,
-    and swapped sizes of images are put right. Images that fail are left out.
+    and swapped sizes of images are put right. Images that fail, and entries that are not sound, are
+    left out.
 
     Args:
         masks: the JSON; see `read_coco_masks` for what is read.
@@ -57,7 +58,7 @@ def refine_coco(
         progress: called after each image with how many are done, and how many there are.
 
     Returns:
-        One outcome per image.
+        One outcome per image, and one for each entry that is not sound.
 
     Raises:
         ImportError: pycocotools is not installed.
@@ -68,13 +69,16 @@ def refine_coco(
         raise ValueError(f"{out} holds the masks that are to be refined: give another name")
     given, folder = CocoMasks(masks, images), EdgeFolder(edges)
     refined: dict[str, list[Entry]] = {}
+    unsound = list(given.findings)
 
     def take(name: str, result: Result) -> tuple[int, int]:
-        refined[name], before = result.value
+        refined[name], before, findings = result.value
+        unsound.extend(findings)
         return before, len(refined[name])
 
     task = CutCocoMasks(propagation, iou, given)
     outcomes = refine_images(given.ids, folder, task, Collected(take), progress)
+    outcomes += [Outcome(one.problem, "failed", str(one)) for one in unsound]
     if refined:
         write_json(given.replaced(refined), out)
         settings = {"propagation": asdict(propagation), "iou": iou}
@@ -109,25 +113,24 @@ class _Cut(Task):
 @dataclass(frozen=True, eq=False)
 class CutCocoMasks(_Cut):
     """Cuts the masks of an image in a COCO JSON, category by category; its value are the entries of
-    the refined ones, and how many there were.
+    the refined ones, how many there were, and what is wrong with those that are no mask.
     """
 
     masks: CocoMasks
 
     def __call__(self, subject: Subject) -> Result:
-        lines, before, entries = cutting_lines(subject, self.propagation), 0, []
+        lines = cutting_lines(subject, self.propagation)
+        entries: list[Entry] = []
+        before = 0
         try:
-            by_category = self.masks.read_by_category(subject.key)
-        except (OSError, ValueError) as error:
-            raise TaskError(" ".join(str(error).split())) from error
-        for category, instances in by_category.items():
-            refined = self.refined(instances, lines, subject.key)
-            before += len(instances)
-            entries += [
-                {**entry, "category_id": category}
-                for entry in coco_entries(refined, self.masks.ids[subject.key])
-            ]
-        return Result(value=(entries, before))
+            by_category, findings = self.masks.read_by_category(subject.key)
+            for category, instances in by_category.items():
+                refined = self.refined(instances, lines, subject.key)
+                before += len(instances)
+                entries += self.masks.entries(subject.key, category, refined)
+        except (MemoryError, ValueError) as error:
+            raise TaskError(" ".join(f"{subject.key}: {error}".split())) from error
+        return Result(value=(entries, before, findings))
 
 
 def refine_labels(

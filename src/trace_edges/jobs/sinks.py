@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from trace_edges.extras import require
 from trace_edges.files import write_atomically
-from trace_edges.formats.coco import CATEGORY
+from trace_edges.formats.coco_models import CATEGORY
 from trace_edges.jobs.choices import Form
 from trace_edges.jobs.entries import Item, Shard
 from trace_edges.jobs.parts import write_parquet, write_tar

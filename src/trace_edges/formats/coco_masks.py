@@ -1,0 +1,98 @@
+"""Masks of COCO's annotations, checked against their images and decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import psutil
+
+from trace_edges.formats.coco_models import ListedImage, Mask
+from trace_edges.formats.rle import Runs, Size, decode_runs, mask_runs
+from trace_edges.formats.truth import Finding, GroundTruthError, refusal
+from trace_edges.formats.values import Key
+from trace_edges.results import InstanceMasks
+
+_COPIES = 3  # of all masks of an image that are in memory at once while they are worked on
+
+
+def mask_sizes(
+    images: Mapping[Key, ListedImage], masks: Mapping[Key, Sequence[Mask]]
+) -> dict[Key, Size]:
+    """The size of every image that has one, by id: as it is listed, or else that of its RLE.
+
+    Where an image is listed with width and height swapped, as in files of MaskCut, its RLE says so.
+    Where that is so of every image of several, the others are turned as well.
+    """
+    sizes: dict[Key, Size] = {}
+    turned, bare = {}, []
+    for key in {**images, **masks}:
+        size = images[key].size if key in images else (0, 0)
+        encoded = [mask.encoded for mask in masks.get(key, ()) if mask.encoded]
+        if 0 in size:
+            if encoded:
+                sizes[key] = encoded[0]
+            continue
+        if encoded:
+            turned[key] = size not in encoded and size[::-1] in encoded
+        else:
+            bare.append(key)
+        sizes[key] = size[::-1] if turned.get(key) else size
+    telling = [turned[key] for key in turned if sizes[key][0] != sizes[key][1]]
+    if len(telling) > 1 and all(telling):
+        sizes |= {key: sizes[key][::-1] for key in bare}
+    return sizes
+
+
+def checked_runs(mask: Mask, size: Size, name: str) -> Runs:
+    """The run lengths of a mask (`mask_runs`).
+
+    Args:
+        mask: polygons or RLE.
+        size: (height, width) of its image.
+        name: of the file, in messages.
+
+    Raises:
+        GroundTruthError: it is of another size, or its runs are damaged or do not fill the image.
+        ImportError: it is polygons and pycocotools is not installed.
+    """
+    if (own := mask.encoded) and own != size:
+        mend = "give masks of the size of the images"
+        if own == size[::-1]:
+            mend = "height and width look swapped: both are [height, width]"
+        problem = f"{mask.name}: its RLE is {list(own)} and its image {list(size)} (height, width)"
+        raise refusal(name, problem, mend)
+    try:
+        return mask_runs(mask.segmentation, size)
+    except ValueError as error:
+        mend = "encode the mask again, column by column"
+        raise refusal(name, f"{mask.name}: {error}", mend) from error
+
+
+def stacked(masks: Sequence[Mask], size: Size, name: str) -> tuple[InstanceMasks, list[Finding]]:
+    """The masks of one image that can be decoded and have a pixel, in their order, and what is
+    wrong with the others. The score is 1 where there is none.
+
+    Raises:
+        GroundTruthError: they need more memory than there is.
+        ImportError: as in `checked_runs`.
+    """
+    runs, scores, findings = [], [], []
+    for mask in masks:
+        try:
+            own = checked_runs(mask, size, name)
+        except GroundTruthError as error:
+            findings.append(error.finding)
+            continue
+        if own[1::2].any():
+            runs.append(own)
+            scores.append(1.0 if mask.score is None else mask.score)
+    height, width = size
+    needed = len(runs) * height * width
+    if _COPIES * needed > psutil.virtual_memory().available:
+        problem = f"{len(runs)} masks of {width} x {height} px need {needed / 1e9:.0f} GB and more"
+        raise refusal(name, problem, "give smaller images, or fewer masks for each")
+    stack = np.zeros((len(runs), *size), dtype=np.bool_)  # (n, H, W)
+    for place, own in enumerate(runs):
+        stack[place] = decode_runs(own, size)
+    return InstanceMasks(stack, np.array(scores, dtype=np.float32)), findings

@@ -171,8 +171,8 @@ def test_masks_that_are_none_or_leave_the_image(check, instances):
     ]
     found = check(instances)
     assert found == [
-        "error val.json: annotations[0] (id 0): segmentation[0] is a list of 4, and should be three "
-        "points or more, [x, y, x, y, x, y, ...]",
+        "error val.json: annotations[0] (id 0): segmentation[0] is a list of 4, and should be "
+        "three points or more, [x, y, x, y, x, y, ...]",
         "error val.json: annotations[1] (id 1): its RLE is [6, 4] and its image [4, 6] (height, "
         "width)",
         "warning annotation 2 of a.jpg: its mask is empty",

@@ -34,7 +34,7 @@ def test_damaged_code_is_refused(counts):
 @pytest.mark.parametrize("counts", ["0", "7", "9", "O9"])
 def test_runs_must_fill_the_image(counts):
     # 0 px, 7 px, 9 px; and -1 + 9 = 8 px.
-    with pytest.raises(ValueError, match="2 x 4|less than 0"):
+    with pytest.raises(ValueError, match=r"2 x 4|less than 0"):
         mask_runs({"counts": counts}, (2, 4))
     assert mask_runs({"counts": "8"}, (2, 4)).tolist() == [8]
 

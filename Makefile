@@ -6,7 +6,7 @@ TEST_WORKERS ?= 2
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-long lint clean
+.PHONY: demo test test-long lint docs clean
 
 demo: .venv/installed
 	$(BIN)/trace-edges detect examples --out out/demo
@@ -25,6 +25,10 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site in out/site; a warning is an error. Nothing is fetched.
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
 	rm -rf .venv out build dist
 
@@ -37,4 +41,8 @@ clean:
 
 .venv/installed-dev: .venv/installed
 	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+.venv/installed-docs: .venv/installed
+	$(INSTALL) --editable ".[docs]"
 	touch $@

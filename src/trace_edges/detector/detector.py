@@ -48,7 +48,7 @@ class DetectorSettings:
 class EdgeDetector(EdgeSource[DetectorSettings]):
     """Instance edges in one pass, learnt from the training-free method without a label.
 
-    Example:
+    Examples:
         >>> detector = EdgeDetector.from_pretrained()
         >>> detector("street.jpg").edges.shape  # (1, H, W), in [0, 1], at the size of the input
 

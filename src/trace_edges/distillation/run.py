@@ -45,7 +45,7 @@ def distill_detector(
     """Distil a one-step detector from unlabelled photographs; goes on where an earlier call with
     the same photographs and settings stopped.
 
-    Example:
+    Examples:
         >>> backbone, teacher = load_backbone(), TraceEdgePipeline.from_pretrained()
         >>> detector = distill_detector(paths, Path("run"), CONFIGS["toy"], backbone, teacher)
 

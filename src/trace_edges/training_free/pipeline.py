@@ -40,7 +40,7 @@ OnStep = Callable[[Step, Float32[torch.Tensor, " b"] | None], None]
 class TraceEdgePipeline(EdgeSource[TraceSettings]):
     """Instance edges from a diffusion model's self-attention, without training.
 
-    Example:
+    Examples:
         >>> pipe = TraceEdgePipeline.from_pretrained()
         >>> out = pipe("street.jpg")
         >>> out.edges.shape  # (1, H, W), in [0, 1], at the size of the input

@@ -1,0 +1,54 @@
+"""What the documentation is given while `make docs` builds it: the commands, the changes, formulas.
+
+Nothing is fetched: formulas become MathML, which browsers draw by themselves.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+
+ROOT = Path(__file__).resolve().parents[2]
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\w$\\])\$([^$\n]+?)\$(?!\w)", re.DOTALL)
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(?!docs/)([^)]+)\)")
+_CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """The text of a page as it is built."""
+    source = page.file.src_uri
+    if source == "reference/commands.md":
+        markdown += _commands()
+    if source == "reference/changes.md":
+        markdown = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    parts = _CODE.split(markdown)  # code stands at the odd places
+    parts[::2] = [_formulas(_links(part)) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _links(text: str) -> str:
+    """Files of the repository outside of the documentation are named; the site has no copy."""
+    return _OUTSIDE.sub(lambda found: f"{found[1]} (`{found[2]}`)", text)
+
+
+def _formulas(text: str) -> str:
+    def drawn(found: re.Match[str]) -> str:
+        display = "block" if found[1] else "inline"
+        return str(convert(found[1] or found[2], display=display))
+
+    return _FORMULA.sub(drawn, text)
+
+
+def _commands() -> str:
+    """Every command with its help and options, as typer prints them for documentation."""
+    module = [sys.executable, "-m", "typer", "trace_edges.cli", "utils", "docs"]
+    done = subprocess.run([*module, "--name", "trace-edges"], capture_output=True, check=True)
+    text = html.unescape(done.stdout.decode())
+    text = re.sub(r"^\* `(pretrain|composites)`\n", "", text, flags=re.MULTILINE)  # moved, hidden
+    return text.partition("\n")[2]  # the page has a title of its own

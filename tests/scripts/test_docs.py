@@ -17,8 +17,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 # Pages whose Python runs as it stands, with the default model.
-RUNNING = ["index.md", "tutorial.md", "how-to/own-images.md", "how-to/labelling-tools.md",
-           "how-to/controlnet.md"]  # fmt: skip
+RUNNING = ["../README.md", "index.md", "tutorial.md", "how-to/own-images.md",
+           "how-to/labelling-tools.md", "how-to/controlnet.md"]  # fmt: skip
 
 
 def blocks(page, *languages):
@@ -77,7 +77,7 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     (tmp_path / "examples").mkdir()
     drawn = np.full((64, 80, 3), 40, np.uint8)
     drawn[16:48, 16:48] = 220
-    for name in ("examples/coins.png", "photo.jpg", "a.jpg", "b.jpg"):
+    for name in ("examples/coins.png", "examples/coffee.jpg", "photo.jpg", "a.jpg", "b.jpg"):
         Image.fromarray(drawn).save(tmp_path / name)
     code = "\n".join(blocks(ROOT / "docs" / page, "python"))
     if "masks/instances.json" in code:  # what the command before it wrote

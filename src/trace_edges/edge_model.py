@@ -71,20 +71,27 @@ class Loading(LoadOptions):
         null, revision, quantize, offload, vae_tiling: see `LoadOptions`.
         device: cpu, cuda, mps, ...; auto takes an accelerator if there is one.
         dtype: Number type of the weights.
+        no_kernels: Use PyTorch alone on a CUDA device, not the faster kernels.
     """
 
     device: str = "auto"
     dtype: DType = "float32"
+    no_kernels: bool = False
 
     @property
     def placement(self) -> dict[str, Any]:
-        """`device` and `dtype` as torch has them.
+        """`device` and `dtype` as torch has them; every way of loading asks, so that here kernels
+        are switched off, for the whole process.
 
         Raises:
             ValueError: the device is not there.
         """
         import torch
 
+        from trace_edges.attention.fused import switch_off
+
+        if self.no_kernels:
+            switch_off()
         name = self.device
         if name == "auto":
             name = str(torch.accelerator.current_accelerator(check_available=True) or "cpu")

@@ -40,23 +40,19 @@ def test_what_did_not_fit_with_fixed_tiles(arch, dtype, d):
 
 
 # What decides are tiles, and those of fp16 and bf16 are equal; of fp32 only the loop's end differs.
-LONG = [
-    (arch, dtype, d)
-    for arch in kernels.CARDS
-    for dtype, dimensions in (
-        ("fp16", kernels.HEAD_DIMENSIONS), ("bf16", (64, 160)), ("fp32", (8, 40, 128, 160)),
-    )
-    for d in dimensions
-    if (arch, dtype) != (75, "bf16")
-]  # fmt: skip
+# 89 takes the tiles of 86, and compiling for 100 takes twice as long.
+FEWER = (40, 64, 160, 256)
+DIMENSIONS = {"fp16": kernels.HEAD_DIMENSIONS, "bf16": (64, 160), "fp32": (8, 40, 160)}
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("arch", kernels.CARDS)
 def test_every_kernel_fits_every_card(arch):
-    for card, dtype, d in LONG:
-        if card == arch:
+    for dtype, dimensions in DIMENSIONS.items():
+        if (arch, dtype) == (75, "bf16"):  # which these cards do not have
+            continue
+        for d in FEWER if arch in (89, 100) and dtype == "fp16" else dimensions:
             for name in kernels.HEAD_MEAN:
                 check(name, arch, dtype, d)
     assert kernels.compile_divergence(arch).shared < 1 << 10

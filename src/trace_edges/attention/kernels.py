@@ -40,8 +40,8 @@ def add_head_mean_fused(
     k: Float[Tensor, "b heads m d"],
     scale: float,
     tiles: Tiles | None = None,
-) -> None:
-    """Add the mean over heads of softmax(q k^T * scale) to `total`, in float32.
+) -> Float32[Tensor, "b n m"]:
+    """Add the mean over heads of softmax(q k^T * scale) to `total`, in float32, and return it.
 
     Products are of q and k as they come, sums are float32: within 1e-5 of `add_head_mean_blocks`.
     The extra memory is one float32 for each query of each head. `total` is written by the last
@@ -60,6 +60,7 @@ def add_head_mean_fused(
     with on_device(total):
         _log_sums[rows, b * heads](q, k, *given, D=d, **tiles.options())
         _add_mean[rows, columns, b](total, q, k, *given, *total.stride(), D=d, **tiles.options())
+    return total
 
 
 @triton.jit

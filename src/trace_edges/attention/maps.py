@@ -7,7 +7,6 @@ place of the image pays to each word of a text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -15,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+
+from trace_edges.attention.fused import launch
 
 Grid = tuple[int, int]
 
@@ -40,16 +41,13 @@ def add_head_mean(
 ) -> None:
     """Add the mean over heads of softmax(q k^T * scale) to `total`, in float32.
 
-    On a CUDA device where Triton is installed by its kernels, elsewhere block by block.
+    On a CUDA device where Triton is installed by its kernels, elsewhere, or where they fail, block
+    by block.
 
     Args:
         bias: what is added to the logits of each key; the kernels know none.
     """
-    if bias is None and total.device.type == "cuda" and find_spec("triton") is not None:
-        from trace_edges.attention.kernels import add_head_mean_fused
-
-        add_head_mean_fused(total, q, k, scale)
-    else:
+    if bias is not None or launch("add_head_mean_fused", total, q, k, scale) is None:
         add_head_mean_blocks(total, q, k, scale, bias)
 
 

@@ -7,13 +7,13 @@ boundary between two instances one looks at the first, the other at the second.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.util import find_spec
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
+from trace_edges.attention.fused import launch
 from trace_edges.attention.maps import Grid, row_block
 
 # Below this a probability counts as zero: the logarithm stays finite, and float32 softmax noise
@@ -38,21 +38,22 @@ def kl_between_rows(
     """KL(p[:, first[i]] || q[:, second[i]]) in nats for every i of the pairs (first, second); None:
     of every row and the same one.
 
-    On a CUDA device where Triton is installed without a copy of any row, elsewhere block by block.
+    On a CUDA device where Triton is installed without a copy of any row, elsewhere, or where that
+    fails, block by block.
     """
-    if p.device.type == "cuda" and find_spec("triton") is not None:
-        from trace_edges.attention.kernels import kl_between_rows_fused
-
-        first, second = pairs or (torch.arange(p.shape[1]),) * 2
-        here = first.to(p.device), second.to(p.device)
-        return kl_between_rows_fused(p, q, *here, MINIMUM_PROBABILITY)
+    if p.is_cuda:
+        chosen = pairs or (torch.arange(p.shape[1]),) * 2
+        here = [rows.to(p.device) for rows in chosen]
+        found = launch("kl_between_rows_fused", p, q, *here, MINIMUM_PROBABILITY)
+        if found is not None:
+            return found
     step = row_block(p)
     blocks: Iterable[tuple[Tensor, Tensor]]
     if pairs is None:  # views: nothing is copied
         blocks = zip(p.split(step, dim=1), q.split(step, dim=1), strict=True)
     else:
-        chosen = zip(*(rows.split(step) for rows in pairs), strict=True)
-        blocks = ((p[:, first], q[:, second]) for first, second in chosen)
+        parts = zip(*(rows.split(step) for rows in pairs), strict=True)
+        blocks = ((p[:, first], q[:, second]) for first, second in parts)
     return torch.cat([kl_divergence(*block) for block in blocks], dim=1)
 
 

@@ -91,7 +91,9 @@ def measure(task: Task) -> dict[str, Any]:
             return matched(rles, found.scores.tolist(), *true) | {"rles": rles}
         masks = sources[source]
         if method != NOTHING and masks.any():
-            masks = refine_instances(masks, edges_of(method, density), propagation=CUT)
+            masks = refine_instances(
+                masks, edges_of(method, density), propagation=CUT, split_parts=True
+            )
         found = largest(masks)
         rles = encoded(found)
         areas = [float(np.count_nonzero(mask)) for mask in found]

@@ -62,7 +62,14 @@ def table(options: Options) -> Table:
         *before, detect = edges.steps
         below = Step((*detect.command, "--recursive"), detect.leaves)
         refined = options.out / "refined" / f"{name.lower()}-imagenet.json"
-        command = ("refine", str(masks.path), str(edges.folder), "--out", str(refined))
+        command = (
+            "refine",
+            str(masks.path),
+            str(edges.folder),
+            "--out",
+            str(refined),
+            "--split-parts",
+        )
         needs = (photographs, masks, *(need for need in edges.needs if need != photographs))
         fetch = (
             f"by training the Mask R-CNN of {CUTLER} on {refined} and evaluating it; "

@@ -188,7 +188,7 @@ def refined(
 ) -> tuple[Step, Step]:
     """Masks split and merged along edges, and their score."""
     out = options.out / "refined" / f"{label}.json"
-    command = ("refine", str(masks.path), str(edges), "--out", str(out))
+    command = ("refine", str(masks.path), str(edges), "--out", str(out), "--split-parts")
     return Step(command, out), score_masks(options, out, benchmark.truth, label, metric)
 
 

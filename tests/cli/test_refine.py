@@ -37,6 +37,20 @@ def test_masks_are_cut_where_the_edges_reach_the_threshold(folders, tmp_path):
     assert "2 masks became 2" in result.stdout
 
 
+def test_parts_are_split_on_demand_and_the_settings_say_so(folders, tmp_path):
+    masks, edges = folders
+    mask = np.zeros((24, 24), dtype=np.uint8)
+    mask[2:22, 2:8] = mask[2:22, 16:22] = 1  # on both sides of the line
+    for name in ("a", "b"):
+        Image.fromarray(mask).save(masks / f"{name}.png")
+    assert "2 masks became 2" in run(masks, edges, "--out", tmp_path / "one").stdout
+    result = run(masks, edges, "--out", tmp_path / "split", "--split-parts")
+    assert "2 masks became 4" in result.stdout
+    for out, split in (("one", False), ("split", True)):
+        record = json.loads((tmp_path / out / "settings.json").read_text())
+        assert record["settings"].get("split_parts", False) == split
+
+
 def test_gaps_are_closed_as_asked_for(folders, tmp_path):
     masks, edges = folders
     line = np.zeros((24, 24), dtype=np.uint8)

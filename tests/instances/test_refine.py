@@ -74,6 +74,31 @@ def test_an_island_goes_to_the_nearest_fragment():
     assert len(refine_instances(mask, cut_at(40), propagation=Propagation(min_area=0))) == 3
 
 
+def parts(*columns):
+    """Upright bars of 20 x 10 px."""
+    mask = np.zeros((80, 80), dtype=bool)
+    for column in columns:
+        mask[10:30, column : column + 10] = True
+    return mask
+
+
+def test_parts_that_no_edge_divides_stay_one_unless_they_are_to_be_split():
+    behind_a_post = parts(5, 30)
+    for edges in (NO_EDGES, cut_at(20)):  # the post may have edges: they divide nothing
+        (whole,) = refine_instances(behind_a_post, edges)
+        assert np.array_equal(whole, behind_a_post)
+        assert refine_instances(behind_a_post * np.int32(7), edges).max() == 1
+        split = refine_instances(behind_a_post, edges, split_parts=True)
+        assert sorted(mask.any(axis=0).argmax() for mask in split) == [5, 30]
+
+
+def test_a_part_that_an_edge_divides_is_divided_and_the_others_stay_one():
+    refined = refine_instances(parts(5, 30, 60), cut_at(34))
+    columns = (set(np.flatnonzero(mask.any(axis=0)).tolist()) - {34} for mask in refined)
+    expected = [{*range(5, 15), *range(60, 70)}, {*range(30, 34)}, {*range(35, 40)}]
+    assert sorted(map(sorted, columns)) == sorted(map(sorted, expected))
+
+
 def test_masks_without_a_pixel_are_left_out():
     masks = np.stack([np.zeros((80, 80), dtype=bool), disc()])
     assert len(refine_instances(masks, NO_EDGES)) == 1

@@ -24,6 +24,10 @@ def refine(
     images: Annotated[
         Path | None, typer.Option(help="COCO JSON that lists the images, for a results list.")
     ] = None,
+    split_parts: Annotated[
+        bool,
+        typer.Option("--split-parts", help="Parts of a mask that do not touch are instances."),
+    ] = False,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Cut masks at edges, fill them again, and merge those that overlap: same format out as in."""
@@ -33,9 +37,14 @@ def refine(
     how, iou = cutting.propagation(), cutting.iou
     with image_progress(quiet) as report:
         if masks.is_dir():
-            outcomes = refine_labels(masks, edges, out, how, iou=iou, progress=report)
+            outcomes = refine_labels(
+                masks, edges, out, how, iou=iou, split_parts=split_parts, progress=report
+            )
         else:
-            outcomes = refine_coco(masks, edges, out, how, iou=iou, images=images, progress=report)
+            outcomes = refine_coco(
+                masks, edges, out, how, iou=iou, split_parts=split_parts, images=images,
+                progress=report,
+            )  # fmt: skip
     failed = report_failures(outcomes)
     if not quiet:
         records = [outcome.record for outcome in outcomes]

@@ -18,6 +18,7 @@ from trace_edges.instances.components import (
     bounding_box,
     by_falling_size,
     check_edges,
+    components,
     cut_pixels,
     edge_array,
 )
@@ -32,10 +33,16 @@ def refine_instances(
     *,
     propagation: Propagation = ...,
     iou: float = ...,
+    split_parts: bool = ...,
 ) -> InstanceMasks: ...
 @overload
 def refine_instances(
-    masks: np.ndarray, edges: Edges | EdgeMap, *, propagation: Propagation = ..., iou: float = ...
+    masks: np.ndarray,
+    edges: Edges | EdgeMap,
+    *,
+    propagation: Propagation = ...,
+    iou: float = ...,
+    split_parts: bool = ...,
 ) -> np.ndarray: ...
 def refine_instances(
     masks: InstanceMasks | np.ndarray,
@@ -43,6 +50,7 @@ def refine_instances(
     *,
     propagation: Propagation = PROPAGATION,
     iou: float = 0.5,
+    split_parts: bool = False,
 ) -> InstanceMasks | np.ndarray:
     """Cut masks at the edges and merge those that overlap (section 3.5).
 
@@ -55,6 +63,9 @@ def refine_instances(
         edges: (h, w) in [0, 1], 1 on an edge: thin, or a drawn boundary. Of an `EdgeMap` of one
             image, its `thin`. A smooth map that reaches the threshold nearly everywhere leaves
             nothing between its edges, and the masks stay as they are.
+        split_parts: parts of a mask that do not touch are instances of their own, as masks of
+            MaskCut want it, which may cover several. Otherwise the parts that no edge divides stay
+            one instance, as of an object behind a post.
 
     Returns:
         The kind that was given. Fragments stand in the place of their mask, by falling size, and
@@ -66,14 +77,14 @@ def refine_instances(
     """
     edges = edge_array(edges, thin=True)
     if isinstance(masks, InstanceMasks):
-        return _refine(masks, edges, propagation, iou)
+        return _refine(masks, edges, propagation, iou, split_parts)
     if masks.dtype == np.bool_ and masks.ndim in (2, 3):
         stack = masks.reshape(-1, *masks.shape[-2:])
         stack = stack[stack.any(axis=(1, 2))]
         scores = np.ones(len(stack), dtype=np.float32)
-        return _refine(InstanceMasks(stack, scores), edges, propagation, iou).masks
+        return _refine(InstanceMasks(stack, scores), edges, propagation, iou, split_parts).masks
     if np.issubdtype(masks.dtype, np.integer) and masks.ndim == 2:
-        return _refine_labels(masks, edges, propagation)
+        return _refine_labels(masks, edges, propagation, split_parts)
     raise ValueError(
         f"masks must be InstanceMasks, boolean (n, h, w) or integer labels (h, w), not "
         f"{masks.dtype} {masks.shape}: compare a soft mask with a threshold first"
@@ -128,13 +139,15 @@ def overlapping(masks: InstanceMasks, iou: float) -> Int64[np.ndarray, "pairs 2"
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
-def _refine(masks: InstanceMasks, edges: np.ndarray, how: Propagation, iou: float) -> InstanceMasks:
+def _refine(
+    masks: InstanceMasks, edges: np.ndarray, how: Propagation, iou: float, split_parts: bool
+) -> InstanceMasks:
     check_edges(edges, masks.shape)
     cut = cut_pixels(edges, how.threshold, how.hysteresis)
     parts, scores = [np.zeros((0, *masks.shape), dtype=bool)], []
     for mask, score in zip(masks.masks, masks.scores, strict=True):
         box = bounding_box(mask)
-        fragments = _fragments(mask[box], edges[box], cut[box], how)
+        fragments = _fragments(mask[box], edges[box], cut[box], how, split_parts)
         numbers = np.arange(1, fragments.max() + 1)
         part = np.zeros((len(numbers), *masks.shape), dtype=bool)
         part[:, *box] = fragments == numbers[:, None, None]
@@ -145,7 +158,9 @@ def _refine(masks: InstanceMasks, edges: np.ndarray, how: Propagation, iou: floa
     return merge_overlapping(refined, iou)
 
 
-def _refine_labels(labels: np.ndarray, edges: np.ndarray, how: Propagation) -> Labels:
+def _refine_labels(
+    labels: np.ndarray, edges: np.ndarray, how: Propagation, split_parts: bool
+) -> Labels:
     """Labels do not overlap, and neither do their fragments: nothing is there to merge."""
     check_edges(edges, labels.shape)
     cut = cut_pixels(edges, how.threshold, how.hysteresis)
@@ -155,15 +170,23 @@ def _refine_labels(labels: np.ndarray, edges: np.ndarray, how: Propagation) -> L
         mask = labels == number
         box = bounding_box(mask)
         mask = mask[box]
-        fragments = _fragments(mask, edges[box], cut[box], how)
+        fragments = _fragments(mask, edges[box], cut[box], how, split_parts)
         refined[box][mask] = fragments[mask] + count
         count += int(fragments.max())
     return refined
 
 
-def _fragments(mask: Mask, edges: Edges, cut: Mask, how: Propagation) -> Labels:
+def _fragments(mask: Mask, edges: Edges, cut: Mask, how: Propagation, split_parts: bool) -> Labels:
     """BGP of one mask; islands too small to be an instance go to the nearest fragment."""
     fragments = partition(mask, edges, cut, how)
     # What stands in front of a single mask is not known.
     owner = attach_fragments(fragments, None, Attachment(min_area=how.min_area))
-    return by_falling_size(owner[fragments])
+    fragments = owner[fragments]
+    if not split_parts:
+        parts = components(mask)
+        pairs = np.unique(np.stack([parts[mask], fragments[mask]]), axis=1)
+        divided = np.bincount(pairs[0])[pairs[0]] > 1
+        whole = np.setdiff1d(pairs[1], pairs[1][divided])
+        if len(whole):
+            fragments = np.where(np.isin(fragments, whole), whole[0], fragments)
+    return by_falling_size(fragments)

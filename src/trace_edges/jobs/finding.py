@@ -130,7 +130,9 @@ class Generated:
         cells, timestep = self._cells(image, subject)
         colours = image if self.crf else None
         masks = instances_from_grid(cells, (image.shape[0], image.shape[1]), colours)
-        refined = refine_instances(masks, lines, propagation=self.propagation, iou=self.iou)
+        refined = refine_instances(
+            masks, lines, propagation=self.propagation, iou=self.iou, split_parts=True
+        )
         return Found(refined, timestep)
 
     def _cells(

@@ -37,6 +37,7 @@ def refine_coco(
     propagation: Propagation = PROPAGATION,
     *,
     iou: float = 0.5,
+    split_parts: bool = False,
     images: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Outcome]:
@@ -54,6 +55,7 @@ def refine_coco(
             id where no image is listed.
         out: another JSON.
         iou: above which overlapping masks are merged.
+        split_parts: see `refine_instances`.
         images: a COCO JSON that lists the images, for a results list.
         progress: called after each image with how many are done, and how many there are.
 
@@ -76,14 +78,13 @@ def refine_coco(
         unsound.extend(findings)
         return before, len(refined[name])
 
-    task = CutCocoMasks(propagation, iou, given)
+    task = CutCocoMasks(propagation, iou, split_parts, given)
     outcomes = refine_images(given.ids, folder, task, Collected(take), progress)
     outcomes += [Outcome(one.problem, "failed", str(one)) for one in unsound]
     if refined:
         write_json(given.replaced(refined), out)
-        settings = {"propagation": asdict(propagation), "iou": iou}
         beside = out.with_suffix(".settings.json")
-        write_settings(beside, {"masks": masks, "edges": edges}, settings, outcomes)
+        write_settings(beside, {"masks": masks, "edges": edges}, task.settings, outcomes)
     return outcomes
 
 
@@ -93,10 +94,17 @@ class _Cut(Task):
 
     propagation: Propagation
     iou: float
+    split_parts: bool
     name = "refine"
 
     def describe(self) -> dict[str, Any]:
-        return {"task": self.name, "propagation": asdict(self.propagation), "iou": self.iou}
+        return {"task": self.name, **self.settings}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that the cut depends on, plain JSON values."""
+        settings = {"propagation": asdict(self.propagation), "iou": self.iou}
+        return settings | ({"split_parts": True} if self.split_parts else {})
 
     def refined(self, masks: Any, lines: Edges, what: object) -> Any:
         """The masks, refined.
@@ -105,7 +113,13 @@ class _Cut(Task):
             TaskError: they do not fit the edges; the message names `what` they are of.
         """
         try:
-            return refine_instances(masks, lines, propagation=self.propagation, iou=self.iou)
+            return refine_instances(
+                masks,
+                lines,
+                propagation=self.propagation,
+                iou=self.iou,
+                split_parts=self.split_parts,
+            )
         except ValueError as error:
             raise TaskError(f"{what}: {error}") from error
 
@@ -140,6 +154,7 @@ def refine_labels(
     propagation: Propagation = PROPAGATION,
     *,
     iou: float = 0.5,
+    split_parts: bool = False,
     progress: Progress | None = None,
 ) -> list[Outcome]:
     """Cut the masks of every file of a folder at the edges of its image (`refine_instances`).
@@ -154,6 +169,7 @@ def refine_labels(
         edges: folder of edge maps (`EdgeFolder`).
         out: another folder.
         iou: above which overlapping masks are merged.
+        split_parts: see `refine_instances`.
         progress: called after each image with how many are done, and how many there are.
 
     Returns:
@@ -178,11 +194,10 @@ def refine_labels(
             write_npy(after, target)
         return _count(before), _count(after)
 
-    task = CutLabels(propagation, iou, paths)
+    task = CutLabels(propagation, iou, split_parts, paths)
     outcomes = refine_images(paths, folder, task, Collected(take), progress)
     if not all(outcome.message for outcome in outcomes):
-        settings = {"propagation": asdict(propagation), "iou": iou}
-        write_settings(out / SETTINGS, {"masks": masks, "edges": edges}, settings, outcomes)
+        write_settings(out / SETTINGS, {"masks": masks, "edges": edges}, task.settings, outcomes)
     return outcomes
 
 

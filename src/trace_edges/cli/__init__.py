@@ -26,8 +26,8 @@ app = typer.Typer(
     name="trace-edges",
     help="Instance edges from the self-attention of text-to-image diffusion models (TRACE).",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(detect)
 app.command()(explain)

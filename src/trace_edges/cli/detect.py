@@ -29,13 +29,6 @@ from trace_edges.cli.options import (
 from trace_edges.edge_model import Choice, EdgeModel, Loading
 from trace_edges.training_free.settings import TraceSettings
 
-_COLUMNS = {
-    "image": image_cell,
-    "size": size_cell,
-    "t*": lambda record: str(record["timestep"]),
-    "seconds": seconds_cell,
-}
-
 
 @command
 def detect(
@@ -51,8 +44,11 @@ def detect(
 ) -> None:
     """Detect instance edges: NAME.edges.png, NAME.overlay.png and NAME.json for every image.
 
-    In one step by a distilled detector, or with --training-free (which any --backbone but
-    trace-mini implies) straight from the attention.
+    A distilled detector finds them in one step. With --training-free they are read straight from
+    the attention, which is slower and works with any backbone; a --backbone other than trace-mini
+    implies it.
+
+    Example: trace-edges detect photos --out edges
     """
     names, problems = find_inputs(inputs, files)
     model = EdgeModel.choose(choice, settings, loading)
@@ -68,6 +64,10 @@ def detect(
     )  # fmt: skip
     outcomes = follow(done, len(names), "edges", reporting)
     if reporting.prints_table:
-        columns = _COLUMNS | {"edges": lambda record: escape(str(out / record["edges"]))}
+        columns = {"image": image_cell, "size": size_cell}
+        if model.method == "training-free":
+            columns["t*"] = lambda record: str(record["timestep"])
+        columns["seconds"] = seconds_cell
+        columns["edges"] = lambda record: escape(str(out / record["edges"]))
         print_outcomes(outcomes, columns, ("image", "size", "edges"), out)
     finish(outcomes, problems)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import wraps
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -45,7 +46,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
         kind, how = _dataclass_of(parameter.annotation)
         if kind is None:
-            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            parameters.append(_with_letter(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)))
             continue
         options = [_option(one, kind, how) for one in fields(kind) if one.name not in how.leave_out]
         parameters += options
@@ -61,6 +62,16 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     return run
+
+
+def _with_letter(parameter: inspect.Parameter) -> inspect.Parameter:
+    """`--out` is `-o` too, in every command that has it."""
+    if parameter.name != "out":
+        return parameter
+    kind, option = get_args(parameter.annotation)
+    named = copy(option)  # the same object may stand in the signatures of several commands
+    named.param_decls = ("--out", "-o")
+    return parameter.replace(annotation=Annotated[kind, named])
 
 
 def attribute_help(kind: type) -> dict[str, str]:

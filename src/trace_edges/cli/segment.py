@@ -33,14 +33,6 @@ from trace_edges.edge_model import EMBEDDED, Choice, EdgeModel, Loading
 from trace_edges.jobs.choices import Selection
 from trace_edges.training_free.settings import TraceSettings
 
-_COLUMNS = {
-    "image": image_cell,
-    "size": size_cell,
-    "t*": lambda record: "-" if record["timestep"] is None else str(record["timestep"]),
-    "instances": lambda record: str(record["instances"]),
-    "seconds": seconds_cell,
-}
-
 
 @dataclass(frozen=True)
 class Masks:
@@ -109,7 +101,12 @@ def segment(
     )  # fmt: skip
     outcomes = follow(done, len(names), "instances", reporting)
     if reporting.prints_table:
-        print_outcomes(outcomes, _COLUMNS, ("image", "size"), out)
+        columns = {"image": image_cell, "size": size_cell}
+        if model.method == "training-free":
+            columns["t*"] = lambda record: str(record["timestep"])
+        columns["instances"] = lambda record: str(record["instances"])
+        columns["seconds"] = seconds_cell
+        print_outcomes(outcomes, columns, ("image", "size"), out)
     finish(outcomes, problems)
 
 

@@ -259,7 +259,7 @@ def test_other_pipelines_are_refused(tmp_path):
 def test_a_folder_without_the_weights_is_refused(tiny_pixart):
     folder = tiny_pixart()
     next((folder / "transformer").glob("*.safetensors")).unlink()
-    refused(folder, "could not be loaded: ")
+    refused(folder, "its transformer has no file of weights")
 
 
 def test_neither_text_encoder_nor_null_condition_is_refused(tiny_pixart):

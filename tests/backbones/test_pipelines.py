@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from trace_edges.backbones import BackboneError, load_backbone
-from trace_edges.backbones.pipelines import QUANTIZATIONS
+from trace_edges.backbones.quantization import QUANTIZATIONS
 from trace_edges.explain import PromptSettings, denoise, load_generator
 from trace_edges.extras import MissingExtraError
 from trace_edges.training_free.pipeline import TraceEdgePipeline
@@ -70,7 +70,7 @@ def test_an_unknown_way_names_the_known_ones(tiny_model):
 
 
 def test_bitsandbytes_without_an_accelerator_is_refused_faked_library(tiny_model, monkeypatch):
-    monkeypatch.setattr("trace_edges.backbones.pipelines.require", lambda *_: None)
+    monkeypatch.setattr("trace_edges.backbones.quantization.require", lambda *_: None)
     monkeypatch.setattr("torch.accelerator.current_accelerator", lambda **_: None)
     with pytest.raises(BackboneError, match=r"bnb-4bit needs an accelerator.* torchao-int8 works"):
         load_backbone(tiny_model("sd15"), quantize="bnb-4bit")

@@ -5,7 +5,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import AttnProcessor
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -65,7 +65,7 @@ def test_errors_that_diffusers_wraps_are_seen_through(tiny_model, monkeypatch):
         except GatedRepoError:
             raise OSError("something\nof many lines")  # noqa: B904 - as diffusers does
 
-    monkeypatch.setattr(DiffusionPipeline, "from_pretrained", wrapped)
+    monkeypatch.setattr(AutoencoderKL, "from_pretrained", wrapped)
     assert "accept its licence" in message_of(load_backbone, tiny_model("sd15"))
 
 
@@ -118,7 +118,7 @@ def test_a_library_that_a_text_encoder_wants_is_named(tiny_model, monkeypatch):
     def fake_from_pretrained(*_, **__):
         raise ImportError("\nA processor requires Torchvision\nbut it was not found")
 
-    monkeypatch.setattr("diffusers.DiffusionPipeline.from_pretrained", fake_from_pretrained)
+    monkeypatch.setattr("diffusers.AutoencoderKLFlux2.from_pretrained", fake_from_pretrained)
     message = message_of(load_backbone, tiny_model("flux2-dev"))
     assert "could not be loaded: A processor requires Torchvision but it was not found" in message
 
@@ -136,7 +136,9 @@ def test_weights_that_are_pickled_are_not_read(tiny_model):
     (weights,) = (folder / "unet").glob("*.safetensors")
     torch.save({}, folder / "unet" / "diffusion_pytorch_model.bin")
     weights.unlink()
-    assert "could not be loaded" in message_of(load_backbone, folder)
+    message = message_of(load_backbone, folder)
+    assert "its unet has only weights that are pickles (diffusion_pytorch_model.bin)" in message
+    assert "convert them" in message
 
 
 def test_attention_slicing_is_not_read_past(tiny_model):

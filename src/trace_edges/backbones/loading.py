@@ -14,11 +14,12 @@ from trace_edges.backbones.encoders.loading import is_encoder, load_encoder
 from trace_edges.backbones.nulls import find_null, null_file
 from trace_edges.backbones.pipelines import (
     Parts,
+    checked_denoiser,
     empty_denoiser,
-    quantization_config,
     read_pipeline,
 )
 from trace_edges.backbones.problems import BackboneError, explained, out_of_memory
+from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
 from trace_edges.backbones.sources import Source, family_of, find_source
@@ -149,7 +150,7 @@ def _read_pipeline(
     index = source.index()
     family = family_of(source, index)
     # First: the text encoders, if they must run, are gone when the denoiser comes.
-    config = empty_denoiser(source, family, index).config
+    config = checked_denoiser(source, family, index).config
     condition = find_null(source, family, index, config, null, dtype, device)
     # With the null condition at hand, nothing but these three is loaded, or even fetched.
     wanted = (family.denoiser, "vae", "scheduler")

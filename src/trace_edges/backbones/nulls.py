@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from trace_edges.backbones.pipelines import empty_denoiser, read_pipeline
+from trace_edges.backbones.pipelines import empty_denoiser, has_component, read_pipeline
 from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.backbones.sources import Source
 from trace_edges.backbones.specs import Family, NullCondition
@@ -118,7 +118,7 @@ def _encode(
     device: torch.device,
 ) -> NullCondition:
     wanted = family.nulls[kind]
-    absent = [name for name in wanted.components if index.get(name, (None,))[0] is None]
+    absent = [name for name in wanted.components if not has_component(index, name)]
     if absent:
         others = [name for name in family.nulls if name != kind]
         raise BackboneError(

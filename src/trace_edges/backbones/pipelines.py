@@ -1,22 +1,49 @@
 """Pipelines of diffusers, read in part: a backbone needs few of their components.
 
-Quantization is left to the libraries and configs that diffusers knows.
+Components are read one by one, by classes of diffusers and transformers only. Nothing that comes
+with a model is run: no Python beside its weights, no pickle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import inspect
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import diffusers
 import torch
 import transformers
+from accelerate.utils.memory import should_reduce_batch_size
+from diffusers.schedulers import SchedulerMixin
+from transformers.image_processing_utils import BaseImageProcessor
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from trace_edges.backbones.configs import kind_of, read_config, read_object
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sources import Source
+from trace_edges.backbones.sources import INDEX, Source
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
+from trace_edges.backbones.weights import check_weights
 from trace_edges.extras import require
+
+# Libraries whose classes a model_index.json may name, and the bases of those that are read.
+_LIBRARIES: Mapping[str, tuple[ModuleType, tuple[type, ...]]] = {
+    "diffusers": (diffusers, (diffusers.ModelMixin, SchedulerMixin)),
+    "transformers": (
+        transformers,
+        (transformers.PreTrainedModel, PreTrainedTokenizerBase, transformers.ProcessorMixin,
+         BaseImageProcessor),
+    ),
+}  # fmt: skip
+
+_SIZES = ("config.json", "scheduler_config.json")  # those of tokenizers have numbers such as 1e30
+
+# What libraries raise for a config or for weights that are not what they should be.
+_MISMADE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError,
+            ValueError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +61,47 @@ class Parts:
 def components_of(index: dict[str, Any]) -> list[str]:
     """Names of a pipeline's components, also of those that it does not have."""
     return [name for name, value in index.items() if isinstance(value, list)]
+
+
+def has_component(index: dict[str, Any], name: str) -> bool:
+    """Whether a pipeline has a component of this name."""
+    value = index.get(name)
+    return isinstance(value, list) and bool(value) and value[0] is not None
+
+
+def component_class(source: Source, index: dict[str, Any], name: str) -> Any:
+    """The class of a component, of diffusers or transformers.
+
+    Raises:
+        BackboneError: there is no such component, or its class is not of these libraries, or of
+            another version of them.
+        ImportError: it needs a library that is not installed.
+    """
+    value = index.get(name)
+    if value is None or value == [None, None]:
+        raise BackboneError(f"{source} has no {name}: {INDEX} names none")
+    if not (isinstance(value, list) and [type(part) for part in value] == [str, str]):
+        told = kind_of(value) if not isinstance(value, list) else "no pair of names"
+        raise BackboneError(f"{source}: {INDEX} has {told} for {name}, where a library and a class "
+                            "belong")  # fmt: skip
+    library, kind = value
+    if library not in _LIBRARIES:
+        raise BackboneError(
+            f"{source}: its {name} is a {kind} of {library!r}, which is none of "
+            f"{', '.join(_LIBRARIES)}: code that comes with a model is never run"
+        )
+    module, bases = _LIBRARIES[library]
+    made = getattr(module, kind, None)
+    if made is None:
+        raise BackboneError(
+            f"{source}: its {name} is a {kind}, which {library} {module.__version__} does not "
+            f"know: pip install --upgrade {library}, if a later one does"
+        )
+    # A stand-in for a class whose library is not installed raises when it is asked for anything.
+    loadable = hasattr(made, "from_pretrained")
+    if not loadable or not isinstance(made, type) or not issubclass(made, bases):
+        raise BackboneError(f"{source}: its {name} is a {kind}, which is no part of a pipeline")
+    return made
 
 
 def read_pipeline(
@@ -55,93 +123,141 @@ def read_pipeline(
         given: components that are at hand.
 
     Raises:
+        BackboneError: a component is missing, unknown or damaged.
         ImportError: a component needs a library that is not installed.
     """
-    _ask_for_libraries({name: index.get(name) for name in wanted})
-    options = {name: None for name in components_of(index) if name not in wanted} | given
-    if quantization is not None:
-        options["quantization_config"] = diffusers.PipelineQuantizationConfig(
-            quant_mapping={family.denoiser: quantization}
+    classes = {name: component_class(source, index, name) for name in wanted}
+    models = {name: issubclass(kind, torch.nn.Module) for name, kind in classes.items()}
+    root, variants = source.fetch_parts(models, leading=family.denoiser)
+    types = dtype if isinstance(dtype, dict) else {"default": dtype}
+    parts = given | {
+        name: read_component(
+            root / name,
+            kind,
+            types.get(name, types["default"]),
+            variants[name],
+            quantization if name == family.denoiser else None,
         )
-    return diffusers.DiffusionPipeline.from_pretrained(
-        source.place, dtype=dtype, variant=source.variant, use_safetensors=True, **source.hub,
-        **options,
-    )  # fmt: skip
+        for name, kind in classes.items()
+    }
+    pipeline = getattr(diffusers, index["_class_name"])
+    options = {
+        name: parts.get(name, None if isinstance(index.get(name), list) else index.get(name))
+        for name, parameter in inspect.signature(pipeline.__init__).parameters.items()
+        if name in parts or name in index or parameter.default is inspect.Parameter.empty
+    }
+    return pipeline(**{name: part for name, part in options.items() if name != "self"})
 
 
-def _ask_for_libraries(index: dict[str, Any]) -> None:
-    """`ImportError` where a class of transformers wants a library that is not installed.
+def read_component(
+    folder: Path, kind: Any, dtype: torch.dtype, variant: str | None, quantization: Any = None
+) -> Any:
+    """One component from its folder.
 
-    In its place there is a stand-in, which raises when it is asked for anything; diffusers does not
-    ask, and reports that the class cannot be loaded.
+    Args:
+        kind: its class.
+        dtype: of its weights, if it has any.
+        variant: of its weights' files.
+        quantization: diffusers' config of it.
+
+    Raises:
+        BackboneError: the folder does not hold it.
     """
-    for library, name in (value for value in index.values() if isinstance(value, list)):
-        if library == "transformers" and (kind := getattr(transformers, name, None)):
-            hasattr(kind, "from_pretrained")
+    for file in sorted(folder.glob("*config.json")):
+        (read_config if file.name in _SIZES else read_object)(file)
+    options: dict[str, Any] = {"local_files_only": True}
+    if not issubclass(kind, torch.nn.Module):
+        if issubclass(kind, PreTrainedTokenizerBase):
+            _ask_for_sentencepiece(folder)
+        if issubclass(kind, _LIBRARIES["transformers"][1]):
+            options["trust_remote_code"] = False
+        with _named(folder, kind):
+            return kind.from_pretrained(folder, **options)
+    check_weights(folder, variant)
+    if quantization is not None:
+        options["quantization_config"] = quantization
+    with _named(folder, kind):
+        model, found = kind.from_pretrained(
+            folder, dtype=dtype, variant=variant, use_safetensors=True, output_loading_info=True,
+            **options,
+        )  # fmt: skip
+    if missing := sorted(found["missing_keys"]):
+        raise BackboneError(
+            f"{folder} lacks {len(missing)} weights of a {kind.__name__} (first: {missing[0]}): "
+            "fetch it again; if a LoRA was on, unload it before saving"
+        )
+    return model
 
 
-def empty_denoiser(source: Source, family: Family, index: dict[str, Any]) -> Any:
-    """The denoiser as its config has it, without weights."""
-    kind = getattr(diffusers, index[family.denoiser][1])
-    config = kind.load_config(source.place, subfolder=family.denoiser, **source.hub)
-    with torch.device("meta"):
+def _ask_for_sentencepiece(folder: Path) -> None:
+    """The file of a tokenizer of sentencepiece's is read by its library, where there is no other.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    if any(folder.glob("*.model")) and not (folder / "tokenizer.json").exists():
+        require("sentencepiece", "sentencepiece")
+        require("google.protobuf", "sentencepiece", "protobuf")
+
+
+def empty_component(source: Source, index: dict[str, Any], name: str) -> Any:
+    """A model of diffusers as its config has it, without weights.
+
+    Raises:
+        BackboneError: the config describes none.
+    """
+    kind = component_class(source, index, name)
+    path = source.fetch(f"{name}/config.json")
+    config = read_config(path)
+    with _named(path, kind), torch.device("meta"):
         return kind.from_config(config)
 
 
-@dataclass(frozen=True)
-class Quantization:
-    """One row of the table.
-
-    Attributes:
-        library: that it needs; of the extra "quantize".
-        config: (type of the activations) -> diffusers' config.
-        accelerator: it needs one.
-    """
-
-    library: str
-    config: Callable[[torch.dtype], Any]
-    accelerator: bool = False
-
-
-def _four_bits(dtype: torch.dtype) -> Any:
-    return diffusers.BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
-    )
-
-
-def _eight_bits(dtype: torch.dtype) -> Any:
-    return diffusers.BitsAndBytesConfig(load_in_8bit=True)
-
-
-def _int8(dtype: torch.dtype) -> Any:
-    from torchao.quantization import Int8WeightOnlyConfig
-
-    return diffusers.TorchAoConfig(Int8WeightOnlyConfig())
-
-
-QUANTIZATIONS: Mapping[str, Quantization] = {
-    "bnb-4bit": Quantization("bitsandbytes", _four_bits, accelerator=True),
-    "bnb-8bit": Quantization("bitsandbytes", _eight_bits, accelerator=True),
-    "torchao-int8": Quantization("torchao", _int8),
-}
-
-
-def quantization_config(name: str | None, dtype: torch.dtype) -> Any:
-    """Diffusers' config of a quantization, by a name of `QUANTIZATIONS`; None for None.
+def empty_denoiser(source: Source, family: Family, index: dict[str, Any]) -> Any:
+    """The denoiser as its config has it, without weights.
 
     Raises:
-        BackboneError: there is none of this name, or no accelerator for it.
-        MissingExtraError: its library is not installed.
+        BackboneError: the config describes none, or one that the family does not have.
     """
-    if name is None:
-        return None
-    if name not in QUANTIZATIONS:
-        raise BackboneError(f"unknown quantization {name!r}; known: {', '.join(QUANTIZATIONS)}")
-    row = QUANTIZATIONS[name]
-    require(row.library, "quantize")
-    if row.accelerator and torch.accelerator.current_accelerator(check_available=True) is None:
-        others = [key for key, other in QUANTIZATIONS.items() if not other.accelerator]
+    denoiser = empty_component(source, index, family.denoiser)
+    if type(denoiser).__name__ != family.denoiser_class:  # diffusers renames some
         raise BackboneError(
-            f"{name} needs an accelerator, and there is none; {', '.join(others)} works on a CPU"
+            f"{source}: its {family.denoiser} is a {type(denoiser).__name__}; that of a "
+            f"{index['_class_name']} is a {family.denoiser_class}"
         )
-    return row.config(dtype)
+    if not family.layers(denoiser):
+        raise BackboneError(f"{source}: its {family.denoiser} has no self-attention to read")
+    return denoiser
+
+
+def checked_denoiser(source: Source, family: Family, index: dict[str, Any]) -> Any:
+    """The denoiser without weights, which goes with the pipeline's VAE.
+
+    Raises:
+        BackboneError: as `empty_denoiser`; it takes other channels than the VAE gives.
+    """
+    denoiser, vae = empty_denoiser(source, family, index), empty_component(source, index, "vae")
+    takes = family.channels(denoiser.config)
+    gives = vae.config.get("latent_channels") or vae.config.get("z_dim")
+    if takes != gives:
+        raise BackboneError(
+            f"{source}: its {family.denoiser} takes {takes} channels, its VAE gives {gives}; one "
+            "for inpainting or for edits takes more than the latent, and cannot be read"
+        )
+    return denoiser
+
+
+@contextmanager
+def _named(path: Path, kind: Any) -> Iterator[None]:
+    """Errors of the libraries in one line that names the file."""
+    try:
+        yield
+    except BackboneError:
+        raise
+    except _MISMADE as error:
+        if isinstance(error, RuntimeError) and should_reduce_batch_size(error):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise BackboneError(
+            f"{path} does not hold a {kind.__name__} ({type(error).__name__}: {reason})"
+        ) from error

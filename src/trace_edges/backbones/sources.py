@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from glob import escape
 from hashlib import blake2b
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
+from trace_edges.backbones.configs import kind_of, read_object
 from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.backbones.families import CHECKPOINTS, FAMILIES
 from trace_edges.backbones.problems import BackboneError, did_you_mean, explained
 from trace_edges.backbones.specs import EMBEDDED, Family, embedded_folder
+from trace_edges.backbones.weights import choose_variant, files_of_variant, variant_of
 
 INDEX = "model_index.json"
-_PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+_PICKLED = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+_READ = (".json", ".txt", ".model", ".jinja")  # beside weights: configs and tokenizers
+
+# The hub did not answer: also errors of httpx, whose own name changes with the hub's version.
+_UNREACHED: tuple[type[Exception], ...] = (
+    OfflineModeIsEnabled,
+    *(kind for kind in HfHubHTTPError.__mro__ if issubclass(kind, OSError)),
+    *(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)),
+)
 
 # Pipelines that cannot be read, by how their names begin, and why.
 _UNREADABLE = {
@@ -112,12 +129,64 @@ class Source:
                 f"{self} could not be loaded: it has no {INDEX}; give a pipeline in "
                 "diffusers' format"
             )
-        try:
-            return dict(json.loads(path.read_text()))
-        except ValueError as error:
+        index = read_object(path)
+        pipeline = index.get("_class_name")
+        if isinstance(pipeline, list):
             raise BackboneError(
-                f"{self} could not be loaded: {path} is no JSON: {error}"
-            ) from error
+                f"{path}: _class_name is a list, of a pipeline with Python of its own: code that "
+                "comes with a model is never run"
+            )
+        if not isinstance(pipeline, str):
+            raise BackboneError(f"{path}: _class_name is {kind_of(pipeline)}, and no name")
+        return index
+
+    def files(self) -> list[str]:
+        """Paths of all files in the folder or repository; of those in the cache where the hub is
+        not to be asked, or does not answer.
+        """
+        root = Path(self.place)
+        if not self.is_folder:
+            try:
+                if not self.local_files_only:
+                    return HfApi().list_repo_files(self.place, revision=self.revision)
+            except (RepositoryNotFoundError, RevisionNotFoundError):  # also of a gated one
+                raise
+            except _UNREACHED:  # there may be enough in the cache
+                pass
+            root = Path(snapshot_download(self.place, revision=self.revision,
+                                          local_files_only=True))  # fmt: skip
+        return [path.relative_to(root).as_posix() for path in root.glob("*/*") if path.is_file()]
+
+    def fetch_parts(
+        self, parts: Mapping[str, bool], leading: str
+    ) -> tuple[Path, dict[str, str | None]]:
+        """Fetch parts of a pipeline, each in one variant of its weights.
+
+        Args:
+            parts: names of their folders, and whether there are weights in it.
+            leading: the part that must have the variant asked for; others may have plain weights.
+
+        Returns:
+            The folder that holds the folders of the parts, and the variant of each.
+
+        Raises:
+            BackboneError: a part is missing, or has no weights, no such variant, or only pickles.
+        """
+        names, wanted, variants = self.files(), list[str](), dict[str, str | None]()
+        for part, has_weights in parts.items():
+            here = [PurePosixPath(n).name for n in names if str(PurePosixPath(n).parent) == part]
+            what = f"{self}: its {part}"
+            if not here:
+                raise BackboneError(f"{self} could not be loaded: it has no {part}/")
+            kept = [name for name in here if name.endswith(_READ) and variant_of(name) is None]
+            variants[part] = None
+            if has_weights:
+                variants[part] = choose_variant(here, self.variant, what, must=part == leading)
+                kept += files_of_variant(here, variants[part])
+            wanted += [escape(f"{part}/{name}") for name in kept]
+        if self.is_folder or not wanted:
+            return Path(self.place), variants
+        return Path(snapshot_download(self.place, allow_patterns=wanted, **self.hub)), variants
 
     def version(self, components: tuple[str, ...]) -> str:
         """The commit on the hub; of a folder, a digest of when these components were written."""

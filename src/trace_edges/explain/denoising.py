@@ -20,8 +20,14 @@ from torch import Tensor
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage
 from trace_edges.attention.maps import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
-from trace_edges.backbones.pipelines import components_of, quantization_config, read_pipeline
+from trace_edges.backbones.pipelines import (
+    checked_denoiser,
+    components_of,
+    has_component,
+    read_pipeline,
+)
 from trace_edges.backbones.problems import explained
+from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.sources import family_of, find_source
 from trace_edges.explain.words import (
     Reading,
@@ -131,7 +137,7 @@ def load_generator(
     index = source.index()
     family = family_of(source, index)
     prompt_format(family)  # there must be one
-    lacking = {part for part in components_of(index) if index[part][0] is None}
+    lacking = {part for part in components_of(index) if not has_component(index, part)}
     encoders = [set(null.components) for null in family.nulls.values() if null.components]
     if all(lacking & components for components in encoders):
         raise BackboneError(
@@ -141,6 +147,7 @@ def load_generator(
     wanted = [part for part in components_of(index) if part not in lacking.union(_UNREAD)]
     quantization = quantization_config(quantize, dtype)
     with explained(str(source)):
+        checked_denoiser(source, family, index)
         pipeline = read_pipeline(source, family, index, wanted, dtype, quantization)
     pipeline.set_progress_bar_config(disable=True)
     backbone = DiffusionBackbone(

@@ -1,0 +1,105 @@
+"""JSON files that describe models, read with distrust: an object, of sane depth and sizes.
+
+A config says how much memory a model will take and how long it takes to make, before there is a
+weight. Bounds lie far above any model there is, and far below what harms a machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from trace_edges.backbones.problems import BackboneError
+
+_LARGEST_FILE = 64 * 2**20  # bytes; the index of a sharded model of a thousand files has 2**20
+_DEEPEST = 32
+_LONGEST = 1000  # of lists: a channel, a layer or a block for each entry
+
+_LARGEST_SIZE = 2**20
+
+# Part of a key -> the largest number that it may have; the first that fits counts. What is no
+# size (token ids, thetas of rotary embeddings) falls under the last.
+_BOUNDS: tuple[tuple[re.Pattern[str], float], ...] = (
+    (re.compile(r"num_.*tokens"), _LARGEST_SIZE),
+    (re.compile(r"vocab|max_position|window|axes_lens"), 2**24),
+    (re.compile(r"theta|token|_id$"), 2**40),
+    (re.compile(r"layers|blocks|depth|stages|resnets"), 1000),
+    (re.compile(r"timesteps"), 100_000),
+    (re.compile(r"sample_size|image_size|pos_embed_max_size|patch_size"), 16_384),
+    (re.compile(r"channels|dim|size|width|heads|groups|mlp|length|max_len"), _LARGEST_SIZE),
+    (re.compile(r"lambda_min"), inf),  # -inf, of schedulers that clip nothing
+    (re.compile(r""), 2**40),
+)
+_LONG_LISTS = ("trained_betas",)  # an entry for each step
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        BackboneError: it is no JSON, no object, or too large or deep to be what it should.
+        OSError: it cannot be opened.
+    """
+    if path.stat().st_size > _LARGEST_FILE:
+        raise BackboneError(f"{path} has {path.stat().st_size} bytes, which no config has")
+    try:
+        content = json.loads(path.read_bytes())
+    except RecursionError as error:
+        raise BackboneError(f"{path} is nested deeper than a config is") from error
+    except ValueError as error:
+        raise BackboneError(f"{path} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise BackboneError(f"{path} holds {kind_of(content)} where an object belongs")
+    return content
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The config of a part of a model: an object whose numbers and lists are of sane sizes.
+
+    Raises:
+        BackboneError: it is none, or describes a model that no machine holds; names the key.
+        OSError: it cannot be opened.
+    """
+    config = read_object(path)
+    for key, value, depth in _values(config):
+        name = key.rpartition(".")[2].partition("[")[0]
+        if depth > _DEEPEST:
+            raise BackboneError(f"{path} is nested deeper than a config is, at {key[:80]}")
+        if isinstance(value, list) and len(value) > (100 if name in _LONG_LISTS else 1) * _LONGEST:
+            raise BackboneError(f"{path}: {key} has {len(value)} entries; {_LONGEST} are the most")
+        if name.endswith("attn_implementation") and "/" in str(value):
+            raise BackboneError(f"{path}: {key} is {value!r}, code of the hub, which is never run")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        bound = next(most for pattern, most in _BOUNDS if pattern.search(name))
+        if not abs(value) <= bound:  # nor NaN
+            raise BackboneError(f"{path}: {key} is {value:.6g}; {bound} is the most")
+        if value < 0 and bound <= _LARGEST_SIZE:
+            raise BackboneError(f"{path}: {key} is {value:.6g}; 0 is the least")
+    return config
+
+
+def kind_of(value: Any) -> str:
+    """What a value of JSON is, in words."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false",
+             int: "a number", float: "a number"}  # fmt: skip
+    return names.get(type(value), "null")
+
+
+def _values(config: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, Any, int]]:
+    """Every value within, with its key and how deep it lies."""
+    if depth > _DEEPEST + 1:
+        return
+    pairs: Iterator[tuple[str, Any]]
+    if isinstance(config, dict):
+        pairs = ((f"{key}.{name}" if key else name, value) for name, value in config.items())
+    else:
+        pairs = ((f"{key}[{place}]", value) for place, value in enumerate(config))
+    for name, value in pairs:
+        yield name, value, depth
+        if isinstance(value, dict | list):
+            yield from _values(value, name, depth + 1)

@@ -1,5 +1,9 @@
 """The null condition: encoded once by the pipeline's own encoders, kept, not asked for again."""
 
+import io
+import json
+import sys
+
 import diffusers
 import pytest
 import torch
@@ -7,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
 from trace_edges.backbones import BackboneError, load_backbone, prepare_null
+from trace_edges.extras import MissingExtraError
 
 PLAIN = {"do_classifier_free_guidance": False}
 
@@ -200,3 +205,40 @@ def test_nothing_half_written_is_left(tiny_model, tiny_texts, own_cache, monkeyp
     with pytest.raises(KeyboardInterrupt):
         prepare_null(tiny_model("sd15", null=False, **tiny_texts("sd15")))
     assert not kept_in(own_cache)
+
+
+def write_spiece(folder):
+    """A tokenizer as PixArt's repositories have it: spiece.model, and no tokenizer.json (from
+    memory; the reports of "tiktoken" are about it).
+    """
+    spm = pytest.importorskip("sentencepiece")
+    model = io.BytesIO()
+    spm.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a b c two cats and a dog"] * 50), model_writer=model,
+        vocab_size=20, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, hard_vocab_limit=False,
+        minloglevel=2,
+    )  # fmt: skip
+    for file in folder.iterdir():
+        file.unlink()
+    (folder / "spiece.model").write_bytes(model.getvalue())
+    config = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "eos_token": "</s>",
+              "pad_token": "<pad>", "unk_token": "<unk>", "model_max_length": 512}  # fmt: skip
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def test_a_tokenizer_of_sentencepiece_is_read(tiny_model, tiny_texts):
+    folder = tiny_model("pixart", null=False, **tiny_texts("pixart"))
+    write_spiece(folder / "tokenizer")
+    assert load_backbone(folder)._null["prompt_attention_mask"].sum() == 1  # the end of the text
+
+
+@pytest.mark.parametrize("library", ["sentencepiece", "google.protobuf"])
+@pytest.mark.parametrize("kind", ["pixart", "hunyuan-dit", "chroma"])
+def test_where_sentencepiece_is_missing_the_extra_is_named(
+    tiny_model, tiny_texts, monkeypatch, kind, library
+):
+    folder = tiny_model(kind, null=False, **tiny_texts(kind))
+    write_spiece(folder / ("tokenizer_2" if kind == "hunyuan-dit" else "tokenizer"))
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtraError, match=r'pip install "trace-edges\[sentencepiece\]"$'):
+        load_backbone(folder)

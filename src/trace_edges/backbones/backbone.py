@@ -126,7 +126,8 @@ def add_weights(digest: blake2b, tensors: Mapping[str, Tensor]) -> None:
         for name, tensor in _plain(whole, value.detach()):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
             sample = tensor.flatten()[:: max(1, tensor.numel() // _SAMPLE)]
-            digest.update(sample.double().cpu().numpy().tobytes())
+            # Doubled on the CPU: MPS knows no float64.
+            digest.update(sample.cpu().double().numpy().tobytes())
 
 
 def _plain(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -26,7 +26,8 @@ class DiffusionBackbone(Backbone):
 
     Attributes: those of `Backbone`, and
         family: how it is run.
-        blocks: names of the modules around its layers, whose outputs are the hidden states.
+        blocks: names of the modules around its layers, whose outputs are the hidden states, in
+            the order of a pass.
         channels: of the latents.
         patch: latents along a side of one attention token, on the finest grid.
     """
@@ -49,7 +50,7 @@ class DiffusionBackbone(Backbone):
         self.schedule, self._null = schedule, null
         self.loaded_with = {}
         self.layers = family.layers(denoiser)
-        self.blocks = list(dict.fromkeys(layer.rpartition(".")[0] for layer in self.layers))
+        self.blocks = _around(self.layers)
         config: Any = denoiser.config
         factor = family.autoencoder.pixels(vae)
         self.channels, self.patch = family.channels(config), family.patch(config)
@@ -59,6 +60,11 @@ class DiffusionBackbone(Backbone):
     @property
     def models(self) -> tuple[nn.Module, ...]:
         return self.denoiser, self.vae
+
+    @property
+    def blocks_as_defined(self) -> list[str]:
+        """`blocks` in the order of the modules, as detectors of version 0.1 number them."""
+        return _around(self.family.layers_as_defined(self.denoiser))
 
     def enable_model_cpu_offload(self, device: str | torch.device = "cuda") -> DiffusionBackbone:
         self.to("cpu")
@@ -164,6 +170,10 @@ class DiffusionBackbone(Backbone):
             return
         with feature_map_sizes(self.denoiser, map(locate, names)) as sizes:
             yield lambda name: sizes[locate(name)]
+
+
+def _around(layers: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(layer.rpartition(".")[0] for layer in layers))
 
 
 @contextmanager

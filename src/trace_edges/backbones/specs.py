@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,25 @@ EMBEDDED = "trace-mini"
 NullCondition = dict[str, Tensor]
 """Inputs of the denoiser in place of a prompt; every tensor has a batch of one in front."""
 
-_SAMPLE_SIZE = 128  # latents along a side, where a config does not say what it was trained at
-
 Shapes = dict[str, tuple[int, ...]]
 Config = dict[str, Any]
+
+
+def trained_at(default: int) -> Callable[[Any], int]:
+    """The `sample_size` of a config, in latents; of a rectangle, that of the square of its area.
+
+    Args:
+        default: where the config does not say.
+    """
+
+    def sample_size(config: Any) -> int:
+        size = config.get("sample_size") or default
+        return size if isinstance(size, int) else round(prod(size) ** 0.5)
+
+    return sample_size
+
+
+_TRAINED_AT = trained_at(128)
 
 
 @dataclass(frozen=True)
@@ -168,6 +184,8 @@ class Family:
         channels: (config of the denoiser) -> of the latents.
         patch: (config of the denoiser) -> latents along a side of one token, on the finest grid.
         sample_size: (config of the denoiser) -> latents along a side that it was trained at.
+        stages: beginnings of the names of its layers, in the order in which they are run; none:
+            as they are defined.
         feature_map: (name of a layer) -> the module whose input is the feature map (B, C, h, w)
             that its tokens come from; None: tokens are patches of the latent, in all layers.
         image_output: which output of a block holds the image's tokens, if it has several.
@@ -192,7 +210,8 @@ class Family:
     scheduler: tuple[str, Config] = ("FlowMatchEulerDiscreteScheduler", {})
     channels: Callable[[Any], int] = lambda config: config.in_channels
     patch: Callable[[Any], int] = lambda config: config.patch_size
-    sample_size: Callable[[Any], int] = lambda config: config.get("sample_size", _SAMPLE_SIZE)
+    sample_size: Callable[[Any], int] = _TRAINED_AT
+    stages: tuple[str, ...] = ()
     feature_map: Callable[[str], str] | None = None
     image_output: int = -1
     autoencoder: Autoencoder = KL
@@ -204,7 +223,13 @@ class Family:
         return next(iter(self.nulls))
 
     def layers(self, denoiser: torch.nn.Module) -> list[str]:
-        """Full names of the self-attention modules of this denoiser."""
+        """Full names of the self-attention modules of this denoiser, in the order of a pass."""
+        named = self.layers_as_defined(denoiser)
+        place = {stage: number for number, stage in enumerate(self.stages)}
+        return sorted(named, key=lambda name: place.get(name.partition(".")[0], 0))
+
+    def layers_as_defined(self, denoiser: torch.nn.Module) -> list[str]:
+        """The same names in the order in which the modules are defined."""
         return [name for name, _ in denoiser.named_modules() if self.self_attention.fullmatch(name)]
 
     def denoiser_config(self, name: str) -> Config:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
@@ -25,7 +25,7 @@ from trace_edges.detector.hub import (
     model_card,
     read_artefact,
 )
-from trace_edges.detector.student import Student
+from trace_edges.detector.student import Student, block_numbers
 from trace_edges.files import write_atomically, write_json, write_text
 from trace_edges.images import ImageSource, resize_image, to_tensor
 from trace_edges.results import EdgeMap
@@ -111,6 +111,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
                 f"{folder} was trained on other weights than those of {backbone or own}; "
                 "give the backbone it was trained on"
             )
+        settings = replace(settings, blocks=block_numbers(config.get("blocks"), settings, loaded))
         student = Student(loaded, settings, base)
         names = {name for name, _ in student.trained()}
         if names != weights.keys():
@@ -291,5 +292,6 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             "backbone_fingerprint": self.student.base,
             "resolution": self.resolution,
             "student": self.student.settings.describe(),
+            "blocks": self.student.blocks,
             "training": self.training,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ class StudentSettings:
     """Parts of a student.
 
     Attributes:
-        blocks: whose hidden states the decoder reads, counted from 0; negative ones from the end.
+        blocks: whose hidden states the decoder reads, counted from 0 in the order of a pass;
+            negative ones from the end, so that -1 is the last one (of a UNet, on its way up).
         attention: radius in cells of the window of SA(X_0), the aggregated self-attention, that
             the decoder reads as well; the paper's reads SA alone. 0: none.
         width: of the decoder on the grid.
@@ -71,10 +72,10 @@ class Student(nn.Module):
         names = backbone.blocks
         if wrong := [index for index in settings.blocks if not -len(names) <= index < len(names)]:
             raise ValueError(f"{backbone.name} has no block {wrong[0]}, only 0 .. {len(names) - 1}")
-        self._read = [names[index] for index in settings.blocks]
+        self.blocks = [names[index] for index in settings.blocks]
         # Before there is anything of ours in it; on any device, since that may be another later.
         self.base = base or backbone.fingerprint("cpu")
-        channels = sum(_width(backbone, name) for name in self._read)
+        channels = sum(_width(backbone, name) for name in self.blocks)
         channels += 2 * backbone.channels * backbone.patch**2
         channels += (2 * settings.attention + 1) ** 2 if settings.attention else 0
         if settings.rank:
@@ -104,10 +105,10 @@ class Student(nn.Module):
             latents = self.backbone.encode(images)
         if radius := self.settings.attention:
             with self.backbone.recording(latents, differentiable=True) as average:
-                states, output = self.backbone.hidden_states(latents, 0, self._read)
+                states, output = self.backbone.hidden_states(latents, 0, self.blocks)
             states.append(attention_window(*average.mean(), radius))
         else:
-            states, output = self.backbone.hidden_states(latents, 0, self._read)
+            states, output = self.backbone.hidden_states(latents, 0, self.blocks)
         # p x p latents of a token become channels: (B, z, p * h, p * w) -> (B, z * p * p, h, w)
         states += [
             pixel_unshuffle(x, self.backbone.patch) for x in (latents.to(output.device), output)
@@ -176,3 +177,20 @@ def _width(backbone: DiffusionBackbone, block: str) -> int:
     """Channels of a block's hidden states: what its self-attention asks with."""
     layer = next(name for name in backbone.layers if name.rpartition(".")[0] == block)
     return int(backbone.denoiser.get_submodule(layer).query_dim)
+
+
+def block_numbers(
+    names: Sequence[str] | None, settings: StudentSettings, backbone: DiffusionBackbone
+) -> tuple[int, ...]:
+    """Numbers of the blocks that a stored student reads, in the order of a pass.
+
+    Args:
+        names: of these blocks; None: only their numbers are stored, counted by version 0.1 in the
+            order in which the modules are defined (of a UNet, its middle block is the last one).
+    """
+    if names is None:
+        defined = backbone.blocks_as_defined
+        if any(not -len(defined) <= number < len(defined) for number in settings.blocks):
+            return settings.blocks  # of which the student says that there is no such block
+        names = [defined[number] for number in settings.blocks]
+    return tuple(backbone.blocks.index(name) for name in names)

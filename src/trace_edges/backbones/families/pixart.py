@@ -36,7 +36,8 @@ _ALPHA_TOKENS, _SIGMA_TOKENS = 120, 300
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
     b, _, h, w = latents.shape
     conditions: dict[str, Tensor | None] = {"resolution": None, "aspect_ratio": None}
-    if denoiser.config.use_additional_conditions:
+    # The module knows: configs older than the key have None for it.
+    if denoiser.use_additional_conditions:
         height, width = 8 * h, 8 * w  # in pixels, as in training
         conditions = {
             "resolution": latents.new_tensor([[height, width]]).expand(b, 2),

@@ -32,6 +32,7 @@ from trace_edges.backbones.specs import (
     PromptFormat,
     Shapes,
     image_first,
+    trained_at,
 )
 
 _TOKENS = 77  # of CLIP
@@ -136,6 +137,8 @@ SD = Family(
     patch=_patch,
     image_tokens=image_first,
     feature_map=_feature_map,
+    sample_size=trained_at(64),
+    stages=("down_blocks", "mid_block", "up_blocks"),
     prompt=PromptFormat(cross_attention=CROSS_ATTENTION),
     checkpoints=_SD_CHECKPOINTS,
     denoiser_class="UNet2DConditionModel",
@@ -165,6 +168,7 @@ SDXL = replace(
         ),
     },
     float32_vae=True,
+    sample_size=trained_at(128),
     checkpoints=_SDXL_CHECKPOINTS,
     config=_SDXL,
     vae_config=SDXL_VAE,

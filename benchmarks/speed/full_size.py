@@ -6,7 +6,9 @@
 Models are those of the table, at 512 px and at their native size; weights are drawn at random where
 they run, so nothing is downloaded. What they compute has no meaning, but what it costs is the same.
 Median of --repeats after one to warm up; ratios are to the plain pass of the same run. "computed"
-is the peak that `sizing.memory` gives, "measured" that of torch's allocator.
+is the peak that `sizing.memory` gives, "measured" that of torch's allocator in a pass with capture.
+With --whole also the training-free method, all its steps read at this size, and one step of an
+untrained student; both from the image to the edges. The JSON file grows with every line.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import gc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,7 +26,9 @@ from benchmarks._shared.reports import write_json
 from benchmarks._shared.timing import median
 from trace_edges.backbones import CHECKPOINTS, DiffusionBackbone
 from trace_edges.backbones.sizing import empty_backbone, memory
+from trace_edges.detector import EdgeDetector, Student, StudentSettings
 from trace_edges.doctor.machine import processor
+from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 PAPER = ("sd15", "sdxl", "pixart-alpha", "sd3.5-large", "flux-dev")
 GIB = 2**30
@@ -37,6 +42,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--whole", action="store_true", help="also whole images, both methods")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in CHECKPOINTS]:
@@ -47,8 +53,9 @@ def main() -> None:
     print(
         f"{machine}, {torch.get_num_threads()} threads, {options.dtype}, torch {torch.__version__}"
     )
-    print("| name | px | pass, s | pass + capture | computed, GiB | measured, GiB |")
-    print("|---|---|---|---|---|---|")
+    settings = {"machine": machine, "dtype": options.dtype, "torch": torch.__version__}
+    print("| name | px | pass, s | pass + capture | training-free, s | one step, s "
+          "| computed, GiB | measured, GiB |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
     rows = []
     for name in options.names:
         backbone = random_backbone(name, dtype, device)
@@ -56,17 +63,25 @@ def main() -> None:
             computed = memory(empty_backbone(name, dtype), (px, px)).peak
             row = {"name": name, "px": px, "computed": computed}
             row |= timed(backbone, px, options.repeats)
+            if options.whole:
+                row |= whole(backbone, px)
             rows.append(row)
-            measured = f"{row['measured'] / GIB:.2f}" if cuda else ""
-            print(f"| `{name}` | {px} | {row['pass']:.3f} | {row['capture'] / row['pass']:.2f} x "
-                  f"| {computed / GIB:.2f} | {measured} |", flush=True)  # fmt: skip
+            print(line(row), flush=True)
+            if options.json:
+                write_json({"settings": settings, "rows": rows}, options.json, indent=1)
         del backbone
         gc.collect()
         if cuda:
             torch.cuda.empty_cache()
-    if options.json:
-        settings = {"machine": machine, "dtype": options.dtype, "torch": torch.__version__}
-        write_json({"settings": settings, "rows": rows}, options.json, indent=1)
+
+
+def line(row: dict[str, Any]) -> str:
+    """One of the table; what was not measured is left empty."""
+    seconds = [f"{row[what]:.3f}" if what in row else "" for what in ("training_free", "one_step")]
+    cells = [f"`{row['name']}`", row["px"], f"{row['pass']:.3f}",
+             f"{row['capture'] / row['pass']:.2f} x", *seconds, f"{row['computed'] / GIB:.2f}",
+             f"{row['measured'] / GIB:.2f}" if "measured" in row else ""]  # fmt: skip
+    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 @torch.no_grad()
@@ -101,6 +116,16 @@ def timed(backbone: DiffusionBackbone, px: int, repeats: int) -> dict[str, Any]:
     if kind == "cuda":
         found["measured"] = torch.cuda.max_memory_allocated(backbone.device)
     return found
+
+
+def whole(backbone: DiffusionBackbone, px: int) -> dict[str, float]:
+    """Seconds of an image by the training-free method, and of one by a student's one step."""
+    image = np.random.default_rng(0).integers(0, 256, (px, px, 3), dtype=np.uint8)
+    pipe, kind = TraceEdgePipeline(backbone), backbone.device.type
+    free = median(lambda: pipe(image, resolution=px, emergence_resolution=px), 1, kind)
+    student = Student(backbone, StudentSettings(), base="random weights")
+    detector = EdgeDetector(student.to(backbone.device), px)
+    return {"training_free": free, "one_step": median(lambda: detector(image), 3, kind)}
 
 
 if __name__ == "__main__":

@@ -90,6 +90,9 @@ def pretrain(
     autoencoder_steps: Annotated[int | None, typer.Option(help="Not the config's.", min=1)] = None,
     steps: Annotated[int | None, typer.Option(help="Of the denoiser.", min=1)] = None,
     batch_size: Annotated[int | None, typer.Option(help="Of both stages.", min=1)] = None,
+    save_every: Annotated[
+        int | None, typer.Option(help="Steps between checkpoints, of both stages.", min=1)
+    ] = None,
     scenes: Annotated[
         int | None, typer.Option(help="Composites rendered ahead; 0: endless.", min=0)
     ] = None,
@@ -132,7 +135,7 @@ def pretrain(
         if held_out is not None and sprites is None:
             raise ValueError("--held-out names rows of an archive: give --sprites too")
         settings = _changed(
-            CONFIGS[config.value], autoencoder_steps, steps, batch_size,
+            CONFIGS[config.value], autoencoder_steps, steps, batch_size, save_every,
             scenes=scenes, check_scenes=check_scenes, photographs_share=photographs_share,
             seed=seed,
         )  # fmt: skip
@@ -187,6 +190,7 @@ def _changed(
     autoencoder_steps: int | None,
     steps: int | None,
     batch_size: int | None,
+    save_every: int | None,
     **others: Any,
 ) -> Any:
     """The config with what was given in place of its own."""
@@ -194,8 +198,9 @@ def _changed(
     for name, count in (("autoencoder", autoencoder_steps), ("training", steps)):
         stage = getattr(settings, name)
         stages[name] = replace(
-            stage, steps=count or stage.steps, batch_size=batch_size or stage.batch_size
-        )
+            stage, steps=count or stage.steps, batch_size=batch_size or stage.batch_size,
+            save_every=save_every or stage.save_every,
+        )  # fmt: skip
     given = {name: value for name, value in others.items() if value is not None}
     return replace(settings, **stages, **given)
 

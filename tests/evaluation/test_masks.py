@@ -281,7 +281,7 @@ def with_(**fields):
         (with_(segmentation={"size": [30, 40], "counts": [5, 5]}), "add up to 10 px, not 30 x 40"),
         (
             with_(segmentation={"size": [30, 40], "counts": "0"}),
-            r"annotations.0.: its runs add up to 0 px",
+            r"annotations.0.: its counts add up to 0 px",
         ),
         (with_(segmentation={"counts": "0"}), "lacks segmentation.size"),
         (with_(segmentation=[]), "segmentation is a list of 0, and should be one polygon"),

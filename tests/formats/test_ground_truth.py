@@ -60,6 +60,10 @@ def instances_json(path, **changes):
     return path
 
 
+def image(number, name):
+    return {"id": number, "file_name": name, "height": 2, "width": 3}
+
+
 def read(truth, name):
     """The one annotator, by way of another process's eyes: the reader is pickled on the way."""
     (segments,) = pickle.loads(pickle.dumps(truth[name]))()
@@ -195,8 +199,14 @@ def test_json_of_another_kind_or_of_nothing(tmp_path):
         open_ground_truth(instances_json(path, images=None))
     with pytest.raises(ValueError, match=r"x\.json: lists no image"):
         open_ground_truth(instances_json(path, images=[]))
-    with pytest.raises(ValueError, match=r"x\.json: images\[0\] \(id 1\) lacks height"):
-        open_ground_truth(instances_json(path, images=[{"id": 1, "file_name": "a.jpg"}]))
+    truth = open_ground_truth(
+        instances_json(path, images=[{"id": 1, "file_name": "a.jpg"}, image(2, "b.jpg")])
+    )
+    assert not read(truth, "b").labels.any()
+    with pytest.raises(ValueError, match=r"x\.json: images\[0\] \(id 1\) lacks height, width"):
+        read(truth, "a")
+    with pytest.raises(ValueError, match=r"x\.json: images\[0\] \(id 1\) lacks file_name, height"):
+        open_ground_truth(instances_json(path, images=[{"id": 1}]))
 
 
 def test_images_of_two_folders_with_one_name_are_called_by_their_paths(tmp_path):

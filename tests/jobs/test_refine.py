@@ -145,7 +145,7 @@ def test_what_fails_is_left_out_and_said_and_the_rest_is_done(edges, tmp_path):
         f"{tmp_path}/masks.json: images[3] (id 4): file_name is 7, and should be a valid string",
         f'{tmp_path}/masks.json: annotations[3] (id 4): score is "0.9", and should be a finite '
         "number",
-        f"{tmp_path}/masks.json: annotations[1] (id 2): its runs add up to 4 px, not 20 x 30",
+        f"{tmp_path}/masks.json: annotations[1] (id 2): its counts add up to 4 px, not 20 x 30",
     ]
     content = json.loads(out.read_text())
     assert [entry["id"] for entry in content["images"]] == [1, 2]

@@ -143,10 +143,12 @@ def read_categories(
     """The categories of a JSON, in its order; those without a name are called by their ids.
 
     Raises:
-        GroundTruthError: an entry is not what the model says.
+        ValueError: an entry is not what the model says, or two have one id.
     """
     entries, findings = sound_entries(model, content, "categories", path)
     refuse_unsound(findings)
+    if len({one.id for one in entries}) < len(entries):
+        raise FileError(path, "gives one id to several categories", "number them anew")
     return tuple(Category(one.id, one.name or str(one.id), one.isthing) for one in entries)
 
 

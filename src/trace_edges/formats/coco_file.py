@@ -89,7 +89,7 @@ def open_coco(
     findings = [*bad, *findings]
     if own or bad or "images" in held:
         strange = [mask for mask in found if mask.image_id not in own]
-        findings += [_strange(mask, name, known=not bad) for mask in strange]
+        findings += [unlisted(mask, name) for mask in strange]
         found = [mask for mask in found if mask.image_id in own]
     entries = {id: lister["images"][image.place] for id, image in own.items()}
     return CocoFile(name, content, own, entries, found, findings)
@@ -153,10 +153,10 @@ def image_names(files: Mapping[Key, str | None], name: str) -> dict[Key, str]:
     return names
 
 
-def _strange(mask: Mask, name: str, *, known: bool) -> Finding:
+def unlisted(mask: Mask, name: str) -> Finding:
+    """What is wrong with a mask whose image no sound entry lists."""
     problem = f"{mask.name} is of image {shown(mask.image_id)}, which is not listed"
-    mend = "list it in 'images'" if known else "mend its entry in 'images'"
-    return Finding(name, problem, mend)
+    return Finding(name, problem, "list it in 'images', or remove the annotation")
 
 
 def _from_sam(content: Any, path: Path) -> Any:

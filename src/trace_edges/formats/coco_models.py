@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from trace_edges.formats.entries import entry_name
 from trace_edges.formats.values import (
     MAX_PIXELS,
+    Area,
     CategoryId,
     Crowd,
     FileName,
@@ -158,7 +159,7 @@ class Mask:
     image_id: Key
     segmentation: Annotated[Any, PlainValidator(_segmentation)]
     iscrowd: Crowd = False
-    area: Number | None = None
+    area: Area | None = None
     score: Number | None = None
 
     @property
@@ -215,7 +216,7 @@ class PanopticSegment:
     id: SegmentId
     category_id: CategoryId
     iscrowd: Crowd = False
-    area: Number | None = None
+    area: Area | None = None
     bbox: Any = NO_BOX
 
 

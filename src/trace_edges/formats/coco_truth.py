@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int32
 from pydantic import ValidationError
 
-from trace_edges.formats.coco_file import image_names, listed_images, read_content
+from trace_edges.formats.coco_file import image_names, listed_images, read_content, unlisted
 from trace_edges.formats.coco_masks import checked_runs
 from trace_edges.formats.coco_models import (
     MASK,
@@ -39,7 +39,7 @@ from trace_edges.formats.truth import (
     refusal,
     refused,
 )
-from trace_edges.formats.values import KEY, Key
+from trace_edges.formats.values import FILE_NAME, KEY, Key
 
 PNG = (".png",)
 
@@ -132,22 +132,26 @@ def open_panoptic(path: Path, content: Entry) -> Iterator[tuple[str, Reader]]:
             that is unsound, or without PNG, are refused when they are read.
     """
     annotations, findings = sound_entries(PANOPTIC_ANNOTATION, content, "annotations", path)
-    unsound = _by_image(content, annotations, findings)
+    unsound = _unsound(content, "annotations", "image_id", annotations, findings)
     images, bad_images = listed_images(NAMED_IMAGE, content, str(path))
     refuse_unsound(bad_images)
-    names = image_names(
-        {one.image_id: images.get(one.image_id, one).file_name for one in annotations}, str(path)
-    )
-    if len(names) < len(annotations):
+    files = {one.image_id: images.get(one.image_id, one).file_name for one in annotations}
+    if len(files) < len(annotations):
         raise refusal(path, "gives several annotations to one image", "keep one of them")
+    for id, _, finding in unsound:
+        if id not in images:
+            raise GroundTruthError(finding)
+        files[id] = images[id].file_name
+    names = image_names(files, str(path))
     folder = png_folder(path)
+    readers: dict[Key, Reader] = {}
     for annotation in annotations:
         segments, own = sound_segments(annotation, f"{path}: {annotation.name}")
         crowds = tuple(segment.id for segment in segments if segment.iscrowd)
-        read: Reader = partial(read_panoptic_segments, folder / annotation.file_name, crowds)
-        yield names[annotation.image_id], partial(_refuse, own) if own else read
-    for id, own in unsound.items():
-        yield f"image {id}", partial(_refuse, own)
+        read = partial(read_panoptic_segments, folder / annotation.file_name, crowds)
+        readers[annotation.image_id] = partial(_refuse, own[0]) if own else read
+    readers |= {id: partial(_refuse, finding) for id, _, finding in unsound}
+    yield from ((names[id], reader) for id, reader in readers.items())
 
 
 def open_instances(path: Path, content: Entry) -> Iterator[tuple[str, Reader]]:
@@ -159,39 +163,49 @@ def open_instances(path: Path, content: Entry) -> Iterator[tuple[str, Reader]]:
     if not isinstance(content.get("images"), list):
         raise refusal(path, "has no list 'images'", "add images as COCO has them")
     images, bad_images = listed_images(TRUE_IMAGE, content, str(path))
-    refuse_unsound(bad_images)
+    files = {id: image.file_name for id, image in images.items()}
+    unsound: dict[Key, Finding] = {}
+    for id, entry, finding in _unsound(content, "images", "id", [*images.values()], bad_images):
+        try:
+            files[id] = FILE_NAME.validate_python(entry.get("file_name"))
+        except ValidationError as error:
+            raise GroundTruthError(finding) from error
+        unsound[id] = finding
     sound, findings = sound_entries(MASK, content, "annotations", path)
-    unsound = _by_image(content, sound, findings)
+    for id, _, finding in _unsound(content, "annotations", "image_id", sound, findings):
+        unsound.setdefault(id, finding)
     masks: dict[Key, list[Mask]] = defaultdict(list)
     for mask in sound:
+        if files and mask.image_id not in files:
+            raise GroundTruthError(unlisted(mask, str(path)))
         masks[mask.image_id].append(mask)
-    names = image_names({id: image.file_name for id, image in images.items()}, str(path))
-    for id, image in images.items():
-        read: Reader = partial(read_instances, masks[id], image.size, str(path))
-        yield names[id], partial(_refuse, unsound[id]) if id in unsound else read
+    for id, name in image_names(files, str(path)).items():
+        if id in unsound:
+            yield name, partial(_refuse, unsound[id])
+        else:
+            yield name, partial(read_instances, masks[id], images[id].size, str(path))
 
 
-def _by_image(
-    content: Entry, sound: Sequence[Any], findings: Sequence[Finding]
-) -> dict[Key, list[Finding]]:
-    """What is wrong with annotations, by the id of their image.
+def _unsound(
+    content: Entry, key: str, id_key: str, sound: Sequence[Any], findings: Sequence[Finding]
+) -> list[tuple[Key, Entry, Finding]]:
+    """The entries of a list that are not sound: the id of their image, themselves, what is wrong.
 
     Raises:
         GroundTruthError: it is not known which image one is of.
     """
-    if not isinstance(content.get("annotations"), list):
+    if not isinstance(content.get(key), list):
         refuse_unsound(findings)
     right = {entry.place for entry in sound}
-    wrong = [one for place, one in enumerate(content["annotations"]) if place not in right]
-    unsound: dict[Key, list[Finding]] = defaultdict(list)
+    wrong = [one for place, one in enumerate(content.get(key, ())) if place not in right]
+    unsound = []
     for entry, finding in zip(wrong, findings, strict=True):
         try:
-            unsound[KEY.validate_python(entry["image_id"])].append(finding)
+            unsound.append((KEY.validate_python(entry[id_key]), entry, finding))
         except (KeyError, TypeError, ValidationError) as error:
             raise GroundTruthError(finding) from error
     return unsound
 
 
-def _refuse(findings: Sequence[Finding]) -> NoReturn:
-    refuse_unsound(findings)
-    raise AssertionError("nothing is wrong")
+def _refuse(finding: Finding) -> NoReturn:
+    raise GroundTruthError(finding)

@@ -6,6 +6,7 @@ A model is a frozen pydantic dataclass; all that this package knows of a format 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -71,6 +72,15 @@ def shown(value: object) -> str:
         return f"a list of {len(value)}"
     text = json.dumps(value, default=str)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def finite(value: Any) -> Any:
+    """A JSON value with null for numbers that JSON cannot hold: NaN, and infinite ones."""
+    if isinstance(value, Mapping):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def listed(values: Iterable[object], most: int = 5) -> str:

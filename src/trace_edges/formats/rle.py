@@ -42,9 +42,9 @@ def mask_runs(segmentation: Any, size: Size) -> Runs:
         runs = np.asarray(counts, dtype=np.int64)
     pixels = math.prod(size)
     if runs.size and (runs.min() < 0 or runs.max() > pixels):
-        raise ValueError(f"its RLE is damaged: it has runs of less than 0 or more than {pixels} px")
+        raise ValueError(f"its RLE is damaged: counts are less than 0 or more than {pixels} px")
     if (total := int(runs.sum())) != pixels:
-        raise ValueError(f"its runs add up to {total} px, not {size[0]} x {size[1]}")
+        raise ValueError(f"its counts add up to {total} px, not {size[0]} x {size[1]}")
     return runs
 
 
@@ -85,7 +85,7 @@ def _decompressed(counts: bytes) -> Runs:
     lengths = np.diff(ends, prepend=-1)
     whole = ends.size and ends[-1] == bits.size - 1
     if not whole or bits.min() < 0 or bits.max() > 63 or lengths.max() > _LONGEST:
-        raise ValueError("its RLE is damaged")
+        raise ValueError("its RLE is damaged: its counts are no code")
     starts = ends - lengths + 1
     place = np.arange(bits.size) - np.repeat(starts, lengths)
     runs = np.add.reduceat((bits & 31) << (5 * place), starts)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Typ
 
 MAX_PIXELS = 400_000_000  # of an image, as in `trace_edges.images`
 
+_LARGEST_AREA = 1e10  # px: COCO's evaluation passes over what is larger
 _LARGEST_ID = 2**31 - 1
 _LARGEST_SEGMENT = 2**24 - 1  # in the three bytes of a panoptic PNG
 _LONGEST_NAME = 255  # bytes of a file or folder
@@ -74,6 +75,7 @@ def _none_is_no(value: Any) -> Any:
 Key: TypeAlias = Annotated[int | str, PlainValidator(_key)]
 Number: TypeAlias = Annotated[float, PlainValidator(_number)]
 Share: TypeAlias = Annotated[float, PlainValidator(_share)]
+Area: TypeAlias = Annotated[float, PlainValidator(_number), Field(ge=0, le=_LARGEST_AREA)]
 Flag: TypeAlias = Annotated[bool, PlainValidator(_flag)]
 Crowd: TypeAlias = Annotated[Flag, BeforeValidator(_none_is_no)]
 FileName: TypeAlias = Annotated[str, AfterValidator(_file_name)]
@@ -83,6 +85,7 @@ SegmentId: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_L
 Text: TypeAlias = Annotated[str, BeforeValidator(_as_text)]
 
 KEY: TypeAdapter[int | str] = TypeAdapter(Key)
+FILE_NAME: TypeAdapter[str] = TypeAdapter(FileName)
 BOX: TypeAdapter[tuple[float, float, float, float]] = TypeAdapter(
     tuple[Number, Number, Number, Number]
 )

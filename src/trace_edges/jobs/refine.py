@@ -15,8 +15,10 @@ import numpy as np
 from trace_edges.edge_folder import EdgeFolder
 from trace_edges.files import write_json, write_npy
 from trace_edges.formats.coco import CocoMasks
+from trace_edges.formats.entries import finite
 from trace_edges.formats.labels import Masks, find_label_maps, read_masks, write_label_png
 from trace_edges.formats.listing import Entry
+from trace_edges.formats.truth import Finding
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.components import Edges
 from trace_edges.instances.refine import refine_instances
@@ -82,7 +84,14 @@ def refine_coco(
     outcomes = refine_images(given.ids, folder, task, Collected(take), progress)
     outcomes += [Outcome(one.problem, "failed", str(one)) for one in unsound]
     if refined:
-        write_json(given.replaced(refined), out)
+        content = given.replaced(refined)
+        try:
+            write_json(content, out)
+        except ValueError:  # in keys that nobody reads here
+            write_json(finite(content), out)
+            problem = "has NaN or infinite numbers, which JSON cannot hold"
+            odd = Finding(str(masks), problem, f"{out} has null in their place")
+            outcomes.append(Outcome(odd.problem, "failed", str(odd)))
         beside = out.with_suffix(".settings.json")
         write_settings(beside, {"masks": masks, "edges": edges}, task.settings, outcomes)
     return outcomes

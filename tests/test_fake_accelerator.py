@@ -1,4 +1,4 @@
-"""The faked accelerator refuses what a real one would, counts what waits, and is gone afterwards."""
+"""The faked accelerator refuses what a real one would, counts what waits, and ends."""
 
 import pytest
 import torch

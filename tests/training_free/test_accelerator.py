@@ -47,8 +47,11 @@ def assert_only_results_are_fetched(device, found):
     assert max(elements for _, elements in device.waits) <= found.raw[0].size
 
 
-@pytest.mark.parametrize("options", [{}, {"criterion": "wasserstein"}, {"subcell": 2},
-                                     {"emergence_resolution": 64, "resolution": 128}], ids=str)  # fmt: skip
+VARIANTS = [{}, {"criterion": "wasserstein"}, {"subcell": 2},
+            {"emergence_resolution": 64, "resolution": 128}]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=str)
 def test_settings_fetch_no_more_and_no_float64_faked_device(tiny_model, options):
     pipe = TraceEdgePipeline.from_pretrained(tiny_model("pixart"))
     settings = SETTINGS | {"stride": 500} | options

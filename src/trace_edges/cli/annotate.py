@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from trace_edges.cli.annotate_progress import job_progress
-from trace_edges.cli.common import console
+from trace_edges.cli.common import console, error, errors
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import CUTTING, LOADING, TRACE, Cutting, EdgeOutput, check_inputs
 from trace_edges.cli.panoptic import Classes
@@ -141,6 +141,10 @@ def annotate(
     )  # fmt: skip
     with job_progress(task, running.quiet) as show:
         status = run(job, show, running.copies())
+    for reason in status.reasons:
+        error(reason)
+    if status.failed > len(status.reasons):
+        errors.print(f"... and {status.failed - len(status.reasons)} more images failed")
     if not running.quiet:
         report = f"; see {dest.rstrip('/')}/report{part_of.tag}.csv" if status.failed else ""
         text = f"{status.done} done, {status.failed} failed ({status.now} now){report}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import takewhile
-from pathlib import PurePosixPath
 
 from trace_edges.files import InputError
 from trace_edges.jobs.remote import full_name
@@ -19,9 +17,9 @@ _MOST = 1_000_000  # files that ranges may stand for
 def find_containers(url: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """The files with one of these suffixes, as URLs, sorted, each with a name of its own.
 
-    A name is the path below what all of them share, without suffix where that is enough to tell
-    them apart. Below a folder, names that begin with a dot or underscore are left out, as Arrow and
-    Spark do.
+    A name is the path below the folder, or below what comes before the first star or brace, without
+    suffix where that is enough to tell them apart. Below a folder, names that begin with a dot or
+    underscore are left out, as Arrow and Spark do.
 
     Args:
         url: a file, a folder, a pattern, or a range as WebDataset writes it: {0000..0127}.
@@ -30,15 +28,17 @@ def find_containers(url: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, 
     Raises:
         InputError: there is none, or a range stands for too many.
     """
-    urls = [found for one in _ranges(url) for found in _files(one, suffixes)]
-    parts = {one: PurePosixPath(one.split("://")[-1]).parts for one in urls}
-    levels = zip(*(own[:-1] for own in parts.values()), strict=False)
-    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
-    names = {one: "/".join(own[shared:]) for one, own in parts.items()}
+    whole = kind_of(url) is not None
+    root = url if whole else re.split(r"[*?\[{]", url)[0].rpartition("/")[0]
+    system, base = filesystem(root or "/")
+    if whole and kind_of(url) != "directory":
+        base = base.rpartition("/")[0]
+    paths = [found for one in ([url] if whole else _ranges(url)) for found in _files(one, suffixes)]
+    names = {one: one.removeprefix(base.rstrip("/") + "/") for one in paths}
     stems = {one: _without(name, suffixes) for one, name in names.items()}
     uses = Counter(stems.values())
-    for one in urls:
-        yield one, names[one] if uses[stems[one]] > 1 else stems[one]
+    for one in paths:
+        yield full_name(system, one), names[one] if uses[stems[one]] > 1 else stems[one]
 
 
 def _files(url: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -54,7 +54,7 @@ def _files(url: str, suffixes: tuple[str, ...]) -> list[str]:
         found = sorted(one for one in found if one.lower().endswith(suffixes))
     if not found:
         raise InputError(f"{url}: there is no {suffixes[0]} there; check the path")
-    return [full_name(system, one) for one in found]
+    return found
 
 
 def _is_visible(name: str) -> bool:

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 from trace_edges.extras import require
 from trace_edges.images import ImageError
 from trace_edges.jobs.remote import join, open_dataset, read_bytes
-from trace_edges.jobs.stores import StoreFile
+from trace_edges.jobs.stores import StoreFile, is_of_store
 
 _LONGEST = 255  # bytes of a name, as file systems have it
 _ROOM = 40  # of them, for suffixes and temporary names
+_SHOWN = 200  # characters of a name in a message
 _LONGEST_PATH = 3000  # bytes of a key: file systems take 4,096 with the folder of results
 
 
@@ -64,7 +65,9 @@ class CellPlace:
         arrow = require("pyarrow", "annotate")
         try:
             cell = _column(self.url, self.group, self.column)[self.row].as_py()
-        except (arrow.ArrowException, ValueError, LookupError) as error:
+        except (arrow.ArrowException, ValueError, LookupError, OSError) as error:
+            if is_of_store(error):
+                raise
             problem = f"its column {self.column!r} cannot be read ({error}); fetch it again"
             raise ImageError(" ".join(f"{where}: {problem}".split())) from error
         return _content(cell, where, self.url.rpartition("/")[0])
@@ -175,8 +178,19 @@ def checked(entry: Entry) -> Entry:
         problem = f"its path is longer than {_LONGEST_PATH} bytes"
     else:
         return Entry(entry.key, entry.place, _as_text(entry.name), entry.number)
-    where = entry.place.reason if isinstance(entry.place, NoPlace) else f"{_as_text(entry.key)!r}"
-    return unusable(entry, f"{where}: {problem}; rename it")
+    return unusable(entry, f"{where(entry)}: {problem}; rename it")
+
+
+def where(entry: Entry) -> str:
+    """The file that an entry is or lies in, and its name there."""
+    place, name = entry.place, _as_text(entry.name).replace("\0", "\\0")
+    if isinstance(place, NoPlace):
+        return place.reason
+    if len(name) > _SHOWN:
+        name = f"{name[: _SHOWN // 2]}...{name[-_SHOWN // 2 :]}"
+    if isinstance(place, CellPlace) or (isinstance(place, FilePlace) and place.start is not None):
+        return f"{place.url}: {name}"
+    return name
 
 
 def unusable(entry: Entry, reason: str) -> Entry:
@@ -226,7 +240,12 @@ def _content(cell: Any, where: str, folder: str = "") -> bytes:
     """The bytes of an image in a cell, or of the file that it names, relative to a folder."""
     if isinstance(cell, dict):
         if cell.get("bytes") is None and isinstance(path := cell.get("path"), str) and path:
-            return read_bytes(path if "://" in path else join(folder, path))
+            try:
+                return read_bytes(path if "://" in path else join(folder, path))
+            except (ValueError, ImportError) as error:
+                raise ImageError(f"{where}: names {path!r}, which cannot be read ({error})") from (
+                    error
+                )
         cell = cell.get("bytes")
     if cell is None:
         raise ImageError(f"{where}: is empty; fill it or leave it out")

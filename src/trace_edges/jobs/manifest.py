@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from trace_edges.files import InputError
-from trace_edges.jobs.entries import Entry, Item, NoPlace, checked, pack, unpack, unusable
+from trace_edges.jobs.entries import Entry, Item, NoPlace, checked, pack, unpack, unusable, where
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -242,7 +242,7 @@ class Manifest:
                 self._base.execute("INSERT INTO listed VALUES (?)", (entry.key,))
             except sqlite3.IntegrityError:
                 if times == 1:
-                    reason = f"{entry.name}: another input is called {entry.key} too; rename one"
+                    reason = f"{where(entry)}: another input is called {entry.key} too; rename one"
                 again = Entry(f"{entry.key}/{times}", entry.place, entry.name)
                 entry = unusable(again, reason)
             else:

@@ -80,7 +80,7 @@ def _guess(url: str) -> Kind:
         return "folder"
     if kind_of(join(url, "JPEGImages")) == "directory":
         return "voc"
-    return _by_suffix(_first_files(url)) or "folder"
+    return _by_files(url) or "folder"
 
 
 def _by_suffix(names: list[str]) -> Kind | None:
@@ -92,18 +92,18 @@ def _by_suffix(names: list[str]) -> Kind | None:
     return next((kind for end, kind in known.items() if any(n.endswith(end) for n in lower)), None)
 
 
-def _first_files(url: str) -> list[str]:
-    """The visible files of a folder, else those of the first folder below it that has any."""
+def _by_files(url: str) -> Kind | None:
+    """What the visible files of a folder are, else those of the first folder below it, ..."""
     system, path = filesystem(url)
     for _ in range(_DEEPEST):
         listed = [
             one for one in ask(url, system.ls, path, detail=True)
             if not one["name"].rstrip("/").rpartition("/")[2].startswith((".", "_"))
         ]  # fmt: skip
-        if files := [one["name"] for one in listed if one["type"] == "file"]:
-            return [name.rpartition("/")[2] for name in files]
+        files = [one["name"].rpartition("/")[2] for one in listed if one["type"] == "file"]
         folders = sorted(one["name"] for one in listed if one["type"] == "directory")
-        if not folders:
-            return []
+        kind = _by_suffix(files)
+        if kind is not None or any(map(is_image, files)) or not folders:
+            return kind
         path = folders[0]
-    return []
+    return None

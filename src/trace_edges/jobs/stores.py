@@ -125,6 +125,11 @@ def kind_of(url: str) -> str | None:
         return None
 
 
+def is_of_store(error: Exception) -> bool:
+    """Whether it comes from a store or a disk, and not from whoever reads what it gave (Arrow)."""
+    return isinstance(error, StoreError) or getattr(error, "filename", None) is not None
+
+
 def concerns_all(error: OSError) -> bool:
     """Whether what stopped one write will stop every other: a full disk."""
     return error.errno in _ALL_FULL

@@ -14,7 +14,7 @@ from trace_edges.jobs.containers import find_containers
 from trace_edges.jobs.entries import CellPlace, Entry, NoPlace, RowPlace
 from trace_edges.jobs.inputs import check_there
 from trace_edges.jobs.remote import is_saved_dataset, load_rows
-from trace_edges.jobs.stores import StoreError, StoreFile
+from trace_edges.jobs.stores import StoreError, StoreFile, is_of_store
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 _USUAL = ("image", "img", "jpg", "png", "bytes")
@@ -65,12 +65,11 @@ class ParquetSource:
                 continue
             except InputError as error:
                 problem = str(error)
-            except OSError as error:
+            except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
                 if isinstance(error, StoreError):
                     self.check()
-                problem = f"cannot be read ({error}); fetch it again"
-            except (arrow.ArrowException, ValueError, OverflowError) as error:
-                problem = f"is a damaged Parquet file ({error}); fetch it again"
+                is_bad = "cannot be read" if is_of_store(error) else "is a damaged Parquet file"
+                problem = f"{is_bad} ({error}); fetch it again"
             reason = " ".join(f"{url}: {problem}".split())
             first = first or reason
             problems.append(Entry(name, NoPlace(reason), url.rpartition("/")[2]))

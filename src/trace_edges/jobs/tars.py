@@ -17,12 +17,20 @@ from trace_edges.files import IMAGE_SUFFIXES
 from trace_edges.jobs.containers import find_containers
 from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place
 from trace_edges.jobs.inputs import check_there, is_image, stem
-from trace_edges.jobs.stores import StoreError, StoreFile
+from trace_edges.jobs.stores import StoreError, StoreFile, is_of_store
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _COMPRESSED = {
     b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ\0": "unxz", b"\x28\xb5\x2f\xfd": "unzstd",
 }  # fmt: skip
+_DAMAGED = (
+    tarfile.TarError,
+    EOFError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    RecursionError,
+)  # fmt: skip  what tarfile raises
 _HEADER = 1 << 20  # bytes: more than any sound header asks for
 _BEHIND = 1 << 20  # bytes behind the end that are looked at
 _BLOCK = 512
@@ -52,13 +60,21 @@ class TarSource:
         for tar, name in find_containers(self.url, SUFFIXES):
             try:
                 yield from _entries(tar, name)
-            except OSError as error:
+            except (*_DAMAGED, OSError) as error:
                 if isinstance(error, StoreError):
                     self.check()
-                yield _unusable(tar, name, f"cannot be read ({error}); fetch it again")
-            except (tarfile.TarError, EOFError, ValueError, LookupError, RecursionError) as error:
+                is_bad = "cannot be read" if is_of_store(error) else "is a damaged tar"
                 reason = " ".join((str(error) or type(error).__name__).split())
-                yield _unusable(tar, name, f"is a damaged tar ({reason}); fetch it again")
+                yield _unusable(tar, name, f"{is_bad} ({reason}); fetch it again")
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A tar, its size in bytes, and where (start, length) the images so far lie, by name."""
+
+    tar: str
+    size: int
+    places: dict[str, tuple[int, int]]
 
 
 class _Headers(io.BufferedReader):
@@ -77,52 +93,63 @@ def _entries(tar: str, prefix: str) -> Iterator[Entry]:
         if mend is not None:
             yield _unusable(tar, prefix, f"is compressed; {mend} it")
             return
+        stored = _Stored(tar, file.seek(0, io.SEEK_END), {})
         file.seek(0)
         with tarfile.open(fileobj=file, mode="r:") as members:
-            named = (one for one in _forward(members) if not one.isdir() and is_image(one.name))
-            stored: dict[str, tuple[int, int]] = {}
+            problems: list[Exception] = []
+            forward = _forward(members, problems)
+            named = (one for one in forward if not one.isdir() and is_image(one.name))
             for sample, some in groupby(named, key=lambda one: _sample(one.name)):
-                yield from _images_of(sample, list(some), tar, prefix, stored)
+                yield from _images_of(sample, list(some), prefix, stored)
+            if problems:  # only now: what comes before is sound
+                raise problems[0]
             end = members.offset
         if (problem := _end(file, end)) is not None:
             yield _unusable(tar, prefix, problem)
 
 
-def _forward(members: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members; a size below 0 would lead back, and round for ever."""
+def _forward(members: tarfile.TarFile, problems: list[Exception]) -> Iterator[tarfile.TarInfo]:
+    """The members up to the first that cannot be told; why not goes to `problems`.
+
+    A size below 0 would lead back, and round for ever.
+    """
     before = -1
-    for one in members:
-        if one.size < 0 or one.offset <= before:
-            raise tarfile.ReadError(f"{one.name} has {one.size} bytes")
-        before = one.offset
-        yield one
+    try:
+        for one in members:
+            if one.size < 0 or one.offset <= before:
+                raise tarfile.ReadError(f"{one.name} has {one.size} bytes")
+            before = one.offset
+            yield one
+    except (*_DAMAGED, OSError) as error:
+        problems.append(error)
 
 
 def _images_of(
-    sample: str, members: list[tarfile.TarInfo], tar: str, prefix: str,
-    stored: dict[str, tuple[int, int]],
-) -> Iterator[Entry]:  # fmt: skip
-    """Of one sample; `stored` is where the images so far lie, for links to them."""
+    sample: str, members: list[tarfile.TarInfo], prefix: str, stored: _Stored
+) -> Iterator[Entry]:
+    """The images of one sample."""
     exact = [one for one in members if one.name[len(sample) :].lower() in IMAGE_SUFFIXES]
     taken = [one for one in exact if one.name == exact[0].name] or members
     for one in taken:
         called = sample if exact else stem(one.name)
         key = f"{prefix}/{called.removeprefix('./')}"
-        yield Entry(key, _place(one, tar, stored), one.name.removeprefix("./"))
+        yield Entry(key, _place(one, stored), one.name.removeprefix("./"))
 
 
-def _place(member: tarfile.TarInfo, tar: str, stored: dict[str, tuple[int, int]]) -> Place:
-    where = f"{tar}: {member.name}"
-    if member.islnk() and member.linkname in stored:
-        return FilePlace(tar, *stored[member.linkname])
+def _place(member: tarfile.TarInfo, stored: _Stored) -> Place:
+    where = f"{stored.tar}: {member.name}"
+    if member.islnk() and member.linkname in stored.places:
+        return FilePlace(stored.tar, *stored.places[member.linkname])
     if member.issym() or member.islnk():
         return NoPlace(f"{where} is a link to {member.linkname}; pack the file itself")
     if member.sparse is not None:
         return NoPlace(f"{where} is stored with holes; pack it without --sparse")
-    if not member.isfile():
+    if member.ischr() or member.isblk() or member.isfifo():
         return NoPlace(f"{where} is a device or a pipe, no file; take it out")
-    stored[member.name] = member.offset_data, member.size
-    return FilePlace(tar, member.offset_data, member.size)
+    if member.offset_data + member.size > stored.size:
+        return NoPlace(f"{where} is cut, or its size is damaged; fetch the tar again")
+    stored.places[member.name] = member.offset_data, member.size
+    return FilePlace(stored.tar, member.offset_data, member.size)
 
 
 def _end(file: io.BufferedReader, at: int) -> str | None:

@@ -175,7 +175,7 @@ KINDS = [
     Kind("struct without bytes", table([{"path": "a.png"}]), (), (NO_COLUMN,)),
     Kind("nulls without a kind", table([None], pa.null()), (), (NO_COLUMN,)),
     Kind("no columns", stored(pa.table({})), (), (NO_COLUMN,)),
-    Kind("two that may be it", table([ONE], column="a", b=[TWO]), (), ("a, b; name the images with --column",)),
+    Kind("two that may be it", table([ONE], column="a", b=[TWO]), (), ("a, b; choose one with --column",)),
     Kind("another column", table([ONE], column="x"), (), ("no column 'image'; it has x",), (("column", "image"),)),
     Kind("no column of names", table([ONE]), (), ("no column 'name'; it has image",), NAMED),
     Kind("wrong column in all", SOUND, (), (), (("column", "no"),), refused="no column 'no'; it has image"),

@@ -174,7 +174,7 @@ KINDS = [
     Kind("size below 0", GOOD + member("2.png", TWO, digits=binary(-1024)) + END, ("1",), (DAMAGED,)),
     Kind("size far below 0", GOOD + member("2.png", TWO, digits=binary(-(1 << 80))) + END, ("1",), (DAMAGED,)),
     Kind("size of an exabyte", GOOD + member("2.png", TWO, digits=binary(1 << 60)) + END, ("1",), (DAMAGED, "")),
-    Kind("size beyond 64 bits", GOOD + member("2.png", TWO, digits=binary(1 << 90)) + END, ("1",), ("is cut",)),
+    Kind("size beyond 64 bits", GOOD + member("2.png", TWO, digits=binary(1 << 90)) + END, ("1",), (HEADER,)),
     Kind("size a block too large", GOOD + header("2.png", 9 * BLOCK) + padded(TWO) + END, ("1",), (DAMAGED, "is cut")),
     Kind("size of 0", GOOD + header("2.png", 0) + END, ("1",), ("is empty",)),
     Kind("size too small", GOOD + header("2.png", 40) + padded(TWO[:40]) + END, ("1",), (PICTURE,)),

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,25 @@ def test_the_picture_that_kills_its_process_is_found(photos, make_job):
     report = (photos.parent / "out" / "report.csv").read_text()
     assert "deadly.png: its worker process was killed twice" in report
     assert (photos.parent / "out" / "fine.json").exists()
+
+
+@dataclass
+class FakeTooLargeModel(FakeModel):
+    """Loads in the process that made it, and kills every other one."""
+
+    home: int = field(default_factory=os.getpid)
+
+    def load(self):
+        if os.getpid() != self.home:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return FakeSource([])
+
+
+@pytest.mark.long
+def test_a_model_that_no_process_can_hold_stops_the_job(photos, make_job):
+    job = make_job(open_source(str(photos)), model=FakeTooLargeModel())
+    with pytest.raises(OSError, match=r"no copy of the model can be loaded .*fewer --actors"):
+        annotate(job, copies=Processes(1))
 
 
 def threads():

@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import pytest
@@ -20,6 +22,9 @@ from trace_edges.jobs import (
 )
 from trace_edges.training_free.settings import TraceSettings
 
+from .conftest import FakeModel, FakeSource, png
+
+ROOT = str(Path(__file__).parents[2])
 IMAGES = 48
 MODEL = EdgeModel(
     method="training-free",
@@ -42,7 +47,14 @@ def photos(tmp_path):
 @pytest.fixture
 def cluster():
     ray = pytest.importorskip("ray", reason='pip install "trace-edges[ray]"')
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={
+            "env_vars": {"PYTHONPATH": os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])}
+        },
+    )  # fmt: skip  the fakes can be imported there as well
     yield ray
     ray.shutdown()
 
@@ -58,7 +70,7 @@ def actors():
     for process in psutil.Process().children(recursive=True):
         try:
             title = " ".join(process.cmdline())
-            if title.startswith("ray::") and "Map" in title:
+            if title.startswith("ray::") and "_Actor" in title:
                 found.append(process)
         except psutil.NoSuchProcess:
             continue
@@ -91,3 +103,48 @@ def test_a_killed_worker_loses_nothing_and_the_bytes_are_those_of_one_process(
     assert (alone.done, alone.failed) == (status.done, status.failed)
     assert results(photos.parent / "out") == results(photos.parent / "alone")
     assert annotate(job(photos, "out"), copies=copies.RayCluster(actors=2)).now == 0
+
+
+@dataclass
+class FakeDeadlyModel(FakeModel):
+    """Loads a fake source that kills its process over every image called deadly."""
+
+    def load(self):
+        return FakeDeadlySource([])
+
+
+class FakeDeadlySource(FakeSource):
+    def read(self, batch, settings, **options):
+        if any(one.name.startswith("deadly") for one in batch):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(batch, settings, **options)
+
+
+@dataclass
+class FakeTooLargeModel(FakeModel):
+    """Loads in this process, and kills every other one."""
+
+    home: int = field(default_factory=os.getpid)
+
+    def load(self):
+        if os.getpid() != self.home:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return FakeSource([])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_the_image_that_kills_its_actor_is_found_and_the_rest_is_done(tmp_path, cluster, make_job):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(8):
+        name = "deadly" if number == 3 else f"{number}"
+        (folder / f"{name}.png").write_bytes(png(number))
+    source = open_source(str(folder))
+    job = make_job(source, model=FakeDeadlyModel())
+    status = annotate(job, copies=copies.RayCluster(actors=2))
+    assert (status.open, status.done, status.failed) == (0, 7, 1)
+    assert "deadly.png: its actor died twice" in (tmp_path / "out" / "report.csv").read_text()
+    too_large = make_job(source, "none", model=FakeTooLargeModel())
+    with pytest.raises(OSError, match=r"no copy of the model can be loaded .*fewer --actors"):
+        annotate(too_large, copies=copies.RayCluster(actors=1))

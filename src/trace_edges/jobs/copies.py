@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trace_edges.extras import require
@@ -40,6 +40,9 @@ class Processes:
 
         Of a stretch that killed its process the items are read singly, so that the one that did it
         is found.
+
+        Raises:
+            OSError: a copy of the model cannot be had.
         """
         annotated = _Stretch(job.work)
         begun: deque[tuple[list[Item], Call[list[Outcome]]]] = deque()
@@ -50,6 +53,7 @@ class Processes:
                 try:
                     yield from workers.result(call)
                 except WorkerDied:
+                    _check_loading(annotated, workers)
                     yield from _singly(annotated, items, workers)
 
             for items in stretches:
@@ -77,33 +81,48 @@ class RayCluster:
     def __call__(self, job: Job, stretches: Iterator[list[Item]]) -> Iterator[Outcome]:
         """Works through all stretches; outcomes come as they are finished, in no order.
 
+        What an actor had when it died is given to another, once; then its items singly, so that
+        the one that did it is found. An item that kills two actors by itself has failed.
+
         Raises:
             ImportError: Ray is not installed.
+            OSError: a copy of the model cannot be had.
         """
         ray = require("ray", "ray")
-        data = require("ray.data", "ray")
-        rows = [
-            {"stretches": json.dumps([[_values(item) for item in one] for one in some])}
-            for some in _handed_out(stretches)
-        ]
-        if not rows:
-            return
         if not ray.is_initialized():
             ray.init(log_to_driver=False)
-        data.DataContext.get_current().enable_progress_bars = False
-        outcomes = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            _Actor,
-            fn_constructor_args=(job.work,),
-            batch_size=1,
-            batch_format="numpy",
-            compute=data.ActorPoolStrategy(size=self.actors),
-            num_gpus=self.gpus or None,
-            max_restarts=-1,
-            max_task_retries=-1,
-        )
-        for row in outcomes.iter_rows():
-            position = int(row["position"])
-            yield Outcome(row["key"], row["state"], row["message"], position=position)
+        actor = ray.remote(num_cpus=1, num_gpus=self.gpus or None)(_Actor)
+        blocks = map(_Block, _handed_out(stretches))
+        again: deque[_Block] = deque()  # before what is new
+        idle: list[Any] = []
+        begun: dict[Any, tuple[Any, _Block]] = {}
+
+        def next_block() -> _Block | None:
+            return again.popleft() if again else next(blocks, None)
+
+        try:
+            block = next_block()
+            while begun or block is not None:
+                while block is not None and len(begun) < self.actors:
+                    copy = idle.pop() if idle else actor.remote(job.work)
+                    begun[copy.work.remote(block.text())] = copy, block
+                    block = next_block()
+                (finished,), _ = ray.wait(list(begun), num_returns=1)
+                copy, had = begun.pop(finished)
+                try:
+                    found = ray.get(finished)
+                    idle.append(copy)
+                except ray.exceptions.RayTaskError as error:
+                    raise error.cause from None
+                except ray.exceptions.RayActorError as error:
+                    idle.append(_loaded(ray, actor.remote(job.work)))
+                    found, more = had.after_death(" ".join(str(error).split())[:200])
+                    again.extend(more)
+                yield from found
+                block = block or next_block()
+        finally:
+            for copy in (*idle, *(copy for copy, _ in begun.values())):
+                ray.kill(copy)
 
 
 @dataclass(frozen=True)
@@ -115,12 +134,22 @@ class _Stretch:
     work: Work
 
     def __call__(self, items: list[Item]) -> list[Outcome]:
+        """The outcomes; of no items none, which tells whether the model can be loaded."""
         if not _engines:
             _engines.append(self.work.engine())
-        return list(_engines[0].alone([items]))
+        return [replace(one, record={}) for one in _engines[0].alone([items])]
 
 
+_NO_COPY = ("no copy of the model can be loaded ({}): give it more memory, or take fewer "
+            "--actors")  # fmt: skip
 _engines: list[Engine] = []  # of this process, which serves one job
+
+
+def _check_loading(annotated: _Stretch, workers: Workers) -> None:
+    try:
+        workers.result(workers.start(annotated, []))
+    except WorkerDied as error:
+        raise OSError(_NO_COPY.format(error)) from error
 
 
 def _singly(annotated: _Stretch, items: list[Item], workers: Workers) -> Iterator[Outcome]:
@@ -134,21 +163,54 @@ def _singly(annotated: _Stretch, items: list[Item], workers: Workers) -> Iterato
             yield Outcome(item.key, "failed", message, position=item.position)
 
 
+@dataclass(frozen=True)
+class _Block:
+    """What an actor takes at a time, and how many actors died over it."""
+
+    stretches: list[list[Item]]
+    deaths: int = 0
+
+    def text(self) -> str:
+        return json.dumps([[_values(item) for item in one] for one in self.stretches])
+
+    def after_death(self, reason: str) -> tuple[list[Outcome], list[_Block]]:
+        """What has failed now, and what is to be tried again."""
+        items = [item for one in self.stretches for item in one if item.open]
+        if self.deaths == 0:
+            return [], [replace(self, deaths=1)]
+        if len(items) > 1:
+            return [], [_Block([[item]]) for item in items]
+        message = f"its actor died twice: it needs more memory, or crashes a decoder ({reason})"
+        failed = [
+            Outcome(one.key, "failed", f"{one.name}: {message}", position=one.position)
+            for one in items
+        ]
+        return failed, []
+
+
+def _loaded(ray: Any, copy: Any) -> Any:
+    """An actor that has its model; an OSError where it does not even live to have it."""
+    try:
+        ray.get(copy.ready.remote())
+    except ray.exceptions.RayActorError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise OSError(_NO_COPY.format(reason)) from error
+    return copy
+
+
 class _Actor:
     """One copy of the model."""
 
     def __init__(self, work: Work) -> None:
         self._engine = work.engine()
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        stretches = [
-            [_item(values) for values in one]
-            for row in batch["stretches"]
-            for one in json.loads(str(row))
-        ]
-        found = list(self._engine.alone(stretches))
-        names = ("key", "state", "message", "position")
-        return {name: [getattr(one, name) for one in found] for name in names}
+    def ready(self) -> bool:
+        return True
+
+    def work(self, text: str) -> list[Outcome]:
+        """The outcomes of stretches."""
+        stretches = [[_item(values) for values in one] for one in json.loads(text)]
+        return [replace(one, record={}) for one in self._engine.alone(stretches)]
 
 
 def _handed_out(stretches: Iterator[list[Item]]) -> Iterator[list[list[Item]]]:

@@ -166,8 +166,7 @@ def _image_column(schema: Any) -> str:
     if len(able) == 1:
         return able[0]
     if able:
-        raise InputError(f"has the columns of bytes {', '.join(able)}; name the images with "
-                         "--column")  # fmt: skip
+        raise InputError(f"has columns of bytes: {', '.join(able)}; choose one with --column")
     held = [f"{field.name} ({_called(field.type)})" for field in schema]
     raise InputError(f"has no column of bytes, one image a row; it has {', '.join(held)}")
 

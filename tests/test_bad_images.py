@@ -10,8 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from trace_edges import images
-from trace_edges.images import ImageError, load_image
+from trace_edges.images import ImageError, load_image, opening
 
 from .known_pictures import (
     DEEP,
@@ -96,7 +95,7 @@ def test_bad_places_are_refused(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     PLAIN.save(tmp_path / "locked.png")
-    monkeypatch.setattr(images, "open", deny, raising=False)  # root may read everything
+    monkeypatch.setattr(opening, "open", deny, raising=False)  # root may read everything
     refused(tmp_path / "locked.png", tmp_path / "locked.png", "(Permission denied); check its")
 
 

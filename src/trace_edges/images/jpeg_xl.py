@@ -1,0 +1,58 @@
+"""JPEG XL by imagecodecs; the declared size is read first, as the decoder knows no bound."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from trace_edges.images.stored import Stored, check_memory, check_size, refusal
+
+_CODESTREAM, _CONTAINER = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
+_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # width to height
+
+
+def is_jpeg_xl(signature: bytes) -> bool:
+    """The first bytes are those of JPEG XL."""
+    return signature.startswith((_CODESTREAM, _CONTAINER))
+
+
+def read_jpeg_xl(content: bytes, imagecodecs: ModuleType, name: str) -> Stored:
+    """The image as it is stored, upright, of its first frame.
+
+    Raises:
+        ImageError: its size will not do.
+        Exception: nearly anything that the decoder raises on damaged data.
+    """
+    height, width = _declared_size(content)
+    check_size(height, width, name)
+    check_memory(height, width, 8, name)
+    values = imagecodecs.jpegxl_decode(content, index=0)
+    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 2, 3, 4)):
+        raise refusal(name, f"has the shape {values.shape}; save it as RGB")
+    return Stored(values.__getitem__, *values.shape[:2])
+
+
+def _declared_size(content: bytes) -> tuple[int, int]:
+    """Height and width by the codestream's header (ISO/IEC 18181-1, SizeHeader)."""
+    start = content.index(_CODESTREAM) + len(_CODESTREAM)
+    if content.startswith(_CONTAINER):
+        box = max(content.find(b"jxlc"), content.find(b"jxlp"))
+        start = content.index(_CODESTREAM, box) + len(_CODESTREAM)
+    bits = int.from_bytes(content[start : start + 16], "little")
+
+    def take(count: int) -> int:
+        nonlocal bits
+        value = bits & ((1 << count) - 1)
+        bits >>= count
+        return value
+
+    small = take(1)
+
+    def side() -> int:
+        return 8 * (take(5) + 1) if small else take((9, 13, 18, 30)[take(2)]) + 1
+
+    height = side()
+    ratio = take(3)
+    if ratio == 0:
+        return height, side()
+    across, down = _RATIOS[ratio - 1]
+    return height, height * across // down

@@ -49,7 +49,7 @@ def test_every_image_gets_edges_an_overlay_and_a_record(photos, tmp_path):
     result = run("detect", photos, "--out", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
     assert "2 done, 0 skipped, 0 failed" in result.stdout
-    names = {path.name for path in (tmp_path / "out").iterdir()}
+    names = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     suffixes = ("edges.png", "overlay.png", "json")
     assert names == {f"{name}.{end}" for name in ("coffee", "coins") for end in suffixes}
     with Image.open(tmp_path / "out" / "coffee.edges.png") as edges:
@@ -156,7 +156,7 @@ def test_bad_files_are_reported_and_the_rest_is_done(photos, tmp_path):
     for name in ("truncated.jpg", "text.png", "zero.webp", "dot.png", "missing.jpg"):
         assert sum(name in message for message in messages) == 1, name
     assert len(messages) == 5
-    written = {path.name for path in (tmp_path / "out").iterdir()}
+    written = {path.name for path in (tmp_path / "out").glob("[!.]*")}
     assert {name.split(".")[0] for name in written} == {"coffee", "coins"}
 
 

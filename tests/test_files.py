@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 import unicodedata
 from collections import Counter
 from itertools import permutations
@@ -298,8 +300,24 @@ def test_what_a_killed_writer_left_is_taken_away_and_nothing_else(tmp_path):
     kept = [tmp_path / name for name in ("a.png", ".part.png", ".0123.part.png", "below/b.part")]
     for path in kept:
         path.touch()
-    write = write_atomically(tmp_path / "below" / "c.png")
-    write.__enter__().touch()  # and never ended, as by a kill
-    assert len(list((tmp_path / "below").iterdir())) == 2
+    writer = """
+import os, sys
+from trace_edges.files import write_atomically
+with write_atomically(sys.argv[1]) as temporary:
+    temporary.touch()
+    print(flush=True)
+    if sys.stdin.readline():
+        os._exit(1)
+"""
+    command = [sys.executable, "-c", writer, str(tmp_path / "below" / "c.png")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    killed, alive = (subprocess.Popen(command, **pipes) for _ in range(2))
+    for process in (killed, alive):
+        process.stdout.readline()
+    killed.communicate("\n")
+    assert len(list((tmp_path / "below").iterdir())) == 3
+    remove_temporaries(tmp_path)
+    assert len(list((tmp_path / "below").iterdir())) == 2  # a process writes there
+    alive.communicate("\n")
     remove_temporaries(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)

@@ -201,7 +201,7 @@ def test_where_all_images_fail_nothing_is_written(edges, tmp_path):
 
 def test_the_given_file_is_not_overwritten(edges, tmp_path):
     masks = written(tmp_path / "masks.json", [])
-    with pytest.raises(ValueError, match="give another name"):
+    with pytest.raises(ValueError, match=r"masks\.json is an input of this command"):
         refine_coco(masks, edges, tmp_path / "edges" / ".." / "masks.json")
 
 
@@ -225,7 +225,7 @@ def test_label_pictures_stay_label_pictures(edges, labels, tmp_path, dtype):
     with Image.open(tmp_path / "out" / "a.png") as found:
         assert found.mode == "I;16"
         assert split_labels(np.asarray(found))
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "settings.json"}
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {"a.png", "settings.json"}
 
 
 def test_arrays_stay_arrays_of_their_kind(edges, labels, tmp_path):
@@ -262,7 +262,7 @@ def test_bad_label_files_are_said_and_the_rest_is_done(edges, labels, tmp_path):
     assert messages["a"] == ""
     assert "b.png" in messages["b"]
     assert "000000000007.npy: edges (20, 30) and masks (5, 30)" in messages["000000000007"]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "settings.json"}
+    assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {"a.png", "settings.json"}
     record = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert record["failed"].keys() == {"b", "000000000007"}
 
@@ -278,7 +278,7 @@ def test_arrays_of_another_kind_are_refused(edges, labels, tmp_path, values):
 
 
 def test_masks_are_not_written_over_themselves(edges, labels):
-    with pytest.raises(ValueError, match="give another folder"):
+    with pytest.raises(ValueError, match="which this command reads: give another place"):
         refine_labels(labels, edges, labels)
 
 

@@ -13,6 +13,7 @@ import typer
 from trace_edges.cli.common import console, error, moved_command, plain_errors, progress
 from trace_edges.cli.evaluate_edges import GtModeOption, KindOption, VoidOption, edges
 from trace_edges.cli.evaluate_segments import masks, panoptic
+from trace_edges.outputs import Outputs
 
 evaluate = typer.Typer(
     name="evaluate",
@@ -71,8 +72,9 @@ def boundaries(
         truth = open_ground_truth(source, kind)
         mode = gt_mode or ("given" if truth.drawn else "thin")
         protocol = EdgeProtocol(gt_mode=mode, void=void, max_distance=max_distance)
-        failed = 0
-        with progress(len(truth), "boundaries", hidden=quiet) as advance:
+        outputs, failed = Outputs("evaluate boundaries", (source,)), 0
+        outputs.check(*(out / f"{name}.png" for name in truth))
+        with outputs.writing(), progress(len(truth), "boundaries", hidden=quiet) as advance:
             for name, read in truth.items():
                 try:
                     write_boundaries(edge_truth(read(), protocol), out / f"{name}.png")
@@ -96,10 +98,14 @@ def voc_instances(
     """Make COCO instances of PASCAL VOC's SegmentationObject: one category, void left out."""
     with plain_errors():
         from trace_edges.files import write_text
+        from trace_edges.formats.voc import CLASSES, OBJECTS, SPLITS
         from trace_edges.formats.voc import voc_instances as convert
 
+        outputs = Outputs("evaluate voc-instances", (root / OBJECTS, root / CLASSES, root / SPLITS))
+        outputs.check(out)
         content = convert(root, split, class_agnostic=not categories)
-        write_text(json.dumps(content) + "\n", out)
+        with outputs.writing():
+            write_text(json.dumps(content) + "\n", out)
         images, masks = len(content["images"]), len(content["annotations"])
         console.print(f"{out}: {masks} instances on {images} images")
 

@@ -17,6 +17,7 @@ from trace_edges.cli.common import console, error, progress
 from trace_edges.cli.fields import Fields, command
 from trace_edges.formats.registry import truth_kinds
 from trace_edges.metrics.protocol import BSDS, EdgeProtocol
+from trace_edges.outputs import Outputs
 
 if TYPE_CHECKING:
     from trace_edges.evaluation.edges import EdgeEvaluation
@@ -26,6 +27,7 @@ else:
     Kind = Literal["auto", *truth_kinds()]
 
 _PROBLEM_LINES = 10
+SHEET = "sheet.png"
 
 KindOption = Annotated[Kind, typer.Option(help="What the ground truth is.")]
 GtModeOption = Annotated[
@@ -78,7 +80,7 @@ def edges(
     """Score edge maps: ODS, OIS, AP, R50 and clDice, curves, and the worst and best images."""
     from trace_edges.evaluation.edges import evaluate_edge_folders
     from trace_edges.evaluation.peers import draw_peer
-    from trace_edges.evaluation.report import comparison_sheet, write_report
+    from trace_edges.evaluation.report import REPORT, comparison_sheet, write_report
     from trace_edges.formats.ground_truth import open_ground_truth
     from trace_edges.formats.pixels import write_png
     from trace_edges.images import load_image
@@ -93,23 +95,28 @@ def edges(
     methods = _folders([*predictions, *(f"{one}={out / 'peers' / one}" for one in classical)])
     if not methods:
         raise ValueError("there is nothing to score: give folders of edge maps, or --peer")
+    read = (Path(ground_truth), *(methods[name] for name in methods if name not in classical))
+    outputs = Outputs("evaluate edges", read)
+    outputs.check(*(out / name for name in (*REPORT, SHEET)))
     photographs = _find_photographs(images, truth, needed=bool(classical))
-    for one in classical:
-        with progress(len(photographs), one, hidden) as advance:
-            for reason in draw_peer(one, photographs, methods[one], processes, advance).values():
+    with outputs.writing():
+        for one in classical:
+            with progress(len(photographs), one, hidden) as advance:
+                drawn = draw_peer(one, photographs, methods[one], processes, advance)
+            for reason in drawn.values():
                 error(reason)
-    with progress(2 * len(methods) * len(truth), "scores", hidden) as advance:
-        evaluation = evaluate_edge_folders(
-            methods, truth, protocol, cache=out / "counts", workers=processes, progress=advance
-        )
-    origin = {
-        "ground_truth": ground_truth,
-        "kind": truth.kind,
-        "folders": {name: str(folder) for name, folder in methods.items()},
-    }
-    files = write_report(evaluation, out, origin)
-    read = (lambda name: load_image(photographs[name])) if photographs else None
-    write_png(comparison_sheet(evaluation, truth, read), out / "sheet.png")
+        with progress(2 * len(methods) * len(truth), "scores", hidden) as advance:
+            evaluation = evaluate_edge_folders(
+                methods, truth, protocol, cache=out / "counts", workers=processes, progress=advance
+            )
+        origin = {
+            "ground_truth": ground_truth,
+            "kind": truth.kind,
+            "folders": {name: str(folder) for name, folder in methods.items()},
+        }
+        files = write_report(evaluation, out, origin)
+        load = (lambda name: load_image(photographs[name])) if photographs else None
+        write_png(comparison_sheet(evaluation, truth, load), out / SHEET)
     if as_json:
         typer.echo(json.dumps(json.loads(files[0].read_text())))
     elif not quiet:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from trace_edges.cli.common import console, image_progress, plain_errors
 from trace_edges.files import write_json
+from trace_edges.outputs import Outputs
 
 if TYPE_CHECKING:
     from trace_edges.metrics.masks import MaskScores
@@ -38,13 +39,16 @@ def masks(
 ) -> None:
     """Score masks without regard to classes: AP, AP50, AP75 and AR@100 as COCO has them."""
     with plain_errors():
+        outputs = Outputs("evaluate masks", (predictions, ground_truth))
+        outputs.check(*([] if out is None else [out]))
         from trace_edges.evaluation.masks import evaluate_masks
 
         scores = evaluate_masks(predictions, ground_truth, score=score, backend=backend)
         files = {"predictions": predictions, "ground_truth": ground_truth}
         record = score_record(scores, files, "pycocotools", scores.backend)
         if out is not None:
-            write_json(record, out, indent=2)
+            with outputs.writing():
+                write_json(record, out, indent=2)
         if as_json:
             typer.echo(json.dumps(record))
         else:
@@ -73,6 +77,9 @@ def panoptic(
 ) -> None:
     """Score panoptic segmentations: PQ, SQ and RQ of all classes, things and stuff."""
     with plain_errors():
+        read = (predictions, ground_truth, prediction_folder, ground_truth_folder)
+        outputs = Outputs("evaluate panoptic", tuple(path for path in read if path is not None))
+        outputs.check(*([] if out is None else [out]))
         from trace_edges.evaluation.panoptic import evaluate_panoptic
 
         with image_progress(quiet or as_json) as report:
@@ -93,7 +100,8 @@ def panoptic(
         }
         record = score_record(scores, files)
         if out is not None:
-            write_json(record, out, indent=2)
+            with outputs.writing():
+                write_json(record, out, indent=2)
         if as_json:
             typer.echo(json.dumps(record))
         else:

@@ -12,6 +12,7 @@ from trace_edges.cli.common import waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import LOADING, TRACE, check_inputs
 from trace_edges.edge_model import EMBEDDED, Loading
+from trace_edges.outputs import Outputs
 from trace_edges.training_free.settings import TraceSettings
 
 _OF_BOTH = ("resolution", "seed")  # settings that a prompt has too
@@ -59,6 +60,8 @@ def explain(
     Of an image on its way to noise, or of one on its way from noise to a --prompt, then with the
     attention to each of its words.
     """
+    outputs = Outputs("explain", () if image is None else (image,))
+    outputs.check(out)
     if image is not None and prompt is None:
         _refuse(asdict(generation), asdict(Generation()), "needs --prompt")
         sheet, timestep = _of_image(image, backbone, loading, settings, quiet)
@@ -72,7 +75,7 @@ def explain(
         raise ValueError("give an image or a --prompt, one of the two")
     from trace_edges.files import write_atomically
 
-    with write_atomically(out) as temporary:
+    with outputs.writing(), write_atomically(out) as temporary:
         sheet.save(temporary)
     if not quiet:
         typer.echo(f"{out}: t* = {timestep}")

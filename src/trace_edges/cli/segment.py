@@ -84,11 +84,10 @@ def segment(
     """
     names, problems = find_inputs(inputs, files)
     model = _edges_of(masks, choice, settings, loading)
-    if masks.edges is not None and masks.edges.resolve() == out.resolve():
-        raise ValueError(f"{out} holds the edges, with records of their own: give another one")
     with waiting(model.name, hidden=not reporting.prints_table):
-        from trace_edges.jobs.folders import segment_files
+        from trace_edges.jobs.folders import segment_files, segment_outputs
 
+        segment_outputs(masks.edges, names, out, overwrite=files.overwrite)
         source = model.load()
     find = _finder(masks, selection, cutting, model, (choice, settings, loading))
     made_with: dict[str, Any] = {"source": masks.masks}

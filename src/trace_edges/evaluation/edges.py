@@ -193,10 +193,13 @@ def _count(task: _Task) -> EdgeCounts | str:
 def _kept(path: Path, digest: str) -> EdgeCounts | None:
     if not path.exists():
         return None
-    record = json.loads(path.read_text())
-    if record["digest"] != digest:
+    try:
+        record = json.loads(path.read_bytes())
+        if record["digest"] != digest:
+            return None
+        return EdgeCounts(*(np.array(record[name], dtype=np.int64) for name in _COUNTS))
+    except (ValueError, KeyError, TypeError):  # no counts of ours: whoever writes them says so
         return None
-    return EdgeCounts(*(np.array(record[name], dtype=np.int64) for name in _COUNTS))
 
 
 def _digest(*parts: Any) -> str:

@@ -30,6 +30,7 @@ from trace_edges.metrics.protocol import EdgeProtocol
 FOUND, FALSE, MISSED = (60, 220, 90), (255, 60, 60), (255, 200, 40)
 _TILE = 320
 
+REPORT = ("scores.json", "table.md", "curves.csv", "curves.png")
 HEADER = ("method", "ODS", "OIS", "AP", "R50", "clDice")
 
 
@@ -58,7 +59,7 @@ def write_report(
     Returns:
         The files, in that order.
     """
-    files = [out / name for name in ("scores.json", "table.md", "curves.csv", "curves.png")]
+    files = [out / name for name in REPORT]
     record = {
         "trace_edges": version("trace-edges"),
         **(origin or {}),

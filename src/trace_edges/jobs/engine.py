@@ -7,6 +7,7 @@ in what keeps the results.
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from typing import Any
 
 import torch
 
+from trace_edges.files import FileError
 from trace_edges.images import ImageError, load_image
 from trace_edges.jobs.entries import Item
 from trace_edges.jobs.task import (
@@ -96,6 +98,12 @@ class Finish:
             record = self.keep(item, result, facts)
         except KeepError as error:
             return _failed(item, str(error), "dest")
+        except FileError as error:
+            return _failed(item, str(error))
+        except OSError as error:
+            if error.errno not in (errno.ENAMETOOLONG, errno.EILSEQ):
+                raise  # it would stop every image
+            return _failed(item, f"{item.name}: its results cannot be named ({error}); rename it")
         return Outcome(item.key, "done", "", record, item.position)
 
 

@@ -4,88 +4,24 @@ is done. Every image has a record beside its results, so that a small job needs 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trace_edges import __version__
-from trace_edges.files import read_json, write_atomically, write_json
+from trace_edges.edge_folder import EdgeFolder
+from trace_edges.files import FileError, read_json, write_json
 from trace_edges.formats.coco_models import CATEGORY
 from trace_edges.formats.listing import Entry, ImageList
 from trace_edges.jobs.engine import Engine, stretches_of
 from trace_edges.jobs.entries import Item, PathPlace
+from trace_edges.jobs.records import Records, read_record, refuse_other_image
 from trace_edges.jobs.task import Facts, Outcome, Result
 from trace_edges.jobs.tasks import EdgesTask, Finder, InstancesTask
+from trace_edges.outputs import Outputs
 from trace_edges.results import Emergence
 from trace_edges.sources import EdgeSource
 
 SUMMARY = "instances.json"
-
-Extra = Callable[[Item, Result, Facts], Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Records:
-    """Results as FOLDER/NAME.SUFFIX, and beside them FOLDER/NAME.json, which comes last and so says
-    that all are there.
-
-    Attributes:
-        folder: where to.
-        suffixes: of the results.
-        settings: all that they are made with.
-        extra: further entries of a record, its settings among them.
-        indent: of the records.
-    """
-
-    folder: Path
-    suffixes: tuple[str, ...]
-    settings: Mapping[str, Any]
-    extra: Extra
-    indent: int | None = None
-
-    def record(self, name: str) -> Path:
-        """The record of an image."""
-        return self.folder / f"{name}.json"
-
-    def is_done(self, name: str) -> bool:
-        """All results of an image are there."""
-        files = [self.folder / f"{name}.{suffix}" for suffix in self.suffixes]
-        return all(path.exists() for path in (*files, self.record(name)))
-
-    def difference(self, name: str) -> str:
-        """How the settings of what is there differ from those asked for; empty if they do not."""
-        path = self.record(name)
-        try:
-            made_with = json.loads(path.read_text())["settings"]
-        except (ValueError, KeyError, TypeError):
-            return f"{path} is no record of this program; --overwrite makes it again"
-        others = [
-            f"{key} {made_with.get(key)}, not {value}"
-            for key, value in self.settings.items()
-            if made_with.get(key) != value
-        ]
-        return f"was made with {'; '.join(others)}: --overwrite makes it again" if others else ""
-
-    def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
-        """Writes the results and the record of an image; gives the record."""
-        path = self.record(item.key)
-        path.unlink(missing_ok=True)  # an older one must not vouch for new results
-        for suffix, content in result.files.items():
-            with write_atomically(self.folder / f"{item.key}.{suffix}") as temporary:
-                temporary.write_bytes(content)
-        record = {
-            "image": item.name,
-            "height": facts.height,
-            "width": facts.width,
-            **self.extra(item, result, facts),
-            "seconds": facts.seconds,
-            "trace_edges": __version__,
-            **result.record,
-        }
-        write_json(record, path, indent=self.indent)
-        return record
 
 
 def detect_files(
@@ -108,7 +44,7 @@ def detect_files(
         folder: where to.
         settings: how images are read; None: the source's default.
         task: format and kind of the edges.
-        overwrite: make again what is there.
+        overwrite: make again what the command wrote there; what others wrote stays.
         batch_size: images that are read at one size share a pass.
 
     Raises:
@@ -123,13 +59,15 @@ def detect_files(
         names = (f"{item.key}.{suffix}" for suffix in task.suffixes)
         files = dict(zip(("edges", "overlay"), names, strict=False))
         emergence = None if facts.emergence is None else curve_of(facts.emergence)
-        read = {"kind": task.kind, "timestep": facts.timestep, "emergence": emergence}
+        read = {"timestep": facts.timestep, "emergence": emergence}
         return {**files, **read, "settings": described | dict(facts.made_with)}
 
-    described = source.describe(chosen)
-    records = Records(folder, task.suffixes, described, extra, indent=1)
+    described = source.describe(chosen) | {"weights": source.fingerprint()}
+    kind = {"command": "detect", "kind": task.kind, "format": task.format}
+    outputs = Outputs("detect", tuple(names), overwrite)
+    records = Records(folder, task.suffixes, kind, described, extra, outputs, indent=1)
     engine = Engine(source, chosen, task, records, batch_size)
-    yield from _run(engine, names, records, overwrite=overwrite)
+    yield from _run(engine, names, records)
 
 
 def segment_files(
@@ -166,10 +104,9 @@ def segment_files(
     task.check()  # now, not after the first image
     chosen = source.default if settings is None else settings
     source.check(chosen)
-    for path, name in names.items():
-        if name.casefold() == Path(SUMMARY).stem:
-            raise ValueError(f"{path}: its record would be {SUMMARY}, which lists all images: "
-                             "rename it")  # fmt: skip
+    made_with = {**made_with, "weights": source.fingerprint()}
+    edges = source.folder if isinstance(source, EdgeFolder) else None
+    outputs = segment_outputs(edges, names, folder, overwrite=overwrite)
 
     def extra(item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
         read = None if facts.emergence is None else facts.timestep
@@ -177,14 +114,33 @@ def segment_files(
         instances = len(result.record["annotations"])
         return {"instances": instances, "timestep": timestep, "settings": dict(made_with)}
 
-    records = Records(folder, task.suffixes, made_with, extra)
+    kind = {"command": outputs.command}
+    records = Records(folder, task.suffixes, kind, made_with, extra, outputs)
     finished = []
-    for outcome in _run(Engine(source, chosen, task, records), names, records, overwrite=overwrite):
+    for outcome in _run(Engine(source, chosen, task, records), names, records):
         if outcome.state != "failed":
             finished.append(Path(outcome.key))
         told = {k: v for k, v in outcome.record.items() if k != "annotations"}
         yield Outcome(outcome.key, outcome.state, outcome.message, told)
     _write_summary({names[path]: path for path in sorted(finished, key=list(names).index)}, records)
+
+
+def segment_outputs(
+    edges: Path | None, names: Mapping[Path, str], folder: Path, *, overwrite: bool = False
+) -> Outputs:
+    """The guard of `segment_files`, which can be asked before a model is loaded.
+
+    Raises:
+        ValueError: an image is called "instances", or `folder` is that of the edges, or holds
+            another instances.json.
+    """
+    for path, name in names.items():
+        if name.casefold() == Path(SUMMARY).stem:
+            raise ValueError(f"{path}: its record would be {SUMMARY}, which lists all images: "
+                             "rename it")  # fmt: skip
+    outputs = Outputs("segment", (*names, *([] if edges is None else [edges])), overwrite)
+    outputs.check(folder / SUMMARY)
+    return outputs
 
 
 def curve_of(emergence: Emergence) -> dict[str, Any]:
@@ -193,14 +149,26 @@ def curve_of(emergence: Emergence) -> dict[str, Any]:
     return {"timesteps": emergence.timesteps.tolist(), "curve": curve}
 
 
-def _run(
-    engine: Engine, names: Mapping[Path, str], records: Records, *, overwrite: bool
-) -> Iterator[Outcome]:
+def _refuse_edges_of_others(source: EdgeSource[Any], name: str, image: Path) -> None:
+    """FileError where stored edges have a record by `detect`, and that is of another image."""
+    if isinstance(source, EdgeFolder):
+        path = source.folder / f"{name}.json"
+        refuse_other_image(path, read_record(path) or {}, image, "detect the edges of this one")
+
+
+def _run(engine: Engine, names: Mapping[Path, str], records: Records) -> Iterator[Outcome]:
     """Skips what is done, and makes the rest; outcomes are called by the path of their image."""
     paths = {name: path for path, name in names.items()}
     items: list[Item] = []
     for path, name in names.items():
-        if not overwrite and records.is_done(name):
+        try:
+            done = records.is_done(name, path)
+            if not done:
+                _refuse_edges_of_others(engine.source, name, path)
+        except (FileError, OSError) as error:
+            yield Outcome(str(path), "failed", str(error))
+            continue
+        if done:
             yield Outcome(str(path), "skipped", records.difference(name))
         else:
             items.append(Item(len(items), name, PathPlace(str(path)), str(path)))
@@ -223,4 +191,5 @@ def _write_summary(paths: Mapping[str, Path], records: Records) -> None:
             annotations.append({"id": len(annotations) + 1, "image_id": number, **entry})
     categories = [{"id": CATEGORY, "name": "object", "supercategory": "object"}]
     content = {"images": images, "annotations": annotations, "categories": categories}
-    write_json(content, records.folder / SUMMARY)
+    with records.outputs.writing():
+        write_json(content, records.folder / SUMMARY)

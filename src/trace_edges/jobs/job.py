@@ -13,16 +13,18 @@ from typing import Any
 
 from trace_edges import __version__
 from trace_edges.edge_model import EdgeModel
-from trace_edges.files import remove_temporaries
+from trace_edges.files import FileError, remove_temporaries
 from trace_edges.jobs.engine import STRETCH, Engine
 from trace_edges.jobs.entries import FilePlace, Item, Shard, Source
 from trace_edges.jobs.health import Stores
 from trace_edges.jobs.manifest import Manifest
 from trace_edges.jobs.remote import in_memory, is_local, is_within, join, write_bytes
 from trace_edges.jobs.sinks import Kept, PartSink, Sink
-from trace_edges.jobs.stores import concerns_all
+from trace_edges.jobs.stores import concerns_all, filesystem
 from trace_edges.jobs.task import Outcome, Task
+from trace_edges.jobs.tasks import PanopticTask
 from trace_edges.jobs.workers import Workers
+from trace_edges.outputs import Outputs
 
 _SHOWN = 20  # reasons why images failed, beside the report
 _ALL = 1 << 62  # positions: where results do not share files
@@ -37,17 +39,24 @@ class Work:
         task: what is made of them.
         sink: where results go.
         batch_size: images of one size that share a pass.
+        read: files and folders of this machine that are inputs.
     """
 
     model: EdgeModel
     task: Task
     sink: Sink
     batch_size: int = 1
+    read: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> Outputs:
+        """The guard of what is written on this machine."""
+        return Outputs("annotate", self.read)
 
     def engine(self) -> Engine:
         """Loads the model, in whichever process it is called."""
-        settings = self.model.source_settings()
-        return Engine(self.model.load(), settings, self.task, Kept(self.sink), self.batch_size)
+        source, settings = self.model.load(), self.model.source_settings()
+        return Engine(source, settings, self.task, Kept(self.sink, self.outputs), self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,14 @@ class Job:
     @property
     def work(self) -> Work:
         """What is made of each image."""
-        return Work(self.model, self.task, self.sink, self.batch_size)
+        read = [str(self.source.describe().get(name, "")) for name in ("url", "json")]
+        read += [str(self.task.semantic)] if isinstance(self.task, PanopticTask) else []
+        return Work(self.model, self.task, self.sink, self.batch_size, tuple(filter(None, read)))
+
+    @property
+    def report(self) -> str:
+        """Where failures are listed."""
+        return join(self.dest, f"report{self.shard.tag}.csv")
 
     def manifest(self, model: dict[str, Any]) -> Manifest:
         """Open it.
@@ -153,11 +169,13 @@ def annotate(
     job.sink.check()
     stores = Stores(job.source, job.dest)
     stores.check()
+    if is_local(job.dest):
+        job.work.outputs.check(*(filesystem(url)[1] for url in (job.report, *job.sink.lists)))
     engine = job.work.engine()
     source, settings = engine.source, engine.settings
     source.check(settings)
     made_with = source.describe(settings) | {"weights": source.fingerprint()}
-    with job.manifest(made_with) as manifest:
+    with job.manifest(made_with) as manifest, job.work.outputs.writing():
         _register(job, manifest)
         seal = _Seals(job.sink, manifest, stores)
         counts, now = manifest.counts(), 0
@@ -184,7 +202,7 @@ def annotate(
                     tell()
             seal.finish()
         except BaseException:
-            with suppress(OSError):  # what went wrong first is what matters
+            with suppress(OSError, FileError):  # what went wrong first is what matters
                 _write_report(job, manifest)
             raise
         _write_report(job, manifest)
@@ -272,4 +290,4 @@ def _write_report(job: Job, manifest: Manifest) -> None:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("key", "reason"))
     rows.writerows(manifest.failures())
-    write_bytes(join(job.dest, f"report{job.shard.tag}.csv"), text.getvalue().encode())
+    write_bytes(job.report, text.getvalue().encode())

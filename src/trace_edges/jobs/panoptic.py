@@ -17,6 +17,7 @@ from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.jobs.refine import Collected, Progress, refine_images, write_settings
 from trace_edges.jobs.task import Outcome, Result
 from trace_edges.jobs.tasks import PanopticTask
+from trace_edges.outputs import Outputs
 from trace_edges.results import PanopticMap, Segment
 
 
@@ -48,9 +49,15 @@ def panoptic_files(
 
     Raises:
         OSError: a result cannot be written.
-        ValueError: there are no maps or no edges, or two maps are of one image.
+        ValueError: there are no maps or no edges, two maps are of one image, or `out` is an input
+            or holds a file that is no result of panoptic.
     """
-    names, folder, maps = find_semantic_maps(semantic), EdgeFolder(edges), _Packed()
+    names = find_semantic_maps(semantic)
+    folders = ["panoptic", "semantic"] if semantic_pngs else ["panoptic"]
+    written = [out / folder / f"{name}.png" for name in names for folder in folders]
+    outputs = Outputs("panoptic", (semantic, edges))
+    outputs.check(out / "panoptic.json", out / "settings.json", *written)
+    folder, maps = EdgeFolder(edges), _Packed()
 
     def take(name: str, result: Result) -> tuple[int, int]:
         found, class_count = result.value
@@ -60,15 +67,16 @@ def panoptic_files(
     task = PanopticTask(semantic, classes, propagation, background)
     outcomes = refine_images(names, folder, task, Collected(take), progress)
     if maps:
-        export_panoptic(
-            maps,
-            out / "panoptic.json",
-            classes.categories,
-            semantic_folder=out / "semantic" if semantic_pngs else None,
-        )
         settings = {"propagation": asdict(propagation), "background": background}
         files = {"semantic": semantic, "edges": edges}
-        write_settings(out / "settings.json", files, settings, outcomes)
+        with outputs.writing():
+            export_panoptic(
+                maps,
+                out / "panoptic.json",
+                classes.categories,
+                semantic_folder=out / "semantic" if semantic_pngs else None,
+            )
+            write_settings(out / "settings.json", files, settings, outcomes)
     return outcomes
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trace_edges.edge_folder import EdgeFolder
-from trace_edges.files import write_json, write_npy
+from trace_edges.files import FileError, write_json, write_npy
 from trace_edges.formats.coco import CocoMasks
 from trace_edges.formats.entries import finite
 from trace_edges.formats.labels import Masks, find_label_maps, read_masks, write_label_png
@@ -26,6 +26,7 @@ from trace_edges.jobs.engine import Engine, stretches_of
 from trace_edges.jobs.entries import Item
 from trace_edges.jobs.finding import cutting_lines
 from trace_edges.jobs.task import Facts, Outcome, Result, Subject, Task, TaskError
+from trace_edges.outputs import Outputs
 
 SETTINGS = "settings.json"
 
@@ -67,10 +68,12 @@ def refine_coco(
     Raises:
         ImportError: pycocotools is not installed.
         OSError: a file cannot be read or written.
-        ValueError: a file is of another form, there are no edges, or `out` is `masks`.
+        ValueError: a file is of another form, there are no edges, or `out` is an input or another
+            file that is no result of refine.
     """
-    if out.resolve() == masks.resolve():
-        raise ValueError(f"{out} holds the masks that are to be refined: give another name")
+    read = [path for path in (masks, edges, images) if path is not None]
+    outputs, beside = Outputs("refine", tuple(read)), out.with_suffix(".settings.json")
+    outputs.check(out, beside)
     given, folder = CocoMasks(masks, images), EdgeFolder(edges)
     refined: dict[str, list[Entry]] = {}
     unsound = list(given.findings)
@@ -84,17 +87,26 @@ def refine_coco(
     outcomes = refine_images(given.ids, folder, task, Collected(take), progress)
     outcomes += [Outcome(one.problem, "failed", str(one)) for one in unsound]
     if refined:
-        content = given.replaced(refined)
-        try:
-            write_json(content, out)
-        except ValueError:  # in keys that nobody reads here
-            write_json(finite(content), out)
-            problem = "has NaN or infinite numbers, which JSON cannot hold"
-            odd = Finding(str(masks), problem, f"{out} has null in their place")
-            outcomes.append(Outcome(odd.problem, "failed", str(odd)))
-        beside = out.with_suffix(".settings.json")
-        write_settings(beside, {"masks": masks, "edges": edges}, task.settings, outcomes)
+        with outputs.writing():
+            if odd := _write_coco(given.replaced(refined), masks, out):
+                outcomes.append(odd)
+            files = {"masks": masks, "edges": edges}
+            write_settings(beside, files, task.settings, outcomes)
     return outcomes
+
+
+def _write_coco(content: Any, masks: Path, out: Path) -> Outcome | None:
+    """Writes it; what is odd, where keys that nobody reads here hold what JSON cannot."""
+    try:
+        write_json(content, out)
+    except FileError:
+        raise
+    except ValueError:
+        write_json(finite(content), out)
+        problem = "has NaN or infinite numbers, which JSON cannot hold"
+        odd = Finding(str(masks), problem, f"{out} has null in their place")
+        return Outcome(odd.problem, "failed", str(odd))
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,27 +198,32 @@ def refine_labels(
 
     Raises:
         OSError: a result cannot be written.
-        ValueError: there are no masks or no edges, two files are of one image, or `out` is `masks`.
+        ValueError: there are no masks or no edges, two files are of one image, or `out` is an
+            input or holds a file that is no result of refine.
     """
-    if out.resolve() == masks.resolve():
-        raise ValueError(f"{out} holds the masks that are to be refined: give another folder")
     if not masks.is_dir():
         raise ValueError(f"{masks} is neither a COCO JSON nor a folder of label maps")
-    paths, folder = find_label_maps(masks), EdgeFolder(edges)
+    outputs = Outputs("refine", (masks, edges))
+    outputs.check(out / SETTINGS)
+    paths = find_label_maps(masks)
+    targets = {name: out / f"{name}{path.suffix.lower()}" for name, path in paths.items()}
+    outputs.check(*targets.values())
+    folder = EdgeFolder(edges)
 
     def take(name: str, result: Result) -> tuple[int, int]:
         before, after = result.value
-        target = out / f"{name}{paths[name].suffix.lower()}"
-        if target.suffix == ".png":
-            write_label_png(after, target)
-        else:
-            write_npy(after, target)
+        with outputs.writing():
+            write = write_label_png if targets[name].suffix == ".png" else write_npy
+            write(after, targets[name])
         return _count(before), _count(after)
 
     task = CutLabels(propagation, iou, split_parts, paths)
     outcomes = refine_images(paths, folder, task, Collected(take), progress)
     if not all(outcome.message for outcome in outcomes):
-        write_settings(out / SETTINGS, {"masks": masks, "edges": edges}, task.settings, outcomes)
+        with outputs.writing():
+            write_settings(
+                out / SETTINGS, {"masks": masks, "edges": edges}, task.settings, outcomes
+            )
     return outcomes
 
 

@@ -9,7 +9,7 @@ depend on who finished first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,13 +31,19 @@ from trace_edges.jobs.remote import (
 )
 from trace_edges.jobs.stores import concerns_all, filesystem
 from trace_edges.jobs.task import Facts, Files, KeepError, Result
+from trace_edges.outputs import Outputs
 
 RECORD = "json"  # suffix of what says that the other files of a key are there
 _WRITERS = {"tar": write_tar, "parquet": write_parquet}
 
 
 class Sink(Protocol):
-    """Takes results; `part` is how many positions share a file, None where none do."""
+    """Takes results; `part` is how many positions share a file, None where none do, and `lists` are
+    the files that list all of them.
+    """
+
+    @property
+    def lists(self) -> Sequence[str]: ...
 
     @property
     def part(self) -> int | None: ...
@@ -63,12 +69,14 @@ class Kept:
     """Keeps a result in a sink, with a record: the facts of the image, and the task's entries."""
 
     sink: Sink
+    outputs: Outputs
 
     def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
         record = {"key": item.key, "file": item.name, "height": facts.height, "width": facts.width}
         record |= {"timestep": facts.timestep, **result.record}
         try:
-            self.sink.keep(item.key, {**result.files, RECORD: record_bytes(record)})
+            with self.outputs.writing():
+                self.sink.keep(item.key, {**result.files, RECORD: record_bytes(record)})
         except OSError as error:
             if concerns_all(error):
                 raise
@@ -87,6 +95,7 @@ class FolderSink:
 
     dest: str
     part = None
+    lists = ()
 
     def describe(self) -> dict[str, Any]:
         return {"to": "folder"}
@@ -132,6 +141,7 @@ class PartSink:
     suffixes: tuple[str, ...]
     part: int
     tag: str = ""
+    lists = ()
 
     @property
     def spool(self) -> FolderSink:
@@ -184,6 +194,10 @@ class CocoSink:
         """The records of single results."""
         return FolderSink(join(self.dest, f".annotate{self.shard.tag}/results"))
 
+    @property
+    def lists(self) -> Sequence[str]:
+        return (join(self.dest, f"{self.task}{self.shard.tag}.json"),)
+
     def describe(self) -> dict[str, Any]:
         return {"to": "coco"}
 
@@ -205,8 +219,7 @@ class CocoSink:
                 yield item, json.loads(self.spool.read(item.key, RECORD))
 
         lists = {"images": map(self._image, records()), "annotations": self._annotations(records())}
-        url = join(self.dest, f"{self.task}{self.shard.tag}.json")
-        _write(url, lambda path: self._write_json(path, lists))
+        _write(self.lists[0], lambda path: self._write_json(path, lists))
 
     def _write_json(self, path: Path, lists: dict[str, Iterator[dict[str, Any]]]) -> None:
         """JSON of millions of entries, of which one at a time is in memory."""

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from trace_edges import outputs
 from trace_edges.metrics.counts import (
     Annotation,
     EdgeCounts,
@@ -138,7 +139,9 @@ def spread(
     if workers == 1:
         yield from map(function, items)
         return
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    guard = outputs.current()  # holds in the workers too
+    begin = None if guard is None else guard.keep
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), begin)
     try:
         yield from pool.map(function, items)
     finally:

@@ -1,0 +1,180 @@
+"""The record beside the results of an image: what they are of and made with, and so whether they
+are what is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trace_edges import __version__
+from trace_edges.files import FileError, read_json, write_atomically, write_json
+from trace_edges.jobs.entries import Item, PathPlace
+from trace_edges.jobs.task import Facts, Result
+from trace_edges.outputs import Outputs
+
+_LONGEST = 255  # bytes of a name, as file systems have it
+IMAGE = "image_file"  # of a record: which file the results are of
+
+Extra = Callable[[Item, Result, Facts], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Records:
+    """Results as FOLDER/NAME.SUFFIX, and beside them FOLDER/NAME.json, which comes last and so says
+    that all are there.
+
+    Attributes:
+        folder: where to.
+        suffixes: of the results.
+        kind: what they are, as the record says it too: results of another kind are refused.
+        settings: all that they are made with.
+        extra: further entries of a record, its settings among them.
+        outputs: the guard of the command.
+        indent: of the records.
+    """
+
+    folder: Path
+    suffixes: tuple[str, ...]
+    kind: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    extra: Extra
+    outputs: Outputs
+    indent: int | None = None
+
+    def record(self, name: str) -> Path:
+        """The record of an image."""
+        return self.folder / f"{name}.json"
+
+    def files(self, name: str) -> list[Path]:
+        """The results of an image."""
+        return [self.folder / f"{name}.{suffix}" for suffix in self.suffixes]
+
+    def is_done(self, name: str, image: Path) -> bool:
+        """Whether all results of an image are there.
+
+        Raises:
+            FileError: what is there is no record, is of another image or kind, or not ours.
+        """
+        path = self.record(name)
+        if max(len(os.fsencode(file.name)) for file in (path, *self.files(name))) > _LONGEST:
+            raise FileError(image, f"has so long a name that those of its results would be longer "
+                            f"than {_LONGEST} bytes", "rename it")  # fmt: skip
+        if not self.outputs.overwrite and os.path.lexists(path):
+            record = read_record(path)
+            if record is None:
+                raise FileError(path, "is no record of trace-edges, and is not replaced",
+                                "move it away, or give another place for the results")  # fmt: skip
+            self._refuse_others(path, record, image)
+            if all(file.exists() for file in self.files(name)):
+                return True
+        self.outputs.check(path, *self.files(name))
+        return False
+
+    def difference(self, name: str) -> str:
+        """How the settings of what is there differ from those asked for; empty if they do not."""
+        record = read_record(self.record(name)) or {}
+        made_with = record["settings"]
+        others = [
+            f"{key} {made_with.get(key)}, not {value}"
+            for key, value in self.settings.items()
+            if made_with.get(key) != value and (key != "weights" or key in made_with)
+        ]
+        if others:
+            return f"was made with {'; '.join(others)}: --overwrite makes it again"
+        if IMAGE not in record:
+            return (f"{self.record(name)} is of an earlier version and does not say which file it "
+                    "is of: give another folder to make it again")  # fmt: skip
+        return ""
+
+    def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
+        """Writes the results and the record of an image; gives the record."""
+        path = self.record(item.key)
+        older = read_record(path) or {}
+        with self.outputs.writing():
+            self.outputs.remove(path)  # an older one must not vouch for new results
+            for suffix, content in result.files.items():
+                with write_atomically(self.folder / f"{item.key}.{suffix}") as temporary:
+                    temporary.write_bytes(content)
+            record = {
+                "image": item.name,
+                IMAGE: identity(item.place.path) if isinstance(item.place, PathPlace) else None,
+                **self.kind,
+                "height": facts.height,
+                "width": facts.width,
+                **self.extra(item, result, facts),
+                "seconds": facts.seconds,
+                "trace_edges": __version__,
+                **result.record,
+            }
+            write_json(record, path, indent=self.indent)
+        self._remove_stale(older, path, item.key)
+        return record
+
+    def _refuse_others(self, path: Path, record: Mapping[str, Any], image: Path) -> None:
+        """FileError where a record is of another command, image or kind."""
+        mend = "give another place for the results, or --overwrite"
+        command = record.get("command", "segment" if "annotations" in record else "detect")
+        if command != self.outputs.command:
+            raise FileError(path, f"is of trace-edges {command}, and is not replaced",
+                            "give another place for the results")  # fmt: skip
+        refuse_other_image(path, record, image, mend)
+        for name, value in self.kind.items():
+            there = record.get(name, value)
+            if there != value:
+                raise FileError(path, f"is of edges of {name} {there}, not {value}", mend)
+
+    def _remove_stale(self, older: Mapping[str, Any], path: Path, name: str) -> None:
+        """Results that the older record names and the new one does not would pass as its own."""
+        for suffix in ("edges.png", "edges.npy"):
+            if older.get("edges") == f"{Path(name).name}.{suffix}" and suffix not in self.suffixes:
+                self.outputs.remove(path.with_name(f"{Path(name).name}.{suffix}"))
+
+
+def refuse_other_image(path: Path, record: Mapping[str, Any], image: Path, mend: str) -> None:
+    """Make sure that results are of this image.
+
+    Raises:
+        FileError: the record, which lies at `path`, says that they are not.
+        OSError: the image cannot be read.
+    """
+    known = record.get(IMAGE)
+    if isinstance(known, Mapping) and not is_of(known, image):
+        raise FileError(path, f"is of another image ({record.get('image')}) than {image}, or the "
+                        "image was changed since", mend)  # fmt: skip
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A record; None where there is none, or another JSON."""
+    try:
+        content = read_json(path)
+    except (OSError, FileError):
+        return None
+    is_ours = isinstance(content, dict) and {"settings", "height", "width"} <= content.keys()
+    return content if is_ours and isinstance(content["settings"], dict) else None
+
+
+def identity(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What tells an image file from others: its length, when it was written, and its content."""
+    with Path(path).open("rb") as file:
+        found = os.fstat(file.fileno())
+        digest = hashlib.file_digest(file, _digest).hexdigest()
+    return {"bytes": found.st_size, "modified_ns": found.st_mtime_ns, "blake2b": digest}
+
+
+def is_of(known: Mapping[str, Any], path: str | os.PathLike[str]) -> bool:
+    """Whether a file is the one with this `identity`, or a copy of it."""
+    found = os.stat(path)
+    if found.st_size != known.get("bytes"):
+        return False
+    if found.st_mtime_ns == known.get("modified_ns"):
+        return True
+    return bool(identity(path)["blake2b"] == known.get("blake2b"))
+
+
+def _digest() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16)

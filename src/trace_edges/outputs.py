@@ -1,0 +1,185 @@
+"""Which files a command may write: its own, and never an input, a file of the user's, or the result
+of another command.
+
+What a command writes is listed in a hidden file beside it (`LEDGER`): the command, the name, and a
+digest of the content. A file that is there is replaced or removed only if it is listed as the
+same command's and still has that content. `Outputs` is the one guard; `write_atomically` asks it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from trace_edges.errors import FileError
+
+LEDGER = ".trace-edges"
+_TITLE = "What trace-edges wrote into this folder, and so may replace: command, name, digest.\n"
+_ENDS = 16 << 20  # bytes of each end of a large file that are digested
+_active: ContextVar[Outputs | None] = ContextVar("outputs", default=None)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one command may write.
+
+    Attributes:
+        command: its name; results of another are not replaced.
+        inputs: files and folders that it reads, and so neither replaces nor writes into.
+        overwrite: what the command wrote is replaced even if it was changed since.
+    """
+
+    command: str
+    inputs: tuple[str | os.PathLike[str], ...] = ()
+    overwrite: bool = False
+
+    def check(self, *paths: str | os.PathLike[str]) -> None:
+        """Refuse, before work begins, files that the command may not write.
+
+        Raises:
+            FileError: a file is an input, lies in a folder that is one, or is not the command's.
+        """
+        for path in map(Path, paths):
+            self._refuse_inputs(path)
+            if os.path.lexists(path) and not self._owns(path):
+                raise FileError(path, f"{self._whose(path)}, and is not replaced", "move it away, "
+                                "or give another place for the results")  # fmt: skip
+
+    def remove(self, path: str | os.PathLike[str]) -> None:
+        """Take away a file of the command, if it is there; errors as in `check`."""
+        self.check(path)
+        Path(path).unlink(missing_ok=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Whatever is written meanwhile, in this thread, is checked and listed."""
+        token = _active.set(self)
+        try:
+            yield
+        finally:
+            _active.reset(token)
+
+    def keep(self) -> None:
+        """Whatever this thread writes from now on is checked and listed: for worker processes."""
+        _active.set(self)
+
+    def note(self, content: Path, path: Path) -> None:
+        """List a file that is about to come to its place, with the content that it will have."""
+        ledger = path.with_name(LEDGER)
+        line = _line(self.command, path.name, _digest(content))
+        start = b"" if ledger.exists() else _TITLE.encode()
+        with ledger.open("ab", buffering=0) as file:  # one write: lines stay whole
+            file.write(start + b"\n" + line)
+
+    def first_in(self, folder: Path) -> bool:
+        """Whether the command has not written into this folder before."""
+        known = len(self._folders)
+        self._folders.add(folder)
+        return len(self._folders) > known
+
+    @cached_property
+    def _folders(self) -> set[Path]:
+        return set()
+
+    @cached_property
+    def _read(self) -> tuple[dict[tuple[int, int], str], dict[tuple[int, int], str]]:
+        """Files and folders that are inputs, by what the file system knows them as."""
+        files: dict[tuple[int, int], str] = {}
+        folders: dict[tuple[int, int], str] = {}
+        for given in self.inputs:
+            if (found := _identity(given)) is not None:
+                (folders if os.path.isdir(given) else files)[found] = os.fspath(given)
+        return files, folders
+
+    def _refuse_inputs(self, path: Path) -> None:
+        files, folders = self._read
+        if files and (given := files.get(_identity(path) or (0, 0))) is not None:
+            raise FileError(path, f"is an input of this command ({given})", "give another place "
+                            "for the results")  # fmt: skip
+        for parent in Path(os.path.abspath(path)).parents if folders else ():
+            if (given := folders.get(_identity(parent) or (0, 0))) is not None:
+                raise FileError(path, f"would lie in {given}, which this command reads",
+                                "give another place for the results")  # fmt: skip
+
+    def _owns(self, path: Path) -> bool:
+        if not path.is_file() or path.is_symlink():
+            return False
+        if self.overwrite:
+            return any(command == self.command for command, _ in _listed(path))
+        return (self.command, _digest(path)) in _listed(path)
+
+    def _whose(self, path: Path) -> str:
+        if not path.is_file() or path.is_symlink():
+            return "is there and is no plain file"
+        listed = _listed(path)
+        digest = _digest(path)
+        for command, content in reversed(listed):
+            if content == digest:
+                return f"is a result of trace-edges {command}"
+        if any(command == self.command for command, _ in listed):
+            return f"was changed since trace-edges {self.command} wrote it"
+        return f"was not written by trace-edges {self.command}"
+
+
+def current() -> Outputs | None:
+    """The guard of whatever is being written in this thread; None where there is none."""
+    return _active.get()
+
+
+def _listed(path: Path) -> list[tuple[str, str]]:
+    """Command and digest of all that was written under this name, the latest last."""
+    ledger = path.with_name(LEDGER)
+    name = json.dumps(path.name).encode()
+    found: list[tuple[str, str]] = []
+    if not ledger.is_file() or ledger.stat().st_size == 0:
+        return found
+    with ledger.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
+        place = lines.find(b", " + name + b", ")
+        while place != -1:
+            start, end = lines.rfind(b"\n", 0, place) + 1, lines.find(b"\n", place)
+            line = lines[start:] if end == -1 else lines[start:end]
+            try:
+                command, own, digest = json.loads(line)
+            except ValueError:  # a kill cut it short
+                command = own = digest = ""
+            if own == path.name:
+                found.append((command, digest))
+            place = lines.find(b", " + name + b", ", place + 1)
+    return found
+
+
+def _line(command: str, name: str, digest: str) -> bytes:
+    return json.dumps([command, name, digest]).encode()
+
+
+def _digest(path: Path) -> str:
+    """Of the content, and of files too large for that of both ends and the length."""
+    with path.open("rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        if length <= 4 * _ENDS:
+            return hashlib.file_digest(file, _blake2b).hexdigest()
+        digest = hashlib.blake2b(str(length).encode(), digest_size=16)
+        digest.update(file.read(_ENDS))
+        file.seek(length - _ENDS)
+        digest.update(file.read())
+        return digest.hexdigest()
+
+
+def _blake2b() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=16)
+
+
+def _identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -35,11 +35,13 @@ class Outputs:
         command: its name; results of another are not replaced.
         inputs: files and folders that it reads, and so neither replaces nor writes into.
         overwrite: what the command wrote is replaced even if it was changed since.
+        ledger: file that lists what was written, if one is to hold for many folders.
     """
 
     command: str
     inputs: tuple[str | os.PathLike[str], ...] = ()
     overwrite: bool = False
+    ledger: Path | None = None
 
     def check(self, *paths: str | os.PathLike[str]) -> None:
         """Refuse, before work begins, files that the command may not write.
@@ -73,9 +75,13 @@ class Outputs:
 
     def note(self, content: Path, path: Path) -> None:
         """List a file that is about to come to its place, with the content that it will have."""
-        ledger = path.with_name(LEDGER)
-        line = _line(self.command, path.name, _digest(content))
+        digest = _digest(content)
+        if path.exists() and _digest(path) == digest:
+            return  # it is listed, or could not be replaced
+        ledger, name = self._place(path)
         start = b"" if ledger.exists() else _TITLE.encode()
+        line = json.dumps([self.command, name, digest]).encode()
+        ledger.parent.mkdir(parents=True, exist_ok=True)
         with ledger.open("ab", buffering=0) as file:  # one write: lines stay whole
             file.write(start + b"\n" + line)
 
@@ -112,14 +118,23 @@ class Outputs:
     def _owns(self, path: Path) -> bool:
         if not path.is_file() or path.is_symlink():
             return False
+        listed = _listed(*self._place(path))
         if self.overwrite:
-            return any(command == self.command for command, _ in _listed(path))
-        return (self.command, _digest(path)) in _listed(path)
+            return any(command == self.command for command, _ in listed)
+        return (self.command, _digest(path)) in listed
+
+    def _place(self, path: Path) -> tuple[Path, str]:
+        """The ledger that would list a file, and its name there."""
+        if self.ledger is None:
+            return path.with_name(LEDGER), path.name
+        return self.ledger, os.path.relpath(path, self.ledger.parent)
 
     def _whose(self, path: Path) -> str:
         if not path.is_file() or path.is_symlink():
             return "is there and is no plain file"
-        listed = _listed(path)
+        listed = _listed(*self._place(path))
+        if self.ledger is not None:
+            listed = _listed(path.with_name(LEDGER), path.name) + listed
         digest = _digest(path)
         for command, content in reversed(listed):
             if content == digest:
@@ -134,15 +149,14 @@ def current() -> Outputs | None:
     return _active.get()
 
 
-def _listed(path: Path) -> list[tuple[str, str]]:
+def _listed(ledger: Path, name: str) -> list[tuple[str, str]]:
     """Command and digest of all that was written under this name, the latest last."""
-    ledger = path.with_name(LEDGER)
-    name = json.dumps(path.name).encode()
+    quoted = b", " + json.dumps(name).encode() + b", "
     found: list[tuple[str, str]] = []
     if not ledger.is_file() or ledger.stat().st_size == 0:
         return found
     with ledger.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
-        place = lines.find(b", " + name + b", ")
+        place = lines.find(quoted)
         while place != -1:
             start, end = lines.rfind(b"\n", 0, place) + 1, lines.find(b"\n", place)
             line = lines[start:] if end == -1 else lines[start:end]
@@ -150,14 +164,10 @@ def _listed(path: Path) -> list[tuple[str, str]]:
                 command, own, digest = json.loads(line)
             except ValueError:  # a kill cut it short
                 command = own = digest = ""
-            if own == path.name:
+            if own == name:
                 found.append((command, digest))
-            place = lines.find(b", " + name + b", ", place + 1)
+            place = lines.find(quoted, place + 1)
     return found
-
-
-def _line(command: str, name: str, digest: str) -> bytes:
-    return json.dumps([command, name, digest]).encode()
 
 
 def _digest(path: Path) -> str:

@@ -154,3 +154,32 @@ def test_the_same_command_may_be_given_again(here, words):
     for _ in range(2):
         result = run(*words.split())
         assert result.exit_code == 0, result.output
+
+
+JOB = ("--workers", "0", "--resolution", "64", "--device", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("annotate photos users --task edges", "users/report.csv"),
+        ("annotate users.json . --images photos --task instances --to coco", "instances.json"),
+        ("annotate photos semantic --task panoptic --semantic semantic --things 1", "semantic"),
+    ],
+)
+def test_a_job_begins_where_its_lists_can_be_written(here, words, named):
+    Path("users").mkdir()
+    Path("users/report.csv").write_text("mine")
+    Path("instances.json").write_text("mine")
+    shutil.copy("masks.json", "users.json")
+    refused(here, (*words.split(), *JOB), named)
+
+
+def test_a_job_reports_what_it_does_not_replace(here):
+    Path("out").mkdir()
+    shutil.copy("photos/cat.json", "out/cat.json")
+    result = run("annotate", "photos", "out", "--task", "edges", *JOB)
+    assert result.exit_code == 1
+    assert "1 done, 1 failed" in result.output
+    assert json.loads(Path("out/cat.json").read_text()) == LABELME
+    assert "cat.json was not written by trace-edges annotate" in Path("out/report.csv").read_text()

@@ -39,19 +39,14 @@ class Work:
         task: what is made of them.
         sink: where results go.
         batch_size: images of one size that share a pass.
-        read: files and folders of this machine that are inputs.
+        outputs: the guard of what is written on this machine.
     """
 
     model: EdgeModel
     task: Task
     sink: Sink
     batch_size: int = 1
-    read: tuple[str, ...] = ()
-
-    @property
-    def outputs(self) -> Outputs:
-        """The guard of what is written on this machine."""
-        return Outputs("annotate", self.read)
+    outputs: Outputs = field(default_factory=lambda: Outputs("annotate"))
 
     def engine(self) -> Engine:
         """Loads the model, in whichever process it is called."""
@@ -100,7 +95,13 @@ class Job:
         """What is made of each image."""
         read = [str(self.source.describe().get(name, "")) for name in ("url", "json")]
         read += [str(self.task.semantic)] if isinstance(self.task, PanopticTask) else []
-        return Work(self.model, self.task, self.sink, self.batch_size, tuple(filter(None, read)))
+        outputs = Outputs("annotate", tuple(filter(None, read)), ledger=self.folder / "written")
+        return Work(self.model, self.task, self.sink, self.batch_size, outputs)
+
+    @property
+    def folder(self) -> Path:
+        """Where its state is."""
+        return Path(self.state or self.dest, f".annotate{self.shard.tag}")
 
     @property
     def report(self) -> str:
@@ -116,12 +117,10 @@ class Job:
         if self.state is None and not is_local(self.dest):
             raise ValueError(f"{self.dest} is no folder of this machine: give one for the state "
                              "of the job too")  # fmt: skip
-        hidden = f".annotate{self.shard.tag}"
-        folder = Path(self.dest, hidden) if self.state is None else self.state / hidden
         settings = {**self.source.describe(), **self.task.describe(), **self.sink.describe()}
         settings |= model | {"batch_size": self.batch_size, "trace_edges": __version__}
         settings |= {"shard": f"{self.shard.index}/{self.shard.count}"}
-        return Manifest(folder / "manifest.sqlite", settings)
+        return Manifest(self.folder / "manifest.sqlite", settings)
 
 
 @dataclass(frozen=True)

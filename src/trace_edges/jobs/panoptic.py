@@ -14,7 +14,7 @@ from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.panoptic import export_panoptic
 from trace_edges.formats.semantic import find_semantic_maps
 from trace_edges.instances.bgp import PROPAGATION, Propagation
-from trace_edges.jobs.refine import Collected, Progress, refine_images, write_settings
+from trace_edges.jobs.collected import Collected, Progress, refine_images, write_settings
 from trace_edges.jobs.task import Outcome, Result
 from trace_edges.jobs.tasks import PanopticTask
 from trace_edges.outputs import Outputs

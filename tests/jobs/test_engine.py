@@ -2,9 +2,12 @@
 
 import io
 
+import pytest
+import torch
 from PIL import Image
 
 from trace_edges.edge_folder import EdgeFolder
+from trace_edges.jobs import memory
 from trace_edges.jobs.engine import Engine, stretches_of
 from trace_edges.jobs.entries import Item, PathPlace
 from trace_edges.jobs.task import Result, Task, TaskError
@@ -63,24 +66,59 @@ def test_a_task_is_given_the_image_as_it_is(tmp_path):
 class Failing(FakeSource):
     """Runs out of memory over two images, and over the one whose corner is dark."""
 
+    def __init__(self, error):
+        super().__init__([])
+        self.error = error
+
     def read(self, batch, settings, **options):
         if len(batch) > 1 or batch[0].image[0, 0, 0] < 50:
-            raise ValueError("out of memory: take a smaller resolution")
+            raise self.error
         return super().read(batch, settings, **options)
 
 
-def test_a_batch_that_is_too_much_is_read_singly(tmp_path):
+def test_an_image_too_large_to_be_drawn_is_refused_and_the_small_ones_are_done(
+    tmp_path, monkeypatch
+):
+    """100 kB are free: enough for 24 x 32 px at 48 bytes each, and not for 480 x 480."""
+    monkeypatch.setattr(memory, "free", lambda: 100_000)
+    contents = {"a": png(1), "large": png(2, width=480, height=480), "z": png(3)}
+    _, outcomes = run(tmp_path, contents, batch_size=3)
+    assert [(one.key, one.state) for one in outcomes if one.state == "failed"] == [
+        ("large", "failed")
+    ]
+    (message,) = (one.message for one in outcomes if one.message)
+    assert "large.png: its 480 x 480 px need about 0.0 GiB of memory" in message
+
+
+def test_other_errors_of_a_source_are_not_taken_for_a_lack_of_memory(tmp_path):
+    (tmp_path / "3.png").write_bytes(png(0))
+    item = Item(0, "3", PathPlace(str(tmp_path / "3.png")), "3.png")
+    engine = Engine(Failing(RuntimeError("shapes differ")), None, Shapes(), lambda *_: {})
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        list(engine.alone([[item]]))
+
+
+LACKS = (
+    ValueError("out of memory: take a smaller resolution"),
+    MemoryError("no memory"),
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"),
+)
+
+
+@pytest.mark.parametrize("error", LACKS, ids=lambda one: type(one).__name__)
+def test_a_batch_that_is_too_much_is_read_singly(tmp_path, error):
     items = []
     for position, number in enumerate((0, 3, 4)):  # the grey behind the square is 40, 61 and 68
         path = tmp_path / f"{number}.png"
         path.write_bytes(png(number))
         items.append(Item(position, str(number), PathPlace(str(path)), path.name))
-    engine = Engine(Failing([]), None, Shapes(), lambda *_: {}, batch_size=3)
+    engine = Engine(Failing(error), None, Shapes(), lambda *_: {}, batch_size=3)
     outcomes = {one.key: one for one in engine.alone(stretches_of(items, 3))}
     assert {key: one.state for key, one in outcomes.items()} == {
         "0": "failed", "3": "done", "4": "done",
     }  # fmt: skip
-    assert outcomes["0"].message == "0.png: out of memory: take a smaller resolution"
+    assert outcomes["0"].message == f"0.png: {error}"
 
 
 def test_one_image_without_stored_edges_does_not_take_its_batch_along(tmp_path):

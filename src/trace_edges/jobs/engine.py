@@ -15,10 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from trace_edges.files import FileError
 from trace_edges.images import ImageError, load_image
+from trace_edges.jobs import memory
 from trace_edges.jobs.entries import Item
 from trace_edges.jobs.task import (
     Facts,
@@ -83,6 +82,8 @@ class Finish:
         begun: float,
     ) -> Outcome:  # fmt: skip
         shape = prepared.shape or (reading.values.shape[0], reading.values.shape[1])
+        if (too_large := memory.refusal(*shape)) is not None:
+            return _failed(item, f"{item.name}: {too_large}")
         try:
             edges, ridges = self.drawing(reading.values, shape)
             subject = Subject(item.key, edges, ridges, reading, prepared.image)
@@ -181,11 +182,14 @@ class Engine:
             ready = [one for _, one in batch]
             wanted = self.task.wants_attention
             return list(self.source.read(ready, self.settings, attention=wanted))
-        except (ValueError, torch.OutOfMemoryError) as error:
+        except (ValueError, MemoryError, RuntimeError) as error:
+            if not (isinstance(error, ValueError) or memory.is_lack(error)):
+                raise
             if len(batch) > 1:
                 return [reading for one in batch for reading in self._read([one])]
             ((item, _),) = batch
-            named = str(error) if isinstance(error, EdgeError) else f"{item.name}: {error}"
+            reason = str(error) or "is too large for the memory; make it smaller"
+            named = reason if isinstance(error, EdgeError) else f"{item.name}: {reason}"
             return [" ".join(named.split())]
 
 

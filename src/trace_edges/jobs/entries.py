@@ -183,14 +183,18 @@ def checked(entry: Entry) -> Entry:
 
 def where(entry: Entry) -> str:
     """The file that an entry is or lies in, and its name there."""
-    place, name = entry.place, _as_text(entry.name).replace("\0", "\\0")
+    place, name = entry.place, shown(entry.name)
     if isinstance(place, NoPlace):
         return place.reason
-    if len(name) > _SHOWN:
-        name = f"{name[: _SHOWN // 2]}...{name[-_SHOWN // 2 :]}"
     if isinstance(place, CellPlace) or (isinstance(place, FilePlace) and place.start is not None):
         return f"{place.url}: {name}"
     return name
+
+
+def shown(name: str) -> str:
+    """A name in a message: in one line, and not too long."""
+    name = " ".join(_as_text(name).replace("\0", "\\0").splitlines())
+    return name if len(name) <= _SHOWN else f"{name[: _SHOWN // 2]}...{name[-_SHOWN // 2 :]}"
 
 
 def unusable(entry: Entry, reason: str) -> Entry:

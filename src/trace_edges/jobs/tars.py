@@ -15,7 +15,7 @@ from typing import Any
 
 from trace_edges.files import IMAGE_SUFFIXES
 from trace_edges.jobs.containers import find_containers
-from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place
+from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place, shown
 from trace_edges.jobs.inputs import check_there, is_image, stem
 from trace_edges.jobs.stores import StoreError, StoreFile, is_of_store
 
@@ -117,7 +117,7 @@ def _forward(members: tarfile.TarFile, problems: list[Exception]) -> Iterator[ta
     try:
         for one in members:
             if one.size < 0 or one.offset <= before:
-                raise tarfile.ReadError(f"{one.name} has {one.size} bytes")
+                raise tarfile.ReadError(f"{shown(one.name)} has {one.size} bytes")
             before = one.offset
             yield one
     except (*_DAMAGED, OSError) as error:
@@ -137,11 +137,11 @@ def _images_of(
 
 
 def _place(member: tarfile.TarInfo, stored: _Stored) -> Place:
-    where = f"{stored.tar}: {member.name}"
+    where = f"{stored.tar}: {shown(member.name)}"
     if member.islnk() and member.linkname in stored.places:
         return FilePlace(stored.tar, *stored.places[member.linkname])
     if member.issym() or member.islnk():
-        return NoPlace(f"{where} is a link to {member.linkname}; pack the file itself")
+        return NoPlace(f"{where} is a link to {shown(member.linkname)}; pack the file itself")
     if member.sparse is not None:
         return NoPlace(f"{where} is stored with holes; pack it without --sparse")
     if member.ischr() or member.isblk() or member.isfifo():

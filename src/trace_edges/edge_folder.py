@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.formats.edge_maps import EdgeMaps, read_edge_map
 from trace_edges.sources import EdgeError, EdgeSource, Preparation, Prepared, Reading, Size
 
 
@@ -40,9 +40,10 @@ class EdgeFolder(EdgeSource[FolderSettings]):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._paths = find_edge_maps(self.folder)
+        self._maps = EdgeMaps(self.folder)
         # Results lists name images by number alone: 139 is 000000000139.
-        self._numbered = {int(name): path for name, path in self._paths.items() if _digits(name)}
+        paths = self._maps.paths.items()
+        self._numbered = {int(name): path for name, path in paths if _digits(name)}
 
     def preparation(self, settings: FolderSettings) -> Preparation:
         """An image is only asked for its name and size."""
@@ -91,7 +92,7 @@ class EdgeFolder(EdgeSource[FolderSettings]):
         Raises:
             ValueError: there are none, or the file holds something else.
         """
-        path = self._paths.get(name)
+        path = self._maps.get(name)
         if path is None and _digits(name):
             path = self._numbered.get(int(name))
         if path is None:

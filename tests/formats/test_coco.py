@@ -188,7 +188,7 @@ def test_crowds_and_empty_masks_are_no_instances(tmp_path):
             "its RLE is .4, 6. and its image .5, 6.",
         ),
         ({"images": [image(), image()], "annotations": []}, "gives one id to several"),
-        ({"images": [image(), image(2, "x/one.png")], "annotations": []}, "both called x/one"),
+        ({"images": [image(), image(2, "x/one.jpg")], "annotations": []}, "both called x/one.jpg"),
         ({"images": [{"id": 1}], "annotations": []}, r"images.0. .id 1. lacks height or width"),
         (
             {"images": [image()], "annotations": [annotation(image_id=9)]},

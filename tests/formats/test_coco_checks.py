@@ -129,8 +129,8 @@ def test_lists_of_a_panoptic_json(check, panoptic, tmp_path):
 
 
 def test_names_that_clash(check, instances):
-    instances["images"].append({"id": 2, "file_name": "x/a.png"} | SIZE)
-    assert "error a.png: a.jpg has the same stem, which is the name of an image" in check(instances)
+    instances["images"].append({"id": 2, "file_name": "a.jpg"} | SIZE)
+    assert "error val.json: images 1 and 2 are both called a.jpg" in check(instances)
 
 
 def test_a_png_folder_that_is_not_there(check, panoptic, tmp_path):

@@ -217,8 +217,11 @@ def test_images_of_two_folders_with_one_name_are_called_by_their_paths(tmp_path)
 
 
 def test_two_images_of_one_name_are_refused(tmp_path):
-    images = [{"id": n, "file_name": f"a.{n}"} | {"height": 2, "width": 3} for n in (1, 2)]
-    with pytest.raises(ValueError, match=r"x\.json: images 1 and 2 are both called a; rename"):
+    images = [image(1, "a.jpg"), image(2, "a.png")]
+    truth = open_ground_truth(instances_json(tmp_path / "x.json", images=images))
+    assert list(truth) == ["a.jpg", "a.png"]
+    images = [image(n, "x/a.jpg") for n in (1, 2)]
+    with pytest.raises(ValueError, match=r"x\.json: images 1 and 2 are both called x/a\.jpg"):
         open_ground_truth(instances_json(tmp_path / "x.json", images=images))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from trace_edges.files import write_text
-from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.formats.edge_maps import EdgeMaps, read_edge_map
 from trace_edges.formats.labels import write_drawn
 from trace_edges.formats.truth import GroundTruth, Segments
 from trace_edges.metrics.boundaries import boundaries_from_labels, ignored_region
@@ -90,8 +90,15 @@ def evaluate_edge_folders(
     Raises:
         ValueError: a folder holds no maps, or no image is left that all methods have.
     """
-    maps = {method: find_edge_maps(folder) for method, folder in methods.items()}
-    unused = {method: len(found.keys() - ground_truth.keys()) for method, found in maps.items()}
+    folders = {method: EdgeMaps(folder) for method, folder in methods.items()}
+    maps = {
+        method: {name: path for name in ground_truth if (path := found.get(name))}
+        for method, found in folders.items()
+    }
+    unused = {
+        method: len({*found.paths.values()} - {*maps[method].values()})
+        for method, found in folders.items()
+    }
     problems = [
         Problem(method, name, f"{methods[method]} holds no edge map of {name}")
         for method, found in maps.items()

@@ -52,12 +52,20 @@ def check_ground_truth(
     """
     if kind not in ("auto", *KINDS):
         raise ValueError(f"unknown kind {kind!r}: choose from auto, {', '.join(KINDS)}")
-    photographs, findings = by_stem(find_images([images]).images if images is not None else ())
+    below = find_images([images], recursive=True).images if images is not None else ()
+    photographs, findings = by_stem(path for path in below if _is_top(path, images))
     try:
         inspection = _inspect_source(source, kind)
     except (OSError, ValueError) as error:
         return [*findings, _finding(error, source)]
     findings += inspection.findings
+    if images is not None and any("/" in name for name in inspection.images):
+        # Images of one stem are called day1/cat and day2/cat.
+        photographs |= {
+            path.relative_to(images).with_suffix("").as_posix(): path
+            for path in below
+            if not _is_top(path, images)
+        }
     if images is not None:
         findings += _strangers(photographs, inspection, images)
     for done, (name, inspect) in enumerate(inspection.images.items(), 1):
@@ -149,6 +157,11 @@ def _check_splits(root: Path, files: Collection[str]) -> list[Finding]:
             problem = f"images named there without annotation: {len(absent)}, {absent[0]} first"
             findings.append(Finding(str(split), problem, "add their images or cut the list"))
     return findings
+
+
+def _is_top(path: Path, given: Path | None) -> bool:
+    """Whether an image lies in the folder that was given, or is what was given."""
+    return given is None or path.parent == given or not given.is_dir()
 
 
 def _strangers(photographs: dict[str, Path], inspection: Inspection, images: Path) -> list[Finding]:

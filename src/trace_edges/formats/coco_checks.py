@@ -13,6 +13,7 @@ from jaxtyping import Int32
 from pydantic import TypeAdapter, ValidationError
 
 from trace_edges.formats import coco_truth
+from trace_edges.formats.coco_file import image_names
 from trace_edges.formats.coco_masks import checked_runs
 from trace_edges.formats.coco_models import (
     ANNOTATION,
@@ -26,7 +27,7 @@ from trace_edges.formats.coco_models import (
     TrueImage,
 )
 from trace_edges.formats.entries import listed, sound_entries
-from trace_edges.formats.folders import by_stem, list_files
+from trace_edges.formats.folders import list_files
 from trace_edges.formats.listing import Entry
 from trace_edges.formats.truth import Finding, GroundTruthError, Inspection, Severity, Size
 from trace_edges.formats.values import BOX, Key
@@ -44,7 +45,11 @@ def inspect_coco(kind: str, path: Path, content: Entry) -> Inspection:
     model: TypeAdapter[Any] = PANOPTIC_ANNOTATION if panoptic else ANNOTATION
     annotations, unsound = sound_entries(model, content, "annotations", path)
     findings += unsound
-    findings += by_stem(Path(image.file_name) for image in images.values())[1]
+    try:
+        names = image_names({key: image.file_name for key, image in images.items()}, str(path))
+    except GroundTruthError as error:
+        names = {key: Path(image.file_name).stem for key, image in images.items()}
+        findings.append(error.finding)
     annotated = {annotation.image_id for annotation in annotations}
     if strange := annotated - images.keys():
         problem = f"`images` lacks what annotations belong to: {listed(strange)}"
@@ -56,7 +61,7 @@ def inspect_coco(kind: str, path: Path, content: Entry) -> Inspection:
         severity: Severity = "error" if panoptic else "warning"
         findings.append(Finding(str(path), problem, mend, severity))
     if panoptic:
-        return _inspect_panoptic_json(path, annotations, images, categories, findings)
+        return _inspect_panoptic_json(path, annotations, (images, names), categories, findings)
     if twice := _repeated(annotation.id for annotation in annotations):
         problem = f"ids that two annotations have: {listed(twice)}"
         findings.append(Finding(str(path), problem, "number the annotations anew"))
@@ -64,9 +69,7 @@ def inspect_coco(kind: str, path: Path, content: Entry) -> Inspection:
     for annotation in annotations:
         own[annotation.image_id].append(annotation)
     inspections = {
-        Path(image.file_name).stem: partial(
-            _inspect_instances, own[key], image, categories, str(path)
-        )
+        names[key]: partial(_inspect_instances, own[key], image, categories, str(path))
         for key, image in images.items()
     }
     return Inspection(findings, inspections)
@@ -87,10 +90,11 @@ def _by_id(
 def _inspect_panoptic_json(
     path: Path,
     annotations: Sequence[PanopticAnnotation],
-    images: dict[Key, TrueImage],
+    known: tuple[dict[Key, TrueImage], dict[Key, str]],
     categories: Collection[Key],
     findings: list[Finding],
 ) -> Inspection:
+    images, names = known
     if twice := _repeated(annotation.image_id for annotation in annotations):
         problem = f"images with two annotations: {listed(twice)}"
         findings.append(Finding(str(path), problem, "keep one of them"))
@@ -108,7 +112,7 @@ def _inspect_panoptic_json(
     for annotation in annotations:
         image = images.get(annotation.image_id)
         png = folder / annotation.file_name
-        name = Path((image or annotation).file_name).stem
+        name = names.get(annotation.image_id, Path(annotation.file_name).stem)
         inspections[name] = partial(_inspect_panoptic, png, annotation, image, categories)
     return Inspection(findings, inspections)
 

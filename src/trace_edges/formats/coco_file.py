@@ -130,7 +130,8 @@ def listed_images(
 def image_names(files: Mapping[Key, str | None], name: str) -> dict[Key, str]:
     """The name of every image by id: the stem of its file, or its id where it has none.
 
-    Files in several folders with one stem are called by their paths, without the suffix.
+    Files of one stem are called by their paths: day1/a and day2/a, or with the suffix where there
+    are day1/a.jpg and day1/a.png.
 
     Args:
         files: of the images, by id.
@@ -139,18 +140,23 @@ def image_names(files: Mapping[Key, str | None], name: str) -> dict[Key, str]:
     Raises:
         GroundTruthError: two have one name still.
     """
-    stems = Counter(PurePosixPath(path).stem for path in files.values() if path)
+    called = {id: [str(id)] if path is None else _names(path) for id, path in files.items()}
+    uses = Counter(name for names in called.values() for name in names)
     names: dict[Key, str] = {}
     taken: dict[str, Key] = {}
-    for id, path in files.items():
-        names[id] = str(id) if path is None else PurePosixPath(path).stem
-        if path is not None and stems[names[id]] > 1:
-            parts = PurePosixPath(path).with_suffix("").parts
-            names[id] = "/".join(part for part in parts if part not in ("/", ".."))
+    for id, possible in called.items():
+        names[id] = next((one for one in possible if uses[one] < 2), possible[-1])
         if taken.setdefault(names[id], id) != id:
             problem = f"images {taken[names[id]]} and {id} are both called {names[id]}"
-            raise refusal(name, problem, "rename one: names without suffix must differ")
+            raise refusal(name, problem, "rename one")
     return names
+
+
+def _names(path: str) -> list[str]:
+    """What the image of a file may be called, from short to long: a, day1/a, day1/a.jpg."""
+    parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..")]
+    full = PurePosixPath(*parts)
+    return list(dict.fromkeys([full.stem, str(full.with_suffix("")), str(full)]))
 
 
 def unlisted(mask: Mask, name: str) -> Finding:

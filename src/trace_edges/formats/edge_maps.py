@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 from PIL import Image
 
-from trace_edges.files import write_npy
+from trace_edges.files import IMAGE_SUFFIXES, write_npy
 from trace_edges.formats.folders import find_by_name
 from trace_edges.formats.pixels import write_png
 
@@ -29,6 +29,50 @@ def find_edge_maps(folder: Path) -> dict[str, Path]:
         ValueError: there is no such folder, no map in it, or two of one image.
     """
     return find_by_name(folder, "edge map", SUFFIXES, of=".edges", without=(".overlay",))
+
+
+class EdgeMaps:
+    """The edge maps of a folder, found by the name of their image.
+
+    The map of an image that is called day1/cat, since there are several cats, is that of cat in the
+    folder day1 below; or that of day1_cat, as `trace-edges detect` calls it.
+
+    Attributes:
+        folder: where they are.
+        paths: those in the folder itself (`find_edge_maps`), which may hold folders only.
+
+    Raises:
+        ValueError: as `find_edge_maps`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._below: dict[str, dict[str, Path]] = {}
+        folders = folder.is_dir() and any(path.is_dir() for path in folder.iterdir())
+        try:
+            self.paths = find_edge_maps(folder)
+        except ValueError:
+            if not folders or any(path.suffix.lower() in SUFFIXES for path in folder.iterdir()):
+                raise
+            self.paths = {}
+
+    def get(self, name: str) -> Path | None:
+        """The map of an image; None where there is none.
+
+        Raises:
+            ValueError: a folder below holds two of one image.
+        """
+        below, _, stem = name.rpartition("/")
+        if name in self.paths or not below or ".." in below.split("/"):
+            return self.paths.get(name)
+        flat = name.replace("/", "_")
+        for one in (flat, *(flat + suffix for suffix in IMAGE_SUFFIXES)):
+            if one in self.paths:
+                return self.paths[one]
+        if below not in self._below:
+            there = (self.folder / below).is_dir()
+            self._below[below] = find_edge_maps(self.folder / below) if there else {}
+        return self._below[below].get(stem)
 
 
 def read_edge_map(path: Path) -> EdgeArray:

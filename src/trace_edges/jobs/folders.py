@@ -4,6 +4,7 @@ is done. Every image has a record beside its results, so that a small job needs 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,10 @@ def _write_summary(paths: Mapping[str, Path], records: Records) -> None:
     """COCO annotations of all images from their records, which also know scores and overlaps."""
     if not paths:
         return
-    listed = ImageList(paths, {name: path.name for name, path in paths.items()})
+    full = {name: Path(os.path.abspath(path)) for name, path in paths.items()}
+    root = os.path.commonpath([path.parent for path in full.values()])
+    listed_as = {name: path.relative_to(root).as_posix() for name, path in full.items()}
+    listed = ImageList(paths, listed_as)
     images: list[Entry] = []
     annotations: list[Entry] = []
     for name, number in listed.ids.items():

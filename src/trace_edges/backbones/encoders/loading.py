@@ -27,6 +27,7 @@ from trace_edges.backbones.encoders.encoder import (
 from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.backbones.problems import BackboneError, did_you_mean, explained
 from trace_edges.backbones.sources import INDEX, Source, find_source
+from trace_edges.backbones.weights import choose_variant
 from trace_edges.extras import require
 
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
@@ -154,16 +155,19 @@ def read_tower(source: Source, dtype: torch.dtype) -> Tower:
 
 
 def _plain(source: Source, kind: str, dtype: torch.dtype) -> Tower:
+    if source.is_folder:
+        choose_variant((path.name for path in Path(source.place).iterdir()), None, str(source))
     model = AutoModel.from_pretrained(
-        source.place, dtype=dtype, attn_implementation="sdpa", **source.hub
-    )
+        source.place, dtype=dtype, attn_implementation="sdpa", use_safetensors=True,
+        trust_remote_code=False, **source.hub,
+    )  # fmt: skip
     model = getattr(model, "vision_model", model)  # of a pair with a text encoder: CLIP, SigLIP
     return _tower(model, _colours(source, _PLAIN[kind]))
 
 
 def _within(source: Source, kind: str, dtype: torch.dtype) -> Tower:
     pattern, place = _TOWERS[kind]
-    whole = AutoConfig.from_pretrained(source.place, **source.hub)
+    whole = AutoConfig.from_pretrained(source.place, trust_remote_code=False, **source.hub)
     made: Any = transformers
     for part in place.split("."):
         made = getattr(made, part)
@@ -182,6 +186,8 @@ def _within(source: Source, kind: str, dtype: torch.dtype) -> Tower:
 
 def _of_timm(source: Source, config: dict[str, Any], dtype: torch.dtype) -> Tower:
     timm = require("timm", "timm")
+    if ":" in str(config["architecture"]):  # timm would fetch another model, its pickles too
+        raise BackboneError(f"{source}: {_CONFIG}: architecture must be a name of timm's")
     weights = source.fetch(_WEIGHTS)
     options = dict(config.get("model_args") or {})
     options |= {"num_classes": config["num_classes"]} if "num_classes" in config else {}

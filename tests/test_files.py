@@ -321,3 +321,34 @@ with write_atomically(sys.argv[1]) as temporary:
     alive.communicate("\n")
     remove_temporaries(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
+def test_pipes_and_devices_are_refused_before_they_are_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", "/dev/zero"):
+        with pytest.raises(InputError, match="is a pipe or a device; write it to a file first"):
+            find_images([path])
+    (tmp_path / "a.png").touch()
+    assert [path.name for path in find_images([tmp_path]).images] == ["a.png"]
+
+
+def test_linked_folders_are_searched_once_and_loops_end(tmp_path):
+    (tmp_path / "data/deep").mkdir(parents=True)
+    (tmp_path / "data/deep/a.png").touch()
+    for link in ("data/deep/loop", "data/again", "data/deep/loop2"):
+        (tmp_path / link).symlink_to(tmp_path / "data")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/b.png").touch()
+    (tmp_path / "data/linked").symlink_to(tmp_path / "elsewhere")
+    for folder, recursive in ((tmp_path / "data", True), (tmp_path / "data/**", False)):
+        found = find_images([folder], recursive).images
+        assert sorted(path.name for path in found) == ["a.png", "b.png"]
+
+
+def test_images_of_other_formats_are_counted_and_named(tmp_path):
+    for name in ("a.png", "b.HEIC", "c.heic", "d.avif"):
+        (tmp_path / name).touch()
+    found = find_images([tmp_path])
+    assert [path.name for path in found.images] == ["a.png"]
+    (problem,) = found.problems
+    assert "3 files are images of other formats (.avif, .heic)" in str(problem)

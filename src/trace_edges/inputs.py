@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from trace_edges.errors import InputError
 
 # Written by `detect` and `segment`: not photographs, when a folder is its own output.
 RESULT_SUFFIXES = (".edges.png", ".overlay.png", ".instances.png")
+# Images that are not read: counted and named.
+OTHER_SUFFIXES = (".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".dng", ".cr2", ".nef",
+                  ".arw", ".exr", ".hdr")  # fmt: skip
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 
@@ -95,16 +99,18 @@ def _expand(given: str, recursive: bool) -> Iterator[Path]:
     known = ", ".join(IMAGE_SUFFIXES)
     errors: list[OSError] = []
     if os.path.isdir(given):
-        paths = list(_visible_files(given, recursive, errors))
+        paths = list(_visible_files(given, recursive, errors, set()))
         below = f"; to search the folders below it give '{os.path.join(glob.escape(given), '**')}'"
         problem = f"is a folder without images ({known})" + ("" if recursive else below)
-    elif os.path.exists(given):
+    elif os.path.isfile(given):
         yield Path(given)
         return
+    elif os.path.exists(given):
+        raise _problem(given, "is a pipe or a device; write it to a file first and give that")
     elif "://" in given:
         raise _problem(given, "is a web address; download it first and give the file")
     elif glob.has_magic(given):
-        paths = [Path(match) for match in glob.glob(given, recursive=True)]
+        paths = list(_matching(given, errors))
         problem = f"is a pattern that matches no image ({known}); check it"
     else:
         raise _problem(given, "there is no such file or folder; check the path")
@@ -113,14 +119,53 @@ def _expand(given: str, recursive: bool) -> Iterator[Path]:
     for error in errors:
         reason = f"cannot be listed ({error.strerror}); change its permissions"
         raise _problem(error.filename, reason) from error
+    others = Counter(path.suffix.lower() for path in paths if _is_other(path))
+    if others:
+        kinds = ", ".join(sorted(others))
+        raise _problem(given, f"{others.total()} files are images of other formats ({kinds}); "
+                       "give them by name, or convert them to PNG")  # fmt: skip
     if not images:
         raise _problem(given, problem)
 
 
-def _visible_files(folder: str, recursive: bool, errors: list[OSError]) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder, onerror=errors.append):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        yield from (Path(parent, name) for name in names if not name.startswith("."))
+def _visible_files(
+    folder: str, recursive: bool, errors: list[OSError], seen: set[str]
+) -> Iterator[Path]:
+    """Files of a folder and those below it; linked folders too, but each real folder once."""
+    for parent, folders, names in os.walk(folder, onerror=errors.append, followlinks=True):
+        real = os.path.realpath(parent)
+        known, wanted = real in seen, recursive and real not in seen
+        seen.add(real)
+        folders[:] = [name for name in sorted(folders) if wanted and not name.startswith(".")]
+        if not known:
+            yield from (Path(parent, name) for name in names if not name.startswith("."))
+
+
+def _matching(pattern: str, errors: list[OSError]) -> Iterator[Path]:
+    """Files that a pattern stands for; `**` searches folders as `_visible_files` does."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        yield from map(Path, glob.iglob(pattern))
+        return
+    place = parts.index("**")
+    seen: set[str] = set()
+    for base in glob.iglob(str(Path(*parts[:place]))):
+        for path in _visible_files(base, True, errors, seen):
+            if _fits(path.relative_to(base).parts, parts[place:]):
+                yield path
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        rest = pattern[1:]
+        return not rest or any(_fits(parts[begin:], rest) for begin in range(len(parts)))
+    return bool(parts) and fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+
+
+def _is_other(path: Path) -> bool:
+    return path.suffix.lower() in OTHER_SUFFIXES and path.is_file()
 
 
 def _is_image(path: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -19,9 +21,18 @@ from trace_edges.extras import MissingExtraError
 _TABLE_ROWS = 30
 _MOST_ERRORS = 20
 _INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
+_NOBODY_READS = 141  # and one that wrote into a pipe that was closed, as `head` does
+
+
+class _Console(Console):
+    """A console that leaves a closed pipe to `plain_errors`."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
-console = Console(soft_wrap=True, highlight=False)
+console = _Console(soft_wrap=True, highlight=False)
 
 
 @contextmanager
@@ -29,6 +40,10 @@ def plain_errors() -> Iterator[None]:
     """Wrong input ends in one line and a non-zero exit; programming errors keep their traceback."""
     try:
         yield
+        sys.stdout.flush()  # what nobody reads any more is noticed here, not at the very end
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise typer.Exit(_NOBODY_READS) from None
     except KeyboardInterrupt:
         error("stopped; what was finished is kept, the same command goes on from there")
         raise typer.Exit(_INTERRUPTED) from None
@@ -43,6 +58,7 @@ def plain_errors() -> Iterator[None]:
 
 def error(message: str, subject: Path | None = None) -> None:
     line = " ".join(f"{subject}: {message}".split() if subject else message.split())
+    line = line.encode("utf-8", "backslashreplace").decode()  # names that are no UTF-8
     errors.print(f"[red]trace-edges:[/] {escape(line)}")
 
 

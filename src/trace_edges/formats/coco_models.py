@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from trace_edges.formats.entries import entry_name
+from trace_edges.formats.rle import Size
 from trace_edges.formats.values import (
     MAX_PIXELS,
     Area,
@@ -27,8 +28,6 @@ from trace_edges.formats.values import (
     Side,
     Text,
 )
-
-Size = tuple[int, int]  # height, width in pixels
 
 NO_BOX = "no box"  # a `bbox` that is not there
 CATEGORY = 1  # of every mask: evaluators that find no category 0 in a ground truth score nothing

@@ -24,13 +24,12 @@ from trace_edges.formats.coco_models import (
     Mask,
     PanopticAnnotation,
     PanopticSegment,
-    Size,
 )
 from trace_edges.formats.entries import refuse_unsound, shown, sound_entries
 from trace_edges.formats.folders import list_files
 from trace_edges.formats.listing import Entry
 from trace_edges.formats.panoptic import read_panoptic_ids
-from trace_edges.formats.rle import decode_runs
+from trace_edges.formats.rle import Size, decode_runs
 from trace_edges.formats.truth import (
     Finding,
     GroundTruthError,

@@ -72,7 +72,7 @@ def test_a_broken_file_is_a_finding_and_does_not_hide_the_next(tmp_path):
     write(tmp_path / "c.tif", HALVES)
     found = check(tmp_path, "labels")
     assert found[0] == "error c.tif: c.png has the same stem, which is the name of an image"
-    assert found[1].startswith("error a.png: cannot be decoded")
+    assert found[1].startswith("error a.png: is not a JPEG")
     assert found[2:] == ["error b.png: is an image of mode RGBA"]
 
 
@@ -81,7 +81,7 @@ def test_a_broken_photograph_is_a_finding(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images/a.jpg").write_bytes(b"no picture")
     (found,) = check(tmp_path / "gt", images=tmp_path / "images")
-    assert found.startswith("error a.jpg: cannot be decoded")
+    assert found.startswith("error a.jpg: is not a JPEG")
 
 
 def test_a_photograph_is_no_label_map(tmp_path):

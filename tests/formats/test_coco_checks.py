@@ -105,7 +105,7 @@ def test_a_broken_png_does_not_hide_the_next(check, panoptic, tmp_path):
     (tmp_path / "val/c.png").write_bytes(b"no picture")
     found = check(panoptic)
     assert found[0] == "error b.png: is an image of mode L"
-    assert found[1].startswith("error c.png: cannot be decoded")
+    assert found[1].startswith("error c.png: is not a JPEG")
     assert found[2:] == ["error d.png: there is no such file"]
 
 

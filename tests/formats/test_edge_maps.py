@@ -90,3 +90,38 @@ def test_what_is_written_is_read(tmp_path, form, levels):
     write_edge_map(edges, path, form)
     expected = edges if levels is None else np.rint(edges * levels)
     np.testing.assert_array_equal(read_edge_map(path), expected)
+
+
+def test_grey_with_alpha_is_an_edge_map(tmp_path):
+    Image.fromarray(MAP).convert("LA").save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_edge_map(tmp_path / "a.png"), MAP)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.npy", "a.tif"])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((MAP > 0).astype(np.uint8), "holds 0 and 1 of 0 ... 255: write 255 where edges are"),
+        (MAP.astype(np.uint16), r"holds 0 ... 255 of 0 ... 65535: write it in 8 bits"),
+    ],
+)
+def test_values_that_would_never_be_edges_are_refused(tmp_path, name, values, message):
+    if name == "a.npy":
+        np.save(tmp_path / name, values)
+    else:
+        Image.fromarray(values).save(tmp_path / name)
+    with pytest.raises(ValueError, match=rf"{name}.*{message}"):
+        read_edge_map(tmp_path / name)
+
+
+def test_blank_maps_and_faint_ones_of_ours_are_let_pass(tmp_path):
+    faint = (MAP > 0).astype(np.uint8)
+    for name, values in (("a.png", faint * 0), ("a.edges.png", faint)):
+        Image.fromarray(values).save(tmp_path / name)
+        np.testing.assert_array_equal(read_edge_map(tmp_path / name), values)
+
+
+def test_postscript_called_png_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(ValueError, match=r"a\.png cannot be read as an image: is PostScript"):
+        read_edge_map(tmp_path / "a.png")

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.formats.labels import export_labels, read_drawn, read_labels, write_label_png
+from trace_edges.formats.labels import (
+    export_labels,
+    find_label_maps,
+    read_drawn,
+    read_labels,
+    read_masks,
+    write_label_png,
+)
 from trace_edges.results import InstanceMasks
 
 
@@ -16,10 +23,10 @@ def write(path, values, mode=None):
 
 @pytest.mark.parametrize("mode", ["L", "P"])
 def test_eight_bits_are_labels_and_255_is_void(tmp_path, mode):
-    path = write(tmp_path / "a.png", np.array([[0, 1, 254, 255]], dtype=np.uint8), mode)
+    path = write(tmp_path / "a.png", np.array([[0, 1, 253, 255]], dtype=np.uint8), mode)
     assert Image.open(path).mode == mode
     (segments,) = read_labels(path)
-    assert segments.labels.tolist() == [[0, 1, 254, 255]]
+    assert segments.labels.tolist() == [[0, 1, 253, 255]]
     assert segments.void.tolist() == [[False, False, False, True]]
     assert segments.boundaries is None
 
@@ -126,3 +133,19 @@ def test_what_sixteen_bits_cannot_hold_is_refused(tmp_path, labels, words):
         write_label_png(labels, tmp_path / "a.png")
     assert "a.png" in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_of_255_cells_in_8_bits_none_is_lost(tmp_path, suffix):
+    cells = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    path = write(tmp_path / f"a.{suffix}", cells)
+    (segments,) = read_labels(path)
+    assert not segments.void.any()
+    np.testing.assert_array_equal(read_masks(path), cells)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_label_maps_are_found_and_read_as_tiff_too(tmp_path, dtype):
+    write(tmp_path / "a.tif", np.array([[0, 7]], dtype=dtype))
+    assert find_label_maps(tmp_path) == {"a": tmp_path / "a.tif"}
+    assert read_masks(tmp_path / "a.tif").tolist() == [[0, 7]]

@@ -27,7 +27,7 @@ def test_pictures_that_cannot_be_used_are_ground_truth_errors_in_one_line(tmp_pa
 
     path = tmp_path / "a.png"
     path.write_text("no picture")
-    with pytest.raises(GroundTruthError, match=r"a\.png: cannot be decoded .*; fetch") as caught:
+    with pytest.raises(GroundTruthError, match=r"a\.png: is not a JPEG.*; convert") as caught:
         read(path, ("L",), "X is Y")
     assert caught.value.finding.subject == str(path)
     assert "\n" not in str(caught.value)

@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags
 
 from trace_edges.files import find_images
 from trace_edges.formats.coco_checks import inspect_coco
 from trace_edges.formats.folders import by_stem, list_files
 from trace_edges.formats.ground_truth import KINDS, locate
-from trace_edges.formats.pixels import open_image
+from trace_edges.formats.pixels import upright_size
 from trace_edges.formats.registry import get_format
 from trace_edges.formats.truth import (
     Finding,
@@ -27,7 +26,6 @@ from trace_edges.formats.voc import CLASSES, SPLITS, class_of, instance_numbers,
 
 # A label map of more segments than one per so many pixels is no label map.
 _PIXELS_PER_SEGMENT = 16
-_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 
 def check_ground_truth(
@@ -192,10 +190,8 @@ def _compare(photograph: Path, size: Size) -> list[Finding]:
 
 def _upright_size(path: Path) -> Size:
     """Height and width of a photograph, its EXIF orientation applied."""
-    with refused(path), open_image(path) as image:
-        width, height = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation) in _TURNED
-        return (width, height) if turned else (height, width)
+    with refused(path):
+        return upright_size(path)
 
 
 def _size(size: Size) -> str:

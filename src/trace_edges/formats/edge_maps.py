@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
-from PIL import Image
 
-from trace_edges.files import IMAGE_SUFFIXES, write_npy
+from trace_edges.files import IMAGE_SUFFIXES, FileError, write_npy
+from trace_edges.formats.arrays import load_array
 from trace_edges.formats.folders import find_by_name
-from trace_edges.formats.pixels import write_png
+from trace_edges.formats.pixels import palette_colours, stored_pixels, write_png
 
 EdgeArray = Float32[np.ndarray, "h w"] | UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 
@@ -85,22 +85,52 @@ def read_edge_map(path: Path) -> EdgeArray:
     """
     if path.suffix.lower() == ".npy":
         return _read_array(path)
-    try:
-        with Image.open(path) as image:
-            plain = {"1": "L", "P": "RGB"}.get(image.mode, image.mode)
-            values = np.asarray(image.convert(plain))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
-    if values.ndim == 3:
-        grey = values[..., 0]
-        if (values[..., :3] != grey[..., None]).any():
-            raise ValueError(f"{path} is a colour image; an edge map is grey, white on black")
-        values = grey
-    if values.dtype == np.int32 and values.size and 0 <= values.min() <= values.max() < 65536:
+    values, mode = _read_grey(path)
+    if values.dtype.kind in "iu" and values.dtype.itemsize > 2:
+        if values.size and not 0 <= values.min() <= values.max() < 65536:
+            raise ValueError(f"{path} leaves 0 ... 65535; an edge map has 8 or 16 bits")
         values = values.astype(np.uint16)  # as older 16-bit files are read
     if values.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"{path} holds {values.dtype} values; an edge map has 8 or 16 bits")
-    return np.ascontiguousarray(values)
+    values = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+    if mode != "1":
+        _check_depth(values, path)
+    return values
+
+
+def _read_grey(path: Path) -> tuple[np.ndarray, str]:
+    """The grey values of an image, and Pillow's mode of it; alpha is passed over."""
+    try:
+        values, mode, _ = stored_pixels(path)
+    except FileError as error:
+        raise ValueError(f"{path} cannot be read as an image: {error.problem}") from error
+    if mode == "P":
+        values = palette_colours(path)
+    if values.dtype == np.bool_:
+        return values * np.uint8(255), "1"
+    if values.ndim == 2:
+        return values, mode
+    grey = values[..., 0]
+    if values.shape[2] >= 3 and (values[..., :3] != grey[..., None]).any():
+        raise ValueError(f"{path} is a colour image; an edge map is grey, white on black")
+    return grey, mode
+
+
+def _check_depth(values: np.ndarray, path: Path) -> None:
+    """Raises where values can hardly mean what they say: no edge would ever pass a threshold.
+
+    They are refused and not scaled, as another map of the same folder may be empty or full, and
+    all must be scaled by one rule. `detect` writes faint maps of blank images: its are let pass.
+    """
+    if not values.size or path.stem.endswith(".edges"):
+        return
+    highest = int(values.max())
+    if values.dtype == np.uint8 and highest == 1:
+        raise ValueError(f"{path} holds 0 and 1 of 0 ... 255: write 255 where edges are")
+    if values.dtype == np.uint16 and 0 < highest < 256:
+        raise ValueError(
+            f"{path} holds 0 ... {highest} of 0 ... 65535: write it in 8 bits, or times 257"
+        )
 
 
 def stored_edges(edges: Float32[np.ndarray, "h w"], form: EdgeFormat) -> EdgeArray:
@@ -119,20 +149,22 @@ def write_edge_map(edges: Float32[np.ndarray, "h w"], path: Path, form: EdgeForm
 
 def _read_array(path: Path) -> EdgeArray:
     try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as an array: {error}") from error
+        values = load_array(path, "save (h, w) floats in [0, 1] with numpy.save")
+    except FileError as error:
+        raise ValueError(f"{path} cannot be read as an array: {error.problem}") from error
     if values.ndim == 3 and len(values) == 1:
         values = values[0]  # one image of a batch
     if values.ndim != 2:
         raise ValueError(f"{path} is an array of shape {values.shape}; an edge map is (h, w)")
     if values.dtype == np.bool_:
         return values.astype(np.float32)
-    if values.dtype in (np.uint8, np.uint16):
+    if values.dtype.str[1:] in ("u1", "u2"):
+        values = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+        _check_depth(values, path)
         return values
     if not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{path} holds {values.dtype} values; use floats in [0, 1] or uint8")
-    values = values.astype(np.float32)
+    values = np.ascontiguousarray(values, dtype=np.float32)
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"{path} leaves [0, 1]: scale all maps by one rule")
     return values

@@ -23,7 +23,7 @@ from trace_edges.formats.coco_truth import load_json
 from trace_edges.formats.folders import annotation_files, list_files
 from trace_edges.formats.labels import EDGE, IGNORED
 from trace_edges.formats.listing import Entry
-from trace_edges.formats.pixels import open_image
+from trace_edges.formats.pixels import stored_pixels
 from trace_edges.formats.registry import get_format, truth_kinds
 from trace_edges.formats.truth import Reader, refusal, refused
 from trace_edges.formats.voc import OBJECTS
@@ -158,8 +158,9 @@ def _kind_of_folder(folder: Path) -> str:
             return "labels"
     if folder.name == OBJECTS:
         return "voc"
-    with refused(files[0]), open_image(files[0]) as image:
-        mode, values = image.mode, set(np.unique(np.asarray(image)).tolist())
+    with refused(files[0]):
+        pixels, mode, _ = stored_pixels(files[0])
+    values = set(np.unique(pixels).tolist())
     if mode == "RGB":
         return "coco-panoptic"
     if mode == "1" or (mode == "L" and EDGE in values and values <= {0, IGNORED, EDGE}):

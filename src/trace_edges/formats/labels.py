@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Integer
 
 from trace_edges.files import FileError
+from trace_edges.formats.arrays import load_array
 from trace_edges.formats.folders import find_by_name
 from trace_edges.formats.listing import OneOrMany, by_name, check_name
 from trace_edges.formats.pixels import UNLABELLED, colour_ids, read_pixels, write_png
@@ -18,7 +19,7 @@ from trace_edges.results import InstanceMasks
 Masks = Integer[np.ndarray, "h w"] | Bool[np.ndarray, "h w"] | Bool[np.ndarray, "n h w"]
 
 LARGEST = 65535  # number of an instance in a 16-bit label PNG
-SUFFIXES = (".png", ".npy")  # of label maps that `read_masks` takes
+SUFFIXES = (".png", ".npy", ".tif", ".tiff")  # of label maps
 EDGE, IGNORED = 255, 127  # of drawn boundary maps
 _MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "RGB")
 
@@ -27,11 +28,12 @@ def read_labels(path: str | PathLike[str]) -> list[Segments]:
     """The segments of a label map; one annotator.
 
     A label is the grey value, the palette index, R + 256 G + 65536 B, or the number in a .npy
-    file. Void is 255 where there are 8 bits (grey or palette) and what is negative elsewhere; 0 is
-    a segment like any other, as a background is.
+    file. Void is 255 where there are 8 bits (grey or palette), unless 254 is there too, so that
+    the numbers run up to 255; elsewhere void is what is negative. 0 is a segment like any other,
+    as a background is.
 
     Args:
-        path: PNG or TIFF of 1, 8 or 16 bits of grey, a palette or RGB; 32-bit TIFF; .npy (h, w).
+        path: PNG or TIFF of 1 to 16 bits of grey, a palette or RGB; 32-bit TIFF; .npy (h, w).
 
     Raises:
         GroundTruthError: the file is missing, damaged, or no label map.
@@ -48,7 +50,14 @@ def read_labels(path: str | PathLike[str]) -> list[Segments]:
     if values.size and not limits.min <= values.min() <= values.max() <= limits.max:
         raise refusal(path, "has labels of more than 31 bits", "number the segments from 0")
     labels = values.astype(np.int32)
-    return [Segments(labels, labels == UNLABELLED if mode in ("L", "P") else labels < 0)]
+    return [Segments(labels, _void(labels) if mode in ("L", "P") else labels < 0)]
+
+
+def _void(labels: Integer[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Where 8 bits have no label: at 255, but not in a map that is numbered up to 255."""
+    unlabelled = labels == UNLABELLED
+    numbered = (labels == UNLABELLED - 1).any()
+    return np.zeros_like(unlabelled) if numbered else unlabelled
 
 
 def read_drawn(path: str | PathLike[str]) -> list[Segments]:
@@ -141,12 +150,7 @@ def write_label_png(labels: Integer[np.ndarray, "h w"], path: str | PathLike[str
 
 def _read_masks_npy(path: Path) -> Masks:
     mend = "save integers (h, w) or booleans (n, h, w) with numpy.save"
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (EOFError, ValueError) as error:
-        raise FileError(path, f"cannot be loaded ({error})", mend) from error
-    if not isinstance(values, np.ndarray):
-        raise FileError(path, "holds an archive", mend)
+    values = load_array(path, mend)
     if values.dtype == np.bool_ and values.ndim in (2, 3):
         return values
     if values.ndim != 2 or values.dtype.kind not in "iu":
@@ -155,12 +159,9 @@ def _read_masks_npy(path: Path) -> Masks:
 
 
 def _read_npy(path: Path) -> Integer[np.ndarray, "h w"]:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        mend = "save one (h, w) array of integers with numpy.save"
-        raise refusal(path, f"cannot be loaded ({error})", mend) from error
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "iub":
-        held = f"{values.dtype} {values.shape}" if isinstance(values, np.ndarray) else "an archive"
+    with refused(path):
+        values = load_array(path, "save one (h, w) array of integers with numpy.save")
+    if values.ndim != 2 or values.dtype.kind not in "iub":
+        held = f"{values.dtype} {values.shape}"
         raise refusal(path, f"holds {held}", "a label map is one (h, w) array of integers")
     return values

@@ -2,61 +2,157 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from errno import ENOENT
 from os import PathLike
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from PIL import Image, ImageFile
+from PIL import Image
 
 from trace_edges.files import FileError, write_atomically
+from trace_edges.images.opening import (
+    begin,
+    decoding,
+    is_tiff,
+    open_file,
+    open_pillow,
+    orientation_of,
+)
+from trace_edges.images.png import deep_mode, deep_values, raw_mode
+from trace_edges.images.stored import MAX_PIXELS, ImageError, check_memory, upright
+from trace_edges.images.tiff import Tiff, read_tiff, tiff_size
+
+_SPREAD = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey of few bits
 
 UNLABELLED = 255  # in files of 8 bits, as Pascal VOC has it: a pixel without a label or a class
-
-
-@contextmanager
-def open_image(path: str | PathLike[str]) -> Iterator[ImageFile.ImageFile]:
-    """The image, not decoded yet.
-
-    Raises:
-        FileNotFoundError: there is none.
-        FileError: a `ValueError` of one line: it is no image, or turns out to be damaged.
-    """
-    try:
-        with Image.open(path) as image:
-            yield image
-    except (FileError, FileNotFoundError):
-        raise
-    except Exception as error:  # decoders raise nearly anything on damaged data
-        reason = str(error) or type(error).__name__
-        raise FileError(path, f"cannot be decoded ({reason})", "fetch or save it again") from error
 
 
 def read_pixels(
     path: str | PathLike[str], modes: Collection[str], kind: str
 ) -> tuple[np.ndarray, str]:
-    """Pixels as they are stored, palette indices included, with Pillow's mode.
+    """Pixels as they are stored, palette indices included, upright, with Pillow's mode.
 
     Args:
-        path: an image that Pillow opens.
+        path: a PNG or TIFF.
         modes: the modes that will do.
         kind: what such an image is, as a sentence: "a VOC annotation is a palette PNG".
 
     Raises:
-        FileNotFoundError: as in `open_image`.
-        FileError: as in `open_image`; the mode is another; values have been lost in a JPEG, or
-            would be, as Pillow keeps 8 of 16 bits a colour.
+        FileNotFoundError: there is none.
+        FileError: as in `stored_pixels`; the mode is another; values have been lost in a JPEG.
     """
-    with open_image(path) as image:
-        if image.format not in ("PNG", "TIFF"):
-            problem = f"is a {image.format}, which need not keep values"
-            raise FileError(path, problem, f"{kind}: write it anew as PNG")
-        if image.mode not in modes:
-            raise FileError(path, f"is an image of mode {image.mode}", f"{kind}: save it as that")
-        if image.format == "PNG" and image.tile[0][3] == "RGB;16B":
-            raise FileError(path, "has 16 bits a colour", f"{kind} of 8 bits: save it as that")
-        return np.asarray(image), image.mode
+    values, mode, form = stored_pixels(path)
+    if form not in ("PNG", "TIFF"):
+        raise FileError(
+            path, f"is a {form}, which need not keep values", f"{kind}: write it anew as PNG"
+        )
+    if mode.endswith(";16") and mode not in ("I;16", *modes):
+        raise FileError(path, "has 16 bits a colour", f"{kind} of 8 bits: save it as that")
+    if mode not in modes:
+        raise FileError(path, f"is an image of mode {mode}", f"{kind}: save it as that")
+    return values, mode
+
+
+def stored_pixels(path: str | PathLike[str]) -> tuple[np.ndarray, str, str]:
+    """The numbers of an image, upright, with Pillow's mode and format.
+
+    Grey of 2 and 4 bits keeps its numbers, which Pillow would spread over 0..255; 16 bits a colour
+    are whole, of the mode "RGB;16" and the like; of a TIFF the first page is read.
+
+    Raises:
+        FileNotFoundError: there is none.
+        FileError: a `ValueError` of one line: it is no image of a format that is read, is damaged,
+            or has more than 400 megapixels.
+    """
+    with _as_file_errors(path), open_file(path, str(path)) as file, decoding(str(path)):
+        if is_tiff(begin(file, str(path))):
+            tiff = read_tiff(file, str(path), smallest=False)
+            if tiff.image is not None:
+                return np.asarray(tiff.image), tiff.image.mode, "TIFF"
+            assert tiff.values is not None
+            values = tiff.values
+            if tiff.photometric == "MINISWHITE" and values.dtype == np.bool_:
+                values = ~values
+            return upright(values, tiff.orientation), _mode(tiff), "TIFF"
+        image = open_pillow(file, str(path))
+        _check_pixels(image, path)
+        deep, raw = deep_mode(image), raw_mode(image)
+        if deep:
+            values, whole = deep_values(file, deep)
+            return upright(values, orientation_of(whole)), deep.replace(";16B", ";16"), "PNG"
+        values = np.asarray(image)
+        if raw in _SPREAD:
+            values = values // _SPREAD[raw]
+        return upright(values, orientation_of(image)), image.mode, image.format or ""
+
+
+def palette_colours(path: str | PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
+    """The colours of a palette image, upright. Errors as in `stored_pixels`."""
+    with _as_file_errors(path), open_file(path, str(path)) as file, decoding(str(path)):
+        if is_tiff(begin(file, str(path))):
+            tiff = read_tiff(file, str(path), smallest=False)
+            if tiff.values is not None and tiff.colours is not None:
+                table = tiff.colours.T.astype(np.uint8)
+                return upright(table[np.minimum(tiff.values, len(table) - 1)], tiff.orientation)
+            assert tiff.image is not None
+            return np.asarray(tiff.image.convert("RGB"))
+        image = open_pillow(file, str(path))
+        _check_pixels(image, path)
+        return upright(np.asarray(image.convert("RGB")), orientation_of(image))
+
+
+def upright_size(path: str | PathLike[str]) -> tuple[int, int]:
+    """Height and width of an image, its orientation applied; its pixels are not decoded.
+
+    Raises:
+        FileNotFoundError, FileError: as in `stored_pixels`.
+    """
+    with _as_file_errors(path), open_file(path, str(path)) as file, decoding(str(path)):
+        if is_tiff(begin(file, str(path))):
+            return tiff_size(file)
+        image = open_pillow(file, str(path))
+        turned = orientation_of(image) in (5, 6, 7, 8)
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def _mode(tiff: Tiff) -> str:
+    """Pillow's name for what a TIFF holds."""
+    assert tiff.values is not None
+    bands = 1 if tiff.values.ndim == 2 else tiff.values.shape[-1]
+    dtype = tiff.values.dtype
+    if bands > 1:
+        name = {2: "LA", 3: "RGB", 4: "RGBA"}[bands]
+        return name if dtype == np.uint8 else f"{name};{8 * dtype.itemsize}"
+    if tiff.photometric == "PALETTE":
+        return "P"
+    if dtype.kind == "f":
+        return "F"
+    return {"b1": "1", "u1": "L", "u2": "I;16"}.get(dtype.str[1:], "I")
+
+
+def _check_pixels(image: Image.Image, path: str | PathLike[str]) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        problem = f"is {image.width} x {image.height} px"
+        raise FileError(path, problem, f"make it at most {MAX_PIXELS:,} pixels")
+    check_memory(image.height, image.width, 16, str(path))
+
+
+@contextmanager
+def _as_file_errors(path: str | PathLike[str]) -> Iterator[None]:
+    """The errors of images as those of files."""
+    try:
+        yield
+    except ImageError as error:
+        if not os.path.exists(path):
+            raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(path)) from error
+        told = str(error).removeprefix(f"{path}: ")
+        problem, _, mend = told.rpartition("; ") if "; " in told else (told, "", "save it anew")
+        if problem.startswith("cannot be decoded"):
+            mend = "fetch or save it again"
+        raise FileError(path, problem, mend) from error
 
 
 def write_png(image: np.ndarray | Image.Image, path: str | PathLike[str]) -> None:

@@ -71,7 +71,9 @@ FORMATS = (
     Format("boundaries", "edges", (".png",), write="labels:write_drawn", truth="labels:read_drawn"),
     Format("yolo", "instances", (".txt",), write="yolo:export_yolo"),
     Format("label-studio", "instances", (".json",), write="label_studio:export_label_studio"),
-    Format("semantic", "semantic", (".png", ".npy"), read="semantic:read_semantic"),
+    Format(
+        "semantic", "semantic", (".png", ".tif", ".tiff", ".npy"), read="semantic:read_semantic",
+    ),
     Format("png", "edges", (".png",), read="edge_maps:read_edge_map",
            write="edge_maps:write_edge_map"),
     Format("png16", "edges", (".png",), read="edge_maps:read_edge_map",

@@ -16,10 +16,11 @@ import numpy as np
 from jaxtyping import Int32
 
 from trace_edges.files import FileError
+from trace_edges.formats.arrays import load_array, open_regular
 from trace_edges.formats.folders import find_by_name
 from trace_edges.formats.pixels import UNLABELLED, read_pixels
 
-SUFFIXES = (".png", ".npy")
+SUFFIXES = (".png", ".npy", ".tif", ".tiff")
 _MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 _MEND = "give class numbers of 0 (background) ... 254, and 255 or less than 0 where unknown"
 # What pickled arrays are made of: types, and functions that make arrays of bytes and types.
@@ -78,21 +79,17 @@ def read_semantic(
 
 def _read_npy(path: Path) -> Any:
     try:
-        with path.open("rb") as file:
+        with open_regular(path, "give a file") as file:
             header = _npy_header(file)
             if header is not None and header[2].hasobject:
                 return _only_dictionary(path, _Numbers(file).load())
-            file.seek(0)
-            content = np.load(file, allow_pickle=False)
-    except (FileError, FileNotFoundError):
+    except (FileError, FileNotFoundError, MemoryError):
         raise
     except Exception as error:  # damaged pickles raise nearly anything
-        reason = str(error) or type(error).__name__
+        reason = (str(error) or type(error).__name__)[:200]
         mend = "save one (h, w) array of integers with numpy.save"
         raise FileError(path, f"cannot be loaded ({reason})", mend) from error
-    if not isinstance(content, np.ndarray):
-        raise FileError(path, "holds an archive", "save one (h, w) array with numpy.save")
-    return content
+    return load_array(path, "save one (h, w) array of integers with numpy.save")
 
 
 def _npy_header(file: io.BufferedReader) -> tuple[tuple[int, ...], bool, np.dtype] | None:

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import EpsImagePlugin, ExifTags, Image, ImageFile, TiffImagePlugin, features
 
 from trace_edges.extras import MissingExtraError, require
+from trace_edges.files import FileError
 from trace_edges.images.jpeg_xl import is_jpeg_xl, read_jpeg_xl
 from trace_edges.images.png import deep_mode, deep_values, without_texts
 from trace_edges.images.stored import ImageError, Stored, check_memory, check_size, refusal
@@ -80,7 +81,7 @@ def decoding(name: str) -> Iterator[None]:
     """Whatever a decoder raises on damaged data (nearly anything) becomes one ImageError."""
     try:
         yield
-    except (ImageError, MemoryError):
+    except (ImageError, FileError, MemoryError):
         raise
     except Exception as error:
         reason = (str(error) or type(error).__name__)[:_LONGEST_REASON]

@@ -114,6 +114,19 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
         )  # fmt: skip
 
 
+def tiff_size(file: IO[bytes]) -> tuple[int, int]:
+    """Height and width of the page that `read_tiff` reads, its orientation applied."""
+    import tifffile
+
+    with tifffile.TiffFile(file) as tiff:
+        page = tiff.pages[_first(tiff)[0]]
+        if not isinstance(page, tifffile.TiffPage):
+            page = page.aspage()
+        size = page.imagelength, page.imagewidth
+        turned = page.tags.valueof(274, 1) in (5, 6, 7, 8)
+    return size[::-1] if turned else size
+
+
 def stored_tiff(tiff: Tiff) -> Stored:
     """The page as an image; not for what is left to Pillow."""
     assert tiff.values is not None

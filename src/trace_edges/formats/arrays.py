@@ -1,0 +1,88 @@
+"""Arrays in .npy files: nothing is unpickled, and no memory is taken for what isn't there."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from errno import ENOENT
+from os import PathLike
+
+import numpy as np
+
+from trace_edges.files import FileError
+from trace_edges.images.opening import open_file
+from trace_edges.images.stored import MAX_PIXELS, ImageError
+
+_ZIP = b"PK"
+_DAMAGE = (ValueError, TypeError, EOFError, SyntaxError, RecursionError, OverflowError, KeyError)
+
+
+def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
+    """The array of a .npy file.
+
+    Args:
+        path: the file.
+        mend: what to do where it holds something else.
+
+    Raises:
+        FileNotFoundError: there is none.
+        FileError: a `ValueError` of one line: it is no .npy file, is cut or damaged, holds objects
+            (which are never unpickled), or more than 400 megapixels.
+    """
+    with open_regular(path, mend) as file:
+        start = file.read(6)
+        if start[:2] == _ZIP:
+            raise FileError(path, "holds an archive", mend)
+        if start != b"\x93NUMPY":
+            raise FileError(path, "cannot be loaded (it is no .npy file)", mend)
+        file.seek(0)
+        try:
+            shape, dtype = _header(file)
+        except _DAMAGE as error:
+            raise FileError(path, f"cannot be loaded ({_short(error)})", mend) from error
+        if dtype.hasobject:
+            problem = "cannot be loaded (Object arrays are pickles, which are not read)"
+            raise FileError(path, problem, mend)
+        held = os.fstat(file.fileno()).st_size - file.tell()
+        declared = math.prod(shape) * dtype.itemsize
+        if declared > held or min(shape, default=0) < 0:
+            problem = f"cannot be loaded (it declares {declared:,} bytes and holds {held:,})"
+            raise FileError(path, problem, mend)
+        if math.prod(shape[-2:]) > MAX_PIXELS:
+            largest = f"make it at most {MAX_PIXELS:,} pixels"
+            raise FileError(path, f"holds an array of {shape}", largest)
+        file.seek(0)
+        try:
+            return np.load(file, allow_pickle=False)
+        except _DAMAGE as error:
+            raise FileError(path, f"cannot be loaded ({_short(error)})", mend) from error
+
+
+def open_regular(path: str | PathLike[str], mend: str) -> io.BufferedReader:
+    """The file, opened for reading; pipes and devices would keep us waiting for ever.
+
+    Raises:
+        FileNotFoundError: there is none.
+        FileError: it is no ordinary file, or cannot be opened.
+    """
+    try:
+        return open_file(path, str(path))
+    except ImageError as error:
+        if not os.path.exists(path):
+            raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(path)) from error
+        told = str(error).removeprefix(f"{path}: ")
+        raise FileError(path, told.partition(";")[0], mend) from error
+
+
+def _header(file: object) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)  # type: ignore[arg-type]
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)  # type: ignore[arg-type]
+    else:  # 3.0 differs from 2.0 by the encoding of names of fields, which no image has
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)  # type: ignore[arg-type]
+    return shape, dtype
+
+
+def _short(error: BaseException) -> str:
+    return " ".join((str(error) or type(error).__name__).split())[:120]

@@ -13,7 +13,8 @@ from trace_edges.training_free.settings import TraceSettings
 
 EMBEDDED = "trace-mini"
 Method = Literal["one-step", "training-free", "folder"]
-DType = Literal["float32", "float16", "bfloat16"]
+DType = Literal["auto", "float32", "float16", "bfloat16"]
+Prediction = Literal["epsilon", "v_prediction"]
 Quantization = Literal["bnb-4bit", "bnb-8bit", "torchao-int8"]
 
 
@@ -51,6 +52,8 @@ class LoadOptions:
     Attributes:
         null: Which null condition. None: the stored one, or the family's default.
         revision: Branch, tag or commit on the hub.
+        variant: Of the weights' files, such as fp16. None: the plain ones, else what is there.
+        prediction_type: What the denoiser predicts. None: as its scheduler, or its file, says.
         quantize: Hold the denoiser in fewer bits (extra: quantize).
         offload: Keep weights in the computer's memory, on the device only while they run.
         vae_tiling: Encode large images in tiles, to save memory.
@@ -58,6 +61,8 @@ class LoadOptions:
 
     null: str | None = None
     revision: str | None = None
+    variant: str | None = None
+    prediction_type: Prediction | None = None
     quantize: Quantization | None = None
     offload: bool = False
     vae_tiling: bool = False
@@ -68,14 +73,15 @@ class Loading(LoadOptions):
     """How models of every kind are loaded, and where they go.
 
     Attributes:
-        null, revision, quantize, offload, vae_tiling: see `LoadOptions`.
+        null, revision, variant, prediction_type, quantize, offload, vae_tiling: see `LoadOptions`.
         device: cpu, cuda, mps, ...; auto takes an accelerator if there is one.
-        dtype: Number type of the weights.
+        dtype: Number type of the weights; auto: float32 on the CPU, elsewhere bfloat16, or float16
+            where a device lacks it.
         no_kernels: Use PyTorch alone on a CUDA device, not the faster kernels.
     """
 
     device: str = "auto"
-    dtype: DType = "float32"
+    dtype: DType = "auto"
     no_kernels: bool = False
 
     @property
@@ -89,6 +95,7 @@ class Loading(LoadOptions):
         import torch
 
         from trace_edges.attention.fused import switch_off
+        from trace_edges.backbones.latents import default_dtype
 
         if self.no_kernels:
             switch_off()
@@ -101,12 +108,15 @@ class Loading(LoadOptions):
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"device {name!r} is not available: {reason}") from error
-        return {"device": device, "dtype": getattr(torch, self.dtype)}
+        chosen = default_dtype(device) if self.dtype == "auto" else getattr(torch, self.dtype)
+        return {"device": device, "dtype": chosen}
 
     @property
     def weight_options(self) -> dict[str, Any]:
         """Those that decide what the weights are."""
-        return {"null": self.null, "revision": self.revision, "quantize": self.quantize}
+        from trace_edges.backbones import WEIGHT_OPTIONS
+
+        return {option: getattr(self, option) for option in WEIGHT_OPTIONS}
 
     @property
     def of_diffusion(self) -> dict[str, Any]:
@@ -191,7 +201,10 @@ class EdgeModel:
             return self.loading.load_pipeline(self.name)
         from trace_edges.detector import EdgeDetector
 
-        return EdgeDetector.from_pretrained(self.name, **self.loading.placement)
+        placement = self.loading.placement
+        if self.loading.dtype == "auto":  # of one in fewer bits, it is another
+            placement["dtype"] = None
+        return EdgeDetector.from_pretrained(self.name, **placement)
 
     def source_settings(self) -> Any:
         """`settings` as the source takes them."""

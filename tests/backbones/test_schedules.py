@@ -142,3 +142,11 @@ def test_schedulers_of_the_other_kind_are_refused():
         DDPMSchedule.of(FlowMatchEulerDiscreteScheduler())
     with pytest.raises(ValueError, match="DDPMScheduler is of DDPM's kind"):
         FlowSchedule.of(REFERENCE)
+
+
+def test_v_prediction_comes_back_from_noise_alone():
+    """With a zero terminal SNR, x_T is noise and v is -x_0: x_0 is known all the same."""
+    schedule = DDPMSchedule(torch.tensor([1.0, 0.5, 0.0], dtype=torch.float64), "v_prediction")
+    clean, noise = torch.tensor([[[[2.0]]]]), torch.tensor([[[[0.5]]]])
+    moved = schedule.move(noise, -clean, 2, 1)
+    torch.testing.assert_close(moved, 0.5**0.5 * clean + 0.5**0.5 * noise)

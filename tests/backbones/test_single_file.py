@@ -142,3 +142,37 @@ def test_the_null_condition_of_a_file_is_that_of_its_checkpoint(sdxl, tmp_path, 
         BackboneError, match=r"'sdxl' .*stable-diffusion-xl-base.* not in the local"
     ):
         load_backbone(path, null="encoded", local_files_only=True)
+
+
+@pytest.mark.parametrize(
+    ("markers", "about", "prediction", "zero_snr"),
+    [
+        ((), {}, "epsilon", False),
+        (("v_pred",), {}, "v_prediction", False),
+        (("v_pred", "ztsnr"), {}, "v_prediction", True),
+        (("ztsnr",), {}, "epsilon", True),
+        ((), {"modelspec.prediction_type": "v"}, "v_prediction", False),
+        ((), {"modelspec.prediction_type": "epsilon"}, "epsilon", False),
+    ],
+)
+def test_markers_in_a_file_say_what_it_predicts(
+    sdxl, tmp_path, markers, about, prediction, zero_snr
+):
+    """Empty tensors of these names are in v-prediction fine-tunes of SDXL such as NoobAI's, and
+    the key of the metadata is ModelSpec's (both from memory).
+    """
+    path = tmp_path / "sdxl.safetensors"
+    save_file(shared_layout(sdxl) | {name: torch.zeros(0) for name in markers}, path, about or None)
+    schedule = load_backbone(path).schedule
+    assert schedule.prediction_type == prediction
+    assert (schedule.levels[-1] == 0) == zero_snr
+    asked = load_backbone(path, prediction_type="v_prediction")
+    assert asked.schedule.prediction_type == "v_prediction"
+    assert asked.loaded_with["prediction_type"] == "v_prediction"
+
+
+def test_an_unknown_prediction_type_is_refused(tiny_model):
+    with pytest.raises(BackboneError, match="prediction type 'x0' is not supported; known: eps"):
+        load_backbone(tiny_model("sd15"), prediction_type="x0")
+    with pytest.raises(BackboneError, match="predicts the flow, not epsilon"):
+        load_backbone(tiny_model("sd3"), prediction_type="epsilon")

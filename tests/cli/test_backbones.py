@@ -54,11 +54,13 @@ def test_what_is_here_is_said(tiny_model):
 
 def test_weights_in_several_files_are_here_when_all_are(tiny_model):
     folder = tiny_model("sd3")
-    (weights,) = (folder / "transformer").glob("*.safetensors")
+    (whole,) = (folder / "transformer").glob("*.safetensors")
+    first, second = (f"{whole.stem}-0000{number}-of-00002.safetensors" for number in (1, 2))
+    weights = whole.rename(whole.with_name(first))
     index = folder / "transformer" / "diffusion_pytorch_model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": weights.name, "b": "second.safetensors"}}))
+    index.write_text(json.dumps({"weight_map": {"a": first, "b": second}}))
     assert json.loads(run(folder, "--json").stdout)["components"]["transformer"] is False
-    (folder / "transformer" / "second.safetensors").write_bytes(weights.read_bytes())
+    (folder / "transformer" / second).write_bytes(weights.read_bytes())
     assert json.loads(run(folder, "--json").stdout)["components"]["transformer"] is True
 
 

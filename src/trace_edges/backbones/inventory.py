@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from trace_edges.backbones.nulls import NULL_CONDITION, null_file
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sources import family_of, family_of_checkpoint, find_source
 from trace_edges.backbones.specs import Checkpoint, Family
-
-_WEIGHTS = "*.safetensors"
+from trace_edges.backbones.weights import check_weights, choose_variant
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,21 @@ class Inventory:
 
 
 def take_inventory(
-    name: str | Path, revision: str | None = None, dtype: torch.dtype = torch.float32
+    name: str | Path,
+    revision: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    variant: str | None = None,
 ) -> Inventory:
     """Search the cache of the hub, or a folder, for the parts of a backbone.
 
     Args:
         dtype: of the null condition that is searched for.
+        variant: of the weights; None: any.
 
     Raises:
         BackboneError: no backbone is called so, or nothing is known of it.
     """
-    source = find_source(name, revision, local_files_only=True)
+    source = find_source(name, revision, local_files_only=True, variant=variant)
     checkpoint = CHECKPOINTS.get(str(name))
     try:
         index = source.index()
@@ -79,8 +81,8 @@ def take_inventory(
     assert at is not None
     folder = at.parent
     components = {
-        family.denoiser: _has_weights(folder / family.denoiser),
-        "vae": _has_weights(folder / "vae"),
+        family.denoiser: _has_weights(folder / family.denoiser, variant, must=True),
+        "vae": _has_weights(folder / "vae", variant),
         "scheduler": (folder / "scheduler" / "scheduler_config.json").exists(),
     }
     nulls = {}
@@ -94,9 +96,11 @@ def take_inventory(
     )
 
 
-def _has_weights(folder: Path) -> bool:
+def _has_weights(folder: Path, variant: str | None, *, must: bool = False) -> bool:
     """All files of weights that there should be: an index lists several."""
-    for index in folder.glob(f"{_WEIGHTS}.index.json"):
-        files = set(json.loads(index.read_text())["weight_map"].values())
-        return all((folder / file).exists() for file in files)
-    return any(folder.glob(_WEIGHTS))
+    try:
+        names = [path.name for path in folder.iterdir()]
+        check_weights(folder, choose_variant(names, variant, str(folder), must=must))
+    except (OSError, BackboneError):
+        return False
+    return True

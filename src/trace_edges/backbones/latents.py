@@ -100,5 +100,22 @@ def weights_dtype(model: Any) -> torch.dtype:
     return next(p.dtype for p in model.parameters() if p.is_floating_point())
 
 
+def default_dtype(device: torch.device) -> torch.dtype:
+    """The number type that a device runs large models in: float32 on a CPU, elsewhere half of it.
+
+    bfloat16 has the range of float32; CUDA devices before Ampere compute in it by detours only, and
+    macOS before version 14 does not know it.
+    """
+    if device.type == "cpu":
+        return torch.float32
+    if device.type == "cuda" and torch.version.hip is None:
+        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+    try:
+        torch.ones(1, dtype=torch.bfloat16, device=device).add_(1)
+    except (RuntimeError, TypeError):
+        return torch.float16
+    return torch.bfloat16
+
+
 def _column(value: float | list[float] | Tensor) -> Float32[Tensor, "#c 1 1"]:
     return torch.as_tensor(value, dtype=torch.float32).reshape(-1, 1, 1)  # (C or 1, 1, 1)

@@ -26,8 +26,9 @@ from trace_edges.backbones.sources import Source, family_of, find_source
 from trace_edges.backbones.specs import EMBEDDED, Defaults
 
 DEFAULTS = "trace_edges.json"
-WEIGHT_OPTIONS = ("null", "revision", "quantize")  # of `load_backbone`: what its weights will be
-_DIFFUSION_OPTIONS = ("null", "variant", "quantize")  # which encoders do not have
+# Of `load_backbone`, what its answers depend on.
+WEIGHT_OPTIONS = ("null", "revision", "variant", "prediction_type", "quantize")
+_DIFFUSION_OPTIONS = tuple(option for option in WEIGHT_OPTIONS if option != "revision")
 
 
 def load_backbone(
@@ -39,6 +40,7 @@ def load_backbone(
     local_files_only: bool = False,
     variant: str | None = None,
     null: str | None = None,
+    prediction_type: str | None = None,
     quantize: str | None = None,
 ) -> DiffusionBackbone:
     """Load a diffusers pipeline (on disk or on the hub) as a backbone.
@@ -53,9 +55,12 @@ def load_backbone(
         device: where the weights go.
         revision: branch, tag or commit on the hub.
         local_files_only: never ask the network.
-        variant: of the weights' files, as in diffusers ("fp16").
+        variant: of the weights' files, as in diffusers ("fp16"); None: the plain ones, else the
+            variant that there is.
         null: which null condition, of those the family has; None: the stored one, or the family's
             default.
+        prediction_type: what the denoiser predicts, "epsilon" or "v_prediction"; None: what its
+            scheduler's config says, of a single file what its markers say, else epsilon.
         quantize: hold the denoiser in fewer bits, by a name of `QUANTIZATIONS`.
 
     Raises:
@@ -69,13 +74,16 @@ def load_backbone(
         parts = read(source, dtype, torch.device(device), null, quantization)
     try:
         schedule = parts.family.schedule(parts.scheduler)
+        if prediction_type is not None:
+            schedule = schedule.predicting(prediction_type)
     except ValueError as error:
         raise BackboneError(f"{source}: {error}") from error
     backbone = DiffusionBackbone(
         str(name), parts.family, parts.denoiser, parts.vae, schedule, parts.null, parts.defaults
     )
     backbone.loaded_with = {
-        "null": null, "revision": revision, "quantize": quantize, "vae_tiling": None
+        "null": null, "revision": revision, "variant": variant,
+        "prediction_type": prediction_type, "quantize": quantize, "vae_tiling": None,
     }  # fmt: skip
 
     def advice() -> str:
@@ -95,8 +103,8 @@ def open_backbone(name: str | Path = EMBEDDED, **options: Any) -> Backbone:
 
     Args:
         name: as of these two.
-        options: as of `load_backbone`; an encoder has no `null` condition, no `variant`, and is not
-            quantised.
+        options: as of `load_backbone`; an encoder has no `null` condition, no `variant`, predicts
+            nothing, and is not quantised.
 
     Raises:
         BackboneError: it is neither, or cannot be found or read.

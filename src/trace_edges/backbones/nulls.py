@@ -49,6 +49,11 @@ def find_null(
     if kept is not None and kept.exists():
         return _read(kept, names)
     null = _encode(source, family, index, kind or family.default_null, dtype, device)
+    if wrong := [name for name, tensor in null.items() if not tensor.isfinite().all()]:
+        raise BackboneError(
+            f"the null condition of {source} is not finite in {str(dtype).removeprefix('torch.')} "
+            f"({wrong[0]}): try --dtype bfloat16 or float32"
+        )
     if kept is not None:
         _keep(null, kept)
     return null
@@ -73,7 +78,8 @@ def null_file(source: Source, family: Family, kind: str | None, dtype: torch.dty
     if not components:
         return None
     place = Path(source.place).name if source.is_folder else source.place.replace("/", "--")
-    name = f"{kind}-{str(dtype).removeprefix('torch.')}.safetensors"
+    variant = f"-{source.variant}" if source.variant else ""
+    name = f"{kind}-{str(dtype).removeprefix('torch.')}{variant}.safetensors"
     return cache_folder() / "null" / place / source.version(components) / name
 
 

@@ -17,6 +17,14 @@ from torch import Tensor
 Latents = Float[Tensor, "b c h w"]
 
 
+def _known(prediction_type: str) -> Any:
+    if prediction_type not in ("epsilon", "v_prediction"):
+        raise ValueError(
+            f"prediction type {prediction_type!r} is not supported; known: epsilon, v_prediction"
+        )
+    return prediction_type
+
+
 @dataclass(frozen=True)
 class DDPMSchedule:
     """x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise, with a_t the cumulative product of the alphas.
@@ -30,9 +38,7 @@ class DDPMSchedule:
     prediction_type: Literal["epsilon", "v_prediction"] = "epsilon"
 
     def __post_init__(self) -> None:
-        if self.prediction_type not in ("epsilon", "v_prediction"):
-            raise ValueError(f"prediction type {self.prediction_type!r} is not supported; "
-                             "known: epsilon, v_prediction")  # fmt: skip
+        _known(self.prediction_type)
 
     @classmethod
     def of(cls, scheduler: Any) -> DDPMSchedule:
@@ -45,7 +51,7 @@ class DDPMSchedule:
         if alphas is None:
             raise ValueError(f"the scheduler {type(scheduler).__name__} has no alphas_cumprod; "
                              "this family wants one of DDPM's kind")  # fmt: skip
-        return cls(alphas.double(), scheduler.config.prediction_type)
+        return cls(alphas.cpu().double(), scheduler.config.prediction_type)
 
     @property
     def levels(self) -> Float64[Tensor, " t"]:
@@ -75,12 +81,25 @@ class DDPMSchedule:
         a = self.alphas_cumprod[timestep].item()
         return a**0.5 * output + (1 - a) ** 0.5 * latents
 
+    def predicting(self, prediction_type: str) -> DDPMSchedule:
+        """The same noise levels, of a denoiser with this output.
+
+        Raises:
+            ValueError: it is neither "epsilon" nor "v_prediction".
+        """
+        return DDPMSchedule(self.alphas_cumprod, _known(prediction_type))
+
+    def clean(self, latents: Latents, output: Latents, timestep: int) -> Latents:
+        """x_0 according to the denoiser's output; of v-prediction also where x_t is noise alone."""
+        a = self.alphas_cumprod[timestep].item()
+        if self.prediction_type == "v_prediction":
+            return a**0.5 * latents - (1 - a) ** 0.5 * output
+        return (latents - (1 - a) ** 0.5 * output) / a**0.5
+
     def move(self, latents: Latents, output: Latents, timestep: int, to: int) -> Latents:
         """Deterministic DDIM step from one noise level to another, up or down."""
-        a = self.alphas_cumprod[timestep].item()
-        noise = self.epsilon(latents, output, timestep)
-        clean = (latents - (1 - a) ** 0.5 * noise) / a**0.5
-        return self.noised(clean, noise, to)
+        clean = self.clean(latents, output, timestep)
+        return self.noised(clean, self.epsilon(latents, output, timestep), to)
 
 
 @dataclass(frozen=True)
@@ -108,6 +127,14 @@ class FlowSchedule:
             raise ValueError(f"the scheduler {type(scheduler).__name__} is of DDPM's kind; "
                              "this family wants one of flow matching")  # fmt: skip
         return cls(scheduler.config.num_train_timesteps)
+
+    def predicting(self, prediction_type: str) -> FlowSchedule:
+        """Raises: a model of flow matching predicts the flow.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"a model of flow matching predicts the flow, not {prediction_type}")
 
     @property
     def levels(self) -> Float64[Tensor, " t"]:

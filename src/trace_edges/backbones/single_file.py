@@ -23,8 +23,9 @@ from safetensors import safe_open
 from trace_edges.backbones.nulls import find_null
 from trace_edges.backbones.pipelines import Parts, empty_denoiser
 from trace_edges.backbones.problems import BackboneError
+from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.sources import INDEX, Source, family_of_checkpoint, find_source
-from trace_edges.backbones.specs import Family
+from trace_edges.backbones.specs import Config, Family
 
 # What diffusers calls the kinds of files -> the named checkpoint of the same architecture.
 _KINDS = {
@@ -68,7 +69,24 @@ def read_single_file(
             source, folder, family.denoiser_class, family.denoiser, dtype, quantization
         )
         vae = _part(source, folder, "AutoencoderKL", "vae", family.vae_dtype(dtype))
-    return Parts(family, denoiser, vae, family.noise_scheduler(base), condition)
+    scheduler = family.noise_scheduler(base, **_markers(source, family))
+    return Parts(family, denoiser, vae, scheduler, condition)
+
+
+def _markers(source: Source, family: Family) -> Config:
+    """What a file says of its own noise: tensors called `v_pred` and `ztsnr`, which fine-tunes of
+    SDXL carry and ComfyUI reads, or `modelspec.prediction_type` of Stability's ModelSpec.
+    """
+    if family.schedule != DDPMSchedule.of:
+        return {}
+    with safe_open(source.place, "pt") as file:
+        names, about = set(file.keys()), file.metadata() or {}
+    found: Config = {}
+    if "v_pred" in names or about.get("modelspec.prediction_type") in ("v", "v_prediction"):
+        found["prediction_type"] = "v_prediction"
+    if "ztsnr" in names:
+        found["rescale_betas_zero_snr"] = True
+    return found
 
 
 def recognise(source: Source) -> str:

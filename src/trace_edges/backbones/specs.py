@@ -236,10 +236,12 @@ class Family:
         """Config of the denoiser of a named checkpoint."""
         return self.config | self.checkpoints[name].config
 
-    def noise_scheduler(self, name: str) -> Any:
-        """The scheduler of diffusers of a named checkpoint."""
+    def noise_scheduler(self, name: str, **changes: Any) -> Any:
+        """The scheduler of diffusers of a named checkpoint, with changes of its config."""
         kind, config = self.scheduler
-        return getattr(diffusers, kind)(**config | self.checkpoints[name].scheduler_config)
+        return getattr(diffusers, kind)(
+            **config | self.checkpoints[name].scheduler_config | changes
+        )
 
     def vae_dtype(self, dtype: torch.dtype) -> torch.dtype:
         """The number type of the VAE beside a denoiser of this one."""

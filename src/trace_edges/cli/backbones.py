@@ -13,10 +13,12 @@ from trace_edges.cli.common import console
 from trace_edges.cli.fields import Fields, command
 from trace_edges.edge_model import Loading
 
+_RUNNING = ("prediction_type", "quantize", "offload", "vae_tiling")  # of models that are run
+
 
 @command
 def backbones(
-    loading: Annotated[Loading, Fields(leave_out=("quantize", "offload", "vae_tiling"))],
+    loading: Annotated[Loading, Fields(leave_out=_RUNNING)],
     name: Annotated[
         str | None,
         typer.Argument(help="A name of the table, a folder or a hub id. Default: the table."),
@@ -42,7 +44,10 @@ def backbones(
     from trace_edges.backbones import prepare_null
 
     if prepare:
-        file = prepare_null(name, revision=loading.revision, null=loading.null, **loading.placement)
+        file = prepare_null(
+            name, revision=loading.revision, null=loading.null, variant=loading.variant,
+            **loading.placement,
+        )  # fmt: skip
         if not as_json:
             console.print(f"null condition: {escape(str(file or 'needs no text encoder'))}")
     _print_one(name, loading, as_json)
@@ -102,11 +107,10 @@ def _print_encoder(name: str, as_json: bool) -> None:
 
 
 def _print_one(name: str, loading: Loading, as_json: bool) -> None:
-    import torch
-
     from trace_edges.backbones import take_inventory
 
-    found = take_inventory(name, loading.revision, getattr(torch, loading.dtype))
+    dtype = loading.placement["dtype"]
+    found = take_inventory(name, loading.revision, dtype, loading.variant)
     row = found.checkpoint
     if as_json:
         typer.echo(json.dumps(_described(name, found), indent=1))
@@ -122,7 +126,8 @@ def _print_one(name: str, loading: Loading, as_json: bool) -> None:
     for part, here in found.components.items():
         about[part] = "here" if here else "missing"
     known = ", ".join(f"{kind} {_state(here)}" for kind, here in found.nulls.items())
-    about["null condition"] = f"{known} ({loading.dtype}; default: {next(iter(found.nulls))})"
+    of_type = str(dtype).removeprefix("torch.")
+    about["null condition"] = f"{known} ({of_type}; default: {next(iter(found.nulls))})"
     if found.gated and not found.is_here:
         login = "you are logged in" if found.logged_in else "then log in with `hf auth login`"
         about["gated"] = f"accept the licence on its page on the hub; {login}"

@@ -132,7 +132,7 @@ def _print(lines: Sequence[Mapping[str, float]], out: Path) -> None:
 
 def _refuse_of_training_free(overrides: Overrides, loading: Loading) -> None:
     """`ValueError` where an option of the training-free teacher was given beside a detector."""
-    given = {"dtype": loading.dtype != "float32", "shift": overrides.shift is not None,
+    given = {"dtype": loading.dtype != "auto", "shift": overrides.shift is not None,
              "offload": loading.offload, "vae-tiling": loading.vae_tiling}  # fmt: skip
     if names := [name for name, is_given in given.items() if is_given]:
         raise ValueError(f"--{names[0]} is of the training-free teacher: leave it or --teacher out")

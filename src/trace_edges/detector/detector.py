@@ -16,6 +16,7 @@ from torch import nn
 
 from trace_edges import __version__
 from trace_edges.backbones import EMBEDDED, WEIGHT_OPTIONS, BackboneError, load_backbone
+from trace_edges.backbones.latents import default_dtype
 from trace_edges.detector.drawing import ProbabilityDrawing, control_image
 from trace_edges.detector.hub import (
     CARD,
@@ -74,7 +75,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         *,
         backbone: str | Path | None = None,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = torch.float32,
         torch_dtype: torch.dtype | None = None,
         revision: str | None = None,
         local_files_only: bool = False,
@@ -85,6 +86,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             name: "trace-mini" (embedded), a folder written by `save_pretrained`, or a hub id.
             backbone: where the backbone lies, if not where it lay when the detector was trained.
             device, dtype: of the weights; where the backbone's are held in fewer bits, float32.
+                None: what suits the device.
             torch_dtype: dtype, as older versions of diffusers call it.
             revision, local_files_only: as in huggingface_hub.
 
@@ -96,6 +98,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         config, settings, weights = read_artefact(folder)
         own = config["backbone"]
         ways: dict[str, Any] = {way: config.get(f"backbone_{way}") for way in WEIGHT_OPTIONS}
+        if dtype is None:
+            dtype = torch.float32 if ways["quantize"] else default_dtype(torch.device(device))
         if ways["quantize"] and dtype != torch.float32:
             raise BackboneError(
                 f"{folder} was trained on a denoiser in fewer bits ({ways['quantize']}), beside "

@@ -118,6 +118,7 @@ def load_generator(
     revision: str | None = None,
     local_files_only: bool = False,
     variant: str | None = None,
+    prediction_type: str | None = None,
     quantize: str | None = None,
     offload: bool = False,
     vae_tiling: bool = False,
@@ -150,10 +151,12 @@ def load_generator(
         checked_denoiser(source, family, index)
         pipeline = read_pipeline(source, family, index, wanted, dtype, quantization)
     pipeline.set_progress_bar_config(disable=True)
-    backbone = DiffusionBackbone(
-        str(name), family, getattr(pipeline, family.denoiser), pipeline.vae,
-        family.schedule(pipeline.scheduler), {},
-    )  # fmt: skip
+    schedule = family.schedule(pipeline.scheduler)
+    if prediction_type is not None:
+        schedule = schedule.predicting(prediction_type)
+        pipeline.scheduler.register_to_config(prediction_type=prediction_type)
+    denoiser = getattr(pipeline, family.denoiser)
+    backbone = DiffusionBackbone(str(name), family, denoiser, pipeline.vae, schedule, {})
     if vae_tiling:
         pipeline.vae.enable_tiling()
     if offload:

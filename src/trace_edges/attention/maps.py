@@ -7,6 +7,7 @@ place of the image pays to each word of a text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from trace_edges.attention.fused import launch
+from trace_edges.attention.passes import without_autocast
+from trace_edges.attention.recorder import RecorderError
 
 Grid = tuple[int, int]
 
@@ -24,6 +27,8 @@ Grid = tuple[int, int]
 # benchmarks/speed/capture.py); an accelerator wants large ones.
 _CPU_BLOCK_BYTES = 2 << 20
 _ACCELERATOR_BLOCK_BYTES = 256 << 20
+
+_ROW_TOLERANCE = 1e-3  # of sums in float32, over layers and enlarged grids
 
 
 def row_block(maps: Tensor) -> int:
@@ -68,13 +73,14 @@ def add_head_mean_blocks(
     heads = q.shape[1]
     queries, keys = q.float() * scale, k.float().mT  # (B, heads, N, d), (B, heads, d, M)
     step = row_block(total)
-    for start in range(0, total.shape[1], step):
-        rows = total[:, start : start + step]  # (B, rows, M), a view
-        for head in range(heads):
-            logits = queries[:, head, start : start + step] @ keys[:, head]
-            if bias is not None:
-                logits += bias
-            rows.add_(torch.softmax(logits, dim=-1), alpha=1 / heads)
+    with without_autocast(q.device):  # it would multiply in half precision
+        for start in range(0, total.shape[1], step):
+            rows = total[:, start : start + step]  # (B, rows, M), a view
+            for head in range(heads):
+                logits = queries[:, head, start : start + step] @ keys[:, head]
+                if bias is not None:
+                    logits += bias
+                rows.add_(torch.softmax(logits, dim=-1), alpha=1 / heads)
 
 
 def head_mean(
@@ -89,8 +95,9 @@ def head_mean(
         return torch.softmax(logits, dim=-1)
 
     heads = zip(q.unbind(1), k.unbind(1), strict=True)
-    maps = [checkpoint(one, query, key, use_reentrant=False) for query, key in heads]
-    return torch.stack(maps).mean(0)
+    with without_autocast(q.device):
+        maps = [checkpoint(one, query, key, use_reentrant=False) for query, key in heads]
+        return torch.stack(maps).mean(0)
 
 
 def upsample_map(
@@ -151,7 +158,7 @@ class MapAverage:
         """
         b, n = _batch_and_tokens(q, grid)
         if grid not in self._totals:
-            self._totals[grid] = torch.zeros(b, n, n, device=q.device)
+            self._totals[grid] = torch.zeros(b, n, n, device=q.device, dtype=torch.float32)
         learning = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad)
         # The graph of a trace knows nothing of what is overwritten.
         if learning or torch.jit.is_tracing():  # type: ignore[attr-defined]
@@ -165,6 +172,7 @@ class MapAverage:
 
         Raises:
             ValueError: nothing was added.
+            RecorderError: the model computes NaN, or its layers were not all counted.
         """
         if not self._totals:
             raise ValueError("no attention map was added to the average")
@@ -174,7 +182,26 @@ class MapAverage:
             grid, total = self._totals.popitem()
             mean += upsample_map(total, grid, target)
         layers, self._layers = self._layers, 0
-        return mean.div_(layers), target
+        mean = mean.div_(layers)
+        _check_rows(mean)
+        return mean, target
+
+
+def _check_rows(mean: Float32[Tensor, "b n n"]) -> None:
+    """The one look of a pass at values on the device."""
+    if type(mean) is not Tensor or mean.is_meta or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return  # there are no values
+    worst = float((mean.detach().sum(-1) - 1).abs().max())
+    if not isfinite(worst):
+        raise RecorderError(
+            "the model's attention holds NaN or infinity: its weights are damaged, or too large "
+            "for their number type (load them in float32 or bfloat16)"
+        )
+    if worst > _ROW_TOLERANCE:
+        raise RecorderError(
+            f"rows of the mean attention miss a sum of 1 by {worst:.3g}: attention calls were not "
+            "all heard, as when a compiled model is recorded (give the model as it was before)"
+        )
 
 
 class WordAverage:
@@ -210,7 +237,7 @@ class WordAverage:
             ValueError: N is not rows * columns.
         """
         b, n = _batch_and_tokens(q, grid)
-        shares = torch.zeros(b, n, k.shape[2], device=q.device)
+        shares = torch.zeros(b, n, k.shape[2], device=q.device, dtype=torch.float32)
         add_head_mean(shares, q, k, scale, bias)
         words = [shares[..., [text + place for place in places]].sum(-1) for places in self._words]
         layer = torch.stack(words, dim=1).unflatten(-1, grid)  # (B, W, h, w)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from trace_edges.attention import AttentionRecorder, Grid, MapAverage
+from trace_edges.attention import AttentionRecorder, Grid, MapAverage, alone
 from trace_edges.backbones.backbone import Backbone, weights_fingerprint
 from trace_edges.backbones.latents import decode, encode
 from trace_edges.backbones.schedules import Schedule
@@ -91,11 +91,13 @@ class DiffusionBackbone(Backbone):
         return weights_fingerprint(parts, tensors)
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:
-        return encode(self.vae, images, self.family.autoencoder)
+        with alone(self.denoiser):  # which may be moved out of the way
+            return encode(self.vae, images, self.family.autoencoder)
 
     def decode(self, latents: Latents) -> Float[Tensor, "b 3 H W"]:
         """Normalised latents back to images, about in [-1, 1]."""
-        return decode(self.vae, latents, self.family.autoencoder)
+        with alone(self.denoiser):
+            return decode(self.vae, latents, self.family.autoencoder)
 
     def predict(self, latents: Latents, timestep: int) -> Float32[Tensor, "b c h w"]:
         """The denoiser's output, of the schedule's `prediction_type`, in float32."""
@@ -103,7 +105,8 @@ class DiffusionBackbone(Backbone):
         null = {name: tensor.to(self.device, self.dtype) for name, tensor in self._null.items()}
         timesteps = torch.full((b,), timestep, device=self.device)
         latents = latents.to(self.device, self.dtype)
-        output = self.family.predict(self.denoiser, latents, timesteps, null)
+        with alone(self.denoiser):
+            output = self.family.predict(self.denoiser, latents, timesteps, null)
         # A denoiser that learnt its variance returns it behind the noise: (B, 2C, h, w).
         return output[:, :channels].float()
 
@@ -123,7 +126,7 @@ class DiffusionBackbone(Backbone):
             RecorderError: at the end; a layer's attention did not pass through SDPA.
         """
         average = MapAverage()
-        with self.grids(latents, self.layers) as grid_of:
+        with alone(self.denoiser), self.grids(latents, self.layers) as grid_of:
 
             def add(layer: str, q: Tensor, k: Tensor, scale: float) -> None:
                 h, w = grid_of(layer)
@@ -141,6 +144,7 @@ class DiffusionBackbone(Backbone):
         grid, each with its own number of channels; and the denoiser's output.
         """
         with (
+            alone(self.denoiser),
             self.grids(latents, blocks) as grid_of,
             block_outputs(self.denoiser, blocks) as outputs,
         ):

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from trace_edges import __version__
+from trace_edges.attention import without_autocast
 from trace_edges.backbones import EMBEDDED, WEIGHT_OPTIONS, BackboneError, load_backbone
 from trace_edges.backbones.latents import default_dtype
 from trace_edges.detector.drawing import ProbabilityDrawing, control_image
@@ -275,7 +276,9 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             for one in batch
             if one.image is not None
         ]
-        logits, _ = self.student(torch.stack([to_tensor(image) for image in images]))
+        # What is recorded as the number type is what computes, whatever the caller's autocast says.
+        with without_autocast(self.student.backbone.device):
+            logits, _ = self.student(torch.stack([to_tensor(image) for image in images]))
         return [Reading(one, 0) for one in logits.float().sigmoid().cpu().numpy()]
 
     def fingerprint(self) -> str:

@@ -80,7 +80,8 @@ class Student(nn.Module):
         channels += (2 * settings.attention + 1) ** 2 if settings.attention else 0
         if settings.rank:
             add_lora(backbone, settings.rank)
-        self.decoder = EdgeDecoder(channels, settings.width, backbone.cell).to(backbone.device)
+        self.decoder = EdgeDecoder(channels, settings.width, backbone.cell)
+        self.decoder.to(backbone.device, torch.float32)  # whatever the default is
         self.denoiser = backbone.denoiser  # a submodule, so that its LoRA is trained and moved
 
     def forward(

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from trace_edges.attention import AttentionRecorder, Grid, MapAverage
+from trace_edges.attention import AttentionRecorder, Grid, MapAverage, alone
 from trace_edges.attention.maps import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
 from trace_edges.backbones.pipelines import (
@@ -184,7 +184,8 @@ def denoise(
         RecorderError: a layer's attention did not pass through SDPA.
     """
     settings = settings or PromptSettings()
-    reading = read_prompt(pipeline, backbone.family, prompt)
+    with alone(backbone.denoiser):
+        reading = read_prompt(pipeline, backbone.family, prompt)
     cell, side = backbone.cell, backbone.defaults.resolution
     height, width = (
         max(2, round((length or side) / cell)) * cell
@@ -204,7 +205,11 @@ def denoise(
             on_step(Moment(timesteps[-1], attention, words, grid))
         before = attention
 
-    with _recording(backbone, reading, (height // cell, width // cell), read):
+    # The scheduler and the text encoders are one thread's, too.
+    with (
+        alone(backbone.denoiser),
+        _recording(backbone, reading, (height // cell, width // cell), read),
+    ):
         image = pipeline(**_call(pipeline, backbone, prompt, height, width, settings)).images[0]
     return Denoising(
         np.asarray(image.convert("RGB")), tuple(reading.words), tuple(timesteps),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
+from trace_edges.attention import without_autocast
 from trace_edges.backbones import (
     EMBEDDED,
     Backbone,
@@ -199,7 +200,11 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         """
         size = batch[0].size
         images = [one.image for one in batch if one.image is not None]
-        with explained_memory(self.backbone, size, len(images)):
+        # What is recorded as the number type is what computes, whatever the caller's autocast says.
+        with (
+            explained_memory(self.backbone, size, len(images)),
+            without_autocast(self.backbone.device),
+        ):
             return self._read(images, size, settings, attention, on_step)
 
     def _read(

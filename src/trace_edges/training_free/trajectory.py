@@ -86,7 +86,8 @@ def noise(
     The noise is drawn on the CPU, so that a seed means the same on every device.
     """
     generator = torch.Generator().manual_seed(seed)
-    fixed = torch.randn((1, *latents.shape[1:]), generator=generator).to(latents.device)
+    fixed = torch.randn((1, *latents.shape[1:]), generator=generator, dtype=torch.float32)
+    fixed = fixed.to(latents.device)
     for timestep in timesteps:
         noised = backbone.schedule.noised(latents, fixed, timestep)
         _, attention, grid = backbone.attend(noised, timestep)

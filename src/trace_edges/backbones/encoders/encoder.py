@@ -16,7 +16,7 @@ from accelerate import cpu_offload_with_hook
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
-from trace_edges.attention import AttentionRecorder, Grid, MapAverage
+from trace_edges.attention import AttentionRecorder, Grid, MapAverage, alone
 from trace_edges.backbones.backbone import Backbone, weights_fingerprint
 from trace_edges.backbones.schedules import StillSchedule
 from trace_edges.backbones.specs import Defaults
@@ -166,7 +166,8 @@ class EncoderBackbone(Backbone):
         tower, device = self.tower, self.device
         mean, std = tower.mean.to(device), tower.std.to(device)
         scaled = ((images.to(device).float() + 1) / 2 - mean) / std
-        return tower.run(self.model, scaled.to(self.dtype))
+        with alone(self.model):
+            return tower.run(self.model, scaled.to(self.dtype))
 
     def attend(
         self, images: Images, timestep: int = 0

@@ -176,7 +176,7 @@ SIZED = [EXAMPLES / "coins.png", "--training-free", "--resolution", "64"]
         ([EXAMPLES, "--detector", EXAMPLES, "--training-free"], "leave --training-free out"),
         ([EXAMPLES, "--detector", EXAMPLES, "--backbone", "a/b"], "leave --backbone out"),
         ([*SIZED, "--subcell", "3"], "subcell=3"),
-        ([*SIZED, "--subcell", "0"], "subcell must be 1 or more"),
+        ([*SIZED, "--subcell", "0"], "--subcell must lie in [1, 64], not 0"),
         ([*SIZED, "--timestep", "1000"], "timestep 1000"),
         ([*SIZED, "--stride", "2000"], "stride"),
         # Settings that fit no image are said once, not for each.

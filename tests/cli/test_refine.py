@@ -100,7 +100,7 @@ def test_a_bad_image_ends_in_one_line_and_the_rest_is_done(folders, tmp_path):
     ("arguments", "words"),
     [
         (["--threshold", 0], "threshold must lie in (0, 1]"),
-        (["--close-gap", -1], "close_gap must be 0 or more"),
+        (["--close-gap", -1], "--close-gap must lie in [0, 1000], not -1"),
     ],
 )
 def test_wrong_settings_end_in_one_line(folders, tmp_path, arguments, words):

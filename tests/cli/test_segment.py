@@ -257,5 +257,5 @@ def test_no_regions_at_all_cannot_be_meant(quarters, tmp_path, option):
     photos, edges = quarters
     refused = run(photos, "--out", tmp_path / "out", "--edges", edges, option, 0)
     assert refused.exit_code == 1
-    assert refused.stderr == f"trace-edges: {option[2:]} must be 1 or more, not 0\n"
+    assert refused.stderr == f"trace-edges: {option} must lie in [1, 65535], not 0\n"
     assert not (tmp_path / "out").exists()

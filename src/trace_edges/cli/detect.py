@@ -40,7 +40,7 @@ def detect(
     output: EdgeOutput,
     files: Files,
     reporting: Reporting,
-    batch_size: Annotated[int, typer.Option(help="Images of one size per pass.", min=1)] = 1,
+    batch_size: Annotated[int, typer.Option(help="Images of one size per pass.")] = 1,
 ) -> None:
     """Detect instance edges: NAME.edges.png, NAME.overlay.png and NAME.json for every image.
 

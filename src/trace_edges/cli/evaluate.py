@@ -13,6 +13,7 @@ import typer
 from trace_edges.cli.common import console, error, moved_command, plain_errors, progress
 from trace_edges.cli.evaluate_edges import GtModeOption, KindOption, VoidOption, edges
 from trace_edges.cli.evaluate_segments import masks, panoptic
+from trace_edges.cli.fields import command
 from trace_edges.outputs import Outputs
 
 evaluate = typer.Typer(
@@ -21,13 +22,14 @@ evaluate = typer.Typer(
     no_args_is_help=True,
 )
 evaluate.command()(edges)
-evaluate.command()(masks)
-evaluate.command()(panoptic)
+evaluate.command()(command(masks))
+evaluate.command()(command(panoptic))
 
 Source = Annotated[Path, typer.Argument(help="Panoptic or instance JSON, or a folder.")]
 
 
 @evaluate.command()
+@command
 def check(
     source: Source,
     kind: KindOption = "auto",
@@ -52,6 +54,7 @@ def check(
 
 
 @evaluate.command()
+@command
 def boundaries(
     source: Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for NAME.png.")],
@@ -89,6 +92,7 @@ def boundaries(
 
 
 @evaluate.command()
+@command
 def voc_instances(
     root: Annotated[Path, typer.Argument(help="VOC2012, as in VOCdevkit.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON to write.")],

@@ -51,7 +51,7 @@ PROTOCOL = Fields(
         "cldice_dilation": "px, of both sides.",
     },
 )
-Workers = Annotated[int, typer.Option(help="Processes; 0: one for each core.", min=0)]
+Workers = Annotated[int, typer.Option(help="Processes; 0: one for each core.")]
 
 
 @command

@@ -68,7 +68,7 @@ def panoptic(
         Literal["coco", "voc"],
         typer.Option(help="coco: the classes given; voc: 20 things and background."),
     ] = "coco",
-    workers: Annotated[int, typer.Option(help="Processes that share the images.", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that share the images.")] = 1,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="JSON file for the scores.")
     ] = None,

@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from trace_edges.cli.bounds import check_bounds
 from trace_edges.cli.common import plain_errors
 
 
@@ -55,6 +56,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def run(**values: Any) -> None:
         with plain_errors():
+            check_bounds(values)
             for name, (kind, names) in filled.items():
                 values[name] = kind(**{one: values.pop(one) for one in names})
             function(**values)

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 
 import pytest
 from PIL import Image
@@ -86,3 +87,30 @@ def test_the_pace_is_that_of_the_last_minute():
     pace.line(Status(50, 50, 0, 50))
     assert pace.line(Status(10, 80, 10, 90)).startswith("4.00 images/s, 0:00:02 left, ")
     assert pace.line.__self__._memory > 1 << 20
+
+
+def test_a_model_that_cannot_take_images_stops_before_the_first_one(photos, tmp_path, tiny_model):
+    backbone = ("--training-free", "--backbone", tiny_model("sd15", in_channels=9))
+    result = run(photos, tmp_path / "out", "--task", "edges", *FAST, *backbone)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "its unet takes 9 channels, its VAE gives 4" in line
+    assert not list((tmp_path / "out").rglob("*.csv"))
+
+
+def test_reasons_are_printed_as_well(photos, tmp_path):
+    result = run(photos, tmp_path / "out", "--task", "edges", *FAST, "--quiet")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("trace-edges: b.png: is not a JPEG")
+
+
+def test_a_pipe_called_like_an_image_is_reported_and_not_waited_for(photos, tmp_path):
+    os.mkfifo(photos / "c.png")
+    os.symlink("/dev/zero", photos / "d.png")
+    result = run(photos, tmp_path / "out", "--task", "edges", *FAST, "--quiet")
+    assert result.exit_code == 1
+    said = result.stderr.splitlines()
+    assert len(said) == 3
+    for name in ("c.png", "d.png"):
+        assert any(f"{name}: is a pipe or a device" in line for line in said)
+    assert (tmp_path / "out" / "a.edges.png").exists()

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 
 import datasets
@@ -11,7 +12,7 @@ from PIL import Image
 
 from trace_edges.images import ImageError
 from trace_edges.jobs import Shard, open_source
-from trace_edges.jobs.entries import Entry, NoPlace, checked, pack, unpack
+from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, checked, pack, unpack
 
 from .conftest import png
 
@@ -40,6 +41,41 @@ def test_a_folder_gives_every_picture_below_it_by_its_path(photos):
     assert found["below/3"] == png(3, width=48)
     assert found["2.jpg"] == b"two"
     assert content(open_source(f"file://{photos}")) == found
+
+
+def test_links_to_images_and_to_their_folder_are_followed_and_others_reported(photos, tmp_path):
+    """Data sets are often folders of links."""
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "one.png").symlink_to(photos / "1.png")
+    (linked / "none.png").symlink_to(photos / "nothing.png")
+    (linked / "loop.png").symlink_to(linked / "loop.png")
+    (tmp_path / "again").symlink_to(linked)
+    os.mkfifo(linked / "pipe.png")
+    entries = {one.key: one for one in open_source(str(tmp_path / "again")).entries()}
+    assert set(entries) == {"one", "none", "loop", "pipe"}
+    assert entries.pop("one").place.read() == (photos / "1.png").read_bytes()
+    said = {"none": "a link to nothing", "loop": "a link to nothing", "pipe": "a pipe or a device"}
+    for key, words in said.items():
+        with pytest.raises(ImageError, match=f"{key}.png: is {words}"):
+            entries[key].place.read()
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(photos, monkeypatch):
+    """As root, who runs some tests, every folder can be listed: so the system is made to refuse."""
+    listed = os.scandir
+
+    def fake_scandir(path):
+        if str(path).endswith("below"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", fake_scandir)
+    *seen, shut = open_source(str(photos)).entries()
+    assert [one.key for one in seen] == ["1", "2", "4", "5", "7", "8", "broken", "cut"]
+    with pytest.raises(ImageError, match=r"below: cannot be listed \(Permission denied\)"):
+        shut.place.read()
+    assert checked(shut).key.startswith("unusable-")
 
 
 def test_a_pattern_gives_what_it_matches(photos):
@@ -174,7 +210,7 @@ def test_options_of_another_kind_are_refused(photos):
 
 @pytest.mark.parametrize("key", ["../out", "a//b", "/etc/x", "a\\b", "x" * 300])
 def test_a_key_that_cannot_be_a_file_goes_to_the_report(key):
-    entry = checked(Entry(key, NoPlace(""), "n"))
+    entry = checked(Entry(key, FilePlace("a"), "n"))
     assert entry.key.startswith("unusable-")
     with pytest.raises(ImageError, match="rename it"):
         entry.place.read()

@@ -178,6 +178,8 @@ def checked(entry: Entry) -> Entry:
         problem = f"its path is longer than {_LONGEST_PATH} bytes"
     else:
         return Entry(entry.key, entry.place, _as_text(entry.name), entry.number)
+    if isinstance(entry.place, NoPlace):  # which has a reason of its own
+        return unusable(entry, entry.place.reason)
     return unusable(entry, f"{where(entry)}: {problem}; rename it")
 
 

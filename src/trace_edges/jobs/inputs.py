@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from fsspec.implementations.local import LocalFileSystem
 
 from trace_edges.files import IMAGE_SUFFIXES, RESULT_SUFFIXES, FileError, InputError
 from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place
@@ -36,7 +39,8 @@ class FolderSource:
         check_there(self.url)
 
     def entries(self) -> Iterator[Entry]:
-        base, found = self._found()
+        shut: list[OSError] = []
+        base, found = self._found(shut)
         system, _ = filesystem(self.url)
         base = base.rstrip("/") + "/" if base else ""
         kinds = {
@@ -49,19 +53,32 @@ class FolderSource:
         for name in names:
             key = name if uses[stem(name)] > 1 else stem(name)
             place: Place = FilePlace(full_name(system, base + name))
-            if kinds[name] == "other":
-                place = NoPlace(f"{name}: is a pipe or a device, no file; take it out")
+            if (
+                kinds[name] == "other"
+                and (kind := kind_of(full_name(system, base + name))) != "file"
+            ):
+                leads = {None: "is a link to nothing", "directory": "is a link to a folder"}
+                problem = leads.get(kind, "is a pipe or a device, no file")
+                place = NoPlace(f"{name}: {problem}; take it out")
             yield Entry(key, place, name)
+        for error in shut:
+            name = str(error.filename or self.url).removeprefix(base)
+            reason = f"{name}: cannot be listed ({error.strerror or error}); change its permissions"
+            yield Entry(f"{name}/", NoPlace(reason), name)
 
-    def _found(self) -> tuple[str, dict[str, Any]]:
-        """What names are relative to, and the files below it, with what is known of them."""
+    def _found(self, shut: list[OSError]) -> tuple[str, dict[str, Any]]:
+        """What names are relative to, and the files below it, with what is known of them; folders
+        that cannot be listed go to `shut`.
+        """
         system, path = filesystem(self.url)
         kind = kind_of(self.url)
         if kind is None and glob.has_magic(path):
             base = path[: re.search(r"[*?[]", path).start()].rpartition("/")[0]  # type: ignore[union-attr]
             return base, ask(self.url, system.glob, path, detail=True)
         if kind == "directory" or (_is_web(self.url) and ask(self.url, system.isdir, path)):
-            return path, ask(self.url, system.find, path, detail=True)
+            if not isinstance(system, LocalFileSystem):
+                return path, ask(self.url, system.find, path, detail=True)
+            return path, dict(_files_of_this_machine(path, shut))
         if kind is None:
             raise InputError(f"{self.url}: there is no such file or folder; check the path")
         if not is_image(path.rpartition("/")[2]):
@@ -170,6 +187,16 @@ def _unlike_coco(image: Any, ids: set[int]) -> str | None:
     if number in ids:
         return f"({name}) has the id {number}, which another image has too: give it its own"
     return None
+
+
+def _files_of_this_machine(
+    folder: str, shut: list[OSError]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """As fsspec's `find`, which leaves out in silence what it may not list."""
+    for place, _, names in os.walk(folder, onerror=shut.append):
+        for path in (os.path.join(place, name) for name in names):
+            regular = os.path.isfile(path) and not os.path.islink(path)
+            yield path, {"type": "file" if regular else "other"}
 
 
 def _is_web(url: str) -> bool:

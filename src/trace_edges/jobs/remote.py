@@ -112,11 +112,19 @@ def remove(url: str, *, recursive: bool = False) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Write a file of no bytes to a folder or URL, and take it away.
+    """Write a file of no bytes to a folder or URL, and take it away. A folder of this machine that
+    is not there yet is not made: whether it can be is asked.
 
     Raises:
         OSError: nothing can be written there.
     """
+    if is_local(folder) and kind_of(folder) is None:
+        above = next(one for one in Path(filesystem(folder)[1]).parents if one.exists())
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(above))
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "nothing can be written there", str(above))
+        return
     probe = join(folder, _PROBE)
     write_bytes(probe, b"")
     with suppress(PermissionError):  # who may write need not have the right to remove

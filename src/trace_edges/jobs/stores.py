@@ -15,9 +15,11 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from stat import S_ISDIR, S_ISREG
 from typing import Any, TypeAlias, TypeVar
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from trace_edges.extras import MissingExtraError
 from trace_edges.files import InputError
@@ -120,9 +122,16 @@ def kind_of(url: str) -> str | None:
     """  # fsspec's own `exists` takes a dead store for an empty one
     system, path = filesystem(url)
     try:
-        return str(ask(url, system.info, path)["type"])
+        if not isinstance(system, LocalFileSystem):
+            return str(ask(url, system.info, path)["type"])
+        mode = ask(url, os.stat, path).st_mode  # of what a link leads to
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # links that lead to each other lead nowhere
+            raise
+        return None
+    return "file" if S_ISREG(mode) else "directory" if S_ISDIR(mode) else "other"
 
 
 def is_of_store(error: Exception) -> bool:

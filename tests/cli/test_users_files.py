@@ -128,11 +128,19 @@ def test_one_verb_does_not_replace_the_results_of_another(here):
         ("explain photos/cat.png --out photos/cat.png", "photos/cat.png"),
         ("explain photos/cat.png --out users/cat.png", "users/cat.png"),
         ("segment photos/dog.png --edges edges --out edges", "edges"),
+        ("distill photos --config toy --out users", "users/config.json"),
+        ("distill photos --config toy --teacher edges --out edges", "edges"),
     ],
 )
 def test_no_input_and_no_file_of_the_users_is_replaced(here, words, named):
     Path("users").mkdir()
-    for name in ("users.json", "users.settings.json", "users/settings.json", "users/scores.json"):
+    for name in (
+        "users.json",
+        "users.settings.json",
+        "users/settings.json",
+        "users/scores.json",
+        "users/config.json",
+    ):
         Path(name).write_text('{"mine": true}')
     shutil.copy("labels/cat.png", "users/cat.png")
     Path("linked.json").symlink_to("images.json")

@@ -16,6 +16,7 @@ from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import Files, Reporting
 from trace_edges.distillation.options import Overrides, TrainingOptions
 from trace_edges.edge_model import EMBEDDED, EdgeModel, Loading
+from trace_edges.outputs import Outputs
 
 _OF_TEACHER = {
     "dtype": "Of the training-free teacher's weights; the student's: float32.",
@@ -84,7 +85,7 @@ def distill(
         error(problem)
     if not found.images:
         raise typer.Exit(1)
-    from trace_edges.distillation.run import distill_detector
+    from trace_edges.distillation.run import RUN_FILES, distill_detector
     from trace_edges.distillation.settings import read_config
     from trace_edges.distillation.validation import OdsValidation
 
@@ -95,6 +96,10 @@ def distill(
     if checking.check_images is not None and checking.check_truth is not None:
         images = find_images([str(checking.check_images)]).images
         validation = OdsValidation(images, checking.check_truth, settings.resolution)
+    given = (config, teacher, checking.check_images, checking.check_truth)
+    read = (*found.images, *(path for path in given if path is not None and Path(path).exists()))
+    outputs = Outputs("distill", read)
+    outputs.check(*(out / name for name in RUN_FILES))
     in_full = replace(loading, dtype="float32")  # as the student is trained
     own = in_full.load_denoiser(backbone)
     if teacher is None:
@@ -107,12 +112,13 @@ def distill(
         error(problem)
 
     lines: list[Mapping[str, float]] = []
-    distill_detector(
-        found.images, out, settings, own, source,
-        labels=labels, options=training, validation=validation,
-        progress=partial(progress, hidden=reporting.quiet), on_unusable=report,
-        on_step=lines.append,
-    )  # fmt: skip
+    with outputs.writing():
+        distill_detector(
+            found.images, out, settings, own, source,
+            labels=labels, options=training, validation=validation,
+            progress=partial(progress, hidden=reporting.quiet), on_unusable=report,
+            on_step=lines.append,
+        )  # fmt: skip
     if not reporting.quiet:
         _print(lines, out)
     if unusable:

@@ -9,6 +9,7 @@ from typing import Any
 
 from trace_edges.backbones import DiffusionBackbone
 from trace_edges.detector.detector import EdgeDetector
+from trace_edges.detector.hub import CARD, CONFIG, WEIGHTS
 from trace_edges.detector.student import Student
 from trace_edges.distillation.fitting import ODS, train_student
 from trace_edges.distillation.label_cache import LabelCache
@@ -17,7 +18,12 @@ from trace_edges.distillation.settings import DistillationSettings
 from trace_edges.distillation.teachers import make_teacher
 from trace_edges.distillation.validation import OdsValidation
 from trace_edges.training import read_curves
+from trace_edges.training.curves import LINES, PICTURE
+from trace_edges.training.loop import BEST, CHECKPOINT
 from trace_edges.training_free.pipeline import TraceEdgePipeline
+
+# What a run writes into its folder, beside the labels.
+RUN_FILES = (CONFIG, WEIGHTS, CARD, CHECKPOINT, BEST, LINES, PICTURE)
 
 # A context in which so many things are done, (how many, what) -> what is called after each.
 Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]

@@ -1,10 +1,13 @@
 """The loop: the average is an average, rates rise and fall, and stopping changes nothing."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from safetensors import safe_open
 from torch import nn
 
 from trace_edges.files import FileError
@@ -158,3 +161,95 @@ def test_a_run_ends_with_its_best_weights_and_stops_after_the_patience(tmp_path)
     run()  # it has ended: nothing is done again
     assert len(seen) == 3
     assert torch.equal(model.weight, seen[0][1])
+
+
+def one_step(folder, accelerator, rate=1e-2):
+    """The sum of the gradients of a first step, as its optimizer is given it."""
+    torch.manual_seed(0)
+    model, seen = nn.Linear(3, 1), {}
+    model.weight.register_post_accumulate_grad_hook(lambda w: seen.update(grad=w.grad.clone()))
+
+    def batches(first, end):
+        return (torch.Generator().manual_seed(number) for number in range(first, end))
+
+    def loss_of(called, generator, number):
+        x = torch.randn(8, 3, generator=generator)
+        return 1e-2 * (called(x) - x.sum(dim=1, keepdim=True)).square().mean()
+
+    fit(model, Stage(8, 1, rate, warm_up=1, validate_every=1), folder, "{}", batches, loss_of,
+        lambda step: {}, accelerator)  # fmt: skip
+    return seen["grad"]
+
+
+def fresh_line():
+    torch.manual_seed(0)
+    return nn.Linear(3, 1)
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_the_gradient_of_a_step_is_of_the_mean_of_its_batches(tmp_path, parts):
+    """Accumulated without a second division."""
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=parts)
+    gradient = one_step(tmp_path, accelerator)
+    model = fresh_line()
+    losses = [
+        1e-2 * (model(x) - x.sum(dim=1, keepdim=True)).square().mean()
+        for x in (
+            torch.randn(8, 3, generator=torch.Generator().manual_seed(n)) for n in range(parts)
+        )
+    ]
+    (sum(losses) / parts).backward()
+    torch.testing.assert_close(gradient, model.weight.grad)
+
+
+def scaling_accelerator():
+    """As of float16 on CUDA, on a CPU: the loss is scaled, all numbers stay float32."""
+    accelerator = Accelerator(cpu=True)
+    accelerator.scaler, accelerator.native_amp = torch.amp.GradScaler("cpu"), True
+    accelerator.state._shared_state["_mixed_precision"] = "fp16"
+    accelerator.autocast = nullcontext
+    return accelerator
+
+
+@pytest.fixture
+def scaling():
+    yield scaling_accelerator()
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_a_scaled_loss_steps_as_an_unscaled_one_faked_float16(tmp_path, scaling):
+    """Gradients are unscaled before their norm is cut to 1; AdamW's state tells their size."""
+    train_with = {"scaled": scaling, "plain": Accelerator(cpu=True)}
+    first = {}
+    for name, accelerator in train_with.items():
+        one_step(tmp_path / name, accelerator)
+        with safe_open(tmp_path / name / CHECKPOINT, "pt") as stored:
+            first[name] = stored.get_tensor("optimizer/exp_avg/weight")
+    torch.testing.assert_close(first["scaled"], first["plain"])
+    assert 0 < first["plain"].norm() < 0.05  # far below what a cut norm would leave, 0.1
+
+
+def test_the_scale_is_gone_on_with_faked_float16(tmp_path, scaling):
+    scaling.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    one_step(tmp_path, scaling)
+    again = scaling_accelerator()
+    fit(nn.Linear(3, 1), Stage(8, 1, 1e-2, warm_up=1), tmp_path, "{}", lambda *_: (),
+        lambda *_: None, lambda step: {}, again)  # fmt: skip
+    assert again.scaler.get_scale() == 8.0
+
+
+def test_a_step_that_overflows_is_left_out_faked_float16(tmp_path, scaling):
+    """The first steps of float16 often do: then AdamW has no state yet, to be saved or loaded."""
+    torch.manual_seed(0)
+    model = nn.Linear(1, 1)
+    before = model.weight.detach().clone()
+
+    def run(model):
+        fit(model, Stage(1, 1, 1e-2, warm_up=1), tmp_path, "{}",
+            lambda first, end: (torch.ones(1, 1) for _ in range(first, end)),
+            lambda called, x, number: called(x).sum() * float("inf"),
+            lambda step: {}, scaling)  # fmt: skip
+
+    run(model)
+    assert torch.equal(model.weight, before)
+    run(nn.Linear(1, 1))

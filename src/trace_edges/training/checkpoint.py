@@ -24,8 +24,11 @@ def save_checkpoint(
     average: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
     settings: str,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> None:
-    """Write the state after `step` steps; `settings` says what must be equal to go on."""
+    """Write the state after `step` steps; `settings` says what must be equal to go on, `scaler` is
+    of the loss in float16.
+    """
     tensors = {f"weights/{name}": value.detach().contiguous() for name, value in weights.items()}
     tensors |= {f"average/{name}": value.contiguous() for name, value in average.items()}
     for name, parameter in weights.items():
@@ -33,8 +36,9 @@ def save_checkpoint(
             tensors[f"optimizer/{key}/{name}"] = value.contiguous()
     with write_atomically(path) as temporary:
         # One entry: the order of several is random, and equal runs should give equal files.
-        run = json.dumps({"step": step, "settings": json.loads(settings)}, sort_keys=True)
-        save_file(tensors, temporary, metadata={"run": run})
+        run = {"step": step, "settings": json.loads(settings)}
+        run |= {} if scaler is None else {"scaler": scaler.state_dict()}
+        save_file(tensors, temporary, metadata={"run": json.dumps(run, sort_keys=True)})
 
 
 def check_checkpoint(path: Path, settings: str) -> int:
@@ -57,6 +61,7 @@ def load_checkpoint(
     average: Weights,
     optimizer: torch.optim.Optimizer,
     settings: str,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> int:
     """Put a saved state back in place and return its step.
 
@@ -66,15 +71,21 @@ def load_checkpoint(
     step = check_checkpoint(path, settings)
     with safe_open(path, "pt") as stored:
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        scale = json.loads(stored.metadata()["run"]).get("scaler")
+    if scaler is not None and scale is not None:
+        scaler.load_state_dict(scale)
     with torch.no_grad():
         for name, parameter in weights.items():
             parameter.copy_(tensors[f"weights/{name}"])
             average[name].copy_(tensors[f"average/{name}"])
             state = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):
-                value = tensors[f"optimizer/{key}/{name}"]
+                value = tensors.get(f"optimizer/{key}/{name}")
+                if value is None:  # no step was taken yet: each so far overflowed
+                    break
                 state[key] = value if key == "step" else value.to(parameter.device)
-            optimizer.state[parameter] = state
+            if state:
+                optimizer.state[parameter] = state
     return step
 
 

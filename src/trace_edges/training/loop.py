@@ -134,11 +134,16 @@ def fit(
     optimizer = torch.optim.AdamW(
         weights.values(), lr=stage.learning_rate, weight_decay=stage.weight_decay
     )
+    # The weights are where the caller wants them; the accelerator adds the scale of float16.
+    optimizer = accelerator.prepare_optimizer(optimizer, device_placement=False)
+    accelerator.step = 0  # of the batches that make a step
     called = accelerator.prepare(model) if accelerator.num_processes > 1 else model
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint, start = folder / CHECKPOINT, 0
     if checkpoint.exists():
-        start = load_checkpoint(checkpoint, weights, average, optimizer, begun_with)
+        start = load_checkpoint(
+            checkpoint, weights, average, optimizer, begun_with, accelerator.scaler
+        )
     main, parts = accelerator.is_main_process, accelerator.gradient_accumulation_steps
     curves = Curves(folder, start, main, scores)
     coming = iter(batches(start * parts, stage.steps * parts)) if start < stage.steps else iter(())
@@ -149,13 +154,15 @@ def fit(
             group["lr"] = stage.learning_rate * rate(stage, step)
         losses = []
         for part in range(parts):
-            with accelerator.autocast():
-                loss = loss_of(called, next(coming), step * parts + part)
-            accelerator.backward(loss / parts)
-            losses.append(loss.detach())
-        torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+            with accelerator.accumulate(called):
+                with accelerator.autocast():
+                    loss = loss_of(called, next(coming), step * parts + part)
+                accelerator.backward(loss)  # which divides by the parts
+                losses.append(loss.detach())
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(weights.values(), 1.0)
+                optimizer.step()
+                optimizer.zero_grad()
         follow_weights(average, weights, step, stage.ema)
         done, last = step + 1, step + 1 == stage.steps
         line = {"step": done, "loss": float(torch.stack(losses).mean())}
@@ -172,7 +179,9 @@ def fit(
                 save_weights(folder / BEST, average)
         if main and (done % stage.save_every == 0 or last):
             curves.write()  # first: what is ahead of the checkpoint will be forgotten
-            save_checkpoint(checkpoint, done, weights, average, optimizer, begun_with)
+            save_checkpoint(
+                checkpoint, done, weights, average, optimizer, begun_with, accelerator.scaler
+            )
         if on_step is not None:
             on_step(line)
     accelerator.wait_for_everyone()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from trace_edges.images import ImageSource, load_image, load_images, model_size, resize_image
+from trace_edges.images import ImageSource, model_size, read_image, read_images, resize_image
 from trace_edges.results import EdgeMap, Emergence, stack_edge_maps
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ class Prepared:
         size: (H, W) in px at which it is read: images of one size share a batch.
         shape: (h, w) of the image itself, which its edges will have; None where it is not known.
         name: stem of its file, under which a folder of edge maps files its edges.
+        notes: what was done to the image as it was loaded (`trace_edges.images.LoadedImage`).
     """
 
     image: UInt8[np.ndarray, "_ _ 3"] | None
     size: Size
     shape: Size | None
     name: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,8 @@ class EdgeSource(ABC, Generic[Settings]):
             ImageError: it cannot be read or used.
         """
         chosen = self.default if settings is None else settings
-        return self.preparation(chosen)(load_image(image), _stem(image))
+        loaded = read_image(image)
+        return replace(self.preparation(chosen)(loaded.pixels, _stem(image)), notes=loaded.notes)
 
     def values(
         self, image: ImageSource, settings: Settings | None = None
@@ -176,6 +179,8 @@ class EdgeSource(ABC, Generic[Settings]):
         edges, ridges = self.drawing(chosen)(reading.values, shape)
         raw = reading.values[None] if reading.measured else None
         made_with = self.describe(chosen) | self.record(reading, prepared)
+        if prepared.notes:
+            made_with |= {"notes": list(prepared.notes)}
         return EdgeMap(edges[None], ridges[None], raw, reading.emergence, made_with)
 
     def record(self, reading: Reading, prepared: Prepared) -> dict[str, Any]:
@@ -240,15 +245,18 @@ class EdgeSource(ABC, Generic[Settings]):
         self, images: ImageSource | list[Any], settings: Settings, **reading: Any
     ) -> EdgeMap:
         """As `__call__`; `reading` goes to `read`."""
-        loaded = load_images(images)
-        if len(sizes := {image.shape[:2] for image in loaded}) > 1:
+        loaded = read_images(images)
+        if len(sizes := {image.pixels.shape[:2] for image in loaded}) > 1:
             raise ValueError(
                 f"the images have {len(sizes)} sizes and fit no single array; iterate over "
                 f"{self.called}.each(images) instead"
             )
         names = images if isinstance(images, list | tuple) else [images] * len(loaded)
         prepare = self.preparation(settings)
-        batch = [prepare(one, _stem(name)) for one, name in zip(loaded, names, strict=True)]
+        batch = [
+            replace(prepare(one.pixels, _stem(name)), notes=one.notes)
+            for one, name in zip(loaded, names, strict=True)
+        ]
         readings = self.read(batch, settings, **reading)
         return stack_edge_maps(
             [

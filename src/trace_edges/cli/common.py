@@ -103,6 +103,8 @@ def print_outcomes(
         left: titles of the columns that are not aligned to the right.
     """
     table = Table(box=None, header_style="bold")
+    if any(outcome.record.get("notes") for outcome in outcomes):
+        columns, left = {**columns, "notes": notes_cell}, (*left, "notes")
     for column in columns:
         table.add_column(column, justify="left" if column in left else "right", overflow="fold")
     done = [outcome.record for outcome in outcomes if outcome.state == "done"]
@@ -118,6 +120,11 @@ def print_outcomes(
 
 def image_cell(record: Mapping[str, Any]) -> str:
     return escape(record["image"])
+
+
+def notes_cell(record: Mapping[str, Any]) -> str:
+    """What was done to the image as it was loaded."""
+    return escape("; ".join(record.get("notes", ())))
 
 
 def size_cell(record: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ from trace_edges.metrics.protocol import BSDS, EdgeProtocol
 Read = Callable[[], Any]
 _COUNTS = ("matched_pred", "total_pred", "matched_gt", "total_gt")
 _AFTERWARDS = ("interpolate", "cldice_dilation")  # of the protocol: they change no count
+_COUNTING = 2  # of the code: another number where counts of equal maps have changed
 _BRIGHT = 0.5  # of the pixels: no edge map has so many edges, but its negative has
 
 
@@ -187,6 +188,7 @@ def _count(task: _Task) -> EdgeCounts | str:
     if unit_strength(prediction).mean() > _BRIGHT:
         return f"{task.prediction} is mostly white; white is an edge: invert it (255 - x)"
     counting = {k: v for k, v in asdict(task.protocol).items() if k not in _AFTERWARDS}
+    counting["code"] = _COUNTING
     digest = _digest(prediction, *truth.annotations, truth.ignore, counting)
     if task.cache and (kept := _kept(task.cache, digest)):
         return kept

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trace_edges.files import FileError
-from trace_edges.images import ImageError, load_image
+from trace_edges.images import ImageError, read_image
 from trace_edges.jobs import memory
 from trace_edges.jobs.entries import Item
 from trace_edges.jobs.task import (
@@ -57,7 +57,8 @@ class Prepare:
             return Prepared(None, (0, 0), None, item.key)
         try:
             content = item.place.read()
-            return self.preparation(load_image(content), item.key)
+            loaded = read_image(content)
+            return replace(self.preparation(loaded.pixels, item.key), notes=loaded.notes)
         except OSError as error:
             reason = f"{item.name}: cannot be read ({error}); fetch it again"
             return _failed(item, reason, "source")
@@ -94,7 +95,9 @@ class Finish:
             return _failed(item, f"{item.name}: is too large for the memory; make it smaller")
         seconds = round(time.perf_counter() - begun, 3)
         height, width = shape
-        facts = Facts(height, width, reading.timestep, reading.emergence, made_with, seconds)
+        facts = Facts(
+            height, width, reading.timestep, reading.emergence, made_with, seconds, prepared.notes
+        )
         try:
             record = self.keep(item, result, facts)
         except KeepError as error:
@@ -223,7 +226,7 @@ def _failed(item: Item, reason: str, fault: Fault = "") -> Outcome:
 
 
 def _without_image(ready: Prepared) -> Prepared:
-    return Prepared(None, ready.size, ready.shape, ready.name)
+    return replace(ready, image=None)
 
 
 def _finished(

@@ -106,6 +106,7 @@ class Records:
                 **self.kind,
                 "height": facts.height,
                 "width": facts.width,
+                "notes": list(facts.notes),
                 **self.extra(item, result, facts),
                 "seconds": facts.seconds,
                 "trace_edges": __version__,

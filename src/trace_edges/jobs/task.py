@@ -91,6 +91,7 @@ class Facts:
         timestep, emergence: of the reading.
         made_with: what the edges of this image depend on beside the settings.
         seconds: since the last image was finished.
+        notes: what was done to the image as it was loaded.
     """
 
     height: int
@@ -99,6 +100,7 @@ class Facts:
     emergence: Emergence | None
     made_with: Mapping[str, Any]
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 class Task(ABC):

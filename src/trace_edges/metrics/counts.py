@@ -121,7 +121,7 @@ def unit_strength(prediction: Prediction) -> Float[np.ndarray, "h w"]:
     """The prediction as floats, checked to be one map in [0, 1]."""
     if prediction.ndim != 2:
         raise ValueError(f"a prediction must be one map (h, w), not {prediction.shape}")
-    if prediction.dtype in (np.uint8, np.uint16):
+    if prediction.dtype.newbyteorder("=") in (np.uint8, np.uint16):
         return prediction / np.iinfo(prediction.dtype).max
     if not np.issubdtype(prediction.dtype, np.floating):
         raise TypeError(f"a prediction must be float, uint8 or uint16, not {prediction.dtype}")

@@ -51,7 +51,7 @@ def thin(edges: Map) -> Map:
 
 def thin_numba(edges: Map) -> Map:
     """`thin` by compiled passes over the foreground; needs numba."""
-    framed = np.pad(edges, 1).astype(np.uint8)
+    framed = np.ascontiguousarray(np.pad(edges, 1), dtype=np.uint8)  # ravel() has to be a view
     width = framed.shape[1]
     # Neighbours in the order of the paper: E, NE, N, NW, W, SW, S, SE.
     around = np.array([1, 1 - width, -width, -1 - width, -1, width - 1, width, width + 1])

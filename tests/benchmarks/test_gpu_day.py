@@ -123,7 +123,8 @@ def test_two_minutes_on_a_cpu_go_through_every_step(tmp_path):
     assert time.monotonic() - started < 120 + 5
     record = json.loads((tmp_path / "gpu_day.json").read_text())
     states = {one["name"]: one["state"] for one in record["ended"]}
-    assert states["doctor"] == states["tests"] == "done"
-    assert record["results"]["doctor"]["broken"] == []
-    assert states["training"] in ("done", "stopped")
+    # On a busy machine a step may be out of time, but none fails.
+    assert set(states) == {"doctor", "tests", "full size, pixart-alpha-512", "training"}
+    assert set(states.values()) <= {"done", "stopped"}, record["ended"]
+    assert states["doctor"] != "done" or record["results"]["doctor"]["broken"] == []
     assert (tmp_path / "training" / "training").is_dir()  # what the next day goes on from

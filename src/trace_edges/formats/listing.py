@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from trace_edges.results import InstanceMasks, PanopticMap
+
 Entry = dict[str, Any]
 Result = TypeVar("Result")
 OneOrMany: TypeAlias = Result | Iterable[Result] | Mapping[str, Result]
@@ -25,9 +27,10 @@ def by_name(results: OneOrMany[Result]) -> Mapping[str, Result]:
     if isinstance(results, np.ndarray):
         raise TypeError("an array is no result: give InstanceMasks, of labels for instance "
                         "InstanceMasks.from_labels(labels)")  # fmt: skip
-    if isinstance(results, str) or not isinstance(results, Iterable):
-        results = [results]
-    return {f"{number:06d}": result for number, result in enumerate(results, 1)}
+    # The masks of one image can be taken one by one as well: they are one result all the same.
+    whole = isinstance(results, str | InstanceMasks | PanopticMap)
+    several: Iterable[Any] = results if not whole and isinstance(results, Iterable) else [results]
+    return {f"{number:06d}": result for number, result in enumerate(several, 1)}
 
 
 class ImageList:

@@ -95,7 +95,7 @@ class Cutting:
         iou: Masks that overlap more are merged.
     """
 
-    threshold: float = 0.5
+    threshold: float = 0.6
     close_gap: int = 5
     method: Literal["watershed", "random-walk"] = "watershed"
     iou: float = 0.5

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Int64
 from skimage.segmentation import watershed
 
 from trace_edges.instances.components import (
     Edges,
     Labels,
     Mask,
+    borders,
     bounding_box,
     by_falling_size,
     check_edges,
@@ -29,11 +29,10 @@ from trace_edges.instances.components import (
     fragment_cores,
     grown,
 )
+from trace_edges.instances.slivers import merge_slivers
 from trace_edges.results import EdgeMap
 
 Method = Literal["watershed", "random_walk"]
-_BELOW, _ABOVE = np.s_[1:, :], np.s_[:-1, :]
-_RIGHT, _LEFT = np.s_[:, 1:], np.s_[:, :-1]
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,9 @@ class Propagation:
     `close_gap` and `closed` were chosen on 25 photographs of COCO with ground-truth edges of which
     3 % was taken out in holes of 1, 3 and 5 px. PQ of things, pooled: 77.9, 82.6, 85.7 with no gap
     closed; 88.4, 89.3, 85.9 with 3; 88.5, 88.8, 88.6 with 5; 87.0, 88.0, 88.2 with 7. With `closed`
-    at 0.5, 0.75 and 0.9, and 3: 88.6, 88.4, 86.7 for the smallest holes. `threshold` and
-    `hysteresis` are not tuned; `min_area` was, on the 50 photographs of `Attachment`.
+    at 0.5, 0.75 and 0.9, and 3: 88.6, 88.4, 86.7 for the smallest holes. `min_area`
+    was chosen on the 50 photographs of `Attachment`; so were `threshold`, `hysteresis` and
+    `min_radius`, with the edges of the default detector (docs/segmentation.md).
 
     Attributes:
         threshold: strength in (0, 1] from which an edge separates.
@@ -53,14 +53,17 @@ class Propagation:
         close_gap: pixels; a gap up to this wide in an edge counts as closed. 0 for none.
         closed: share of a border that must be edge, or the two sides of it are one.
         min_area: pixels; a smaller fragment falls to its neighbours, unless it is all there is.
+        min_radius: pixels; a fragment in which no circle of this radius fits belongs to the
+            neighbour that it runs along (`slivers.py`). 0 for none.
         method: "watershed", or "random_walk" as in the paper (`random_walk.py`): seconds an image.
     """
 
-    threshold: float = 0.5
-    hysteresis: float = 0.5
+    threshold: float = 0.6
+    hysteresis: float = 0.8
     close_gap: int = 5
     closed: float = 0.75
     min_area: int = 20
+    min_radius: float = 2.5
     method: Method = "watershed"
 
     def __post_init__(self) -> None:
@@ -69,7 +72,7 @@ class Propagation:
         for name in ("hysteresis", "closed"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
-        for name in ("close_gap", "min_area"):
+        for name in ("close_gap", "min_area", "min_radius"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more pixels, not {getattr(self, name)}")
         if self.method not in get_args(Method):
@@ -120,7 +123,8 @@ def partition(mask: Mask, edges: Edges, cut: Mask, how: Propagation) -> Labels:
     fragments = flood(markers, edges, mask)
     if how.close_gap:
         fragments = merge_across_weak_borders(fragments, cut, how.closed)
-    return by_falling_size(fragments)
+    fragments = by_falling_size(fragments)
+    return merge_slivers(fragments, cut, how.min_radius) if how.min_radius else fragments
 
 
 def _markers(mask: Mask, edges: Edges, cut: Mask, how: Propagation) -> Labels:
@@ -156,32 +160,6 @@ def flood(markers: Labels, edges: Edges, mask: Mask) -> Labels:
     start = np.where(shore, markers, 0)
     flooded = watershed(edges, start, connectivity=1, mask=unowned | shore)
     return np.where(unowned, flooded, markers).astype(np.int32)
-
-
-def borders(
-    labels: Labels, cut: Mask
-) -> tuple[Int64[np.ndarray, "n 2"], Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-    """The borders between fragments.
-
-    Args:
-        labels: (h, w) fragments, 0 where none is.
-        cut: (h, w) the pixels that separate.
-
-    Returns:
-        The two fragments of each border, the smaller number first; its length in pairs of
-        4-neighbours; and how many of these pairs have a pixel that separates.
-    """
-    ends, separated = [], []
-    for one, other in ((_BELOW, _ABOVE), (_RIGHT, _LEFT)):
-        a, b = labels[one], labels[other]
-        met = (a != b) & (a > 0) & (b > 0)
-        ends.append(np.sort(np.stack([a[met], b[met]], axis=1), axis=1))
-        separated.append((cut[one] | cut[other])[met])
-    pairs, place = np.unique(np.concatenate(ends), axis=0, return_inverse=True)
-    place = place.ravel()  # NumPy 2.0 alone returns a column
-    lengths = np.bincount(place, minlength=len(pairs))
-    edges = np.bincount(place[np.concatenate(separated)], minlength=len(pairs))
-    return pairs.astype(np.int64), lengths, edges
 
 
 def merge_across_weak_borders(labels: Labels, cut: Mask, closed: float) -> Labels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int32
+from jaxtyping import Bool, Float, Int32, Int64
 from skimage.measure import label
 
 from trace_edges.results import EdgeMap
@@ -11,6 +11,8 @@ from trace_edges.results import EdgeMap
 Mask = Bool[np.ndarray, "h w"]
 Edges = Float[np.ndarray, "h w"]
 Labels = Int32[np.ndarray, "h w"]
+_BELOW, _ABOVE = np.s_[1:, :], np.s_[:-1, :]
+_RIGHT, _LEFT = np.s_[:, 1:], np.s_[:, :-1]
 
 
 def edge_array(edges: Edges | EdgeMap, *, thin: bool = False) -> Edges:
@@ -117,3 +119,29 @@ def grown(mask: Mask, radius: int) -> Mask:
             target[:-step] |= source[step:]
         mask = reach
     return mask
+
+
+def borders(
+    labels: Labels, cut: Mask
+) -> tuple[Int64[np.ndarray, "n 2"], Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    """The borders between fragments.
+
+    Args:
+        labels: (h, w) fragments, 0 where none is.
+        cut: (h, w) the pixels that separate.
+
+    Returns:
+        The two fragments of each border, the smaller number first; its length in pairs of
+        4-neighbours; and how many of these pairs have a pixel that separates.
+    """
+    ends, separated = [], []
+    for one, other in ((_BELOW, _ABOVE), (_RIGHT, _LEFT)):
+        a, b = labels[one], labels[other]
+        met = (a != b) & (a > 0) & (b > 0)
+        ends.append(np.sort(np.stack([a[met], b[met]], axis=1), axis=1))
+        separated.append((cut[one] | cut[other])[met])
+    pairs, place = np.unique(np.concatenate(ends), axis=0, return_inverse=True)
+    place = place.ravel()  # NumPy 2.0 alone returns a column
+    lengths = np.bincount(place, minlength=len(pairs))
+    edges = np.bincount(place[np.concatenate(separated)], minlength=len(pairs))
+    return pairs.astype(np.int64), lengths, edges

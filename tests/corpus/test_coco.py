@@ -120,7 +120,7 @@ WRONG: list[tuple[tuple[str | int, ...], frozenset[str], frozenset[str]]] = [
 
 def wrong_values() -> Iterator[Case]:
     for place in dict.fromkeys(place for place, _, _ in WRONG):
-        for value in ALL:
+        for value in VALUES:
             content = changed(OK, place, VALUES[value])
             for reader in COMMANDS:
                 bad = any(p == place and reader in r and value in v for p, r, v in WRONG)

@@ -134,7 +134,7 @@ RIGHT_TOO = {(("images", 0, "height"), "number as text")}
 
 def wrong_values() -> Iterator[Case]:
     for place in dict.fromkeys(place for place, _, _ in WRONG):
-        for value in ALL:
+        for value in VALUES:
             content = changed(OK, place, VALUES[value])
             for reader in COMMANDS:
                 bad = any(p == place and reader in r and value in v for p, r, v in WRONG)

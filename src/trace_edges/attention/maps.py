@@ -142,7 +142,7 @@ class MapAverage:
 
     def __init__(self) -> None:
         self._totals: dict[Grid, Tensor] = {}
-        self._layers = 0
+        self._layers: dict[Grid, int] = {}
 
     def add(
         self,
@@ -165,7 +165,7 @@ class MapAverage:
             self._totals[grid] = self._totals[grid] + head_mean(q, k, scale)
         else:
             add_head_mean(self._totals[grid], q, k, scale)
-        self._layers += 1
+        self._layers[grid] = self._layers.get(grid, 0) + 1
 
     def mean(self) -> tuple[Float32[Tensor, "b n n"], Grid]:
         """Empty the average and return SA(X_t), rows summing to 1, and its grid, the largest.
@@ -180,8 +180,9 @@ class MapAverage:
         mean = self._totals.pop(target)
         while self._totals:
             grid, total = self._totals.popitem()
-            mean += upsample_map(total, grid, target)
-        layers, self._layers = self._layers, 0
+            count = self._layers[grid]  # rows of the total sum to so much, enlarged ones to 1
+            mean += count * upsample_map(total / count, grid, target)
+        layers, self._layers = sum(self._layers.values()), {}
         mean = mean.div_(layers)
         _check_rows(mean)
         return mean, target

@@ -17,6 +17,8 @@ from huggingface_hub.errors import (
 
 from trace_edges.attention import RecorderError
 from trace_edges.backbones import BackboneError, load_backbone
+from trace_edges.detector import EdgeDetector
+from trace_edges.detector.student import Student, StudentSettings
 from trace_edges.images import to_tensor
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 
@@ -259,3 +261,36 @@ def test_the_vae_of_sdxl_keeps_float32(tiny_model, family):
     assert not torch.equal(weight, weight.half().float())  # and was never rounded
     other = load_backbone(tiny_model("sd15"), dtype=torch.float16)
     assert next(other.vae.parameters()).dtype == torch.float16
+
+
+def test_a_latent_that_is_not_finite_is_named_by_its_stage(tiny_model):
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd15"))
+    with torch.no_grad():
+        pipe.backbone.vae.encoder.conv_out.bias.fill_(float("inf"))
+    message = message_of(pipe, torch.zeros(3, 64, 64), resolution=64)
+    assert "the latent of its VAE is not finite in float32: try --dtype" in message
+
+
+def test_attention_that_is_not_finite_is_named_by_its_step(tiny_model):
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd15"))
+    with torch.no_grad():
+        pipe.backbone.denoiser.conv_in.bias.fill_(float("nan"))
+    message = message_of(pipe, torch.zeros(3, 64, 64), resolution=64)
+    assert "its self-attention at step 0 is not finite" in message
+
+
+def test_a_null_condition_that_is_not_finite_is_not_kept(tiny_model, tiny_texts, own_cache):
+    parts = tiny_texts("sd15")
+    with torch.no_grad():
+        parts["text_encoder"].final_layer_norm.bias.fill_(float("nan"))
+    message = message_of(load_backbone, tiny_model("sd15", null=False, **parts))
+    assert "null condition" in message
+    assert "is not finite in float32 (prompt_embeds): try --dtype" in message
+    assert not list(own_cache.rglob("*.safetensors"))
+
+
+def test_a_detector_out_of_memory_is_one_line_faked_device(tiny_model):
+    student = Student(load_backbone(tiny_model("sd15")), StudentSettings(width=16))
+    detector = EdgeDetector(student, 64)
+    out_of_memory_beyond(student.backbone, 0)
+    assert "ran out of memory on cpu at 64 x 64 px" in message_of(detector, torch.zeros(3, 64, 64))

@@ -18,6 +18,7 @@ from trace_edges import __version__
 from trace_edges.attention import without_autocast
 from trace_edges.backbones import EMBEDDED, WEIGHT_OPTIONS, BackboneError, load_backbone
 from trace_edges.backbones.latents import default_dtype
+from trace_edges.backbones.sizing import explained_memory
 from trace_edges.detector.drawing import ProbabilityDrawing, control_image
 from trace_edges.detector.hub import (
     CARD,
@@ -112,10 +113,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         )  # fmt: skip
         base = loaded.fingerprint("cpu")
         if base != config["backbone_fingerprint"]:
-            raise BackboneError(
-                f"{folder} was trained on other weights than those of {backbone or own}; "
-                "give the backbone it was trained on"
-            )
+            raise BackboneError(f"{folder} was trained on other weights than those of "
+                f"{backbone or own}; give the backbone it was trained on")  # fmt: skip
         settings = replace(settings, blocks=block_numbers(config.get("blocks"), settings, loaded))
         student = Student(loaded, settings, base)
         names = {name for name, _ in student.trained()}
@@ -164,8 +163,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             folder: made if it is not there.
             card: Markdown text of the card; None: one that says how the detector was trained.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder := Path(folder)).mkdir(parents=True, exist_ok=True)
         weights = {n: p.detach().cpu().contiguous() for n, p in self.student.trained()}
         with write_atomically(folder / WEIGHTS) as temporary:
             save_file(weights, temporary)
@@ -175,8 +173,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
     def push_to_hub(self, repository: str, folder: str | Path, **options: Any) -> None:
         """Save to `folder` and upload it to a hub repository, which is made if it is not there."""
         self.save_pretrained(folder)
-        api = HfApi()
-        api.create_repo(repository, exist_ok=True, **options)
+        (api := HfApi()).create_repo(repository, exist_ok=True, **options)
         api.upload_folder(repo_id=repository, folder_path=folder)
 
     @overload
@@ -268,6 +265,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
 
         Raises:
             ValueError: `attention` is asked for: a detector gives none.
+            BackboneError: the device has too little memory; the message says what would fit.
         """
         if attention:
             raise ValueError("a detector gives no attention: read it from a TraceEdgePipeline")
@@ -277,7 +275,9 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             if one.image is not None
         ]
         # What is recorded as the number type is what computes, whatever the caller's autocast says.
-        with without_autocast(self.student.backbone.device):
+        backbone = self.student.backbone
+        fits = explained_memory(backbone, batch[0].size, len(batch))
+        with without_autocast(backbone.device), fits:
             logits, _ = self.student(torch.stack([to_tensor(image) for image in images]))
         return [Reading(one, 0) for one in logits.float().sigmoid().cpu().numpy()]
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from trace_edges.backbones import Backbone
+from trace_edges.backbones import Backbone, BackboneError
 from trace_edges.sources import Step
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.emergence import map_change
@@ -144,6 +144,7 @@ def read_trajectory_by(
     of `divergences`; `on_step` is told the change by the first criterion.
     """
     latents = backbone.encode(images)
+    _check_finite(backbone, latents, "the latent of its VAE")
     if trajectory == "inversion":
         steps = inversion(backbone, latents, timesteps, start)
     elif trajectory == "noise":
@@ -156,6 +157,7 @@ def read_trajectory_by(
     for step in steps:
         for found, options in zip(maps, divergences, strict=True):
             found.append(boundary_divergence(step.attention, step.grid, **options).cpu())
+            _check_finite(backbone, found[-1], f"its self-attention at step {step.timestep}")
         if previous is not None:
             for criterion, curve in changes.items():
                 change = map_change(previous, step.attention, step.grid, criterion)
@@ -167,6 +169,15 @@ def read_trajectory_by(
     curves = {c: torch.stack(curve, dim=1) if curve else nothing for c, curve in changes.items()}
     found_maps = tuple(torch.stack(found) for found in maps)
     return TrajectoryReadings(tuple(timesteps[start:]), found_maps, curves)
+
+
+def _check_finite(backbone: Backbone, values: Tensor, what: str) -> None:
+    """`BackboneError` where a number type was too small for what a model computes."""
+    if not values.isfinite().all():
+        raise BackboneError(
+            f"{backbone.name}: {what} is not finite in {str(backbone.dtype).removeprefix('torch.')}"
+            ": try --dtype bfloat16 or float32"
+        )
 
 
 class KeptSteps:

@@ -82,9 +82,11 @@ def load_backbone(
         str(name), parts.family, parts.denoiser, parts.vae, schedule, parts.null, parts.defaults
     )
     backbone.loaded_with = {
-        "null": null, "revision": revision, "variant": variant,
-        "prediction_type": prediction_type, "quantize": quantize, "vae_tiling": None,
+        "null": null, "revision": revision, "quantize": quantize, "vae_tiling": None
     }  # fmt: skip
+    # Named only where they were given: records and caches from before have neither.
+    given = {"variant": variant, "prediction_type": prediction_type}
+    backbone.loaded_with |= {name: value for name, value in given.items() if value is not None}
 
     def advice() -> str:
         return (

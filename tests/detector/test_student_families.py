@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from trace_edges.backbones import load_backbone
+from trace_edges.detector.detector import EdgeDetector
 from trace_edges.detector.student import Student, StudentSettings
 
 # By family: what LoRA may sit on, and how many linear layers that is.
@@ -105,3 +106,12 @@ def test_each_part_of_the_loss_reaches_the_lora(backbone, loss, family):
     assert len(gradients) == TARGETS[family][1]
     unreached = {name for name, grad in gradients.items() if grad is None or not grad.any()}
     assert not unreached
+
+
+def test_a_vae_that_overflows_in_float16_keeps_float32(tiny_model, tmp_path):
+    """That of SDXL, beside a denoiser in half precision."""
+    backbone = load_backbone(tiny_model("sdxl"))
+    EdgeDetector(make(backbone), 64).save_pretrained(tmp_path / "detector")
+    for dtype, expected in ((torch.float16, torch.float32), (torch.bfloat16, torch.bfloat16)):
+        loaded = EdgeDetector.from_pretrained(tmp_path / "detector", dtype=dtype).student.backbone
+        assert (loaded.dtype, next(loaded.vae.parameters()).dtype) == (dtype, expected)

@@ -121,8 +121,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         if names != weights.keys():
             raise BackboneError(f"{folder / WEIGHTS} does not hold the weights of its {CONFIG}")
         student.load_state_dict(weights, strict=False)
-        for model in (loaded.denoiser, loaded.vae):  # diffusers' own `to` would warn
-            nn.Module.to(model, dtype)
+        nn.Module.to(loaded.denoiser, dtype)  # diffusers' own `to` would warn
+        nn.Module.to(loaded.vae, loaded.family.vae_dtype(dtype))
         return cls(student, int(config["resolution"]), config.get("training")).to(device)
 
     def to(self, device: str | torch.device) -> EdgeDetector:

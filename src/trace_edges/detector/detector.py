@@ -227,16 +227,16 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         if image_resolution is not None and output_type == "edges":
             raise ValueError("image_resolution is for output_type 'pil' or 'np': an EdgeMap has "
                              "the input's size")  # fmt: skip
-        if detect_resolution is not None and "resolution" in changes:
-            raise ValueError("resolution and detect_resolution are the same: give one")
         if detect_resolution is not None:
+            if "resolution" in changes:
+                raise ValueError("resolution and detect_resolution are the same: give one")
             changes["resolution"] = detect_resolution
         found = self._detect(images, self.chosen(settings, changes))
         if output_type == "edges":
             return found
         drawn = [control_image(thin, image_resolution) for thin in found.thin]
         several = isinstance(images, list | tuple) or (hasattr(images, "ndim") and images.ndim == 4)
-        answers = drawn if output_type == "pil" else [np.asarray(image) for image in drawn]
+        answers = drawn if output_type == "pil" else list(map(np.asarray, drawn))
         return answers if several else answers[0]
 
     def preparation(self, settings: DetectorSettings) -> Preparation:
@@ -269,15 +269,11 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         """
         if attention:
             raise ValueError("a detector gives no attention: read it from a TraceEdgePipeline")
-        images = [
-            one.image if one.image.shape[:2] == one.size else resize_image(one.image, one.size)
-            for one in batch
-            if one.image is not None
-        ]
+        given = [(one.image, one.size) for one in batch if one.image is not None]
+        images = [i if i.shape[:2] == size else resize_image(i, size) for i, size in given]
         # What is recorded as the number type is what computes, whatever the caller's autocast says.
-        backbone = self.student.backbone
-        fits = explained_memory(backbone, batch[0].size, len(batch))
-        with without_autocast(backbone.device), fits:
+        own = self.student.backbone
+        with without_autocast(own.device), explained_memory(own, batch[0].size, len(batch)):
             logits, _ = self.student(torch.stack([to_tensor(image) for image in images]))
         return [Reading(one, 0) for one in logits.float().sigmoid().cpu().numpy()]
 

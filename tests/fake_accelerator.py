@@ -193,6 +193,9 @@ class _Module(_DummyBackendModule):
     def device_count(self) -> int:
         return DEVICES
 
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.float16, torch.bfloat16]
+
     @contextmanager
     def device(self, index: Any) -> Iterator[None]:
         yield

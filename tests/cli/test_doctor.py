@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from trace_edges.attention.maps import add_head_mean_blocks
@@ -176,7 +177,7 @@ def cached_sd15(tmp_path, monkeypatch):
     (repository / "refs" / "main").write_text("a" * 40)
     (commit / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     (commit / "scheduler" / "scheduler_config.json").write_text("{}")
-    (commit / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"weights")
+    save_file({"w": torch.zeros(1)}, commit / "unet" / "diffusion_pytorch_model.safetensors")
     return commit
 
 
@@ -184,7 +185,7 @@ def test_backbones_in_the_cache_are_here_or_partly_here(cached_sd15):
     partly = {one.subject: one for one in models.cached_backbones("cpu")}
     assert partly["sd15"].told == "partly here, without vae"
     assert "sdxl" not in partly
-    (cached_sd15 / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"weights")
+    save_file({"w": torch.zeros(1)}, cached_sd15 / "vae" / "diffusion_pytorch_model.safetensors")
     wholly = {one.subject: one for one in models.cached_backbones("cpu")}
     assert wholly["sd15"].told == "here, but for its null condition"
 

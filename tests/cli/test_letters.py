@@ -17,7 +17,8 @@ def test_h_is_help(words):
 @pytest.mark.parametrize(
     "words",
     [["detect"], ["segment"], ["refine"], ["panoptic"], ["explain"], ["distill"],
-     ["evaluate", "edges"], ["evaluate", "masks"], ["evaluate", "panoptic"]],
+     ["evaluate", "edges"], ["evaluate", "masks"], ["evaluate", "panoptic"],
+     ["evaluate", "boundaries"], ["evaluate", "voc-instances"]],
 )  # fmt: skip
 def test_o_is_out(words):
     lines = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200"}).stdout.splitlines()

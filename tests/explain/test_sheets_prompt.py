@@ -106,7 +106,7 @@ def test_the_command_draws_a_sheet_random_weights(sd15, tmp_path):
         (["a.png", "--prompt", "cats"], "give an image or a --prompt"),
         (["a.png", "--steps", 3], "--steps needs --prompt"),
         (["--prompt", "cats", "--stride", 50], "--stride is for images, not for a --prompt"),
-        (["--prompt", "cats", "--steps", 0], "steps must be 1 or more, not 0"),
+        (["--prompt", "cats", "--steps", 0], "--steps must lie in [1, 100000000], not 0"),
     ],
 )
 def test_wrong_use_is_one_line(tmp_path, arguments, message):

@@ -57,7 +57,7 @@ def check(
 @command
 def boundaries(
     source: Source,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for NAME.png.")],
+    out: Annotated[Path, typer.Option(help="Folder for NAME.png.")],
     kind: KindOption = "auto",
     gt_mode: GtModeOption = None,
     void: VoidOption = "edge",
@@ -95,7 +95,7 @@ def boundaries(
 @command
 def voc_instances(
     root: Annotated[Path, typer.Argument(help="VOC2012, as in VOCdevkit.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="JSON to write.")],
+    out: Annotated[Path, typer.Option(help="JSON to write.")],
     split: Annotated[str, typer.Option(help="Of ImageSets/Segmentation.")] = "val",
     categories: Annotated[bool, typer.Option("--categories", help="Keep the 20 classes.")] = False,
 ) -> None:

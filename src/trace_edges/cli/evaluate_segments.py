@@ -32,9 +32,7 @@ def masks(
         Literal["auto", "hotcoco", "faster-coco-eval", "pycocotools"],
         typer.Option(help="The evaluator; all give the same numbers."),
     ] = "auto",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="JSON file for the scores.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the scores.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score masks without regard to classes: AP, AP50, AP75 and AR@100 as COCO has them."""
@@ -69,9 +67,7 @@ def panoptic(
         typer.Option(help="coco: the classes given; voc: 20 things and background."),
     ] = "coco",
     workers: Annotated[int, typer.Option(help="Processes that share the images.")] = 1,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="JSON file for the scores.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the scores.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
 ) -> None:

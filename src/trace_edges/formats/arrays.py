@@ -7,6 +7,7 @@ import math
 import os
 from errno import ENOENT
 from os import PathLike
+from tokenize import TokenError
 
 import numpy as np
 
@@ -15,7 +16,16 @@ from trace_edges.images.opening import open_file
 from trace_edges.images.stored import MAX_PIXELS, ImageError
 
 _ZIP = b"PK"
-_DAMAGE = (ValueError, TypeError, EOFError, SyntaxError, RecursionError, OverflowError, KeyError)
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    EOFError,
+    SyntaxError,
+    RecursionError,
+    OverflowError,
+    KeyError,
+    TokenError,
+)
 
 
 def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:

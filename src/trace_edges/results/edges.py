@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from trace_edges.results.archive import read_archive, write_archive
+from trace_edges.results.archive import read_archive, unpacked, write_archive
 from trace_edges.results.showing import Shown
 
 if TYPE_CHECKING:
@@ -177,16 +177,19 @@ class EdgeMap(Shown):
         Raises:
             ValueError: the file is no saved EdgeMap.
         """
-        data, settings = read_archive(path, _FORM, "an edge map")
+        return read_archive(path, _FORM, "an edge map", cls._built)
+
+    @classmethod
+    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> EdgeMap:
         packed = data["ridges"] if "ridges" in data else data["crests"]  # as 0.1 called them
-        shape, count = data["edges"].shape, data["edges"].size
-        ridges = np.unpackbits(packed, count=count).astype(bool).reshape(shape)  # (N, H, W)
-        raw, emergence = data.get("raw"), None
+        edges, raw, emergence = data["edges"], data.get("raw"), None
+        if edges.dtype.kind != "f":
+            raise TypeError(f"edges are {edges.dtype}")
         if raw is not None and not raw.size:  # 0.1 wrote empty maps where a method has none
             raw = None
         elif "curve" in data:
             emergence = Emergence(data["timesteps"], data["curve"], data["timestep"])
-        return cls(data["edges"], ridges, raw, emergence, settings)
+        return cls(edges, unpacked(packed, edges.shape), raw, emergence, settings)
 
 
 def stack_edge_maps(results: Sequence[EdgeMap]) -> EdgeMap:

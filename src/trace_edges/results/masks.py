@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
 
-from trace_edges.results.archive import read_archive, write_archive
+from trace_edges.results.archive import read_archive, unpacked, write_archive
 from trace_edges.results.showing import Shown
 
 if TYPE_CHECKING:
@@ -120,10 +120,14 @@ class InstanceMasks(Shown):
         Raises:
             ValueError: the file holds no saved InstanceMasks.
         """
-        data, settings = read_archive(path, _FORM, "instance masks")
-        shape = tuple(data["shape"].tolist())
-        masks = np.unpackbits(data["masks"], count=int(np.prod(shape))).astype(bool)
-        return cls(masks.reshape(shape), data["scores"], settings)
+        return read_archive(path, _FORM, "instance masks", cls._built)
+
+    @classmethod
+    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> InstanceMasks:
+        if data["scores"].dtype.kind != "f":
+            raise TypeError(f"scores are {data['scores'].dtype}")
+        masks = unpacked(data["masks"], tuple(data["shape"].tolist()))
+        return cls(masks, data["scores"], settings)
 
     @property
     def shape(self) -> tuple[int, int]:

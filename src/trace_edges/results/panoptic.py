@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int32
+from pydantic import TypeAdapter
 
 from trace_edges.results.archive import read_archive, write_archive
 from trace_edges.results.showing import Shown
@@ -121,6 +122,11 @@ class PanopticMap(Shown):
         Raises:
             ValueError: the file holds no saved PanopticMap.
         """
-        data, settings = read_archive(path, _FORM, "a panoptic map")
-        segments = tuple(Segment(**segment) for segment in json.loads(str(data["segments"])))
+        return read_archive(path, _FORM, "a panoptic map", cls._built)
+
+    @classmethod
+    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> PanopticMap:
+        segments = TypeAdapter(tuple[Segment, ...]).validate_json(str(data["segments"]))
+        if data["ids"].dtype.kind not in "iu":
+            raise TypeError(f"ids are {data['ids'].dtype}")
         return cls(data["ids"], segments, settings)

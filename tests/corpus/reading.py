@@ -1,0 +1,79 @@
+"""A reader at work in a process of its own, with a bound on time and memory: how it ended."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from .harness import PRELOADED
+
+SECONDS, MEGABYTES = 20.0, 1500
+_SOUND, _REFUSED, _RAISED = 0, 3, 4
+
+
+def told(
+    read: Callable[[Path], object],
+    path: Path,
+    refusals: tuple[type[Exception], ...],
+    environment: Mapping[str, str] | None = None,
+) -> str | None:
+    """What a reader says of a file: None where it reads it, else its refusal in one line.
+
+    Fails the test where anything else happens: another exception, a signal, no end, or a line that
+    nobody reads.
+
+    Args:
+        read: a function of a module, as it runs elsewhere.
+        path: what it is given.
+        refusals: exceptions by which it may refuse.
+        environment: set while it reads.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    with tempfile.TemporaryDirectory() as place:
+        words = Path(place, "told")
+        process = context.Process(
+            target=_read_here, args=(read, path, refusals, words, dict(environment or {}))
+        )
+        process.start()
+        process.join(SECONDS)
+        late = process.is_alive()
+        if late:
+            process.kill()
+            process.join()
+        message = words.read_text() if words.exists() else ""
+    assert not late, f"{path.name}: no end within {SECONDS} s"
+    assert process.exitcode in (_SOUND, _REFUSED), f"{path.name}: {process.exitcode} {message}"
+    if process.exitcode == _SOUND:
+        return None
+    assert len(message.splitlines()) == 1, f"{path.name}: not one line: {message!r}"
+    assert len(message) < 600, f"{path.name}: nobody reads to the end of {message!r}"
+    return message
+
+
+def _read_here(
+    read: Callable[[Path], object],
+    path: Path,
+    refusals: tuple[type[Exception], ...],
+    words: Path,
+    environment: dict[str, str],
+) -> None:
+    os.environ.update(environment)
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limit = taken + (MEGABYTES << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    code = _SOUND
+    try:
+        read(path)
+    except refusals as error:
+        words.write_text(str(error))
+        code = _REFUSED
+    except BaseException as error:  # noqa: BLE001  what it is, is told to the test
+        words.write_text(f"{type(error).__name__}: {error}"[:1000])
+        code = _RAISED
+    os._exit(code)

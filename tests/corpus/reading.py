@@ -77,3 +77,23 @@ def _read_here(
         words.write_text(f"{type(error).__name__}: {error}"[:1000])
         code = _RAISED
     os._exit(code)
+
+
+def each(readers: tuple[Callable[[Path], object], ...], sound: bool | None, path: Path) -> None:
+    """Raises an AssertionError where one of the readers does not do with a file what it should.
+
+    Args:
+        readers: functions that refuse by a ValueError of one line that names the file.
+        sound: they must read it (True), must refuse it (False), or may do either (None).
+        path: the file.
+    """
+    for read in readers:
+        try:
+            read(path)
+            line = None
+        except ValueError as error:
+            line = str(error)
+        assert sound is None or sound == (line is None), f"{read.__name__}: {line}"
+        if line is not None:
+            one = path.name in line and len(line.splitlines()) == 1 and len(line) < 600
+            assert one, f"{read.__name__}: {line!r}"

@@ -85,12 +85,25 @@ def open_regular(path: str | PathLike[str], mend: str) -> io.BufferedReader:
         raise FileError(path, told.partition(";")[0], mend) from error
 
 
-def _header(file: object) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(file)  # type: ignore[arg-type]
+def check_header_length(file: io.BufferedReader) -> None:
+    """Raises a `ValueError` where the next four bytes declare a header longer than the file."""
+    at = file.tell()
+    length = int.from_bytes(file.read(4), "little")
+    file.seek(at)
+    if length > os.fstat(file.fileno()).st_size:
+        raise ValueError(f"its header declares {length:,} bytes")
+
+
+def _header(file: io.BufferedReader) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"it is of version {version[0]}.{version[1]}, which is not known")
+    if version > (1, 0):
+        check_header_length(file)
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)  # type: ignore[arg-type]
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
     else:  # 3.0 differs from 2.0 by the encoding of names of fields, which no image has
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)  # type: ignore[arg-type]
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
     return shape, dtype
 
 

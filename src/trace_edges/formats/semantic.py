@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from trace_edges.files import FileError
-from trace_edges.formats.arrays import load_array, open_regular
+from trace_edges.formats.arrays import check_header_length, load_array, open_regular
 from trace_edges.formats.folders import find_by_name
 from trace_edges.formats.pixels import UNLABELLED, read_pixels
 
@@ -99,6 +99,8 @@ def _npy_header(file: io.BufferedReader) -> tuple[tuple[int, ...], bool, np.dtyp
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
     }
+    if version == (2, 0):
+        check_header_length(file)
     return readers[version](file) if version in readers else None
 
 

@@ -157,7 +157,6 @@ def read_trajectory_by(
     for step in steps:
         for found, options in zip(maps, divergences, strict=True):
             found.append(boundary_divergence(step.attention, step.grid, **options).cpu())
-            _check_finite(backbone, found[-1], f"its self-attention at step {step.timestep}")
         if previous is not None:
             for criterion, curve in changes.items():
                 change = map_change(previous, step.attention, step.grid, criterion)

@@ -16,7 +16,6 @@ from huggingface_hub.errors import (
 )
 
 from trace_edges.attention import RecorderError
-from trace_edges.attention.recorder import RecorderError
 from trace_edges.backbones import BackboneError, load_backbone
 from trace_edges.detector import EdgeDetector
 from trace_edges.detector.student import Student, StudentSettings

@@ -17,9 +17,13 @@ SHORT = {("float16", "inversion", True): ("sd15", "sdxl", "pixart", "sd3.5-large
 
 
 def cases():
-    for kind in TINY:
-        for case in ((d, t, o) for d in TYPES for t in ("inversion", "noise") for o in (0, 1)):
-            marks = () if kind in SHORT.get(case, ()) else (pytest.mark.long,)
+    every = [(d, t, o) for d in TYPES for t in ("inversion", "noise") for o in (0, 1)]
+    for turn, kind in enumerate(TINY):
+        for place, case in enumerate(every):
+            short = kind in SHORT.get(case, ())
+            if not short and (turn + place) % 5:  # every kind is run in two or three ways
+                continue
+            marks = () if short else (pytest.mark.long,)
             yield pytest.param(kind, *case, marks=marks, id=f"{kind}-{'-'.join(map(str, case))}")
 
 
@@ -41,9 +45,11 @@ def test_the_edges_are_those_of_the_cpu_faked_device(tiny_model, kind, dtype, tr
 
 
 def assert_only_results_are_fetched(device, found):
-    """ABDiv of every step, and the change between two: no map, and nothing of a single layer."""
+    """ABDiv of every step, the change between two, and whether the latent and the rows of every map
+    are sound: no map, and nothing of a single layer.
+    """
     steps = len(found.emergence.timesteps)
-    assert len(device.waits) <= 2 * steps
+    assert len(device.waits) <= 3 * steps
     assert max(elements for _, elements in device.waits) <= found.raw[0].size
 
 

@@ -175,7 +175,7 @@ def _digest(path: Path) -> str:
     with path.open("rb") as file:
         length = os.fstat(file.fileno()).st_size
         if length <= 4 * _ENDS:
-            return hashlib.file_digest(file, _blake2b).hexdigest()
+            return hashlib.file_digest(file, new_digest).hexdigest()
         digest = hashlib.blake2b(str(length).encode(), digest_size=16)
         digest.update(file.read(_ENDS))
         file.seek(length - _ENDS)
@@ -183,7 +183,8 @@ def _digest(path: Path) -> str:
         return digest.hexdigest()
 
 
-def _blake2b() -> hashlib.blake2b:
+def new_digest() -> hashlib.blake2b:
+    """What files are told apart by."""
     return hashlib.blake2b(digest_size=16)
 
 

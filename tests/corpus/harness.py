@@ -22,9 +22,12 @@ import resource
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 # What the commands import, loaded once: every case is a fork of a process that has it.
 PRELOADED = [
@@ -69,6 +72,17 @@ class Case:
 
     def __str__(self) -> str:
         return "-".join(filter(None, (self.kind, self.name))).replace(" ", "_")
+
+
+def shared_out(cases: Sequence[Case], every: int, short: int) -> list[Any]:
+    """One case of `every`, as parameters of a test; one of `short`, a multiple of it, in
+    `make test`, the others in `make test-long`.
+    """
+    return [
+        pytest.param(one, id=str(one), marks=pytest.mark.long if place % short else ())
+        for place, one in enumerate(cases)
+        if place % every == 0
+    ]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .harness import Case, check
+from .harness import Case, check, shared_out
 from .jsons import ALL, SHAPES, VALUES, broken_files, changed
 
 COMMAND = ("panoptic", "semantic", "edges", "--categories", "it.json", "--out", "out")
@@ -88,14 +88,7 @@ def wrong_files() -> Iterator[Case]:
 CASES = [*wrong_values(), *wrong_tables(), *wrong_files()]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(one, id=str(one), marks=pytest.mark.long if place % 45 else ())
-        for place, one in enumerate(CASES)
-        if place % 5 == 0
-    ],
-)
+@pytest.mark.parametrize("case", shared_out(CASES, every=5, short=45))
 def test_every_fifth_case(case: Case, tmp_path: Path) -> None:
     """All of them are `python -m tests.corpus categories`."""
     check(case, tmp_path)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .harness import Case, check
+from .harness import Case, check, shared_out
 from .jsons import ALL, NO_ID, NO_NUMBER, SHAPES, VALUES, broken_files, changed
 
 SIDE = 24
@@ -248,14 +248,7 @@ def wrong_files() -> Iterator[Case]:
 CASES = [*wrong_values(), *wrong_pictures(), *wrong_lists(), *wrong_files()]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(one, id=str(one), marks=pytest.mark.long if place % 90 else ())
-        for place, one in enumerate(CASES)
-        if place % 9 == 0
-    ],
-)
+@pytest.mark.parametrize("case", shared_out(CASES, every=9, short=90))
 def test_every_ninth_case(case: Case, tmp_path: Path) -> None:
     """All of them are `python -m tests.corpus panoptic`."""
     check(case, tmp_path)

@@ -1,6 +1,8 @@
 """Data sets of a few small pictures, and a model that is none."""
 
 import io
+import os
+import signal
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,6 +64,18 @@ class FakeModel:
 
     def source_settings(self):
         return None
+
+
+@dataclass
+class FakeTooLargeModel(FakeModel):
+    """Loads in the process that made it, and kills every other one."""
+
+    home: int = field(default_factory=os.getpid)
+
+    def load(self):
+        if os.getpid() != self.home:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return FakeSource([])
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from trace_edges.jobs import annotate, open_source
 from trace_edges.jobs.copies import Processes
 from trace_edges.jobs.workers import Workers
 
-from .conftest import FakeModel, FakeSource, png
+from .conftest import FakeModel, FakeSource, FakeTooLargeModel, png
 
 DEADLY = 250  # of the blue of the image that kills
 
@@ -59,18 +59,6 @@ def test_the_picture_that_kills_its_process_is_found(photos, make_job):
     report = (photos.parent / "out" / "report.csv").read_text()
     assert "deadly.png: its worker process was killed twice" in report
     assert (photos.parent / "out" / "fine.json").exists()
-
-
-@dataclass
-class FakeTooLargeModel(FakeModel):
-    """Loads in the process that made it, and kills every other one."""
-
-    home: int = field(default_factory=os.getpid)
-
-    def load(self):
-        if os.getpid() != self.home:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return FakeSource([])
 
 
 @pytest.mark.long

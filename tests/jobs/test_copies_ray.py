@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -22,7 +22,7 @@ from trace_edges.jobs import (
 )
 from trace_edges.training_free.settings import TraceSettings
 
-from .conftest import FakeModel, FakeSource, png
+from .conftest import FakeModel, FakeSource, FakeTooLargeModel, png
 
 ROOT = str(Path(__file__).parents[2])
 IMAGES = 48
@@ -118,18 +118,6 @@ class FakeDeadlySource(FakeSource):
         if any(one.name.startswith("deadly") for one in batch):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().read(batch, settings, **options)
-
-
-@dataclass
-class FakeTooLargeModel(FakeModel):
-    """Loads in this process, and kills every other one."""
-
-    home: int = field(default_factory=os.getpid)
-
-    def load(self):
-        if os.getpid() != self.home:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return FakeSource([])
 
 
 @pytest.mark.long

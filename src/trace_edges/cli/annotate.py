@@ -84,12 +84,6 @@ class Running:
     gpus: float = 0
     quiet: bool = False
 
-    def __post_init__(self) -> None:
-        if self.actors is not None and self.actors < 1:
-            raise ValueError(f"--actors must be 1 or more, not {self.actors}")
-        if self.gpus < 0:
-            raise ValueError(f"--gpus must be 0 or more, not {self.gpus}")
-
     def copies(self) -> Any:
         """What reads the images instead of this process; None where it does."""
         if self.engine == "ray":

@@ -131,6 +131,10 @@ def size_cell(record: Mapping[str, Any]) -> str:
     return f"{record['width']} x {record['height']}"
 
 
+def timestep_cell(record: Mapping[str, Any]) -> str:
+    return str(record["timestep"])
+
+
 def seconds_cell(record: Mapping[str, Any]) -> str:
     return f"{record['seconds']:.1f}"
 

@@ -13,6 +13,7 @@ from trace_edges.cli.common import (
     print_outcomes,
     seconds_cell,
     size_cell,
+    timestep_cell,
     waiting,
 )
 from trace_edges.cli.fields import command
@@ -65,8 +66,7 @@ def detect(
     outcomes = follow(done, len(names), "edges", reporting)
     if reporting.prints_table:
         columns = {"image": image_cell, "size": size_cell}
-        if model.method == "training-free":
-            columns["t*"] = lambda record: str(record["timestep"])
+        columns |= {"t*": timestep_cell} if model.method == "training-free" else {}
         columns["seconds"] = seconds_cell
         columns["edges"] = lambda record: escape(str(out / record["edges"]))
         print_outcomes(outcomes, columns, ("image", "size", "edges"), out)

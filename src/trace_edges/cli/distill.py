@@ -83,8 +83,6 @@ def distill(
     unusable = [str(problem) for problem in found.problems]
     for problem in unusable:
         error(problem)
-    if not found.images:
-        raise typer.Exit(1)
     from trace_edges.distillation.run import RUN_FILES, distill_detector
     from trace_edges.distillation.settings import read_config
     from trace_edges.distillation.validation import OdsValidation

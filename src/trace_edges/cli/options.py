@@ -100,10 +100,6 @@ class Cutting:
     method: Literal["watershed", "random-walk"] = "watershed"
     iou: float = 0.5
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.iou <= 1:
-            raise ValueError(f"--iou must lie in [0, 1], not {self.iou}")
-
     def propagation(self) -> Propagation:
         """As `Propagation`."""
         from trace_edges.instances.bgp import Propagation
@@ -118,17 +114,17 @@ def find_inputs(
     """The images that were meant, with the names of their results, and what could not be found,
     which is printed.
 
+    Commands look for images before they import and load a model, so that a mistyped path is
+    answered at once.
+
     Raises:
-        typer.Exit: no image is left. Commands look for images before they import and load a model,
-            so that a mistyped path is answered at once.
+        InputError: there is no image at all.
     """
     from trace_edges.files import find_images, output_names
 
     found = find_images(inputs, files.recursive)
     for problem in found.problems:
         error(str(problem))
-    if not found.images:
-        raise typer.Exit(1)
     return output_names(found.images), found.problems
 
 

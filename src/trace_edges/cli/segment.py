@@ -13,6 +13,7 @@ from trace_edges.cli.common import (
     print_outcomes,
     seconds_cell,
     size_cell,
+    timestep_cell,
     waiting,
 )
 from trace_edges.cli.fields import Fields, command
@@ -101,8 +102,7 @@ def segment(
     outcomes = follow(done, len(names), "instances", reporting)
     if reporting.prints_table:
         columns = {"image": image_cell, "size": size_cell}
-        if model.method == "training-free":
-            columns["t*"] = lambda record: str(record["timestep"])
+        columns |= {"t*": timestep_cell} if model.method == "training-free" else {}
         columns["instances"] = lambda record: str(record["instances"])
         columns["seconds"] = seconds_cell
         print_outcomes(outcomes, columns, ("image", "size"), out)

@@ -117,7 +117,7 @@ def mask_overlay(
     colours = segment_colours(labels, range(1, len(masks) + 1))
     drawn = _tinted(image, labels, colours)
     for index in np.argsort(-np.count_nonzero(masks, axis=(1, 2)), kind="stable"):
-        box = _box(masks[index])
+        box = _wider(find_objects(masks[index].view(np.uint8))[0])
         _outline(drawn, masks[index][box], box, colours[int(index) + 1])
     return Image.fromarray(drawn)
 
@@ -255,11 +255,6 @@ def _wider(box: Box) -> Box:
     """A pixel more on every side: only the border of the image ends a mask without a contour."""
     rows, columns = (slice(max(0, side.start - 1), side.stop + 1) for side in box)
     return rows, columns
-
-
-def _box(mask: Bool[np.ndarray, "h w"]) -> Box:
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    return _wider((slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)))
 
 
 def _check_size(image: UInt8[np.ndarray, "h w 3"], size: tuple[int, ...], what: str) -> None:

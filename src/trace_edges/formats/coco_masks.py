@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import psutil
 
 from trace_edges.formats.coco_models import ListedImage, Mask
 from trace_edges.formats.rle import Runs, Size, decode_runs, mask_runs
 from trace_edges.formats.truth import Finding, GroundTruthError, refusal
 from trace_edges.formats.values import Key
+from trace_edges.memory import free
 from trace_edges.results import InstanceMasks
 
 _COPIES = 3  # of all masks of an image that are in memory at once while they are worked on
@@ -89,7 +89,7 @@ def stacked(masks: Sequence[Mask], size: Size, name: str) -> tuple[InstanceMasks
             scores.append(1.0 if mask.score is None else mask.score)
     height, width = size
     needed = len(runs) * height * width
-    if _COPIES * needed > psutil.virtual_memory().available:
+    if _COPIES * needed > free():
         problem = f"{len(runs)} masks of {width} x {height} px need {needed / 1e9:.0f} GB and more"
         raise refusal(name, problem, "give smaller images, or fewer masks for each")
     stack = np.zeros((len(runs), *size), dtype=np.bool_)  # (n, H, W)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-import psutil
 from jaxtyping import UInt8
+
+from trace_edges.memory import free
 
 MIN_SIDE = 16
 MAX_PIXELS = 400_000_000
@@ -70,9 +71,9 @@ def check_size(height: int, width: int, name: str) -> None:
 def check_memory(height: int, width: int, bytes_per_pixel: int, name: str) -> None:
     """Raises an `ImageError` where the machine has not the memory to decode an image."""
     needed = height * width * (bytes_per_pixel + 3)  # what is decoded, and the result
-    free = psutil.virtual_memory().available
-    if needed > free:
-        sizes = f"{needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are free"
+    there = free()
+    if needed > there:
+        sizes = f"{needed / 2**30:.1f} GiB of memory, and {there / 2**30:.1f} are free"
         raise refusal(name, f"is {width} x {height} px and needs {sizes}; make it smaller")
 
 

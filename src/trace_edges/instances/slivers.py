@@ -29,6 +29,8 @@ def merge_slivers(labels: Labels, cut: Mask, radius: float) -> Labels:
     """
     while True:
         pairs, lengths, _ = borders(labels, cut)
+        if not len(pairs):
+            return labels  # most masks are one fragment
         radii = inscribed_radii(labels)
         owner = np.arange(len(radii), dtype=np.int32)
         taken = np.zeros(len(radii), dtype=bool)  # each takes part in one merger a round

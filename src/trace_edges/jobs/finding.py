@@ -30,8 +30,8 @@ from trace_edges.jobs.choices import Selection
 from trace_edges.jobs.task import Subject, TaskError
 from trace_edges.results import InstanceMasks
 from trace_edges.sources import Step
-from trace_edges.training_free.pipeline import TraceEdgePipeline, attention_only
-from trace_edges.training_free.settings import TraceSettings
+from trace_edges.training_free.pipeline import TraceEdgePipeline
+from trace_edges.training_free.settings import TraceSettings, attention_only
 
 RGB = UInt8[np.ndarray, "h w 3"]
 

@@ -15,7 +15,7 @@ from trace_edges import __version__
 from trace_edges.files import FileError, read_json, write_atomically, write_json
 from trace_edges.jobs.entries import Item, PathPlace
 from trace_edges.jobs.task import Facts, Result
-from trace_edges.outputs import Outputs
+from trace_edges.outputs import Outputs, new_digest
 
 _LONGEST = 255  # bytes of a name, as file systems have it
 IMAGE = "image_file"  # of a record: which file the results are of
@@ -163,7 +163,7 @@ def identity(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What tells an image file from others: its length, when it was written, and its content."""
     with Path(path).open("rb") as file:
         found = os.fstat(file.fileno())
-        digest = hashlib.file_digest(file, _digest).hexdigest()
+        digest = hashlib.file_digest(file, new_digest).hexdigest()
     return {"bytes": found.st_size, "modified_ns": found.st_mtime_ns, "blake2b": digest}
 
 
@@ -175,7 +175,3 @@ def is_of(known: Mapping[str, Any], path: str | os.PathLike[str]) -> bool:
     if found.st_mtime_ns == known.get("modified_ns"):
         return True
     return bool(identity(path)["blake2b"] == known.get("blake2b"))
-
-
-def _digest() -> hashlib.blake2b:
-    return hashlib.blake2b(digest_size=16)

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
-import psutil
 
 from trace_edges.files import write_atomically
+from trace_edges.memory import free
 
 Built = TypeVar("Built")
 
@@ -55,7 +55,7 @@ def read_archive(
     try:
         with np.load(path, allow_pickle=False) as stored:
             unfolded = sum(entry.file_size for entry in stored.zip.infolist())
-            if unfolded > psutil.virtual_memory().available:
+            if unfolded > free():
                 raise refusal
             data = {name: stored[name] for name in stored.files}
         if str(data.pop("format", None)) != form:

@@ -142,7 +142,7 @@ class EdgeMap(Shown):
         """
         from trace_edges.drawing.overlays import edge_image
 
-        return edge_image(self.thin[index])
+        return edge_image(self[index].thin[0])
 
     def overlay(self, image: Any, index: int = 0) -> Image:
         """The thin edges over their image, dimmed: from purple (weak) over red to yellow (strong),
@@ -159,7 +159,7 @@ class EdgeMap(Shown):
         from trace_edges.drawing.overlays import overlay
         from trace_edges.images import load_image
 
-        return overlay(load_image(image), self.thin[index])
+        return overlay(load_image(image), self[index].thin[0])
 
     def save(self, path: str | Path) -> None:
         """Write everything to one .npz file (compressed; read it with `EdgeMap.load`)."""

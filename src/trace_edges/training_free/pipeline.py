@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -298,8 +298,3 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         if coarse == size:
             return None
         return next(shifted_views(images, coarse, self.backbone.cell, 1))[1]
-
-
-def attention_only(settings: TraceSettings, described: dict[str, Any]) -> TraceSettings:
-    """The settings that read attention at t* and no finer edges than its grid has."""
-    return replace(settings, resolution=described["emergence_resolution"], subcell=1)

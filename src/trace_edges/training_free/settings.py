@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -145,3 +145,8 @@ def visited_steps(backbone: Backbone, settings: TraceSettings) -> tuple[int, ...
     if settings.trajectory == "noise":
         return (settings.timestep,)
     return (*(step for step in steps if step < settings.timestep), settings.timestep)
+
+
+def attention_only(settings: TraceSettings, described: dict[str, Any]) -> TraceSettings:
+    """The settings that read attention at t* and no finer edges than its grid has."""
+    return replace(settings, resolution=described["emergence_resolution"], subcell=1)

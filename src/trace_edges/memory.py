@@ -1,0 +1,27 @@
+"""How much memory there is: what needs more is refused, and does not take the process along."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import psutil
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def free() -> int:
+    """Bytes that this process may still take: of the machine, its container, and its own limit."""
+    found = [psutil.virtual_memory().available]
+    try:
+        limit, used = ((_CGROUP / f"memory.{name}").read_text() for name in ("max", "current"))
+        found.append(int(limit) - int(used))
+    except (OSError, ValueError):
+        pass  # no container, or one without a limit ("max")
+    if sys.platform != "win32":
+        import resource
+
+        own, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if own != resource.RLIM_INFINITY:
+            found.append(own - psutil.Process().memory_info().vms)
+    return max(0, min(found))

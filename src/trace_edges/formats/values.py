@@ -34,9 +34,12 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, float | Real) or not math.isfinite(value):
-        raise ValueError("should be a finite number")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        pass
+    raise ValueError("should be a finite number")
 
 
 def _share(value: Any) -> float:

@@ -150,7 +150,9 @@ def plan(out: Path, device: str, tiny: bool) -> tuple[Step, ...]:
 
 def requirements() -> list[str]:
     """Distributions that the package always needs, by pyproject.toml."""
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "dependencies"
+    ]
     return [re.split(r"[\s<>=!~;\[]", one, maxsplit=1)[0] for one in listed]
 
 
@@ -195,7 +197,7 @@ def run(step: Step, most: float, out: Path) -> Ended:
             stop_group(process)
     if state == "done" and process.returncode:
         state = "failed"
-    lines = log.read_text(errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return Ended(
         step.name, state, process.returncode, round(time.monotonic() - started, 1),
         "\n".join(lines[-12:]),
@@ -250,7 +252,7 @@ def summary(ended: Sequence[Ended], results: dict[str, Any]) -> str:
 def read(path: Path) -> Any:
     """A step's JSON; None where it wrote none, or only half of it."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
@@ -258,7 +260,7 @@ def read(path: Path) -> Any:
 def write(path: Path, text: str) -> None:
     """Whole or not at all, since the loan may end at any moment."""
     temporary = path.with_suffix(".part")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
 
 

@@ -319,7 +319,7 @@ def tiny_sam():
                     weight.fill_(0.4 if "iou_prediction_head.proj_out" in name else "norm" in name)
         model.save_pretrained(folder)
         colours = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.25, 0.5]}
-        (folder / "preprocessor_config.json").write_text(json.dumps(colours))
+        (folder / "preprocessor_config.json").write_text(json.dumps(colours), encoding="utf-8")
         return folder
 
     return write

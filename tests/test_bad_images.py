@@ -100,8 +100,8 @@ def test_bad_places_are_refused(tmp_path, monkeypatch):
 
 
 def test_bad_file_objects_are_refused(tmp_path):
-    (tmp_path / "a.txt").write_text("text")
-    with open(tmp_path / "a.txt") as file:
+    (tmp_path / "a.txt").write_text("text", encoding="utf-8")
+    with open(tmp_path / "a.txt", encoding="utf-8") as file:
         refused(file, tmp_path / "a.txt", "open it with mode 'rb'")
     refused(file, tmp_path / "a.txt", "closed file")
     closed = Image.open(io.BytesIO(encode(PLAIN, "PNG")))

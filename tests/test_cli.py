@@ -55,7 +55,7 @@ def test_every_image_gets_edges_an_overlay_and_a_record(photos, tmp_path):
     with Image.open(tmp_path / "out" / "coffee.edges.png") as edges:
         assert (edges.mode, edges.size) == ("L", (150, 100))
         assert np.asarray(edges).max() > 100
-    record = json.loads((tmp_path / "out" / "coffee.json").read_text())
+    record = json.loads((tmp_path / "out" / "coffee.json").read_text(encoding="utf-8"))
     assert record["timestep"] in record["emergence"]["timesteps"]
     assert len(record["emergence"]["curve"]) == 10
     assert record["settings"]["resolution"] == 64
@@ -65,7 +65,7 @@ def test_every_image_gets_edges_an_overlay_and_a_record(photos, tmp_path):
 def test_the_default_is_one_step_of_the_embedded_detector(photos, tmp_path):
     result = run("detect", photos, "--out", tmp_path / "out", "--resolution", 64)
     assert result.exit_code == 0, result.output
-    record = json.loads((tmp_path / "out" / "coffee.json").read_text())
+    record = json.loads((tmp_path / "out" / "coffee.json").read_text(encoding="utf-8"))
     assert record["settings"]["method"] == "one-step"
     assert record["emergence"] is None
     with Image.open(tmp_path / "out" / "coffee.edges.png") as edges:
@@ -128,7 +128,7 @@ def test_formats_hold_the_same_edges(photos, tmp_path):
 
 
 def test_json_is_one_line_per_image_and_nothing_else(photos, tmp_path):
-    (photos / "broken.png").write_text("not a picture")
+    (photos / "broken.png").write_text("not a picture", encoding="utf-8")
     result = run("detect", photos, "--out", tmp_path / "out", *FAST, "--json")
     outcomes = [json.loads(line) for line in lines(result.stdout)]
     assert {Path(o["image"]).name: o["state"] for o in outcomes} == {
@@ -146,7 +146,7 @@ def test_quiet_prints_nothing(photos, tmp_path):
 
 def test_bad_files_are_reported_and_the_rest_is_done(photos, tmp_path):
     (photos / "truncated.jpg").write_bytes((EXAMPLES / "coffee.jpg").read_bytes()[:20000])
-    (photos / "text.png").write_text("hello")
+    (photos / "text.png").write_text("hello", encoding="utf-8")
     (photos / "zero.webp").write_bytes(b"")
     Image.new("RGB", (1, 1)).save(photos / "dot.png")
     result = run("detect", photos, "missing.jpg", "--out", tmp_path / "out", *FAST)

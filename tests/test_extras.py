@@ -17,7 +17,7 @@ def test_what_is_not_installed_gives_the_command_that_installs_it():
 
 
 def test_a_library_that_lacks_one_of_its_own_is_another_error(tmp_path, monkeypatch):
-    (tmp_path / "half_there.py").write_text("import nowhere_to_be_found")
+    (tmp_path / "half_there.py").write_text("import nowhere_to_be_found", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
         require("half_there", "eval")

@@ -209,7 +209,7 @@ def test_output_names_are_always_unique(paths):
 
 def write_half(target, error, named=False):
     with write_atomically(target) as temporary:
-        temporary.write_text("half")
+        temporary.write_text("half", encoding="utf-8")
         if named:
             error.filename = str(temporary)
         if error:
@@ -228,12 +228,12 @@ def test_writing_replaces_the_file_at_the_end(tmp_path):
     target = tmp_path / "new" / "folder" / "edges.png"
     for content in ("first", "second"):
         with write_atomically(target) as temporary:
-            temporary.write_text(content)
+            temporary.write_text(content, encoding="utf-8")
             assert temporary.parent == target.parent
             assert temporary.suffix == ".png"
             assert temporary.name.startswith(".")
-            assert not target.exists() or target.read_text() == "first"
-        assert target.read_text() == content
+            assert not target.exists() or target.read_text(encoding="utf-8") == "first"
+        assert target.read_text(encoding="utf-8") == content
         assert left(tmp_path) == ["edges.png"]
 
 
@@ -241,9 +241,9 @@ def test_two_writers_do_not_meet(tmp_path):
     target = tmp_path / "a.txt"
     with write_atomically(target) as one, write_atomically(str(target)) as two:
         assert one != two
-        one.write_text("one")
-        two.write_text("two")
-    assert target.read_text() == "one"
+        one.write_text("one", encoding="utf-8")
+        two.write_text("two", encoding="utf-8")
+    assert target.read_text(encoding="utf-8") == "one"
     assert left(tmp_path) == ["a.txt"]
 
 
@@ -259,10 +259,10 @@ def test_the_file_gets_the_usual_permissions(tmp_path):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError, RuntimeError])
 def test_any_exception_leaves_the_old_file_and_nothing_else(tmp_path, error):
     target = tmp_path / "a.txt"
-    target.write_text("old")
+    target.write_text("old", encoding="utf-8")
     with pytest.raises(error):
         write_half(target, error())
-    assert target.read_text() == "old"
+    assert target.read_text(encoding="utf-8") == "old"
     assert left(tmp_path) == ["a.txt"]
 
 

@@ -32,7 +32,7 @@ def test_a_missing_file_is_just_that(tmp_path):
 
 
 def test_the_error_comes_whole_out_of_a_worker(tmp_path):
-    (tmp_path / "a.json").write_text("{")
+    (tmp_path / "a.json").write_text("{", encoding="utf-8")
     with pytest.raises(FileError) as caught:
         read_json(tmp_path / "a.json")
     sent = pickle.loads(pickle.dumps(caught.value))
@@ -57,7 +57,7 @@ def test_numbers_that_json_cannot_hold_are_refused_and_the_older_file_stays(tmp_
     write_json(1, tmp_path / "a.json")
     with pytest.raises(ValueError, match="JSON"):
         write_json([value], tmp_path / "a.json", indent=1)
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["1\n"]
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["1\n"]
 
 
 def test_text_and_arrays_are_written_whole(tmp_path):

@@ -17,33 +17,33 @@ def write(text, path, outputs=DETECT):
 def test_what_the_command_wrote_is_replaced(tmp_path):
     for text in ("one", "two"):
         write(text, tmp_path / "a.json")
-        assert (tmp_path / "a.json").read_text() == text
+        assert (tmp_path / "a.json").read_text(encoding="utf-8") == text
 
 
 def test_what_it_did_not_write_is_not(tmp_path):
-    (tmp_path / "a.json").write_text("mine")
+    (tmp_path / "a.json").write_text("mine", encoding="utf-8")
     with pytest.raises(FileError, match=r"a\.json was not written by trace-edges detect, .* move"):
         write("ours", tmp_path / "a.json")
     with pytest.raises(FileError, match="was not written by trace-edges detect"):
         DETECT.remove(tmp_path / "a.json")
-    assert (tmp_path / "a.json").read_text() == "mine"
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "mine"
 
 
 def test_results_of_another_command_stay(tmp_path):
     write("edges", tmp_path / "a.json")
     with pytest.raises(FileError, match=r"a\.json is a result of trace-edges detect, and is not"):
         write("masks", tmp_path / "a.json", Outputs("segment"))
-    assert (tmp_path / "a.json").read_text() == "edges"
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "edges"
 
 
 def test_a_result_that_the_user_worked_on_is_the_users(tmp_path):
     write("one", tmp_path / "a.json")
-    (tmp_path / "a.json").write_text("better")
+    (tmp_path / "a.json").write_text("better", encoding="utf-8")
     with pytest.raises(FileError, match="was changed since trace-edges detect wrote it"):
         write("two", tmp_path / "a.json")
     write("two", tmp_path / "a.json", Outputs("detect", overwrite=True))  # asked for by name
-    assert (tmp_path / "a.json").read_text() == "two"
-    (tmp_path / "b.json").write_text("mine")
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "two"
+    (tmp_path / "b.json").write_text("mine", encoding="utf-8")
     with pytest.raises(FileError):
         write("two", tmp_path / "b.json", Outputs("detect", overwrite=True))
 
@@ -62,7 +62,7 @@ def test_an_input_is_not_an_output_by_whatever_path(tmp_path, monkeypatch, given
         guard.check(tmp_path / "in/a.png")
     with pytest.raises(FileError):
         write("new", tmp_path / "in/a.png", guard)
-    assert (tmp_path / "in/a.png").read_text() == "old"
+    assert (tmp_path / "in/a.png").read_text(encoding="utf-8") == "old"
 
 
 def test_nothing_is_written_into_a_folder_that_is_read(tmp_path):
@@ -75,14 +75,14 @@ def test_nothing_is_written_into_a_folder_that_is_read(tmp_path):
 
 
 def test_links_and_folders_are_not_replaced(tmp_path):
-    (tmp_path / "target").write_text("mine")
+    (tmp_path / "target").write_text("mine", encoding="utf-8")
     os.symlink("target", tmp_path / "link.json")
     os.symlink("nowhere", tmp_path / "broken.json")
     (tmp_path / "folder.json").mkdir()
     for name in ("link", "broken", "folder"):
         with pytest.raises(FileError, match="is there and is no plain file"):
             write("ours", tmp_path / f"{name}.json")
-    assert (tmp_path / "target").read_text() == "mine"
+    assert (tmp_path / "target").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_links_and_folders_are_not_replaced(tmp_path):
 def test_any_name_is_known_again(tmp_path, name):
     for text in ("one", "two"):
         write(text, tmp_path / name)
-    (tmp_path / name).write_text("mine")
+    (tmp_path / name).write_text("mine", encoding="utf-8")
     with pytest.raises(FileError, match="was changed since"):
         write("three", tmp_path / name)
 
@@ -100,7 +100,7 @@ def test_a_list_that_a_kill_cut_short_costs_one_line(tmp_path):
     write("one", tmp_path / "a.json")
     ledger = tmp_path / LEDGER
     ledger.write_bytes(ledger.read_bytes() + b'\n["detect", "b.json", "01')
-    (tmp_path / "b.json").write_text("mine")
+    (tmp_path / "b.json").write_text("mine", encoding="utf-8")
     write("two", tmp_path / "a.json")
     write("three", tmp_path / "a.json")
     with pytest.raises(FileError, match="was not written by"):
@@ -109,21 +109,21 @@ def test_a_list_that_a_kill_cut_short_costs_one_line(tmp_path):
 
 def test_a_kill_between_the_list_and_the_file_leaves_both_contents_known(tmp_path):
     write("one", tmp_path / "a.json")
-    (tmp_path / "new").write_text("two")
+    (tmp_path / "new").write_text("two", encoding="utf-8")
     DETECT.note(tmp_path / "new", tmp_path / "a.json")  # and never came to its place
     write("three", tmp_path / "a.json")
-    assert (tmp_path / "a.json").read_text() == "three"
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "three"
 
 
 def test_what_comes_while_writing_is_not_replaced(tmp_path):
     def write_slowly():
         with DETECT.writing(), write_atomically(tmp_path / "a.json") as temporary:
-            temporary.write_text("ours")
-            (tmp_path / "a.json").write_text("mine")
+            temporary.write_text("ours", encoding="utf-8")
+            (tmp_path / "a.json").write_text("mine", encoding="utf-8")
 
     with pytest.raises(FileError, match="was not written by"):
         write_slowly()
-    assert (tmp_path / "a.json").read_text() == "mine"
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "mine"
     assert {path.name for path in tmp_path.iterdir()} == {"a.json"}
 
 
@@ -131,4 +131,4 @@ def test_the_guard_travels_and_ends(tmp_path):
     write("one", tmp_path / "a.json")
     write("two", tmp_path / "a.json", pickle.loads(pickle.dumps(DETECT)))
     write_text("a library call", tmp_path / "a.json")
-    assert (tmp_path / "a.json").read_text() == "a library call"
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == "a library call"

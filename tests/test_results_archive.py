@@ -94,7 +94,7 @@ SPOILED = {
     "encrypted": encrypted,
     "a single array": lambda path: path.write_bytes(header((1,)) + bytes(4)),
     "no bytes": lambda path: path.write_bytes(b""),
-    "text for a file": lambda path: path.write_text("no archive\n"),
+    "text for a file": lambda path: path.write_text("no archive\n", encoding="utf-8"),
     "a folder": folder,
     "a pipe": pipe,
     **{f"cut at {tenth} tenths": cut(tenth) for tenth in range(1, 10)},

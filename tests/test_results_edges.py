@@ -154,7 +154,7 @@ def damaged(path):
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path: path.write_text("a text"),
+        lambda path: path.write_text("a text", encoding="utf-8"),
         lambda path: path.write_bytes(b""),
         lambda path: path.mkdir(),
         array_file,

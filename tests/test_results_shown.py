@@ -130,7 +130,7 @@ def test_a_file_of_another_kind_is_refused_by_name(kind, what, tmp_path):
     others[kind].save(path)
     with pytest.raises(ValueError, match=f"result.npz is not {what} saved by trace-edges"):
         kind.load(path)
-    path.write_text(json.dumps({}))
+    path.write_text(json.dumps({}), encoding="utf-8")
     with pytest.raises(ValueError, match=f"result.npz is not {what} saved by trace-edges"):
         kind.load(path)
 

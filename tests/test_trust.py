@@ -26,14 +26,16 @@ def marked(tmp_path):
         code = f"open({str(written)!r}, 'w').close()\nclass UNet2DConditionModel: pass\n"
         for place in (folder, *(one for one in folder.rglob("*") if one.is_dir())):
             for name in MODULES:
-                (place / f"{name}.py").write_text(code + "class Marker: pass\n")
+                (place / f"{name}.py").write_text(code + "class Marker: pass\n", encoding="utf-8")
         return folder, written.exists
 
     return mark
 
 
 def change(path, **entries):
-    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+    path.write_text(
+        json.dumps(json.loads(path.read_text(encoding="utf-8")) | entries), encoding="utf-8"
+    )
 
 
 _AUTO = ("Config", "Model", "ModelForMaskGeneration", "Tokenizer", "ImageProcessor")
@@ -87,7 +89,9 @@ def tiny_dino(tmp_path):
                                      image_size=28, patch_size=14))  # fmt: skip
     model.save_pretrained(tmp_path / "dino")
     colours = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.25, 0.5]}
-    (tmp_path / "dino" / "preprocessor_config.json").write_text(json.dumps(colours))
+    (tmp_path / "dino" / "preprocessor_config.json").write_text(
+        json.dumps(colours), encoding="utf-8"
+    )
     return tmp_path / "dino"
 
 

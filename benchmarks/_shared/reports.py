@@ -32,7 +32,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def remembered(path: Path, wanted: Sequence[str], make: Callable[[str], Any]) -> dict[str, Any]:
     """The records of a JSON file by key, with those that are missing made and written."""
-    records = json.loads(path.read_text()) if path.exists() else {}
+    records = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     missing = [key for key in wanted if key not in records]
     if missing:
         records |= {key: make(key) for key in missing}
@@ -43,7 +43,7 @@ def remembered(path: Path, wanted: Sequence[str], make: Callable[[str], Any]) ->
 def same_settings(settings: Mapping[str, Any], out: Path) -> None:
     """Refuse to go on in a folder that was begun with other inputs."""
     path, plain = out / "settings.json", json.loads(json.dumps(settings))
-    if path.exists() and json.loads(path.read_text()) != plain:
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != plain:
         raise SystemExit(f"{path}: was begun with other inputs; give another --out")
     write_json(plain, path)
 

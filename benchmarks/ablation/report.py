@@ -35,14 +35,17 @@ def write_report(ablation: Ablation, out: Path) -> list[Path]:
     files = [out / name for name in ("table.md", "table.csv", "plot.png", "report.json")]
     with write_atomically(files[0]) as temporary:
         temporary.write_text(markdown(ablation), encoding="utf-8")
-    with write_atomically(files[1]) as temporary, temporary.open("w", newline="") as file:
+    with (
+        write_atomically(files[1]) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(HEADER)
         writer.writerows(_table_row(ablation, row) for row in ablation.rows)
     with write_atomically(files[2]) as temporary:
         _draw_plot(ablation, temporary)
     with write_atomically(files[3]) as temporary:
-        temporary.write_text(json.dumps(_record(ablation), indent=1) + "\n")
+        temporary.write_text(json.dumps(_record(ablation), indent=1) + "\n", encoding="utf-8")
     return files
 
 

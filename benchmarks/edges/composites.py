@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=3.0, help="px")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    scenes = json.loads((options.folder / "scenes.json").read_text())
+    scenes = json.loads((options.folder / "scenes.json").read_text(encoding="utf-8"))
     size = scenes["settings"]["height"], scenes["settings"]["width"]
     protocol = EdgeProtocol(max_distance=options.tolerance / hypot(*size))
     source = open_ground_truth(options.folder / "panoptic.json")

@@ -252,7 +252,7 @@ def write_table(folder: Path) -> None:
     lines = []
     for name in ROWS:
         if (record := folder / f"{name}.json").exists():
-            scores = json.loads(record.read_text())
+            scores = json.loads(record.read_text(encoding="utf-8"))
             cells = [f"{scores['odd'][m]:.3f} / {scores['even'][m]:.3f}" for m in scores["odd"]]
             lines.append((name, *cells))
     header = ("row", "ODS", "OIS", "AP", "R50", "clDice")

@@ -102,7 +102,10 @@ def main() -> None:
     options = parser.parse_args()
 
     source = open_ground_truth(options.folder / "panoptic.json")
-    names, settings = list(source), json.loads((options.folder / "scenes.json").read_text())
+    names, settings = (
+        list(source),
+        json.loads((options.folder / "scenes.json").read_text(encoding="utf-8")),
+    )
     size = settings["settings"]["height"], settings["settings"]["width"]
     protocol = EdgeProtocol(max_distance=options.tolerance / hypot(*size))
     truth = {name: edge_truth(source[name](), protocol) for name in names}

@@ -117,7 +117,7 @@ def make_images(photographs: str, folder: Path, count: int, broken: int) -> set[
             case 1:
                 path.write_bytes(b"")
             case 2:
-                path.write_text("no picture")
+                path.write_text("no picture", encoding="utf-8")
             case 3:
                 Image.new("RGB", (9, 9)).save(path)
     return names

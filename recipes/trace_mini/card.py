@@ -36,7 +36,7 @@ def write_card(
 ) -> None:
     """README.md of the model's folder."""
     with write_atomically(folder / CARD) as temporary:
-        temporary.write_text(card(settings, measured, provenance))
+        temporary.write_text(card(settings, measured, provenance), encoding="utf-8")
 
 
 def carbon(seconds: float, provenance: Provenance) -> tuple[float, float]:

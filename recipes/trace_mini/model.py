@@ -69,7 +69,7 @@ def save_model(
         null = {part: tensor.half() for part, tensor in kind.condition(config).items()}
         save_file(null, Path(made, "null_condition.safetensors"))
         defaults = asdict(Defaults(resolution, half_edge=float(f"{half_edge:.3g}")))
-        Path(made, "trace_edges.json").write_text(json.dumps(defaults) + "\n")
+        Path(made, "trace_edges.json").write_text(json.dumps(defaults) + "\n", encoding="utf-8")
         (folder / _INDEX).unlink(missing_ok=True)
         _move(Path(made), folder)
 

@@ -106,7 +106,9 @@ class _Clock:
 
     def __init__(self, path: Path, mine: bool) -> None:
         self._path, self._mine = path, mine
-        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        self.seconds: dict[str, float] = (
+            json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        )
         self._part, self._since, self._written = "", 0.0, 0.0
 
     @contextmanager
@@ -133,7 +135,7 @@ class _Clock:
     def _write(self) -> None:
         if self._mine:
             with write_atomically(self._path) as temporary:
-                temporary.write_text(json.dumps(self.seconds) + "\n")
+                temporary.write_text(json.dumps(self.seconds) + "\n", encoding="utf-8")
             self._written = time.monotonic()
 
 
@@ -210,7 +212,7 @@ class _Run:
             **compared,
         }
         with write_atomically(self.folder / MEASURED) as temporary:
-            temporary.write_text(json.dumps(measured, indent=1) + "\n")
+            temporary.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
         return measured
 
     def _measure(
@@ -234,7 +236,7 @@ class _Run:
         if not self.accelerator.is_main_process:
             return {}
         if path.exists():
-            return json.loads(path.read_text())
+            return json.loads(path.read_text(encoding="utf-8"))
         device, found = self.accelerator.device, {}
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed + _ANOTHER)
@@ -248,7 +250,7 @@ class _Run:
                 validation = validator.abdiv(backbone)
             found[name] = dict(zip(map(str, validation.timesteps), validation.f, strict=True))
         with write_atomically(path) as temporary:
-            temporary.write_text(json.dumps(found) + "\n")
+            temporary.write_text(json.dumps(found) + "\n", encoding="utf-8")
         return found
 
     def _fresh(self, more: int) -> nn.Module:

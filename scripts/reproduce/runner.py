@@ -88,7 +88,7 @@ def run(table: Table, rows: Sequence[Row], out: Path) -> int:
             "trace_edges": version("trace-edges"),
         }
         with write_atomically(out / f"{table.name}.json") as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n")
+            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         if not stopped and any(result["verdict"] == "outside" for result in results):
             status = 1
     if stopped:
@@ -117,7 +117,7 @@ def perform(step: Step, out: Path) -> None:
     if not step.leaves.exists():
         raise Failed(f"`{step}` did not leave {step.leaves}")
     with write_atomically(record) as temporary:
-        temporary.write_text(key + "\n")
+        temporary.write_text(key + "\n", encoding="utf-8")
 
 
 def call(command: Sequence[str]) -> int:
@@ -130,7 +130,7 @@ def read_number(step: Step, metric: str) -> float:
     files = sorted(step.leaves.glob("*.json")) if step.leaves.is_dir() else [step.leaves]
     values = []
     for file in files:
-        value = json.loads(file.read_text())
+        value = json.loads(file.read_text(encoding="utf-8"))
         for key in step.numbers[metric]:
             value = value.get(key) if isinstance(value, dict) else None
         if not isinstance(value, int | float):

@@ -203,4 +203,4 @@ def _save(
     with write_atomically(run.out / CHECKPOINT) as temporary:
         torch.save(state | {"optimizer": optimizer.state_dict()}, temporary)
     with write_atomically(run.out / LOSSES) as temporary:
-        temporary.write_text(json.dumps(list(losses)) + "\n")
+        temporary.write_text(json.dumps(list(losses)) + "\n", encoding="utf-8")

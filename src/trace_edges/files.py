@@ -166,7 +166,7 @@ def _home() -> str:
     container.
     """
     try:
-        start = Path("/proc/sys/kernel/random/boot_id").read_text()
+        start = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8")
         where = f"{socket.gethostname()} {start} {os.readlink('/proc/self/ns/pid')}"
     except OSError:  # not Linux
         where = f"{socket.gethostname()} {psutil.boot_time() // 60}"

@@ -14,7 +14,9 @@ def free() -> int:
     """Bytes that this process may still take: of the machine, its container, and its own limit."""
     found = [psutil.virtual_memory().available]
     try:
-        limit, used = ((_CGROUP / f"memory.{name}").read_text() for name in ("max", "current"))
+        limit, used = (
+            (_CGROUP / f"memory.{name}").read_text(encoding="utf-8") for name in ("max", "current")
+        )
         found.append(int(limit) - int(used))
     except (OSError, ValueError):
         pass  # no container, or one without a limit ("max")

@@ -22,8 +22,8 @@ def refused(folder, *said, load=load_backbone):
 
 
 def edit(path, **changes):
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | changes))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content | changes), encoding="utf-8")
 
 
 def weights_of(folder):
@@ -116,9 +116,9 @@ def test_parts_of_an_index_that_cannot_be_read(tiny_model, tiny_texts, value, sa
 
 def test_an_absent_part_is_named(tiny_model):
     folder = tiny_model("sd15")
-    index = json.loads((folder / "model_index.json").read_text())
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     del index["vae"]
-    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
     refused(folder, "has no vae")
 
 
@@ -134,7 +134,7 @@ def test_an_absent_part_is_named(tiny_model):
     ],
 )
 def test_an_index_that_is_none(tmp_path, content, said):
-    (tmp_path / "model_index.json").write_text(content)
+    (tmp_path / "model_index.json").write_text(content, encoding="utf-8")
     refused(tmp_path, said, load=open_backbone)
 
 
@@ -200,11 +200,17 @@ def test_the_index_of_shards_reads_no_pickle_and_no_other_folder(tiny_model, tmp
     torch.save(weights, folder / "unet" / "weights.bin")
     index = folder / "unet" / "diffusion_pytorch_model.safetensors.index.json"
     for file in ("weights.bin", "../weights.safetensors", "/etc/passwd", 3):
-        index.write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(weights, file)}))
+        index.write_text(
+            json.dumps({"metadata": {}, "weight_map": dict.fromkeys(weights, file)}),
+            encoding="utf-8",
+        )
         refused(folder, f"{index}: weight_map names {str(file)!r}")
     for broken in ({}, {"weight_map": []}, {"weight_map": {}}):
-        index.write_text(json.dumps(broken))
+        index.write_text(json.dumps(broken), encoding="utf-8")
         refused(folder, f"{index} has no weight_map")
     missing = "diffusion_pytorch_model-00001-of-00002.safetensors"
-    index.write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(weights, missing)}))
+    index.write_text(
+        json.dumps({"metadata": {}, "weight_map": dict.fromkeys(weights, missing)}),
+        encoding="utf-8",
+    )
     refused(folder, f"lacks {missing}, which {index.name} lists")

@@ -61,10 +61,10 @@ def test_a_detector_of_version_0_1_reads_the_block_that_it_was_trained_on(
     folder = tmp_path / "detector"
     detector.save_pretrained(folder)
     assert EdgeDetector.from_pretrained(folder).student.blocks == [name]  # stored by its name
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config.pop("blocks") == [name]
     config["student"]["blocks"] = [number]
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     old = EdgeDetector.from_pretrained(folder)
     assert old.student.blocks == [name]
     image = torch.rand(3, 64, 64)
@@ -72,10 +72,10 @@ def test_a_detector_of_version_0_1_reads_the_block_that_it_was_trained_on(
 
 
 def drop(path, *keys, **values):
-    config = json.loads(path.read_text())
+    config = json.loads(path.read_text(encoding="utf-8"))
     for key in keys:
         config.pop(key, None)
-    path.write_text(json.dumps(config | values))
+    path.write_text(json.dumps(config | values), encoding="utf-8")
 
 
 @pytest.mark.parametrize("written", [None, "absent"])

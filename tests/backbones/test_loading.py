@@ -76,7 +76,7 @@ def test_a_folder_goes_the_same_way(tiny_pixart):
 
 def test_defaults_are_read_from_the_folder(tiny_pixart):
     folder = tiny_pixart()
-    (folder / "trace_edges.json").write_text('{"resolution": 512, "subcell": 4}')
+    (folder / "trace_edges.json").write_text('{"resolution": 512, "subcell": 4}', encoding="utf-8")
     defaults = load_backbone(str(folder)).defaults
     assert (defaults.resolution, defaults.subcell, defaults.half_edge) == (512, 4, 0.5)
 
@@ -129,7 +129,7 @@ def test_latents_of_qwen_image_are_those_of_a_video_of_one_frame(tiny_model):
 
 
 def test_latents_of_the_tiny_autoencoder_as_worked_by_hand(trace_mini):
-    config = json.loads((embedded_folder() / "vae" / "config.json").read_text())
+    config = json.loads((embedded_folder() / "vae" / "config.json").read_text(encoding="utf-8"))
     mean = torch.tensor(config["latents_mean"])[:, None, None]
     std = torch.tensor(config["latents_std"])[:, None, None]
     raw = trace_mini.vae.encoder(images())
@@ -252,7 +252,9 @@ def test_a_folder_without_a_pipeline_is_refused(tmp_path):
 
 
 def test_other_pipelines_are_refused(tmp_path):
-    (tmp_path / "model_index.json").write_text('{"_class_name": "AnimateDiffPipeline"}')
+    (tmp_path / "model_index.json").write_text(
+        '{"_class_name": "AnimateDiffPipeline"}', encoding="utf-8"
+    )
     refused(tmp_path, "is a AnimateDiffPipeline", "PixArtAlphaPipeline, PixArtSigmaPipeline")
 
 

@@ -190,7 +190,7 @@ def test_a_damaged_file_is_named(tiny_model, tiny_texts, own_cache):
 
 
 def test_a_cache_that_cannot_be_written_is_named(tiny_model, tiny_texts, tmp_path, monkeypatch):
-    (tmp_path / "a file").write_text("")
+    (tmp_path / "a file").write_text("", encoding="utf-8")
     monkeypatch.setenv("TRACE_EDGES_CACHE", str(tmp_path / "a file"))
     with pytest.raises(BackboneError, match="set TRACE_EDGES_CACHE to a folder"):
         load_backbone(tiny_model("sd15", null=False, **tiny_texts("sd15")))
@@ -223,7 +223,7 @@ def write_spiece(folder):
     (folder / "spiece.model").write_bytes(model.getvalue())
     config = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "eos_token": "</s>",
               "pad_token": "<pad>", "unk_token": "<unk>", "model_max_length": 512}  # fmt: skip
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
 def test_a_tokenizer_of_sentencepiece_is_read(tiny_model, tiny_texts):

@@ -84,7 +84,7 @@ def test_a_hub_that_does_not_answer(monkeypatch, tmp_path):
 
 
 def test_sana_says_why_it_cannot_be(tmp_path):
-    (tmp_path / "model_index.json").write_text('{"_class_name": "SanaPipeline"}')
+    (tmp_path / "model_index.json").write_text('{"_class_name": "SanaPipeline"}', encoding="utf-8")
     message = message_of(load_backbone, tmp_path)
     assert "its self-attention is linear" in message
 
@@ -95,14 +95,16 @@ def test_a_pickle_is_not_read(tmp_path):
 
 
 def test_an_unknown_model_names_the_families(tmp_path):
-    (tmp_path / "model_index.json").write_text('{"_class_name": "CogVideoXPipeline"}')
+    (tmp_path / "model_index.json").write_text(
+        '{"_class_name": "CogVideoXPipeline"}', encoding="utf-8"
+    )
     message = message_of(load_backbone, tmp_path)
     for known in ("StableDiffusionXLPipeline", "StableDiffusion3Pipeline", "FluxPipeline"):
         assert known in message
 
 
 def test_an_index_that_is_no_json_is_named(tmp_path):
-    (tmp_path / "model_index.json").write_text("{")
+    (tmp_path / "model_index.json").write_text("{", encoding="utf-8")
     assert "model_index.json is no JSON" in message_of(load_backbone, tmp_path)
 
 
@@ -112,7 +114,12 @@ def test_a_scheduler_of_the_other_kind_is_named(tiny_model):
     folder = tiny_model("sd3")
     diffusers.DDIMScheduler().save_pretrained(folder / "scheduler")
     index = folder / "model_index.json"
-    index.write_text(index.read_text().replace("FlowMatchEulerDiscreteScheduler", "DDIMScheduler"))
+    index.write_text(
+        index.read_text(encoding="utf-8").replace(
+            "FlowMatchEulerDiscreteScheduler", "DDIMScheduler"
+        ),
+        encoding="utf-8",
+    )
     assert "wants one of flow matching" in message_of(load_backbone, folder)
 
 

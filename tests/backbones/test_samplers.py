@@ -54,7 +54,7 @@ def noise_of(pipeline):
 
 
 def sampler(folder):
-    index = json.loads((folder / "model_index.json").read_text())
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     absent = {name: None for name, part in index.items() if part == [None, None]}
     pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, **absent)
     pipeline.set_progress_bar_config(disable=True)

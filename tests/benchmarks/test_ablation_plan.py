@@ -15,7 +15,7 @@ PATHS = "images: a\nground_truth: b\n"
 
 def plan_of(tmp_path, text, **paths):
     file = tmp_path / "plan.yaml"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     return read_plan(file, **paths)
 
 

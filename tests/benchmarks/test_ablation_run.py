@@ -239,7 +239,7 @@ def test_the_report_says_what_was_measured(plan, tmp_path):
     seconds = [reading.seconds for reading in base.readings.values()]
     assert rows["base"]["s / image"] == f"{np.mean(seconds):.2f}"
 
-    text = table.read_text()
+    text = table.read_text(encoding="utf-8")
     assert all(row["ODS"] in text and name in text for name, row in rows.items())
     assert "2 at odd places" in text
     assert "stride 250" in text
@@ -247,7 +247,7 @@ def test_the_report_says_what_was_measured(plan, tmp_path):
         assert image.format == "PNG"
         assert image.width > 500
 
-    stored = json.loads(record.read_text())
+    stored = json.loads(record.read_text(encoding="utf-8"))
     assert stored["photographs"] == {"a": "odd", "b": "even", "c": "odd"}
     assert stored["versions"]["trace_edges"]
     assert stored["plan"]["protocol"]["thresholds"] == 9
@@ -267,12 +267,13 @@ def test_the_command_prints_the_table_it_writes(plan, tmp_path):
     file, out = tmp_path / "plan.yaml", tmp_path / "out"
     file.write_text(
         "images: nowhere\nbase: {resolution: 64, subcell: 1, stride: 250}\n"
-        "rows: [{}, {timestep: [249]}]\nprotocol: {thresholds: 9}\n"
+        "rows: [{}, {timestep: [249]}]\nprotocol: {thresholds: 9}\n",
+        encoding="utf-8",
     )
     paths = ["--images", plan.images, "--ground-truth", plan.ground_truth]
     result = command_line(tmp_path, file, "--out", out, *paths)
     assert result.exit_code == 0, result.output
-    assert (out / "table.md").read_text() in result.stdout
+    assert (out / "table.md").read_text(encoding="utf-8") in result.stdout
     assert str(out / "report.json") in result.stdout
     assert command_line(tmp_path, file, "--out", out, *paths, "--quiet").stdout == ""
     wrong = command_line(tmp_path, file, "--out", out)
@@ -287,7 +288,8 @@ def test_the_backbone_is_loaded_as_the_plan_or_the_command_says_random_weights(
     file, out = tmp_path / "plan.yaml", tmp_path / "out"
     file.write_text(
         f"backbone: {tiny_model('sdxl')}\nload: {{null: zeros}}\nrows: [{{timestep: 499}}]\n"
-        "base: {resolution: 64, stride: 250}\nprotocol: {thresholds: 9}\n"
+        "base: {resolution: 64, stride: 250}\nprotocol: {thresholds: 9}\n",
+        encoding="utf-8",
     )
     options = [file, "--out", out, "--images", plan.images, "--ground-truth", plan.ground_truth]
     plain = command_line(tmp_path, *options)
@@ -297,7 +299,7 @@ def test_the_backbone_is_loaded_as_the_plan_or_the_command_says_random_weights(
     tiled = command_line(tmp_path, *options, "--vae-tiling", "--offload")
     assert "null zeros, offload True, vae_tiling True;" in tiled.stdout
     assert len(list((out / "walks").iterdir())) == 2 * walks  # of other latents
-    report = json.loads((out / "report.json").read_text())
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["plan"]["load"]["vae_tiling"] is True
     assert report["rows"][0]["settings"]["null"] == "zeros"
     wrong = command_line(tmp_path, *options, "--null", "x")

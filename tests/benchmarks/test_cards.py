@@ -9,7 +9,7 @@ from benchmarks.speed.backbone_memory import card_table, fits
 from trace_edges.backbones import CHECKPOINTS
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "backbones.md").read_text()
+TEXT = (ROOT / "docs" / "backbones.md").read_text(encoding="utf-8")
 
 
 def documented_needs():
@@ -43,8 +43,12 @@ def test_the_table_of_cards_follows_from_that_of_memory():
 
 @pytest.mark.parametrize("page", ["docs/backbones.md", "docs/trust.md"])
 def test_tests_that_the_documents_name_are_there(page):
-    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / page).read_text())
+    named = re.findall(
+        r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / page).read_text(encoding="utf-8")
+    )
     assert named
     for file, test in named:
         assert (ROOT / file).is_file(), file
-        assert not test or f"def {test}(" in (ROOT / file).read_text(), f"{file}::{test}"
+        assert not test or f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), (
+            f"{file}::{test}"
+        )

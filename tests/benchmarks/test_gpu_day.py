@@ -37,7 +37,7 @@ def run_day(tmp_path, monkeypatch, steps, minutes):
         gpu_day.main()
     except SystemExit as end:
         code = end.code
-    record = json.loads((tmp_path / "day" / "gpu_day.json").read_text())
+    record = json.loads((tmp_path / "day" / "gpu_day.json").read_text(encoding="utf-8"))
     return code, record, time.monotonic() - started
 
 
@@ -51,7 +51,7 @@ def test_a_fake_crash_does_not_stop_the_next(tmp_path, monkeypatch):
     assert [one["state"] for one in record["ended"]] == ["failed", "done"]
     assert record["ended"][0]["code"] == -11
     assert record["ended"][1]["told"] == "all well"
-    assert "## crash: failed" in (tmp_path / "day" / "gpu_day.md").read_text()
+    assert "## crash: failed" in (tmp_path / "day" / "gpu_day.md").read_text(encoding="utf-8")
 
 
 def test_a_fake_hang_is_stopped_and_the_budget_is_kept(tmp_path, monkeypatch):
@@ -108,7 +108,7 @@ def test_timings_stand_beside_the_earlier_ones_also_where_a_file_is_cut(tmp_path
     result = {"settings": {"machine": "A card", "dtype": "bfloat16"}, "rows": [row]}
     text = gpu_day.summary([], {"full": result, "cut": None})
     assert "| `sd3.5-large` | 512 | 0.080 | 0.076 | 1.25 x |  |  | 16.00 |" in text
-    (tmp_path / "cut.json").write_text('{"rows": [')
+    (tmp_path / "cut.json").write_text('{"rows": [', encoding="utf-8")
     assert gpu_day.read(tmp_path / "cut.json") is None
 
 
@@ -121,7 +121,7 @@ def test_two_minutes_on_a_cpu_go_through_every_step(tmp_path):
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout
     assert time.monotonic() - started < 120 + 5
-    record = json.loads((tmp_path / "gpu_day.json").read_text())
+    record = json.loads((tmp_path / "gpu_day.json").read_text(encoding="utf-8"))
     states = {one["name"]: one["state"] for one in record["ended"]}
     # On a busy machine a step may be out of time, but none fails.
     assert set(states) == {"doctor", "tests", "full size, pixart-alpha-512", "training"}

@@ -22,7 +22,7 @@ def photos(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     Image.effect_noise((48, 32), 80).convert("RGB").save(folder / "a.png")
-    (folder / "b.png").write_text("none")
+    (folder / "b.png").write_text("none", encoding="utf-8")
     return folder
 
 
@@ -50,7 +50,9 @@ def test_instances_are_those_of_segment(photos, tmp_path):
     command = ["segment", str(photos), "--out", str(tmp_path / "segment"), *options]
     CliRunner().invoke(app, command)
     ours, theirs = (
-        json.loads((tmp_path / folder / "instances.json").read_text())["annotations"]
+        json.loads((tmp_path / folder / "instances.json").read_text(encoding="utf-8"))[
+            "annotations"
+        ]
         for folder in ("out", "segment")
     )
     assert ours == theirs

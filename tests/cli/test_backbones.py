@@ -58,7 +58,7 @@ def test_weights_in_several_files_are_here_when_all_are(tiny_model):
     first, second = (f"{whole.stem}-0000{number}-of-00002.safetensors" for number in (1, 2))
     weights = whole.rename(whole.with_name(first))
     index = folder / "transformer" / "diffusion_pytorch_model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": first, "b": second}}))
+    index.write_text(json.dumps({"weight_map": {"a": first, "b": second}}), encoding="utf-8")
     assert json.loads(run(folder, "--json").stdout)["components"]["transformer"] is False
     (folder / "transformer" / second).write_bytes(weights.read_bytes())
     assert json.loads(run(folder, "--json").stdout)["components"]["transformer"] is True

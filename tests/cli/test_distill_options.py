@@ -38,7 +38,7 @@ def photos(tmp_path):
 def distill(photos, tmp_path):
     """Runs the command on the pictures, into one folder; gives its result."""
     config = tmp_path / "config.json"
-    config.write_text(json.dumps(CONFIG))
+    config.write_text(json.dumps(CONFIG), encoding="utf-8")
 
     def call(*options, out="run"):
         command = ["distill", photos, "--out", tmp_path / out, "--config", config, *options]
@@ -48,7 +48,7 @@ def distill(photos, tmp_path):
 
 
 def made_with(folder):
-    (look,) = json.loads((folder / "config.json").read_text())["training"]["looks"]
+    (look,) = json.loads((folder / "config.json").read_text(encoding="utf-8"))["training"]["looks"]
     return look
 
 
@@ -71,8 +71,10 @@ def test_another_null_condition_is_another_run_random_weights(
     assert len(refused.stderr.splitlines()) == 1
     assert len(labels(run)) == 2 * len(zeros)  # labels of the one are not those of the other
     assert np.array_equal(EdgeDetector.from_pretrained(run)(PICTURE).edges, edges)
-    config = json.loads((run / "config.json").read_text())
-    (run / "config.json").write_text(json.dumps(config | {"backbone_null": "encoded"}))
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    (run / "config.json").write_text(
+        json.dumps(config | {"backbone_null": "encoded"}), encoding="utf-8"
+    )
     with pytest.raises(BackboneError, match="trained on other weights"):
         EdgeDetector.from_pretrained(run)
 

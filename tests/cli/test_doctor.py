@@ -27,7 +27,7 @@ def whole(tmp_path_factory):
     """A run of everything on the CPU: what was printed, and the JSON."""
     file = tmp_path_factory.mktemp("doctor") / "report.json"
     result = run("--device", "cpu", "--json", file)
-    return result, json.loads(file.read_text())
+    return result, json.loads(file.read_text(encoding="utf-8"))
 
 
 def test_a_sound_machine_is_said_to_be_one(whole):
@@ -129,7 +129,9 @@ def test_extras_are_installed_or_not_and_too_old_ones_are_noted(monkeypatch):
 
 def test_a_library_that_cannot_be_imported_is_told_of(tmp_path):
     """A torch whose shared libraries are missing."""
-    (tmp_path / "torch.py").write_text("raise OSError('libcudart.so.99: cannot open')")
+    (tmp_path / "torch.py").write_text(
+        "raise OSError('libcudart.so.99: cannot open')", encoding="utf-8"
+    )
     path = os.pathsep.join([str(tmp_path), *sys.path])
     ended = subprocess.run(
         [sys.executable, "-m", "trace_edges.cli", "doctor"],
@@ -174,9 +176,11 @@ def cached_sd15(tmp_path, monkeypatch):
     for part in ("unet", "vae", "scheduler"):
         (commit / part).mkdir(parents=True)
     (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("a" * 40)
-    (commit / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
-    (commit / "scheduler" / "scheduler_config.json").write_text("{}")
+    (repository / "refs" / "main").write_text("a" * 40, encoding="utf-8")
+    (commit / "model_index.json").write_text(
+        '{"_class_name": "StableDiffusionPipeline"}', encoding="utf-8"
+    )
+    (commit / "scheduler" / "scheduler_config.json").write_text("{}", encoding="utf-8")
     save_file({"w": torch.zeros(1)}, commit / "unet" / "diffusion_pytorch_model.safetensors")
     return commit
 

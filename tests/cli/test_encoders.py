@@ -37,7 +37,7 @@ def test_detect_says_that_there_was_no_trajectory_random_weights(vit, photo, tmp
     out = tmp_path / "out"
     result = run("detect", photo, "--out", out, "--backbone", vit, "--device", "cpu")
     assert result.exit_code == 0, result.output
-    record = json.loads((out / "photo.json").read_text())
+    record = json.loads((out / "photo.json").read_text(encoding="utf-8"))
     assert record["settings"]["method"] == "encoder"
     assert record["settings"]["trajectory"] is None
     assert record["emergence"] == {"timesteps": [0], "curve": []}

@@ -49,7 +49,7 @@ def test_methods_and_peers_in_one_table(data):
 def test_json_is_the_stored_record(data):
     run = evaluate("maps", "labels", "--json", "--out", "scores", "--gt-mode", "thick")
     record = json.loads(run.output)
-    assert record == json.loads((data / "scores/scores.json").read_text())
+    assert record == json.loads((data / "scores/scores.json").read_text(encoding="utf-8"))
     assert record["protocol"]["gt_mode"] == "thick"
     assert record["methods"]["maps"]["ods"] < 0.8  # a perfect line matches one of two sides
 

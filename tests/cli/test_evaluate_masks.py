@@ -34,8 +34,8 @@ def files(tmp_path):
     ]
     truth, results = tmp_path / "truth.json", tmp_path / "results.json"
     images = [{"id": 1, "height": 20, "width": 20}]
-    truth.write_text(json.dumps({"images": images, "annotations": entries}))
-    results.write_text(json.dumps(entries[:1]))
+    truth.write_text(json.dumps({"images": images, "annotations": entries}), encoding="utf-8")
+    results.write_text(json.dumps(entries[:1]), encoding="utf-8")
     return results, truth
 
 
@@ -54,7 +54,7 @@ def test_json_and_file_hold_numbers_protocol_and_versions(files, tmp_path):
     out = tmp_path / "new" / "scores.json"
     result = run(*files, "--score", "area", "--json", "--out", out)
     record = json.loads(result.stdout)
-    assert record == json.loads(out.read_text())
+    assert record == json.loads(out.read_text(encoding="utf-8"))
     assert record["ap"] == pytest.approx(51 / 101)
     assert (record["ap_large"], record["ar100"]) == (None, 0.5)
     assert (record["score"], record["iou_type"], record["max_detections"]) == ("area", "segm", 100)

@@ -26,7 +26,7 @@ def write(path, widths, categories):
     segments = [{"id": id, "category_id": c} for id, c in enumerate(categories, 1)]
     entry = {"image_id": 1, "file_name": "a.png", "segments_info": segments}
     kinds = [{"id": 1, "isthing": 1}, {"id": 2, "isthing": 0}, {"id": 3, "isthing": 1}]
-    path.write_text(json.dumps({"annotations": [entry], "categories": kinds}))
+    path.write_text(json.dumps({"annotations": [entry], "categories": kinds}), encoding="utf-8")
     return path
 
 
@@ -53,7 +53,7 @@ def test_json_and_file_hold_numbers_protocol_and_versions(files, tmp_path):
     out = tmp_path / "new" / "scores.json"
     result = run(*files, "--json", "--out", out)
     record = json.loads(result.stdout)
-    assert record == json.loads(out.read_text())
+    assert record == json.loads(out.read_text(encoding="utf-8"))
     assert record["things"]["pq"] == pytest.approx(4 / 9)
     assert [one["pq"] for one in record["per_class"]] == pytest.approx([4 / 9, 1, None])
     assert (record["protocol"], record["images"]) == ("coco", 1)

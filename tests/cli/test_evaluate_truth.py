@@ -37,7 +37,7 @@ def test_sound_ground_truth_has_no_errors(labels):
 
 
 def test_what_is_wrong_is_said_line_by_line(labels):
-    (labels / "b.png").write_text("no picture")
+    (labels / "b.png").write_text("no picture", encoding="utf-8")
     result = run("check", "labels")
     assert result.exit_code == 1
     assert "b.png" in result.output
@@ -62,7 +62,7 @@ def test_boundaries_are_written_and_score_like_the_labels(labels):
 
 
 def test_one_broken_file_does_not_stop_the_others(labels):
-    (labels / "a.png").write_text("no picture")
+    (labels / "a.png").write_text("no picture", encoding="utf-8")
     result = run("boundaries", "labels", "--out", "edges", "--kind", "labels")
     assert result.exit_code == 1
     assert "a.png" in result.output
@@ -82,9 +82,9 @@ def test_voc_becomes_coco(tmp_path, monkeypatch):
         picture.putpalette([0] * 768)
         picture.putdata(index.ravel().tolist())
         picture.save(tmp_path / folder / "one.png")
-    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("one\n")
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("one\n", encoding="utf-8")
     result = run("voc-instances", ".", "--out", "voc.json")
     assert result.exit_code == 0, result.output
-    content = json.loads((tmp_path / "voc.json").read_text())
+    content = json.loads((tmp_path / "voc.json").read_text(encoding="utf-8"))
     assert [annotation["area"] for annotation in content["annotations"]] == [12, 12]
     assert "2 instances on 1 images" in result.output

@@ -31,7 +31,7 @@ def detect(photo, tmp_path):
         fast = ["--resolution", 64, "--stride", 500, "--overwrite"]
         result = run("detect", photo, "--out", out, *fast, *options)
         assert result.exit_code == 0, result.output
-        return json.loads((out / "photo.json").read_text())
+        return json.loads((out / "photo.json").read_text(encoding="utf-8"))
 
     return call
 

@@ -20,5 +20,5 @@ def test_page_and_transparency_stand_in_table_and_record(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, ["detect", "stack.tif", "--out", "out"])
     assert done.exit_code == 0, done.output
     assert "page 1 of 5" in done.output
-    record = json.loads((tmp_path / "out" / "stack.json").read_text())
+    record = json.loads((tmp_path / "out" / "stack.json").read_text(encoding="utf-8"))
     assert record["notes"] == ["page 1 of 5"]

@@ -27,7 +27,7 @@ def folders(tmp_path):
 
 
 def categories(out):
-    (entry,) = json.loads((out / "panoptic.json").read_text())["annotations"]
+    (entry,) = json.loads((out / "panoptic.json").read_text(encoding="utf-8"))["annotations"]
     return [segment["category_id"] for segment in entry["segments_info"]]
 
 
@@ -42,7 +42,7 @@ def test_things_are_split_and_stuff_is_not(folders, tmp_path):
 
 def test_a_file_says_which_class_is_which(folders, tmp_path):
     entries = [{"id": n, "name": str(n), "isthing": n == 40} for n in (10, 20, 30, 40)]
-    (tmp_path / "classes.json").write_text(json.dumps(entries))
+    (tmp_path / "classes.json").write_text(json.dumps(entries), encoding="utf-8")
     out = tmp_path / "out"
     options = ["--categories", tmp_path / "classes.json", "--contiguous", "--semantic-pngs"]
     result = run(*folders, "--out", out, *options)

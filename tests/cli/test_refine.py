@@ -47,7 +47,7 @@ def test_parts_are_split_on_demand_and_the_settings_say_so(folders, tmp_path):
     result = run(masks, edges, "--out", tmp_path / "split", "--split-parts")
     assert "2 masks became 4" in result.stdout
     for out, split in (("one", False), ("split", True)):
-        record = json.loads((tmp_path / out / "settings.json").read_text())
+        record = json.loads((tmp_path / out / "settings.json").read_text(encoding="utf-8"))
         assert record["settings"].get("split_parts", False) == split
 
 
@@ -66,7 +66,7 @@ def test_the_random_walk_is_kept_in_the_settings(folders, tmp_path):
     out = tmp_path / "out"
     result = run(*folders, "--out", out, "--method", "random-walk", "--quiet")
     assert (result.exit_code, result.output) == (0, "")
-    record = json.loads((out / "settings.json").read_text())
+    record = json.loads((out / "settings.json").read_text(encoding="utf-8"))
     assert record["settings"]["propagation"]["method"] == "random_walk"
     assert record["after"] == 4
 
@@ -75,15 +75,15 @@ def test_coco_goes_in_and_comes_out(folders, tmp_path):
     counts = [50, 20 * 24 - 4, 46 + 4]  # columns 2 ... 21, rows 2 ... 21 but for what runs between
     rle = {"size": [24, 24], "counts": counts}
     entries = [{"image_id": 1, "category_id": 1, "segmentation": rle, "score": 0.5}]
-    (tmp_path / "results.json").write_text(json.dumps(entries))
+    (tmp_path / "results.json").write_text(json.dumps(entries), encoding="utf-8")
     images = [{"id": 1, "file_name": "a.jpg", "height": 24, "width": 24}]
-    (tmp_path / "images.json").write_text(json.dumps({"images": images}))
+    (tmp_path / "images.json").write_text(json.dumps({"images": images}), encoding="utf-8")
     out = tmp_path / "out.json"
     result = run(
         tmp_path / "results.json", folders[1], "--out", out, "--images", tmp_path / "images.json"
     )
     assert result.exit_code == 0, result.output
-    assert [entry["score"] for entry in json.loads(out.read_text())] == [0.5, 0.5]
+    assert [entry["score"] for entry in json.loads(out.read_text(encoding="utf-8"))] == [0.5, 0.5]
 
 
 def test_a_bad_image_ends_in_one_line_and_the_rest_is_done(folders, tmp_path):

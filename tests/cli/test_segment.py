@@ -59,7 +59,7 @@ def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):
     suffixes = ("instances.png", "overlay.png", "json")
     expected = {f"{name}.{end}" for name in ("coffee", "coins") for end in suffixes}
     assert {path.name for path in out.glob("[!.]*")} == expected | {"instances.json"}
-    record = json.loads((out / "coffee.json").read_text())
+    record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
     assert (record["timestep"], record["settings"]["source"]) == (0, "edges")
     assert record["settings"]["strength"] == 0.25  # a detector's edges are lower, and have 0.125
     with Image.open(out / "coffee.instances.png") as labels:
@@ -68,7 +68,7 @@ def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):
     assert numbers.tolist() == list(range(1, record["instances"] + 1))  # every pixel is in one
     masks = read_coco_masks(out / "instances.json")
     assert {name: len(found) for name, found in masks.items()} == {
-        name: json.loads((out / f"{name}.json").read_text())["instances"]
+        name: json.loads((out / f"{name}.json").read_text(encoding="utf-8"))["instances"]
         for name in ("coffee", "coins")
     }
 
@@ -76,7 +76,7 @@ def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):
 def test_edges_are_those_of_the_detector_unless_asked_otherwise(photos, tmp_path):
     out = tmp_path / "out"
     assert run(photos, "--out", out, *SMALL).exit_code == 0
-    record = json.loads((out / "coffee.json").read_text())
+    record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
     assert record["timestep"] is None
     assert record["settings"]["detector"]["method"] == "one-step"
     assert record["settings"]["strength"] == 0.125
@@ -131,7 +131,7 @@ def test_generated_masks_are_cut_at_the_edges(photos, tmp_path, source):
     out = tmp_path / "out"
     result = run(photos / "coffee.jpg", "--out", out, "--masks", source, *FAST)
     assert result.exit_code == 0, result.output
-    record = json.loads((out / "coffee.json").read_text())
+    record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
     assert record["settings"]["source"] == source
     assert record["settings"]["propagation"]["threshold"] == 0.6
     assert record["timestep"] == 0
@@ -150,7 +150,7 @@ def test_an_encoder_needs_edges_but_no_diffusion_model(quarters, tmp_path, monke
     options = ["--masks", "maskcut", "--encoder", tmp_path / "vit", "--device", "cpu"]
     result = run(photos, "--out", tmp_path / "out", "--edges", edges, *options)
     assert result.exit_code == 0, result.output
-    record = json.loads((tmp_path / "out" / "g.json").read_text())
+    record = json.loads((tmp_path / "out" / "g.json").read_text(encoding="utf-8"))
     assert record["settings"]["encoder"] == str(tmp_path / "vit")
     assert record["timestep"] is None
 
@@ -178,7 +178,7 @@ def test_sam_is_asked_for_every_instance(quarters, tiny_sam, tmp_path, kind, mon
     np.testing.assert_allclose(found.scores, asked.scores, atol=1e-4)
     assert (found.masks == asked.masks).all()
     assert len(found) != len(regions) or (found.masks != regions.masks).any()
-    record = json.loads((tmp_path / "out" / "g.json").read_text())
+    record = json.loads((tmp_path / "out" / "g.json").read_text(encoding="utf-8"))
     assert record["settings"]["sam"] == {
         "name": str(tmp_path / kind), "prompts": "boxes+masks+points", "points": 2, "iou": 1.0,
     }  # fmt: skip
@@ -193,14 +193,14 @@ def test_sam_draws_what_a_generator_found(photos, tiny_sam, tmp_path):
     options = ["--masks", "maskcut", "--sam", tiny_sam("sam", tmp_path / "sam"), *FAST]
     result = run(photos / "coffee.jpg", "--out", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
-    record = json.loads((tmp_path / "out" / "coffee.json").read_text())
+    record = json.loads((tmp_path / "out" / "coffee.json").read_text(encoding="utf-8"))
     assert record["settings"]["source"] == "maskcut"
     assert record["settings"]["sam"]["prompts"] == "boxes+points"
 
 
 def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
     photos, edges = quarters
-    (photos / "text.png").write_text("hello")
+    (photos / "text.png").write_text("hello", encoding="utf-8")
     Image.new("RGB", (41, 41)).save(photos / "lost.png")
     Image.new("RGB", (41, 50)).save(photos / "tall.png")
     np.save(edges / "tall.npy", np.zeros((41, 41)))

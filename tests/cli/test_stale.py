@@ -87,18 +87,18 @@ def test_edges_of_another_kind_or_format_are_refused(options, words):
 
 
 def test_other_weights_under_one_name_are_said():
-    record = json.loads(Path("e/img.json").read_text())
+    record = json.loads(Path("e/img.json").read_text(encoding="utf-8"))
     record["settings"]["weights"] = "0123"
-    Path("e/img.json").write_text(json.dumps(record))
+    Path("e/img.json").write_text(json.dumps(record), encoding="utf-8")
     said = run("detect", "day1", "--out", "e", *FAST).stderr
     assert "was made with weights 0123, not " in said
     assert "--overwrite" in said
 
 
 def test_a_record_of_an_earlier_version_is_known_and_kept():
-    record = json.loads(Path("e/img.json").read_text())
+    record = json.loads(Path("e/img.json").read_text(encoding="utf-8"))
     del record["image_file"], record["command"], record["format"], record["settings"]["weights"]
-    Path("e/img.json").write_text(json.dumps(record))
+    Path("e/img.json").write_text(json.dumps(record), encoding="utf-8")
     Path("e/.trace-edges").unlink()
     before = {path.name: path.read_bytes() for path in Path("e").iterdir()}
     result = run("detect", "day1", "--out", "e", *FAST)

@@ -41,10 +41,12 @@ def test_our_own_files_meet(tmp_path, flat):
         Image.fromarray(closed_square(shift)).save(flat_edges / f"{day}_img.png.edges.png")
     run("segment", photographs, "--recursive", "--edges", flat_edges, "--out", out, "--quiet")
     own = out / "instances.json"
-    images = json.loads(own.read_text())["images"]
+    images = json.loads(own.read_text(encoding="utf-8"))["images"]
     assert [image["file_name"] for image in images] == ["day1/img.png", "day2/img.png"]
     run("evaluate", "masks", own, own, "--score", "constant", "--out", tmp_path / "scores.json")
-    assert json.loads((tmp_path / "scores.json").read_text())["ap"] == pytest.approx(1)
+    assert json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))[
+        "ap"
+    ] == pytest.approx(1)
     refined = run("refine", own, edges, "--out", tmp_path / "refined.json")
     assert "2 done, 0 failed" in refined.stdout
     options = ["--out", tmp_path / "e", "--workers", 1, "--thresholds", 3, "--json"]

@@ -40,16 +40,16 @@ def here(tmp_path, monkeypatch):
     for name in ("cat", "dog"):
         picture = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(picture).save(f"photos/{name}.png")
-    Path("photos/cat.json").write_text(json.dumps(LABELME))
+    Path("photos/cat.json").write_text(json.dumps(LABELME), encoding="utf-8")
     labels = np.zeros((32, 32), dtype=np.uint8)
     labels[4:20, 4:20] = 1
     Image.fromarray(labels * 0).save("edges/cat.png")
     Image.fromarray(labels).save("labels/cat.png")
     Image.fromarray(labels).save("semantic/cat.png")
-    Path("masks.json").write_text(json.dumps(COCO))
-    Path("images.json").write_text(json.dumps(COCO))
+    Path("masks.json").write_text(json.dumps(COCO), encoding="utf-8")
+    Path("images.json").write_text(json.dumps(COCO), encoding="utf-8")
     result = {key: MASK[key] for key in ("image_id", "category_id", "segmentation")}
-    Path("results.json").write_text(json.dumps([{**result, "score": 0.5}]))
+    Path("results.json").write_text(json.dumps([{**result, "score": 0.5}]), encoding="utf-8")
     return tmp_path
 
 
@@ -73,7 +73,7 @@ def test_annotations_beside_a_photograph_stay_and_the_rest_is_done(here):
     assert not Path("photos/cat.edges.png").exists()
     again = run("detect", "photos", "--out", "photos", *FAST, "--overwrite")
     assert "1 done, 0 skipped, 1 failed" in again.stdout
-    assert json.loads(Path("photos/cat.json").read_text()) == LABELME
+    assert json.loads(Path("photos/cat.json").read_text(encoding="utf-8")) == LABELME
 
 
 @pytest.mark.parametrize("name", ["cat.edges.png", "cat.overlay.png"])
@@ -91,7 +91,7 @@ def test_an_image_that_would_be_a_result_stays(here):
 
 
 def test_the_users_list_of_instances_stays(here):
-    Path("photos/instances.json").write_text(json.dumps(COCO))
+    Path("photos/instances.json").write_text(json.dumps(COCO), encoding="utf-8")
     words = ("segment", "photos", "--out", "photos", "--edges", "edges")
     said = refused(here, words, "photos/instances.json", "not written by trace-edges segment")
     assert "done" not in said.output  # before any image is read
@@ -141,7 +141,7 @@ def test_no_input_and_no_file_of_the_users_is_replaced(here, words, named):
         "users/scores.json",
         "users/config.json",
     ):
-        Path(name).write_text('{"mine": true}')
+        Path(name).write_text('{"mine": true}', encoding="utf-8")
     shutil.copy("labels/cat.png", "users/cat.png")
     Path("linked.json").symlink_to("images.json")
     refused(here, words.split(), named)
@@ -177,8 +177,8 @@ JOB = ("--workers", "0", "--resolution", "64", "--device", "cpu")
 )
 def test_a_job_begins_where_its_lists_can_be_written(here, words, named):
     Path("users").mkdir()
-    Path("users/report.csv").write_text("mine")
-    Path("instances.json").write_text("mine")
+    Path("users/report.csv").write_text("mine", encoding="utf-8")
+    Path("instances.json").write_text("mine", encoding="utf-8")
     shutil.copy("masks.json", "users.json")
     refused(here, (*words.split(), *JOB), named)
 
@@ -189,5 +189,7 @@ def test_a_job_reports_what_it_does_not_replace(here):
     result = run("annotate", "photos", "out", "--task", "edges", *JOB)
     assert result.exit_code == 1
     assert "1 done, 1 failed" in result.output
-    assert json.loads(Path("out/cat.json").read_text()) == LABELME
-    assert "cat.json was not written by trace-edges annotate" in Path("out/report.csv").read_text()
+    assert json.loads(Path("out/cat.json").read_text(encoding="utf-8")) == LABELME
+    assert "cat.json was not written by trace-edges annotate" in Path("out/report.csv").read_text(
+        encoding="utf-8"
+    )

@@ -108,7 +108,10 @@ def run(case: Case, folder: Path) -> Outcome:
         if late:
             process.kill()
             process.join()
-        texts = [p.read_text(errors="replace") if p.exists() else "" for p in (out, err)]
+        texts = [
+            p.read_text(encoding="utf-8", errors="replace") if p.exists() else ""
+            for p in (out, err)
+        ]
         return Outcome(None if late else process.exitcode, *texts)
 
 
@@ -131,7 +134,10 @@ def _run_here(
     os.chdir(folder)
     os.environ.update({"COLUMNS": "200", "TRACE_EDGES_CACHE": str(out.parent), **environment})
     torch.set_num_threads(1)
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    taken = (
+        int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+        * resource.getpagesize()
+    )
     limit = taken + (megabytes << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

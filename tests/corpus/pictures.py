@@ -69,6 +69,6 @@ def fake_ghostscript(folder: Path) -> dict[str, str]:
     place.mkdir()
     marker = folder / MARKER
     for name in ("gs", "gswin64c", "convert", "magick", "pdftoppm"):
-        (place / name).write_text(f"#!/bin/sh\necho run >> '{marker}'\n")
+        (place / name).write_text(f"#!/bin/sh\necho run >> '{marker}'\n", encoding="utf-8")
         (place / name).chmod(0o755)
     return {"PATH": f"{place}:/usr/bin:/bin"}

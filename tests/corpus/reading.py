@@ -45,7 +45,7 @@ def told(
         if late:
             process.kill()
             process.join()
-        message = words.read_text() if words.exists() else ""
+        message = words.read_text(encoding="utf-8") if words.exists() else ""
     assert not late, f"{path.name}: no end within {SECONDS} s"
     assert process.exitcode in (_SOUND, _REFUSED), f"{path.name}: {process.exitcode} {message}"
     if process.exitcode == _SOUND:
@@ -63,7 +63,10 @@ def _read_here(
     environment: dict[str, str],
 ) -> None:
     os.environ.update(environment)
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    taken = (
+        int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+        * resource.getpagesize()
+    )
     limit = taken + (MEGABYTES << 20)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -71,10 +74,10 @@ def _read_here(
     try:
         read(path)
     except refusals as error:
-        words.write_text(str(error))
+        words.write_text(str(error), encoding="utf-8")
         code = _REFUSED
     except BaseException as error:  # noqa: BLE001  what it is, is told to the test
-        words.write_text(f"{type(error).__name__}: {error}"[:1000])
+        words.write_text(f"{type(error).__name__}: {error}"[:1000], encoding="utf-8")
         code = _RAISED
     os._exit(code)
 

@@ -42,7 +42,7 @@ def made(write: Callable[[Path], object]) -> Callable[[Path], None]:
 def case(kind: str, content: Any, names: tuple[str, ...], code: int, form: str) -> Case:
     text = json.dumps(content)
     done = ("out/panoptic.json",) if not code else ()
-    make = made(lambda path: path.write_text(text))
+    make = made(lambda path: path.write_text(text, encoding="utf-8"))
     return Case(kind, make, COMMAND, names, code, done, name=form)
 
 

@@ -52,7 +52,7 @@ def made(write: Callable[[Path], object]) -> Callable[[Path], None]:
         line[:, 12] = 255
         for name in "abc":
             Image.fromarray(line).save(folder / "edges" / f"{name}.png")
-        (folder / "ok.json").write_text(json.dumps(OK))
+        (folder / "ok.json").write_text(json.dumps(OK), encoding="utf-8")
         write(folder / "it.json")
 
     return make
@@ -67,7 +67,13 @@ def case(kind: str, reader: str, content: Any, names: tuple[str, ...], code: int
     if reader == "check":
         names = ()  # what it finds is its result, on standard output
     return Case(
-        kind, made(lambda path: path.write_text(text)), command, names, code, done, name=reader
+        kind,
+        made(lambda path: path.write_text(text, encoding="utf-8")),
+        command,
+        names,
+        code,
+        done,
+        name=reader,
     )
 
 

@@ -100,7 +100,7 @@ def fuzz(content: Any, check: Callable[[Path], object], folder: Path, name: str)
         if SECONDS and time.monotonic() > end:
             return
         with suppress(UnicodeEncodeError):
-            path.write_text(json.dumps(value))
+            path.write_text(json.dumps(value), encoding="utf-8")
             check(path)
 
     run()
@@ -110,7 +110,7 @@ def fuzz(content: Any, check: Callable[[Path], object], folder: Path, name: str)
 def test_instances(tmp_path: Path) -> None:
     pytest.importorskip("pycocotools")
     good = tmp_path / "good.json"
-    good.write_text(json.dumps(test_coco.OK))
+    good.write_text(json.dumps(test_coco.OK), encoding="utf-8")
 
     def check(path: Path) -> None:
         read(lambda: read_coco_masks(path))

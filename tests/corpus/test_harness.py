@@ -14,7 +14,7 @@ def broken_png(folder):
 def edges_and_masks(folder):
     (folder / "edges").mkdir()
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(folder / "edges" / "a.png")
-    (folder / "masks.json").write_text("{")
+    (folder / "masks.json").write_text("{", encoding="utf-8")
 
 
 REFINE = ("refine", "masks.json", "edges", "--out", "out.json")

@@ -69,7 +69,7 @@ def made(write: Callable[[Path], object], spoil: Callable[[Path], object] | None
             Image.fromarray(line).save(folder / "edges" / f"{name}.png")
             for pngs in ("ok", "it"):
                 Image.fromarray(ids()).save(folder / pngs / f"{name}.png")
-        (folder / "ok.json").write_text(json.dumps(OK))
+        (folder / "ok.json").write_text(json.dumps(OK), encoding="utf-8")
         write(folder / "it.json")
         if spoil is not None:
             (folder / "it" / "a.png").unlink()
@@ -82,7 +82,12 @@ def case(kind: str, reader: str, content: Any, names: tuple[str, ...], code: int
     text = json.dumps(content)
     names = () if reader == "check" else names  # what it finds is its result, on standard output
     return Case(
-        kind, made(lambda path: path.write_text(text)), COMMANDS[reader], names, code, name=reader
+        kind,
+        made(lambda path: path.write_text(text, encoding="utf-8")),
+        COMMANDS[reader],
+        names,
+        code,
+        name=reader,
     )
 
 
@@ -152,7 +157,7 @@ def wrong_pictures() -> Iterator[Case]:
         "no PNG": (lambda path: None, READERS),
         "an empty PNG": (lambda path: path.write_bytes(b""), READERS),
         "a cut PNG": (lambda path: cut(path), READERS),
-        "text for a PNG": (lambda path: path.write_text("x"), READERS),
+        "text for a PNG": (lambda path: path.write_text("x", encoding="utf-8"), READERS),
         "a folder for a PNG": (lambda path: path.mkdir(), READERS),
         "a grey PNG": (lambda path: Image.fromarray(grey).save(path), READERS),
         "a palette PNG": (lambda path: Image.fromarray(grey).convert("P").save(path), READERS),
@@ -170,7 +175,7 @@ def wrong_pictures() -> Iterator[Case]:
     for kind, (spoil, readers) in pictures.items():
         for reader, command in COMMANDS.items():
             names = ("a",) if reader in readers and reader != "check" else ()
-            make = made(lambda path: path.write_text(text), spoil)
+            make = made(lambda path: path.write_text(text, encoding="utf-8"), spoil)
             yield Case(kind, make, command, names, int(reader in readers), name=reader)
 
 

@@ -104,7 +104,7 @@ def beside(data: Path) -> None:
 
 def hub(data: Path) -> None:
     """As a data set of the hub lies on a disk."""
-    (data / "README.md").write_text("---")
+    (data / "README.md").write_text("---", encoding="utf-8")
     (data / "data").mkdir()
     (data / "data" / "train-00000-of-00001.parquet").write_bytes(table([ONE]))
 

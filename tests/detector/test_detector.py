@@ -89,9 +89,9 @@ def test_another_base_than_the_one_it_was_trained_on_is_refused(detector, tiny_p
 
 def test_weights_that_do_not_fit_the_config_are_refused(detector, tmp_path):
     detector.save_pretrained(tmp_path / "saved")
-    config = json.loads((tmp_path / "saved" / "config.json").read_text())
+    config = json.loads((tmp_path / "saved" / "config.json").read_text(encoding="utf-8"))
     config["student"]["rank"] = 2
-    (tmp_path / "saved" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "saved" / "config.json").write_text(json.dumps(config), encoding="utf-8")
     pytest.importorskip("peft")
     with pytest.raises(BackboneError, match="does not hold the weights"):
         EdgeDetector.from_pretrained(tmp_path / "saved")
@@ -170,4 +170,4 @@ def test_pushing_uploads_what_save_pretrained_writes_to_a_faked_hub(
 def test_the_card_names_what_was_measured(detector, tmp_path):
     detector.training = {"measured": {"validation ODS": 0.4321}}
     detector.save_pretrained(tmp_path)
-    assert "| validation ODS | 0.4321 |" in (tmp_path / "README.md").read_text()
+    assert "| validation ODS | 0.4321 |" in (tmp_path / "README.md").read_text(encoding="utf-8")

@@ -69,7 +69,10 @@ def trained(student):
 
 def test_the_loss_falls_and_a_line_stands_for_every_step(run, tmp_path):
     run("a", replace(SETTINGS, steps=60, learning_rate=1e-2))
-    lines = [json.loads(line) for line in (tmp_path / "a" / CURVES).read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (tmp_path / "a" / CURVES).read_text(encoding="utf-8").splitlines()
+    ]
     assert [line["step"] for line in lines] == list(range(1, 61))
     measured = [line["validation_loss"] for line in lines if "validation_loss" in line]
     assert measured[-1] < 0.8 * measured[0]
@@ -100,7 +103,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(run, tmp_path, rank):
     resumed = trained(run("b", settings))
     assert undisturbed.keys() == resumed.keys()
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in resumed)
-    curves = [(tmp_path / folder / CURVES).read_text() for folder in "ab"]
+    curves = [(tmp_path / folder / CURVES).read_text(encoding="utf-8") for folder in "ab"]
     assert curves[0] == curves[1]
 
 
@@ -160,7 +163,10 @@ class ValidationFakedByAList:
 def test_a_run_stops_when_ods_no_longer_rises_and_keeps_the_best_weights(run, tmp_path):
     settings = replace(SETTINGS, validate_every=2)
     student = run("a", settings, validation=ValidationFakedByAList(0.1, 0.3, 0.2, 0.25), patience=2)
-    lines = [json.loads(line) for line in (tmp_path / "a" / CURVES).read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for line in (tmp_path / "a" / CURVES).read_text(encoding="utf-8").splitlines()
+    ]
     assert len(lines) == 6  # validated at 1, 2, 4 and 6; the best is at 2
     best = load_file(tmp_path / "a" / BEST)
     assert all(torch.equal(weight, best[name]) for name, weight in trained(student).items())

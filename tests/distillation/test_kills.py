@@ -56,7 +56,7 @@ def test_ten_kills_change_neither_weights_nor_curves_and_leave_no_broken_label(p
         process.kill()
         process.wait()
         if (curves := out / "curves.jsonl").exists():
-            reached.add(len(curves.read_text().splitlines()))
+            reached.add(len(curves.read_text(encoding="utf-8").splitlines()))
         for label in out.rglob("[!.]*.npy"):
             assert np.load(label, allow_pickle=False).ndim == 2
     assert reached - {STEPS}, "no kill fell into the training"

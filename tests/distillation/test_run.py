@@ -54,7 +54,7 @@ def distil(tiny_pixart, photographs, tmp_path):
 
 
 def config(folder):
-    return json.loads((folder / "config.json").read_text())
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 
 def test_the_detector_is_saved_with_how_it_was_trained(distil, photographs, tmp_path):
@@ -137,7 +137,7 @@ def test_every_so_many_th_photograph_is_held_out():
 def test_the_options_of_the_run_decide_the_split(distil, tmp_path):
     distil(options=TrainingOptions(hold_out=4))
     assert config(tmp_path / "run")["training"]["photographs"] == 3
-    assert len((tmp_path / "run" / LINES).read_text().splitlines()) == 4
+    assert len((tmp_path / "run" / LINES).read_text(encoding="utf-8").splitlines()) == 4
 
 
 def test_the_training_of_a_student_is_found_under_its_first_name():

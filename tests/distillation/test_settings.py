@@ -22,13 +22,13 @@ def test_tuples_come_back(tmp_path):
     averaging = Averaging(resolutions=(384, 512), timesteps=(99, 199), seeds=(0, 1), mirror=True)
     settings = replace(CONFIGS["toy"], averaging=averaging)
     path = tmp_path / "run.json"
-    path.write_text(json.dumps(settings.describe()))
+    path.write_text(json.dumps(settings.describe()), encoding="utf-8")
     assert read_config(str(path)) == settings
 
 
 def test_what_a_file_leaves_out_is_the_default(tmp_path):
     path = tmp_path / "run.json"
-    path.write_text('{"steps": 7, "student": {"width": 32}}')
+    path.write_text('{"steps": 7, "student": {"width": 32}}', encoding="utf-8")
     made = read_config(str(path))
     assert (made.steps, made.student.width) == (7, 32)
     assert made.labels == DistillationSettings().labels
@@ -37,13 +37,15 @@ def test_what_a_file_leaves_out_is_the_default(tmp_path):
 def test_the_run_of_a_detector_is_repeated_from_its_config(tmp_path):
     path = tmp_path / "config.json"
     training = CONFIGS["toy"].describe() | {"photographs": 45, "measured": {"loss": 0.1}}
-    path.write_text(json.dumps({"backbone": "trace-mini", "training": training}))
+    path.write_text(json.dumps({"backbone": "trace-mini", "training": training}), encoding="utf-8")
     assert read_config(str(path)) == CONFIGS["toy"]
 
 
 def test_a_detector_of_the_first_names_of_settings_is_repeated():
     path = embedded_folder() / "detector" / "config.json"
-    assert "refine" in json.loads(path.read_text())["training"]["teacher"]  # `subcell` now
+    assert (
+        "refine" in json.loads(path.read_text(encoding="utf-8"))["training"]["teacher"]
+    )  # `subcell` now
     student = replace(CONFIGS["cpu"].student, blocks=(13,))
     assert read_config(str(path)) == replace(CONFIGS["cpu"], student=student)
 
@@ -60,7 +62,7 @@ def test_a_detector_of_the_first_names_of_settings_is_repeated():
 )
 def test_a_file_without_settings_is_named(tmp_path, content, problem):
     path = tmp_path / "run.json"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(FileError, match=problem) as caught:
         read_config(str(path))
     assert "run.json" in str(caught.value)

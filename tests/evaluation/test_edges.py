@@ -67,7 +67,7 @@ def test_a_second_run_counts_only_what_changed(methods, truth, tmp_path, monkeyp
 
 def test_an_image_that_one_method_cannot_be_scored_on_is_left_out_of_all(methods, truth):
     (methods["perfect"] / "a.png").unlink()
-    (methods["nothing"] / "b.png").write_text("no picture")
+    (methods["nothing"] / "b.png").write_text("no picture", encoding="utf-8")
     result = evaluate_edge_folders(methods, truth, TEN)
     assert result.images == ("c",)
     assert [(p.method, p.name) for p in result.problems] == [("perfect", "a"), ("nothing", "b")]
@@ -87,7 +87,7 @@ def test_a_map_of_another_size_and_a_negative_are_named(methods, truth):
 
 def test_nothing_left_to_score_is_an_error(methods, truth):
     for name in "abc":
-        (methods["nothing"] / f"{name}.png").write_text("no picture")
+        (methods["nothing"] / f"{name}.png").write_text("no picture", encoding="utf-8")
     with pytest.raises(ValueError, match=r"no image.*a\.png cannot be read"):
         evaluate_edge_folders(methods, truth, TEN)
 

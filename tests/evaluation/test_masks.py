@@ -255,7 +255,7 @@ def test_files_give_the_scores_of_their_content(tmp_path):
     predictions, truths = random_case(2, images=3)
     paths = tmp_path / "results.json", tmp_path / "truth.json"
     for path, content in zip(paths, (predictions, truths), strict=True):
-        path.write_text(json.dumps(content))
+        path.write_text(json.dumps(content), encoding="utf-8")
     scores = evaluate_masks(*paths)
     assert scores == evaluate_masks(predictions, truths)
     assert json.loads(json.dumps(asdict(scores)))["ap"] == scores.ap
@@ -307,7 +307,7 @@ def test_bad_ground_truth(tmp_path):
     with pytest.raises(ValueError, match="one id to several images"):
         evaluate_masks([], truth(box(0, 0), images=(1, 1)))
     broken = tmp_path / "broken.json"
-    broken.write_text("{")
+    broken.write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match=r"broken\.json: is no valid JSON"):
         evaluate_masks([], broken)
 

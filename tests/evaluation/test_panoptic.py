@@ -47,7 +47,7 @@ def write(path, images, categories=CATEGORIES):
         "annotations": annotations,
         "categories": [{"id": c.id, "name": c.name, "isthing": int(c.thing)} for c in categories],
     }
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
@@ -125,9 +125,9 @@ def test_folders_can_be_named(random_files, tmp_path):
 
 
 def edited(path, edit):
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     edit(content)
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_bad_pictures_and_categories_are_named(tmp_path):
     Image.new("L", (4, 10)).save(picture)
     with pytest.raises(ValueError, match=r"0001\.png is an image of mode L"):
         evaluate_panoptic(truth, truth)
-    picture.write_text("no picture")
+    picture.write_text("no picture", encoding="utf-8")
     with pytest.raises(ValueError, match=r"0001\.png is not a JPEG, PNG"):
         evaluate_panoptic(truth, truth)
     picture.unlink()

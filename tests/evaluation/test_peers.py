@@ -72,7 +72,7 @@ def test_peers_are_drawn_once(tmp_path, squares):
     image = tmp_path / "a.png"
     Image.fromarray(np.kron(squares(0), np.ones((2, 2))).astype(np.uint8) * 100).save(image)
     broken = tmp_path / "b.png"
-    broken.write_text("no picture")
+    broken.write_text("no picture", encoding="utf-8")
     out = tmp_path / "canny"
     problems = draw_peer("canny", {"a": image, "b": broken}, out)
     assert list(problems) == ["b"]

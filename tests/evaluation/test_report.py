@@ -26,11 +26,11 @@ def test_the_report_holds_the_protocol_beside_every_number(methods, truth, tmp_p
     pytest.importorskip("matplotlib")
     result = evaluate_edge_folders(methods, truth, TEN)
     scores, table, curves, picture = write_report(result, tmp_path / "out", {"kind": "labels"})
-    record = json.loads(scores.read_text())
+    record = json.loads(scores.read_text(encoding="utf-8"))
     assert record["protocol"]["thresholds"] == 10
     assert record["methods"]["perfect"]["ods"] == 1
     assert record["kind"] == "labels"
-    lines = table.read_text().splitlines()
+    lines = table.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "| method | ODS | OIS | AP | R50 | clDice |"
     assert lines[2].startswith("| perfect | 1.000 | 1.000 |")  # best first
     assert "0.0075 of the diagonal" in lines[-1]

@@ -126,9 +126,9 @@ def test_a_pipeline_without_encoders_is_refused(tiny_model):
 @pytest.mark.parametrize("load", [load_generator, load_backbone])
 def test_a_library_that_a_processor_lacks_is_named(tiny_model, tiny_texts, load):
     folder = tiny_model("flux2-klein", null=False, **tiny_texts("flux2-klein"))
-    index = json.loads((folder / "model_index.json").read_text())
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     index["tokenizer"] = ["transformers", "PixtralProcessor"]
-    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
     with pytest.raises(BackboneError, match="PixtralProcessor requires the Torchvision library"):
         load(folder)
 

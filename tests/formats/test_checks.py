@@ -94,7 +94,7 @@ def test_panoptic_pngs_without_their_json(tmp_path):
     write(tmp_path / "val/a.png", np.zeros((4, 6, 3), dtype=np.uint8))
     (found,) = check(tmp_path / "val")
     assert found.startswith("warning val: there is no val.json beside it")
-    (tmp_path / "val.json").write_text(json.dumps({"annotations": []}))
+    (tmp_path / "val.json").write_text(json.dumps({"annotations": []}), encoding="utf-8")
     assert "warning val: PNGs that are not in val.json: 1, a.png first" in check(tmp_path / "val")
 
 
@@ -124,7 +124,7 @@ def test_voc_needs_both_pictures_and_its_splits(tmp_path):
     write(tmp_path / "SegmentationClass/b.png", HALVES[:, :20])
     write(tmp_path / "SegmentationClass/c.png", HALVES * 255)
     (tmp_path / "ImageSets/Segmentation").mkdir(parents=True)
-    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("a\nx\ny\n")
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("a\nx\ny\n", encoding="utf-8")
     assert check(tmp_path) == [
         "error val.txt: images named there without annotation: 2, x first",
         "error b.png: is 30 x 20 px, and that in SegmentationClass 20 x 20 px",

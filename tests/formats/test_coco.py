@@ -89,7 +89,7 @@ def test_equal_masks_give_equal_bytes(tmp_path, pictures):
 )
 def test_numbers_are_those_of_the_names(tmp_path, names, ids):
     export_coco({name: square(0, 0, 5, 5) for name in names}, tmp_path / "a.json")
-    images = json.loads((tmp_path / "a.json").read_text())["images"]
+    images = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["images"]
     assert sorted(image["id"] for image in images) == ids
     if len(names) == 3:
         assert [image["file_name"] for image in images] == ["7.jpg", "a.jpg", "b.jpg"]
@@ -118,7 +118,7 @@ DRAWN[1:3, 2] = True
 
 
 def read(tmp_path, content, **more):
-    (tmp_path / "a.json").write_text(json.dumps(content))
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
     return read_coco_masks(tmp_path / "a.json", **more)
 
 
@@ -207,7 +207,7 @@ def test_masks_are_replaced_in_the_form_that_was_given(tmp_path):
     crowd = annotation(iscrowd=1, image_id=2, id=7)
     images = [image(height=6, width=4), image(2, "two.jpg", height=6, width=4)]
     content = {"images": images, "annotations": [annotation(category_id=3), crowd], "info": "x"}
-    (tmp_path / "a.json").write_text(json.dumps(content))
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
     masks = CocoMasks(tmp_path / "a.json")
     assert (masks.ids, masks.scored) == ({"one": 1, "two": 2}, False)
     by_category, findings = masks.read_by_category("one")
@@ -220,6 +220,6 @@ def test_masks_are_replaced_in_the_form_that_was_given(tmp_path):
         "images": [image(2, "two.jpg")],  # of the size that the masks have
         "annotations": [{**annotation(image_id=2), "id": 1}, {**crowd, "id": 2}],
     }
-    (tmp_path / "a.json").write_text(json.dumps([annotation(score=0.25)]))
+    (tmp_path / "a.json").write_text(json.dumps([annotation(score=0.25)]), encoding="utf-8")
     result = {**annotation(score=0.5), "category_id": 1, "bbox": [2, 1, 1, 2]}
     assert CocoMasks(tmp_path / "a.json").replaced({"1": [{**result, "area": 2}]}) == [result]

@@ -47,7 +47,7 @@ def check(tmp_path):
 
     def run(content, kind="auto"):
         path = tmp_path / "val.json"
-        path.write_text(json.dumps(content))
+        path.write_text(json.dumps(content), encoding="utf-8")
         for finding in check_ground_truth(path, kind):
             assert finding.mend
             yield f"{finding.severity} {finding.subject.rpartition('/')[2]}: {finding.problem}"
@@ -193,7 +193,7 @@ def test_the_area_of_a_polygon_may_differ_along_its_outline_only(check, instance
 
 def test_a_json_that_cannot_be_read_is_a_finding(tmp_path):
     path = tmp_path / "a.json"
-    path.write_text("{")
+    path.write_text("{", encoding="utf-8")
     for kind in ("auto", "coco-panoptic"):
         (finding,) = check_ground_truth(path, kind)
         assert finding.subject == str(path)

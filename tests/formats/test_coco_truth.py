@@ -115,11 +115,11 @@ def test_what_is_no_mask_is_refused_by_its_number(drawn, message):
 
 def test_a_json_is_read_or_refused_by_name(tmp_path):
     path = tmp_path / "a.json"
-    path.write_text(json.dumps({"images": []}))
+    path.write_text(json.dumps({"images": []}), encoding="utf-8")
     assert load_json(path) == {"images": []}
-    path.write_text('{"images": [')
+    path.write_text('{"images": [', encoding="utf-8")
     with pytest.raises(ValueError, match=r"a\.json: is no valid JSON"):
         load_json(path)
-    path.write_text("[]")
+    path.write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match=r"a\.json: holds a list, as detections do"):
         load_json(path)

@@ -115,6 +115,6 @@ def test_a_library_that_is_missing_is_named(monkeypatch, pictures, module, conve
 def test_cocos_json_is_plain(tmp_path, pictures):
     pytest.importorskip("pycocotools")
     export_coco(pictures, tmp_path / "a.json")
-    text = (tmp_path / "a.json").read_text()
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert list(json.loads(text)) == ["images", "annotations", "categories"]
     assert text.endswith("}\n")

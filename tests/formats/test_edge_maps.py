@@ -78,7 +78,7 @@ def test_colours_and_broken_pictures_are_refused(tmp_path):
     Image.new("RGB", (3, 3), (1, 2, 3)).save(path)
     with pytest.raises(ValueError, match=r"a\.png is a colour image"):
         read_edge_map(path)
-    path.write_text("no picture")
+    path.write_text("no picture", encoding="utf-8")
     with pytest.raises(ValueError, match=r"a\.png cannot be read"):
         read_edge_map(path)
 

@@ -37,7 +37,7 @@ def panoptic_json(path, *, images=True):
     content = {"annotations": annotations}
     if images:
         content["images"] = [{"id": 3, "file_name": "deep/a.jpg"}, {"id": 5, "file_name": "b.jpg"}]
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
@@ -56,7 +56,7 @@ def instances_json(path, **changes):
             }
         ],
     }
-    path.write_text(json.dumps(content | changes))
+    path.write_text(json.dumps(content | changes), encoding="utf-8")
     return path
 
 
@@ -158,8 +158,8 @@ def test_the_kind_decides_what_colours_mean(tmp_path):
 
 def test_what_is_not_recognised_names_the_kinds(tmp_path):
     (tmp_path / "notes.txt").touch()
-    (tmp_path / "other.json").write_text('{"annotations": []}')
-    (tmp_path / "more.json").write_text("{}")
+    (tmp_path / "other.json").write_text('{"annotations": []}', encoding="utf-8")
+    (tmp_path / "more.json").write_text("{}", encoding="utf-8")
     for source in (tmp_path, tmp_path / "other.json", tmp_path / "notes.txt"):
         with pytest.raises(ValueError, match=", ".join(KINDS)) as caught:
             open_ground_truth(source)

@@ -48,7 +48,7 @@ def test_runs_of_every_length(length):
 def test_label_studios_own_library_reads_the_masks_back(tmp_path, pictures):
     brush = pytest.importorskip("label_studio_sdk.converter.brush")
     export_label_studio(pictures, tmp_path / "tasks.json", images=WHERE)
-    _, cat = json.loads((tmp_path / "tasks.json").read_text())
+    _, cat = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
     result = cat["predictions"][0]["result"]
     # As Label Studio's own export flattens a stroke before it is drawn.
     layers = brush.decode_from_annotation("mask", [{**one, **one["value"]} for one in result])
@@ -62,7 +62,7 @@ def test_a_task_names_its_image_size_and_label(tmp_path, pictures):
     export_label_studio(
         pictures, tmp_path / "tasks.json", images=WHERE, category="cell", version="v1"
     )
-    blank, cat = json.loads((tmp_path / "tasks.json").read_text())
+    blank, cat = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
     assert blank == {
         "data": {"image": WHERE["blank"]},
         "predictions": [{"model_version": "v1", "result": []}],

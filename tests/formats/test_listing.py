@@ -69,7 +69,7 @@ def test_label_studio_finds_images_by_name_or_in_order(tmp_path, pictures):
     export_label_studio({"000001": cat}, tmp_path / "named.json", images={"000001": "cat.jpg"})
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "named.json").read_bytes()
     export_label_studio([cat, blank], tmp_path / "two.json", images=["cat.jpg", "blank.jpg"])
-    tasks = json.loads((tmp_path / "two.json").read_text())
+    tasks = json.loads((tmp_path / "two.json").read_text(encoding="utf-8"))
     assert [task["data"]["image"] for task in tasks] == ["cat.jpg", "blank.jpg"]
     assert [len(task["predictions"][0]["result"]) for task in tasks] == [4, 0]
 

@@ -29,7 +29,7 @@ def picture():
 
 def write(tmp_path, **more):
     export_panoptic({"street": picture()}, tmp_path / "panoptic.json", CATEGORIES, **more)
-    return json.loads((tmp_path / "panoptic.json").read_text())
+    return json.loads((tmp_path / "panoptic.json").read_text(encoding="utf-8"))
 
 
 def test_colours_are_numbers_of_segments(tmp_path):

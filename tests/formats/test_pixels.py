@@ -54,7 +54,7 @@ def test_damage_is_one_line_with_the_name(tmp_path):
     with pytest.raises(FileError, match=r"a\.png cannot be decoded") as caught:
         read_pixels(path, ("L",), "X is Y")
     assert "\n" not in str(caught.value)
-    path.write_text("no picture")
+    path.write_text("no picture", encoding="utf-8")
     with pytest.raises(FileError, match=r"a\.png is not a JPEG"):
         read_pixels(path, ("L",), "X is Y")
     with pytest.raises(FileNotFoundError, match=r"lost\.png"):

@@ -26,7 +26,7 @@ def test_pictures_that_cannot_be_used_are_ground_truth_errors_in_one_line(tmp_pa
             read_pixels(path, modes, kind)
 
     path = tmp_path / "a.png"
-    path.write_text("no picture")
+    path.write_text("no picture", encoding="utf-8")
     with pytest.raises(GroundTruthError, match=r"a\.png: is not a JPEG.*; convert") as caught:
         read(path, ("L",), "X is Y")
     assert caught.value.finding.subject == str(path)

@@ -27,7 +27,9 @@ def root(tmp_path):
         write(tmp_path / "SegmentationObject" / f"{name}.png", OBJECTS)
         write(tmp_path / "SegmentationClass" / f"{name}.png", CLASSES)
     (tmp_path / "ImageSets/Segmentation").mkdir(parents=True)
-    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("2007_000061\n2007_000033\n")
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_text(
+        "2007_000061\n2007_000033\n", encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -95,9 +97,9 @@ def test_splits_and_pictures_that_are_not_there(root):
         voc_instances(root, "test")
     with pytest.raises(ValueError, match=r"val\.txt: .*; give the folder VOC2012 itself"):
         voc_instances(root / "SegmentationObject")
-    (root / "ImageSets/Segmentation/val.txt").write_text("\n")
+    (root / "ImageSets/Segmentation/val.txt").write_text("\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"val\.txt: is empty"):
         voc_instances(root)
-    (root / "ImageSets/Segmentation/val.txt").write_text("2007_9\n")
+    (root / "ImageSets/Segmentation/val.txt").write_text("2007_9\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"2007_9\.png: there is no such file"):
         voc_instances(root)

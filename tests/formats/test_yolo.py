@@ -18,7 +18,7 @@ def drawn(path, shape):
 
 
 def lines(path):
-    return [line.split() for line in path.read_text().splitlines()]
+    return [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_a_rectangle_is_its_four_corner_pixels():

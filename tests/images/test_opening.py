@@ -25,7 +25,7 @@ def marker(tmp_path, monkeypatch):
     made.parent.mkdir()
     for name in ("gs", "gswin64c", "convert", "inkscape"):
         program = made.parent / name
-        program.write_text(f"#!/bin/sh\ntouch {made}\n")
+        program.write_text(f"#!/bin/sh\ntouch {made}\n", encoding="utf-8")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(made.parent), prepend=os.pathsep)
     monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # what Pillow has found out before

@@ -188,8 +188,10 @@ def test_half_precision(segmenter, image):
 def test_a_checkpoint_of_the_video_model_is_a_sam_2(tiny_sam, tmp_path):
     """As those of SAM 2 are published."""
     tiny_sam("sam2", tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "sam2_video"}))
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(
+        json.dumps(config | {"model_type": "sam2_video"}), encoding="utf-8"
+    )
     assert type(load_sam(tmp_path).model) is transformers.Sam2Model
 
 
@@ -221,9 +223,9 @@ def test_what_is_no_sam_is_refused_in_one_line(tmp_path):
     assert "'sam-vit-base' is neither a folder nor a hub id" in refusal("sam-vit-base")
     (tmp_path / "empty").mkdir()
     assert "is a model of unknown type" in refusal(tmp_path / "empty")
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "vit"}), encoding="utf-8")
     assert "is a vit, which is none of sam, sam2, sam2_video" in refusal(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "sam"}))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "sam"}), encoding="utf-8")
     assert "could not be loaded: " in refusal(tmp_path)
 
 

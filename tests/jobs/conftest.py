@@ -86,7 +86,7 @@ def photos(tmp_path):
     for number in range(10):
         place = folder / "below" if number % 3 == 0 else folder
         (place / f"{number}.png").write_bytes(png(number, width=32 + 16 * (number % 2)))
-    (folder / "broken.jpg").write_text("no picture")
+    (folder / "broken.jpg").write_text("no picture", encoding="utf-8")
     (folder / "cut.png").write_bytes(png(3)[:60])
     return folder
 

@@ -56,7 +56,7 @@ def test_the_picture_that_kills_its_process_is_found(photos, make_job):
     job = make_job(open_source(str(photos)), model=DeadlyModel())
     status = annotate(job, copies=Processes(2))
     assert (status.open, status.done, status.failed) == (0, 11, 3)
-    report = (photos.parent / "out" / "report.csv").read_text()
+    report = (photos.parent / "out" / "report.csv").read_text(encoding="utf-8")
     assert "deadly.png: its worker process was killed twice" in report
     assert (photos.parent / "out" / "fine.json").exists()
 

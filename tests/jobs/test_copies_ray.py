@@ -40,7 +40,7 @@ def photos(tmp_path):
     for number in range(IMAGES):
         size = (60, 48) if number % 2 else (48, 60)
         Image.effect_noise(size, 60 + number).convert("RGB").save(folder / f"{number:02d}.png")
-    (folder / "broken.png").write_text("none")
+    (folder / "broken.png").write_text("none", encoding="utf-8")
     return folder
 
 
@@ -132,7 +132,9 @@ def test_the_image_that_kills_its_actor_is_found_and_the_rest_is_done(tmp_path, 
     job = make_job(source, model=FakeDeadlyModel())
     status = annotate(job, copies=copies.RayCluster(actors=2))
     assert (status.open, status.done, status.failed) == (0, 7, 1)
-    assert "deadly.png: its actor died twice" in (tmp_path / "out" / "report.csv").read_text()
+    assert "deadly.png: its actor died twice" in (tmp_path / "out" / "report.csv").read_text(
+        encoding="utf-8"
+    )
     too_large = make_job(source, "none", model=FakeTooLargeModel())
     with pytest.raises(OSError, match=r"no copy of the model can be loaded .*fewer --actors"):
         annotate(too_large, copies=copies.RayCluster(actors=1))

@@ -123,13 +123,15 @@ def test_coco_gives_its_images_with_ids_in_its_order(tmp_path):
     listed = [{"id": 9, "file_name": "b.png"}, {"id": 4, "file_name": "a.png"}]
     for image in listed:
         (tmp_path / "p" / image["file_name"]).write_bytes(image["file_name"].encode())
-    (tmp_path / "set.json").write_text(json.dumps({"images": listed}))
+    (tmp_path / "set.json").write_text(json.dumps({"images": listed}), encoding="utf-8")
     source = open_source(str(tmp_path / "set.json"), images=str(tmp_path / "p"))
     assert content(source) == {"b": b"b.png", "a": b"a.png"}
     assert [(e.number, e.name) for e in source.entries()] == [(9, "b.png"), (4, "a.png")]
     with pytest.raises(ValueError, match="where are its photographs"):
         open_source(str(tmp_path / "set.json"))
-    (tmp_path / "set.json").write_text(json.dumps({"images": [{"id": 1}, *listed]}))
+    (tmp_path / "set.json").write_text(
+        json.dumps({"images": [{"id": 1}, *listed]}), encoding="utf-8"
+    )
     bad, *sound = source.entries()
     with pytest.raises(ImageError, match=r"set\.json: images\[0\] lacks id or file_name"):
         bad.place.read()
@@ -141,7 +143,7 @@ def test_voc_gives_its_photographs_or_those_of_a_split(tmp_path):
     (tmp_path / "ImageSets" / "Segmentation").mkdir(parents=True)
     for name in ("1", "2"):
         (tmp_path / "JPEGImages" / f"{name}.jpg").write_bytes(name.encode())
-    (tmp_path / "ImageSets" / "Segmentation" / "val.txt").write_text("2\n")
+    (tmp_path / "ImageSets" / "Segmentation" / "val.txt").write_text("2\n", encoding="utf-8")
     assert content(open_source(str(tmp_path))) == {"1": b"1", "2": b"2"}
     assert content(open_source(str(tmp_path), split="val")) == {"2": b"2"}
     with pytest.raises(ValueError, match=r"train\.txt: there is no such split"):
@@ -169,7 +171,7 @@ def test_parquet_without_a_column_of_bytes_is_refused(tmp_path):
         ValueError, match=r"t\.parquet: has no column of bytes, one image a row; it has name"
     ):
         list(open_source(str(tmp_path)).entries())
-    (tmp_path / "t.parquet").write_text("text")
+    (tmp_path / "t.parquet").write_text("text", encoding="utf-8")
     with pytest.raises(ValueError, match=r"t\.parquet: is a damaged Parquet file"):
         list(open_source(str(tmp_path)).entries())
 

@@ -46,7 +46,7 @@ def test_every_good_picture_has_one_result_and_every_bad_one_a_reason(photos, ma
     assert list(reasons) == ["broken", "cut"]
     assert reasons["broken"].startswith("broken.jpg: is not a JPEG")
     assert "cut.png: cannot be decoded" in reasons["cut"]
-    record = json.loads((out / "below" / "3.json").read_text())
+    record = json.loads((out / "below" / "3.json").read_text(encoding="utf-8"))
     size = {"height": 24, "width": 48}
     assert record == {"key": "below/3", "file": "below/3.png", **size, "timestep": 7}
     with Image.open(out / "below" / "3.edges.png") as edges:
@@ -149,7 +149,7 @@ def test_parquet_holds_the_files_as_columns(photos, make_job):
 
 def test_a_part_without_a_result_is_there_and_empty(tmp_path, make_job):
     (tmp_path / "p").mkdir()
-    (tmp_path / "p" / "a.png").write_text("none")
+    (tmp_path / "p" / "a.png").write_text("none", encoding="utf-8")
     for form in ("parquet", "tar"):
         assert annotate(make_job(open_source(str(tmp_path / "p")), form, to=form)).failed == 1
     assert pq.read_table(tmp_path / "parquet" / "part-000000.parquet").num_rows == 0
@@ -170,7 +170,7 @@ def test_coco_json_keeps_ids_and_names_of_the_source(tmp_path, make_job):
     listed = [{"id": 7, "file_name": "b.png"}, {"id": 3, "file_name": "a.png"}]
     for image in listed:
         (tmp_path / "p" / image["file_name"]).write_bytes(png(image["id"]))
-    (tmp_path / "set.json").write_text(json.dumps({"images": listed}))
+    (tmp_path / "set.json").write_text(json.dumps({"images": listed}), encoding="utf-8")
     source = open_source(str(tmp_path / "set.json"), images=str(tmp_path / "p"))
     task = InstancesTask(Regions(Selection(count=3)))
     annotate(make_job(source, to="coco", task=task))
@@ -197,7 +197,7 @@ def test_panoptic_cuts_the_semantic_map_of_every_key(photos, make_job):
     assert (status.done, status.failed) == (9, 3)
     out = photos.parent / "out"
     assert "holds no 1.png or 1.npy" in failures(out)["1"]
-    content = json.loads((out / "panoptic.json").read_text())
+    content = json.loads((out / "panoptic.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in content["categories"]] == ["class 0", "class 1"]
     for annotation in content["annotations"]:
         with Image.open(out / "panoptic" / annotation["file_name"]) as picture:

@@ -65,6 +65,6 @@ def test_seven_kills_change_no_byte_and_lose_no_picture(tmp_path):
     words = [*map(str, command + options)]
     ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    record = json.loads((tmp_path / "record.json").read_text())
+    record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
     assert record["same_bytes"]
     assert record["kills_amid_results"] >= 1, "no kill fell into the work"

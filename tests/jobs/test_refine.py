@@ -67,7 +67,7 @@ def image(number, name, swapped=False):
 
 
 def written(path, content):
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
     return path
 
 
@@ -100,7 +100,7 @@ def test_annotations_stay_annotations_without_scores_and_with_sizes_put_right(ed
         ("a", 1, 2, ""),
         ("b", 0, 0, ""),
     ]
-    content = json.loads(out.read_text())
+    content = json.loads(out.read_text(encoding="utf-8"))
     assert content["info"] == given["info"]
     assert content["categories"] == given["categories"]
     assert content["images"] == [image(5, "a"), image(6, "b")]
@@ -110,7 +110,7 @@ def test_annotations_stay_annotations_without_scores_and_with_sizes_put_right(ed
     assert {entry["image_id"] for entry in found} == {5}
     assert not any("score" in entry for entry in found)
     assert (group["iscrowd"], group["segmentation"]) == (1, crowd["segmentation"])
-    record = json.loads((tmp_path / "new" / "out.settings.json").read_text())
+    record = json.loads((tmp_path / "new" / "out.settings.json").read_text(encoding="utf-8"))
     assert record["settings"]["propagation"]["threshold"] == 0.6
     assert (record["before"], record["after"], record["failed"]) == (1, 2, {})
 
@@ -121,7 +121,7 @@ def test_a_results_list_stays_one_with_its_scores_and_categories(edges, tmp_path
     (outcome,) = refine_coco(written(tmp_path / "results.json", results), edges, out)
     # Image 7 is 000000000007. The two masks are equal, but of two categories: both stay.
     assert (outcome.message, *number_of_masks(outcome)) == ("", 2, 4)
-    content = json.loads(out.read_text())
+    content = json.loads(out.read_text(encoding="utf-8"))
     assert [entry["category_id"] for entry in content] == [1, 1, 3, 3]
     assert [entry["score"] for entry in content] == [0.25, 0.25, 0.75, 0.75]
     assert is_split(decoded(content[:2]))
@@ -147,7 +147,7 @@ def test_what_fails_is_left_out_and_said_and_the_rest_is_done(edges, tmp_path):
         "number",
         f"{tmp_path}/masks.json: annotations[1] (id 2): its counts add up to 4 px, not 20 x 30",
     ]
-    content = json.loads(out.read_text())
+    content = json.loads(out.read_text(encoding="utf-8"))
     assert [entry["id"] for entry in content["images"]] == [1, 2]
     assert [entry["image_id"] for entry in content["annotations"]] == [1, 1, 2, 2]
 
@@ -163,7 +163,7 @@ def test_ids_are_written_as_they_were_read(edges, tmp_path, number):
     out = tmp_path / "out.json"
     (outcome,) = refine_coco(written(tmp_path / "masks.json", given), edges, out)
     assert outcome.message == ""
-    content = json.loads(out.read_text())
+    content = json.loads(out.read_text(encoding="utf-8"))
     assert content["categories"] == given["categories"]
     assert [entry["category_id"] for entry in content["annotations"]] == [number, number]
     assert {entry["image_id"] for entry in content["annotations"]} == {"5"}
@@ -184,7 +184,7 @@ def test_sams_own_json_is_read(edges, tmp_path, form):
     out = tmp_path / "out.json"
     (outcome,) = refine_coco(written(tmp_path / "a.json", content), edges, out)
     assert (outcome.key, outcome.message, *number_of_masks(outcome)) == ("a", "", 2, 2)
-    refined = json.loads(out.read_text())
+    refined = json.loads(out.read_text(encoding="utf-8"))
     assert is_split(decoded(refined["annotations"]))
     assert [entry["score"] for entry in refined["annotations"]] == [1, 1]
     assert [one["height"] for one in refined["images"]] == [20]
@@ -255,7 +255,7 @@ def test_255_is_void_beside_labels_and_the_inside_of_a_drawn_mask(edges, labels,
 
 def test_bad_label_files_are_said_and_the_rest_is_done(edges, labels, tmp_path):
     Image.fromarray(PAIR * np.uint8(1)).save(labels / "a.png")
-    (labels / "b.png").write_text("no picture")
+    (labels / "b.png").write_text("no picture", encoding="utf-8")
     np.save(labels / "000000000007.npy", PAIR[:5] * 1)
     outcomes = refine_labels(labels, edges, tmp_path / "out")
     messages = {one.key: one.message for one in outcomes}
@@ -263,7 +263,7 @@ def test_bad_label_files_are_said_and_the_rest_is_done(edges, labels, tmp_path):
     assert "b.png" in messages["b"]
     assert "000000000007.npy: edges (20, 30) and masks (5, 30)" in messages["000000000007"]
     assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {"a.png", "settings.json"}
-    record = json.loads((tmp_path / "out" / "settings.json").read_text())
+    record = json.loads((tmp_path / "out" / "settings.json").read_text(encoding="utf-8"))
     assert record["failed"].keys() == {"b", "000000000007"}
 
 
@@ -313,7 +313,7 @@ def test_things_are_split_and_the_background_is_vocs_stuff(edges, tmp_path):
         tmp_path / "sem", edges, out, class_table("voc"), semantic_pngs=True
     )
     assert (*number_of_masks(outcome), outcome.message) == (2, 3, "")
-    content = json.loads((out / "panoptic.json").read_text())
+    content = json.loads((out / "panoptic.json").read_text(encoding="utf-8"))
     assert len(content["categories"]) == 21
     (entry,) = content["annotations"]
     segments = {one["id"]: one["category_id"] for one in entry["segments_info"]}
@@ -332,7 +332,7 @@ def test_cocos_classes_are_counted_without_gaps_and_get_its_ids(edges, tmp_path)
     (tmp_path / "sem").mkdir()
     np.save(tmp_path / "sem" / "000000000007.npy", np.where(PAIR, 80, 0))
     panoptic_files(tmp_path / "sem", edges, tmp_path / "out", class_table("coco"))
-    content = json.loads((tmp_path / "out" / "panoptic.json").read_text())
+    content = json.loads((tmp_path / "out" / "panoptic.json").read_text(encoding="utf-8"))
     (entry,) = content["annotations"]
     assert entry["image_id"] == 7
     assert [one["category_id"] for one in entry["segments_info"]] == [90, 90]
@@ -349,7 +349,7 @@ def test_maps_that_fail_are_left_out_and_said(edges, tmp_path):
     assert messages["a"] == ""
     assert "b.png: has class 77, which the table of classes lacks" in messages["b"]
     assert "no edge map of c" in messages["c"]
-    content = json.loads((tmp_path / "out" / "panoptic.json").read_text())
+    content = json.loads((tmp_path / "out" / "panoptic.json").read_text(encoding="utf-8"))
     assert [entry["file_name"] for entry in content["annotations"]] == ["a.png"]
 
 

@@ -111,9 +111,9 @@ def test_every_format_says_the_same(tmp_path):
     from trace_edges.formats.coco_truth import read_panoptic
 
     write_composites(tmp_path, load_sprites(), 3, seed=1, settings=SMALL)
-    scenes = json.loads((tmp_path / "scenes.json").read_text())["scenes"]
+    scenes = json.loads((tmp_path / "scenes.json").read_text(encoding="utf-8"))["scenes"]
     coco = COCO(str(tmp_path / "instances.json"))
-    panoptic = json.loads((tmp_path / "panoptic.json").read_text())
+    panoptic = json.loads((tmp_path / "panoptic.json").read_text(encoding="utf-8"))
     named = {c["id"]: c["name"] for c in panoptic["categories"]}
     for entry, image in zip(panoptic["annotations"], panoptic["images"], strict=True):
         name = image["file_name"].removesuffix(".png")

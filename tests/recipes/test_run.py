@@ -53,10 +53,12 @@ def run(settings, sprites, tmp_path):
 
 def test_the_folder_opens_and_finds_edges(run, tmp_path):
     measured = run("a")
-    assert json.loads((tmp_path / "a/training/measured.json").read_text()) == measured
+    assert (
+        json.loads((tmp_path / "a/training/measured.json").read_text(encoding="utf-8")) == measured
+    )
     assert len(measured["F"]) == len(measured["random"]) == len(measured["chance"]) == 11
     assert len(measured["KL"]) == 10
-    lines = (tmp_path / "a/training/denoiser" / LINES).read_text().splitlines()
+    lines = (tmp_path / "a/training/denoiser" / LINES).read_text(encoding="utf-8").splitlines()
     last = json.loads(lines[-1])
     assert {f"F_{t}" for t in measured["F"]} < last.keys()
     assert last["F_99"] == measured["F"]["99"]
@@ -119,7 +121,7 @@ def test_the_card_says_what_was_measured_and_what_was_assumed(run, settings, tmp
     command = "python -m recipes.trace_mini pretrain --out a"
     provenance = Provenance(command, "MIT sprites", "my own, CC0", 200.0, 300.0)
     write_card(tmp_path / "a", settings, measured, provenance)
-    text = (tmp_path / "a" / "README.md").read_text()
+    text = (tmp_path / "a" / "README.md").read_text(encoding="utf-8")
     best = str(measured["best_timestep"])
     for part in (command, "MIT sprites", "my own, CC0", f"t = {best}",
                  f"{measured['F'][best]:.3f}", "200 W", "300 g"):  # fmt: skip

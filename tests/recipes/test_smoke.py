@@ -46,7 +46,9 @@ def kill_after(process, seconds):
 def steps_of(out):
     """Steps of both stages that are in the curves."""
     found = (out / "training" / stage / LINES for stage in ("autoencoder", "denoiser"))
-    return sum(len(path.read_text().splitlines()) for path in found if path.exists())
+    return sum(
+        len(path.read_text(encoding="utf-8").splitlines()) for path in found if path.exists()
+    )
 
 
 @pytest.mark.long
@@ -60,7 +62,7 @@ def test_the_smoke_config_beats_random_weights_and_chance_though_it_is_killed(tm
     kill_after(process, 0)
     assert 200 < steps_of(out) < 500, "the kill fell into the denoiser's stage"
     finish(start(out))
-    measured = json.loads((out / "training" / "measured.json").read_text())
+    measured = json.loads((out / "training" / "measured.json").read_text(encoding="utf-8"))
     best = max(measured["F"].values())
     assert best > max(measured["random"].values()) + 0.02
     assert best > max(measured["chance"].values()) + 0.05
@@ -90,7 +92,9 @@ def test_kills_change_no_byte(tmp_path):
 def test_the_gpu_config_goes_through_its_stages_on_a_cpu(tmp_path):
     options = ("--config", "gpu", "--batch-size", "2", "--steps", "2", "--autoencoder-steps", "2")
     finish(start(tmp_path / "gpu", *options, "--scenes", "4", "--check-scenes", "2"))
-    measured = json.loads((tmp_path / "gpu" / "training" / "measured.json").read_text())
+    measured = json.loads(
+        (tmp_path / "gpu" / "training" / "measured.json").read_text(encoding="utf-8")
+    )
     assert measured["parameters"]["denoiser"] == pytest.approx(15.4e6, rel=0.01)
     assert measured["parameters"]["autoencoder"] == pytest.approx(2.46e6, rel=0.01)
     assert TraceEdgePipeline.from_pretrained(tmp_path / "gpu").backbone.cell == 8

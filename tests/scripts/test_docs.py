@@ -22,7 +22,11 @@ RUNNING = ["../README.md", "index.md", "tutorial.md", "how-to/own-images.md",
 
 
 def blocks(page, *languages):
-    return [code for language, code in BLOCK.findall(page.read_text()) if language in languages]
+    return [
+        code
+        for language, code in BLOCK.findall(page.read_text(encoding="utf-8"))
+        if language in languages
+    ]
 
 
 def lines(page):
@@ -89,6 +93,6 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
 
 
 def test_pages_of_the_navigation_are_all_pages():
-    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
     listed = set(re.findall(r": ([\w/-]+\.md)", navigation))
     assert listed == {str(page.relative_to(ROOT / "docs")) for page in PAGES[2:]}

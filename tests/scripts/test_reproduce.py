@@ -139,14 +139,16 @@ def run_fake_step(monkeypatch, tmp_path, number, *commands, status=0, **more):
 
     def fake_call(command):
         called.append(command)
-        (tmp_path / "fake_step.json").write_text(json.dumps({"deep": {"number": number}}))
+        (tmp_path / "fake_step.json").write_text(
+            json.dumps({"deep": {"number": number}}), encoding="utf-8"
+        )
         return status
 
     monkeypatch.setattr(runner, "call", fake_call)
     table = fake_table(tmp_path, *(commands or [("detect", "fake")]), **more)
     code = runner.run(table, table.rows, tmp_path / "out")
     record = tmp_path / "out" / "fake.json"
-    return code, called, json.loads(record.read_text()) if record.exists() else None
+    return code, called, json.loads(record.read_text(encoding="utf-8")) if record.exists() else None
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_canny_is_measured_from_photographs_to_the_table(monkeypatch, tmp_path):
         annotations.append(
             {"image_id": number, "file_name": f"{number}.png", "segments_info": segments}
         )
-    (data / "panoptic.json").write_text(json.dumps({"annotations": annotations}))
+    (data / "panoptic.json").write_text(json.dumps({"annotations": annotations}), encoding="utf-8")
 
     def call(command):
         arguments = [*command, "--workers", "1"]
@@ -213,7 +215,9 @@ def test_canny_is_measured_from_photographs_to_the_table(monkeypatch, tmp_path):
 
     monkeypatch.setattr(importlib.import_module("runner"), "call", call)
     assert run("edge_quality", tmp_path, "--rows", "Canny") == 0
-    results = json.loads((tmp_path / "out/edge_quality.json").read_text())["results"]
+    results = json.loads((tmp_path / "out/edge_quality.json").read_text(encoding="utf-8"))[
+        "results"
+    ]
     assert [one["metric"] for one in results] == ["ODS", "OIS", "clDice"]
     assert {one["verdict"] for one in results} == {"not compared"}
     assert all(0 < one["measured"] <= 1 for one in results)

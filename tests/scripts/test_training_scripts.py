@@ -72,7 +72,7 @@ def data(tmp_path_factory):
 
 
 def test_the_masks_of_the_json_are_what_is_trained_on(data):
-    content = json.loads((data / "masks.json").read_text())
+    content = json.loads((data / "masks.json").read_text(encoding="utf-8"))
     samples = script("train_mask_rcnn").MaskSamples(data / "masks.json", data / "photographs")
     assert len(samples) == 5
     for index, image in enumerate(content["images"]):
@@ -94,7 +94,7 @@ def test_the_masks_of_the_json_are_what_is_trained_on(data):
 
 
 def test_the_segments_of_the_pngs_are_what_is_trained_on(data):
-    content = json.loads((data / "panoptic" / "panoptic.json").read_text())
+    content = json.loads((data / "panoptic" / "panoptic.json").read_text(encoding="utf-8"))
     module = script("train_mask2former")
     samples = module.PanopticSamples(data / "panoptic/panoptic.json", data / "photographs", WIDTH)
     order = [category["id"] for category in content["categories"]]
@@ -148,7 +148,7 @@ def stored(out):
 def test_twenty_steps_from_random_weights(training, tmp_path):
     _, run = training
     assert run(tmp_path) == 0
-    losses = json.loads((tmp_path / "losses.json").read_text())
+    losses = json.loads((tmp_path / "losses.json").read_text(encoding="utf-8"))
     assert len(losses) == STEPS
     assert np.isfinite(losses).all()
     state = stored(tmp_path)
@@ -156,7 +156,7 @@ def test_twenty_steps_from_random_weights(training, tmp_path):
     assert all(weight.isfinite().all() for weight in state["model"].values())
     assert not list(tmp_path.glob(".*"))  # nothing half-written
     assert run(tmp_path) == 0  # it is done: nothing is trained again
-    assert json.loads((tmp_path / "losses.json").read_text()) == losses
+    assert json.loads((tmp_path / "losses.json").read_text(encoding="utf-8")) == losses
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_weights(training, tmp_path, monkeypatch):
@@ -219,11 +219,11 @@ def test_other_settings_and_losses_that_are_no_numbers(training, tmp_path, monke
 
 def test_files_that_will_not_do_are_refused_in_one_line(data, tmp_path, capsys):
     masks, panoptic = script("train_mask_rcnn"), script("train_mask2former")
-    (tmp_path / "results.json").write_text("[]")
+    (tmp_path / "results.json").write_text("[]", encoding="utf-8")
     assert masks.main([str(tmp_path / "results.json"), "photos", "--out", str(tmp_path)]) == 1
     assert "lists no images" in capsys.readouterr().err
-    content = json.loads((data / "masks.json").read_text())
-    (tmp_path / "none.json").write_text(json.dumps(content | {"annotations": []}))
+    content = json.loads((data / "masks.json").read_text(encoding="utf-8"))
+    (tmp_path / "none.json").write_text(json.dumps(content | {"annotations": []}), encoding="utf-8")
     assert masks.main([str(tmp_path / "none.json"), "photos", "--out", str(tmp_path)]) == 1
     assert "holds no mask" in capsys.readouterr().err
     small = tmp_path / "small"

@@ -93,7 +93,9 @@ def test_the_average_is_lent_and_given_back():
 def test_the_model_ends_with_the_average_and_it_has_learnt(tmp_path):
     model = train(tmp_path, Stage(8, 300, 2e-2, ema=0.9))
     assert model.weight.detach().flatten().tolist() == pytest.approx([1, 1, 1], abs=0.1)
-    lines = [json.loads(line) for line in (tmp_path / LINES).read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (tmp_path / LINES).read_text(encoding="utf-8").splitlines()
+    ]
     assert [line["step"] for line in lines] == list(range(1, 301))
     assert lines[-1]["validation_loss"] == float(model.weight.sum())
 
@@ -112,8 +114,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(tmp_path, accumulate):
 def test_two_batches_a_step_are_the_mean_of_both(tmp_path):
     train(tmp_path / "one", accumulate=1)
     train(tmp_path / "two", accumulate=2)
-    first, second = (json.loads((tmp_path / name / LINES).read_text().splitlines()[0])["loss"]
-                     for name in ("one", "two"))  # fmt: skip
+    texts = ((tmp_path / name / LINES).read_text(encoding="utf-8") for name in ("one", "two"))
+    first, second = (json.loads(text.splitlines()[0])["loss"] for text in texts)
     assert first != second
     torch.manual_seed(0)
     model, losses = nn.Linear(3, 1), []

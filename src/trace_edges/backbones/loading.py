@@ -175,7 +175,7 @@ def _read_pipeline(
 
 def _defaults(path: Path) -> Defaults:
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
         if "refine" in values:  # as 0.1 called it
             values["subcell"] = values.pop("refine")
         return Defaults(**values)

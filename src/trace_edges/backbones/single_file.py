@@ -123,7 +123,7 @@ def write_configs(family: Family, base: str, folder: Path) -> None:
     for name, part in parts.items():
         part.save_config(folder / name)
         index[name] = ["diffusers", type(part).__name__]
-    (folder / INDEX).write_text(json.dumps(index))
+    (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
 def _part(

@@ -118,7 +118,7 @@ def edges(
         load = (lambda name: load_image(photographs[name])) if photographs else None
         write_png(comparison_sheet(evaluation, truth, load), out / SHEET)
     if as_json:
-        typer.echo(json.dumps(json.loads(files[0].read_text())))
+        typer.echo(json.dumps(json.loads(files[0].read_text(encoding="utf-8"))))
     elif not quiet:
         _print_scores(evaluation, out)
     _report_problems(evaluation, files[0])

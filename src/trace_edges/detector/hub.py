@@ -47,7 +47,7 @@ def read_artefact(folder: Path) -> tuple[dict[str, Any], StudentSettings, dict[s
         BackboneError: the folder holds no detector.
     """
     try:
-        config = json.loads((folder / CONFIG).read_text())
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         student = config["student"]
         settings = StudentSettings(**student | {"blocks": tuple(student["blocks"])})
         for key in ("backbone", "backbone_fingerprint", "resolution"):

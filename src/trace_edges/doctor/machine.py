@@ -23,7 +23,7 @@ _WITHOUT_COMPILER = "without it a CUDA device computes maps the slower PyTorch w
 def processor() -> str:
     """The processor's name, where the system tells it, and the number of its cores."""
     listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.exists() else []
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     name = names[0] if names else platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores"

@@ -156,7 +156,7 @@ def _markdown(evaluation: EdgeEvaluation) -> str:
 
 
 def _write_curves(methods: Mapping[str, EdgeScores], path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("method", "threshold", "precision", "recall"))
         for method, scores in methods.items():

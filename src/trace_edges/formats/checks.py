@@ -150,7 +150,7 @@ def _inspect_voc(path: Path, classes: Path | None) -> tuple[Size, list[Finding]]
 def _check_splits(root: Path, files: Collection[str]) -> list[Finding]:
     findings = []
     for split in list_files(root / SPLITS, (".txt",)) if (root / SPLITS).is_dir() else ():
-        absent = [name for name in split.read_text().split() if name not in files]
+        absent = [name for name in split.read_text(encoding="utf-8").split() if name not in files]
         if absent:
             problem = f"images named there without annotation: {len(absent)}, {absent[0]} first"
             findings.append(Finding(str(split), problem, "add their images or cut the list"))

@@ -104,7 +104,7 @@ def split_names(root: Path, split: str) -> list[str]:
         known = ", ".join(sorted(other.stem for other in path.parent.glob("*.txt")))
         mend = f"choose from {known}" if known else "give the folder VOC2012 itself"
         raise refusal(path, "there is no such split", mend)
-    names = path.read_text().split()
+    names = path.read_text(encoding="utf-8").split()
     if not names:
         raise refusal(path, "is empty", "fetch it again")
     return names

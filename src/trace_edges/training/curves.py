@@ -16,7 +16,7 @@ LINES, PICTURE = "curves.jsonl", "curves.png"
 def read_curves(folder: Path) -> list[dict[str, float]]:
     """Read the lines of a run; there are none before it is begun."""
     path = folder / LINES
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines]
 
 
@@ -56,7 +56,9 @@ class Curves:
         if not self._mine:
             return
         with write_atomically(self._folder / LINES) as temporary:
-            temporary.write_text("".join(f"{json.dumps(line)}\n" for line in self._lines))
+            temporary.write_text(
+                "".join(f"{json.dumps(line)}\n" for line in self._lines), encoding="utf-8"
+            )
         with write_atomically(self._folder / PICTURE) as temporary:
             self._draw().savefig(temporary, format="png", dpi=100)
 

@@ -222,7 +222,9 @@ def test_of_llava_only_the_vision_tower_is_read_random_weights(saved):
     whole = load_encoder(saved("llava"))
     assert sum(p.numel() for p in whole.model.parameters()) < 30_000
     folder = saved("llava", max_shard_size="1KB")
-    index = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
+    index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))[
+        "weight_map"
+    ]
     needed = {file for name, file in index.items() if "vision_tower" in name}
     others = set(index.values()) - needed
     assert others
@@ -299,7 +301,7 @@ def test_a_repository_in_the_cache_is_read_offline(tmp_path, monkeypatch, saved)
     folder = cache / "models--someone--vit" / "snapshots" / ("0" * 40)
     shutil.copytree(saved("vit"), folder)
     (folder.parent.parent / "refs").mkdir()
-    (folder.parent.parent / "refs" / "main").write_text("0" * 40)
+    (folder.parent.parent / "refs" / "main").write_text("0" * 40, encoding="utf-8")
     assert is_encoder("someone/vit", local_files_only=True)
 
 
@@ -356,7 +358,7 @@ def test_without_timm_the_extra_is_named(tmp_path):
     from trace_edges.extras import MissingExtraError
 
     config = {"architecture": "eva02_tiny_patch14_224", "pretrained_cfg": {}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(MissingExtraError, match=r'pip install "trace-edges\[timm\]"'):
         open_backbone(tmp_path)
 

@@ -67,7 +67,7 @@ def test_the_model_is_left_without_hooks(vit):
 def test_colours_are_scaled_as_the_folder_says(vit):
     assert load_vit(vit).encoder.tower.mean.flatten().tolist() == pytest.approx([0.5, 0.5, 0.5])
     scale = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}
-    (vit / "preprocessor_config.json").write_text(json.dumps(scale))
+    (vit / "preprocessor_config.json").write_text(json.dumps(scale), encoding="utf-8")
     assert load_vit(vit).encoder.tower.std.flatten().tolist() == [0.25, 0.25, 0.25]
 
 

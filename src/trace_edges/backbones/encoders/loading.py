@@ -140,7 +140,7 @@ def read_tower(source: Source, dtype: torch.dtype) -> Tower:
     Raises:
         BackboneError: it has none that can be read.
     """
-    config = json.loads(source.fetch(_CONFIG).read_text())
+    config = json.loads(source.fetch(_CONFIG).read_text(encoding="utf-8"))
     kind = config.get("model_type")
     if kind is None and "architecture" in config:
         return _of_timm(source, config, dtype)
@@ -230,7 +230,7 @@ def _tensors(source: Source, pattern: re.Pattern[str]) -> dict[str, Tensor]:
     if index is None:
         names = {_WEIGHTS}
     else:
-        holds = json.loads(index.read_text())["weight_map"]
+        holds = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = {file for tensor, file in holds.items() if pattern.match(tensor)}
     tensors = {}
     for name in sorted(names):
@@ -243,7 +243,7 @@ def _tensors(source: Source, pattern: re.Pattern[str]) -> dict[str, Tensor]:
 
 def _colours(source: Source, default: Colours) -> Colours:
     file = source.find(_PREPROCESSOR)
-    return default | (json.loads(file.read_text()) if file else {})
+    return default | (json.loads(file.read_text(encoding="utf-8")) if file else {})
 
 
 def _scales(colours: Colours) -> tuple[Tensor, Tensor]:

@@ -15,13 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trace_edges.files import (
+    IMAGE_SUFFIXES,
     Found,
     InputError,
     find_images,
-    output_names,
     remove_temporaries,
     write_atomically,
 )
+from trace_edges.inputs import _names
+from trace_edges.outputs import Outputs
 
 TREE = [
     "b.PNG",
@@ -154,35 +156,72 @@ def test_a_shut_folder_is_a_problem_beside_what_was_found(tree, monkeypatch):
     )
 
 
+def named(*given, recursive=False):
+    """What the results of images are called, of files, folders and patterns."""
+    return {path.as_posix(): name for path, name in find_images(given, recursive).names.items()}
+
+
 @pytest.mark.parametrize(
     "expected",
     [
-        {},
         {"a.jpg": "a"},
         {"x/a.jpg": "a", "y/b.jpg": "b", "a.b.png": "a.b"},
         {"a.jpg": "a.jpg", "a.png": "a.png", "b.png": "b"},
         {"A.jpg": "A.jpg", "a.png": "a.png"},
-        {"x/a.jpg": "x_a.jpg", "y/a.jpg": "y_a.jpg", "z/a.png": "a.png"},
-        {"x/z/a.jpg": "x_z_a.jpg", "y/z/a.jpg": "y_z_a.jpg"},
-        {"a.jpg": "a.jpg", "x/a.jpg": "x_a.jpg"},
-        {"x/a.jpg": "x_a.jpg", "y/x/a.jpg": "y_x_a.jpg"},
+        {"x/a.jpg": "x/a", "y/a.jpg": "y/a", "z/a.png": "a.png"},
+        {"x/z/a.jpg": "x/z/a", "y/z/a.jpg": "y/z/a"},
+        {"a.jpg": "a", "x/a.jpg": "x/a"},
+        {"x/a.jpg": "x/a", "y/x/a.jpg": "y/x/a"},
         {"a.jpg": "a.jpg", "a.png": "a.png", "a.jpg.png": "a.jpg.png"},
-        {"x/a.jpg": "x_a.jpg", "y/a.jpg": "y_a.jpg", "x_a.jpg.png": "x_a.jpg.png"},
+        {"x/a.jpg": "x/a", "y/a.jpg": "y/a", "x_a.jpg.png": "x_a.jpg"},
     ],
 )
-def test_output_names(expected):
+def test_names_of_results_of_named_files(expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in map(Path, expected):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     for order in permutations(expected):
-        assert output_names(map(Path, order)) == {Path(path): expected[path] for path in order}
+        assert named(*order) == expected
 
 
-def test_output_names_end_in_numbers_where_nothing_else_helps():
-    assert output_names([Path("a.jpg"), Path("A.jpg")]) == {
-        Path("a.jpg"): "a.jpg_1",
-        Path("A.jpg"): "A.jpg_2",
+def test_below_a_folder_results_are_called_as_the_images_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in map(Path, ("ds/top.png", "ds/day1/img.png", "ds/day2/img.png", "ds/day2/img.jpg")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    below = {
+        "ds/day1/img.png": "day1/img",
+        "ds/day2/img.jpg": "day2/img.jpg",
+        "ds/day2/img.png": "day2/img.png",
+        "ds/top.png": "top",
     }
-    accents = [Path(unicodedata.normalize(form, "é.jpg")) for form in ("NFC", "NFD")]
-    named = output_names(accents).values()
-    assert len({unicodedata.normalize("NFC", name) for name in named}) == 2
+    assert named("ds", recursive=True) == named("ds/**") == below
+    assert named("ds/../ds", recursive=True).values() != []
+    assert list(named(tmp_path / "ds", recursive=True).values()) == list(below.values())
+    # What is given decides, not what else lies there: a further image renames none.
+    Path("ds/day3").mkdir()
+    Path("ds/day3/img.png").touch()
+    assert named("ds", recursive=True) == below | {"ds/day3/img.png": "day3/img"}
+    assert named("ds/day1", "ds/day3") == {
+        "ds/day1/img.png": "day1/img",
+        "ds/day3/img.png": "day3/img",
+    }
+    assert named("ds/day1", "ds/top.png") == {"ds/day1/img.png": "img", "ds/top.png": "top"}
+    assert named("ds/day?/img.png") == {
+        f"ds/day{day}/img.png": f"day{day}/img" for day in (1, 2, 3)
+    }
+
+
+def test_names_of_results_end_in_numbers_where_nothing_else_helps(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "A.jpg"):
+        Path(name).touch()
+    assert named("a.jpg", "A.jpg") == {"a.jpg": "a.jpg_1", "A.jpg": "A.jpg_2"}
+    accents = [unicodedata.normalize(form, "\u00e9.jpg") for form in ("NFC", "NFD")]
+    for name in accents:
+        Path(name).touch()
+    assert len({unicodedata.normalize("NFC", name) for name in named(*accents).values()}) == 2
 
 
 WORDS = st.sampled_from(["a", "A", "b", "a_b", "b_a", "a.jpg", "a.jpg_1", "x"])
@@ -194,17 +233,15 @@ PATHS = st.builds(
 )
 
 
-@given(st.lists(PATHS, unique=True, max_size=12))
-def test_output_names_are_always_unique(paths):
-    named = output_names(paths)
-    assert list(named) == paths
-    folded = Counter(name.casefold() for name in named.values())
+@given(st.lists(st.tuples(PATHS, st.booleans()), unique_by=lambda one: one[0], max_size=12))
+def test_names_of_results_are_always_unique(paths):
+    found = [(path, path.as_posix() if below else path.name) for path, below in paths]
+    names = _names(found) if found else {}
+    assert list(names) == [path for path, _ in found]
+    folded = Counter(name.casefold() for name in names.values())
     assert all(uses == 1 for uses in folded.values())
-    stems = Counter(path.stem.casefold() for path in paths)
-    for path, name in named.items():
-        assert os.sep not in name
-        if stems[path.stem.casefold()] > 1:
-            assert path.name in name
+    for path, name in names.items():
+        assert name.rpartition("/")[2].startswith(path.stem)
 
 
 def write_half(target, error, named=False):
@@ -329,7 +366,11 @@ def test_pipes_and_devices_are_refused_before_they_are_opened(tmp_path):
         with pytest.raises(InputError, match="is a pipe or a device; write it to a file first"):
             find_images([path])
     (tmp_path / "a.png").touch()
-    assert [path.name for path in find_images([tmp_path]).images] == ["a.png"]
+    found = find_images([tmp_path])
+    assert [path.name for path in found.images] == ["a.png"]
+    assert [str(one) for one in found.problems] == [
+        f"{tmp_path / 'pipe.png'}: is a pipe or a device; take it out"
+    ]
 
 
 def test_linked_folders_are_searched_once_and_loops_end(tmp_path):
@@ -345,10 +386,68 @@ def test_linked_folders_are_searched_once_and_loops_end(tmp_path):
         assert sorted(path.name for path in found) == ["a.png", "b.png"]
 
 
-def test_images_of_other_formats_are_counted_and_named(tmp_path):
-    for name in ("a.png", "b.HEIC", "c.heic", "d.avif"):
+def test_images_whose_library_is_missing_are_counted_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("trace_edges.inputs._reads", lambda suffix: suffix in IMAGE_SUFFIXES)
+    for name in ("a.png", "b.HEIC", "c.heic", "d.avif", "e.jp2"):
         (tmp_path / name).touch()
     found = find_images([tmp_path])
     assert [path.name for path in found.images] == ["a.png"]
     (problem,) = found.problems
-    assert "3 files are images of other formats (.avif, .heic)" in str(problem)
+    assert "images of formats that need an extra: 1 .avif, 2 .heic, 1 .jp2" in str(problem)
+    assert str(problem).endswith('pip install "trace-edges[formats]"')
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(InputError, match=r"need an extra: 1 \.avif, 2 \.heic, 1 \.jp2"):
+        find_images([tmp_path])
+
+
+def test_images_whose_library_is_there_are_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr("trace_edges.inputs._reads", lambda suffix: True)
+    for name in ("b.HEIC", "d.avif", "e.jp2", "f.jxl"):
+        (tmp_path / name).touch()
+    found = find_images([tmp_path])
+    assert [path.name for path in found.images] == ["b.HEIC", "d.avif", "e.jp2", "f.jxl"]
+    assert (found.problems, found.passed_over) == ((), ())
+
+
+def test_files_that_are_never_read_are_counted_and_no_failure(tmp_path):
+    others = ("a.CR2", "a.nef", "b.NEF", "c.dng", "d.svg", "e.pdf", "f.mp4")
+    for name in ("a.png", "notes.txt", *others):
+        (tmp_path / name).touch()
+    found = find_images([tmp_path])
+    assert ([path.name for path in found.images], found.problems) == (["a.png"], ())
+    counted = "1 .cr2, 1 .dng, 1 .mp4, 2 .nef, 1 .pdf, 1 .svg"
+    assert found.passed_over == (
+        f"{tmp_path}: files of kinds that are not read: {counted}; they are passed over",
+    )
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(InputError, match=r"is a folder without images .* it has files of kinds"):
+        find_images([tmp_path])
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    found = find_images([tmp_path])
+    assert [path.name for path in found.images] == ["a.png"]
+    assert [str(one) for one in found.problems] == [
+        f"{tmp_path / 'b.png'}: is a link to nothing; take it out"
+    ]
+
+
+def test_what_commands_wrote_is_no_photograph_wherever_it_lies(tmp_path):
+    for name in ("photo.png", "out/panoptic/photo.png", "job/panoptic/a.png", "out/mine.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "out/panoptic/photo.png").unlink()
+    with Outputs("panoptic").writing(), write_atomically(tmp_path / "out/panoptic/photo.png") as to:
+        to.write_bytes(b"ours")
+    written = tmp_path / "job/.annotate/written"
+    written.parent.mkdir()
+    (tmp_path / "job/panoptic/a.png").unlink()
+    with (
+        Outputs("annotate", ledger=written).writing(),
+        write_atomically(tmp_path / "job/panoptic/a.png") as to,
+    ):
+        to.write_bytes(b"ours")
+    found = find_images([tmp_path], recursive=True)
+    assert list(found.names.values()) == ["out/mine", "photo"]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from benchmarks.ablation.measure import Half, Photograph, Reading, Task, measure, pipeline
 from benchmarks.ablation.plan import Plan, Row
-from trace_edges.files import find_images, output_names
+from trace_edges.files import find_images
 from trace_edges.formats.ground_truth import open_ground_truth
 from trace_edges.metrics.edges import EdgeScores, edge_scores, spread
 from trace_edges.training_free.pipeline import TraceEdgePipeline
@@ -108,8 +108,8 @@ def find_photographs(plan: Plan) -> list[Photograph]:
     Raises:
         ValueError: there are none, or one has no ground truth.
     """
-    images = find_images([plan.images]).images
-    names = output_names(images)
+    names = find_images([plan.images]).names
+    images = list(names)
     chosen = list(enumerate(images))[plan.start :: plan.every]
     if not chosen:
         raise ValueError(f"{plan.images} has {len(images)} photographs; start {plan.start} is past "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,24 @@ class EdgeFolder(EdgeSource[FolderSettings]):
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._maps = EdgeMaps(self.folder)
+        self._found: dict[str, Path | None] = {}
         # Results lists name images by number alone: 139 is 000000000139.
         paths = self._maps.paths.items()
         self._numbered = {int(name): path for name, path in paths if _digits(name)}
+
+    def expect(self, names: Collection[str]) -> None:
+        """Find the maps of all images that will be asked for: of those of one name in two folders
+        no map that knows no folders is taken.
+        """
+        maps = self._maps.of(names)
+        self._found = {name: maps.get(name) for name in names}
+
+    def path_of(self, name: str) -> Path | None:
+        """The map of an image; None where there is none."""
+        if name not in self._found:
+            self._found |= {name: self._maps.of([name]).get(name)}
+        path = self._found[name]
+        return self._numbered.get(int(name)) if path is None and _digits(name) else path
 
     def preparation(self, settings: FolderSettings) -> Preparation:
         """An image is only asked for its name and size."""
@@ -92,9 +107,7 @@ class EdgeFolder(EdgeSource[FolderSettings]):
         Raises:
             ValueError: there are none, or the file holds something else.
         """
-        path = self._maps.get(name)
-        if path is None and _digits(name):
-            path = self._numbered.get(int(name))
+        path = self.path_of(name)
         if path is None:
             raise ValueError(f"{self.folder} holds no edge map of {name}: make it, or leave "
                              "the image out")  # fmt: skip

@@ -24,7 +24,6 @@ from trace_edges.inputs import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from trace_edges.inputs import RESULT_SUFFIXES as RESULT_SUFFIXES
 from trace_edges.inputs import Found as Found
 from trace_edges.inputs import find_images as find_images
-from trace_edges.inputs import output_names as output_names
 
 # A name of `write_atomically`: the machine and its start, the process, and a number.
 _TEMPORARY = re.compile(r"\.([0-9a-f]{6})([0-9a-f]{6})[0-9a-f]{4}\.part(\..*)?")

@@ -9,20 +9,31 @@ import glob
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from itertools import count, takewhile
-from pathlib import Path
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path, PurePath
+from typing import NoReturn
 
+from trace_edges import outputs
 from trace_edges.errors import InputError
 
-# Written by `detect` and `segment`: not photographs, when a folder is its own output.
-RESULT_SUFFIXES = (".edges.png", ".overlay.png", ".instances.png")
-# Images that are not read: counted and named.
-OTHER_SUFFIXES = (".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".dng", ".cr2", ".nef",
-                  ".arw", ".exr", ".hdr")  # fmt: skip
+# Written by `detect`, `segment` and `annotate`: not photographs, wherever they lie.
+RESULT_SUFFIXES = (".edges.png", ".overlay.png", ".instances.png", ".panoptic.png")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+# Images for whose reading something may be missing: a library, or a feature of this Pillow.
+FURTHER_SUFFIXES = {
+    ".heic": "pillow_heif", ".heif": "pillow_heif", ".jxl": "imagecodecs",
+    ".avif": "avif", ".jp2": "jpg_2000", ".j2k": "jpg_2000",
+}  # fmt: skip
+# Pictures, documents and films that are never read: counted and named.
+OTHER_SUFFIXES = (
+    ".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".raf", ".rw2", ".srw",
+    ".dcm", ".exr", ".fits", ".hdr", ".ico", ".ppm", ".psd", ".tga",
+    ".ai", ".eps", ".pdf", ".svg", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,20 +42,29 @@ class Found:
 
     Attributes:
         images: Every image file once.
-        problems: One error for each input that led to none, in the order of the inputs.
+        names: What the results of each are called: to append a suffix to. It is the path below the
+            folder that was given, without suffix: `day1/a` for `photos/day1/a.jpg`. Of a file that
+            was named it is the stem. Paths that clash keep their suffixes, and where they clash
+            still, they are relative to the folder that holds all images; or they get a number.
+            Names are unique even where case and the encoding of accents do not count.
+        problems: One error for each input that led to no image, or to one that cannot be read, in
+            the order of the inputs.
+        passed_over: A line for every folder with files of kinds that are never read.
     """
 
     images: tuple[Path, ...]
+    names: Mapping[Path, str]
     problems: tuple[InputError, ...]
+    passed_over: tuple[str, ...] = ()
 
 
 def find_images(inputs: Sequence[str | os.PathLike[str]], recursive: bool = False) -> Found:
     """Finds the images that files, folders and patterns stand for, in the order they were given.
 
     A file is taken whatever its suffix. A folder and a pattern (`*`, `?`, `[...]`, `**`) give their
-    visible files with a suffix of `IMAGE_SUFFIXES`, sorted, but no results of `detect`; what exists
-    under a name is not read as a pattern. Paths stay as they were given, relative or not; a file
-    that several inputs lead to comes once, where it came first.
+    visible files with the suffix of an image, sorted, but no results of ours; what exists under a
+    name is not read as a pattern. Paths stay as they were given, relative or not; a file that
+    several inputs lead to comes once, where it came first.
 
     Args:
         inputs: Paths of files and folders, and patterns that the shell did not expand.
@@ -54,95 +74,178 @@ def find_images(inputs: Sequence[str | os.PathLike[str]], recursive: bool = Fals
         InputError: There is no image at all. While there is one, inputs that lead to none are
             problems of the result, so that they do not stop the rest.
     """
-    images: dict[str, Path] = {}
-    problems: list[InputError] = []
+    search = _Search(recursive)
     for given in inputs:
-        try:
-            for path in _expand(os.fspath(given), recursive):
-                images.setdefault(os.path.normcase(os.path.abspath(path)), path)
-        except InputError as error:
-            problems.append(error)
-    if not images:
+        search.add(os.fspath(given))
+    if not search.found:
+        problems = search.problems
         more = f" (and {len(problems) - 1} more inputs without images)" if problems[1:] else ""
         first = problems[0] if problems else "no input was given; give files, folders or patterns"
         raise InputError(f"{first}{more}")
-    return Found(tuple(images.values()), tuple(problems))
+    names = _names(search.found.values())
+    return Found(tuple(names), names, tuple(search.problems), tuple(search.passed_over))
 
 
-def output_names(paths: Iterable[Path]) -> dict[Path, str]:
-    """The name under which the results of each input are filed: to append a suffix to.
-
-    It is the stem of the path: `a` for `x/a.jpg`. Paths that clash keep their full names (`a.jpg`,
-    `a.png`), and where these clash too, as many parent folders as it takes (`x_a.jpg`, `y_a.jpg`),
-    or at last a number. Names are unique even where case and the encoding of accents do not count.
-    They depend on the whole list: a further input may make a name longer.
+def result_names(below: Iterable[str]) -> dict[str, str]:
+    """What the results of files are called, by their paths below one folder: without suffix, but
+    for those that differ in nothing else.
     """
-    parts = {path: Path(os.path.abspath(path)).parts for path in paths}
-    levels = zip(*(own[:-1] for own in parts.values()), strict=False)
-    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
-    depth = max(map(len, parts.values()), default=0) - shared
-    candidates = {
-        path: _longer_and_longer(own[shared:], depth, number)
-        for number, (path, own) in enumerate(parts.items(), 1)
-    }
-    names = {path: next(candidates[path]) for path in parts}
-    while True:
-        uses = Counter(map(_fold, names.values()))
-        clashing = [path for path, name in names.items() if uses[_fold(name)] > 1]
-        if not clashing:
-            return names
-        names.update((path, next(candidates[path])) for path in clashing)
+    names = list(below)
+    uses = Counter(map(stem, names))
+    return {name: name if uses[stem(name)] > 1 else stem(name) for name in names}
 
 
-def _expand(given: str, recursive: bool) -> Iterator[Path]:
-    """The images of one input; in the end an InputError if there is none or a folder is shut."""
-    known = ", ".join(IMAGE_SUFFIXES)
-    errors: list[OSError] = []
-    if os.path.isdir(given):
-        paths = list(_visible_files(given, recursive, errors, set()))
-        below = f"; to search the folders below it give '{os.path.join(glob.escape(given), '**')}'"
-        problem = f"is a folder without images ({known})" + ("" if recursive else below)
-    elif os.path.isfile(given):
-        yield Path(given)
-        return
-    elif os.path.exists(given):
-        raise _problem(given, "is a pipe or a device; write it to a file first and give that")
-    elif "://" in given:
-        raise _problem(given, "is a web address; download it first and give the file")
-    elif glob.has_magic(given):
-        paths = list(_matching(given, errors))
-        problem = f"is a pattern that matches no image ({known}); check it"
-    else:
-        raise _problem(given, "there is no such file or folder; check the path")
-    images = sorted(path for path in paths if _is_image(path))
-    yield from images
-    for error in errors:
-        reason = f"cannot be listed ({error.strerror}); change its permissions"
-        raise _problem(error.filename, reason) from error
-    others = Counter(path.suffix.lower() for path in paths if _is_other(path))
-    if others:
-        kinds = ", ".join(sorted(others))
-        raise _problem(given, f"{others.total()} files are images of other formats ({kinds}); "
-                       "give them by name, or convert them to PNG")  # fmt: skip
-    if not images:
-        raise _problem(given, problem)
+def stem(name: str) -> str:
+    """A path without its last suffix."""
+    return PurePath(name).with_suffix("").as_posix() if PurePath(name).suffix else name
 
 
-def _visible_files(
-    folder: str, recursive: bool, errors: list[OSError], seen: set[str]
+def visible_files(
+    folder: str,
+    recursive: bool,
+    errors: list[OSError] | None = None,
+    seen: set[str] | None = None,
+    *,
+    with_results: bool = False,
 ) -> Iterator[Path]:
-    """Files of a folder and those below it; linked folders too, but each real folder once."""
-    for parent, folders, names in os.walk(folder, onerror=errors.append, followlinks=True):
+    """Files of a folder and those below it, but for hidden ones; linked folders too, but each real
+    folder once.
+
+    Args:
+        errors: takes those of folders that cannot be listed; None: they are raised.
+        seen: real folders that were visited before.
+        with_results: give what a command of ours wrote there too.
+    """
+    results: set[str] = set()
+    seen = set() if seen is None else seen
+    onerror = _raise if errors is None else errors.append
+    for parent, folders, names in os.walk(folder, onerror=onerror, followlinks=True):
         real = os.path.realpath(parent)
         known, wanted = real in seen, recursive and real not in seen
         seen.add(real)
+        if not with_results:
+            results |= outputs.results_below(parent, (*folders, *names))
         folders[:] = [name for name in sorted(folders) if wanted and not name.startswith(".")]
-        if not known:
-            yield from (Path(parent, name) for name in names if not name.startswith("."))
+        for path in () if known else (os.path.join(parent, name) for name in names):
+            if not os.path.basename(path).startswith(".") and os.path.normpath(path) not in results:
+                yield Path(path)
+
+
+def unlike_file(path: str | os.PathLike[str]) -> str:
+    """What something that is called like an image is instead of a file; empty if it is one."""
+    if os.path.isfile(path):
+        return ""
+    if os.path.isdir(path):
+        return "is a folder"
+    return "is a pipe or a device" if os.path.exists(path) else "is a link to nothing"
+
+
+class _Search:
+    """Images by their absolute paths, each as it was given and as it is called below that."""
+
+    def __init__(self, recursive: bool) -> None:
+        self._recursive = recursive
+        self.found: dict[str, tuple[Path, str]] = {}
+        self.problems: list[InputError] = []
+        self.passed_over: list[str] = []
+
+    def add(self, given: str) -> None:
+        """Take the images of one input."""
+        if os.path.isdir(given):
+            below = os.path.join(glob.escape(given), "**")
+            deeper = "" if self._recursive else f"; to search the folders below it give '{below}'"
+            self._take_all(given, given, f"is a folder without images ({_KNOWN}){deeper}")
+        elif os.path.isfile(given):
+            self._take(Path(given), os.path.basename(given))
+        elif os.path.exists(given):
+            self._problem(given, "is a pipe or a device; write it to a file first and give that")
+        elif "://" in given:
+            self._problem(given, "is a web address; download it first and give the file")
+        elif glob.has_magic(given):
+            self._take_all(given, _fixed(given), f"is a pattern that matches no image ({_KNOWN}); "
+                           "check it")  # fmt: skip
+        else:
+            self._problem(given, "there is no such file or folder; check the path")
+
+    def _take(self, path: Path, name: str) -> None:
+        self.found.setdefault(os.path.normcase(os.path.abspath(path)), (path, name))
+
+    def _problem(self, given: str, problem: str) -> None:
+        self.problems.append(InputError(_line(given, problem)))
+
+    def _take_all(self, given: str, base: str, none: str) -> None:
+        """The images of a folder or pattern, and what is odd beside them."""
+        errors: list[OSError] = []
+        whole = base == given
+        paths = list(visible_files(given, self._recursive, errors) if whole
+                     else _matching(given, errors))  # fmt: skip
+        lacking: Counter[str] = Counter()
+        others: Counter[str] = Counter()
+        images = 0
+        for path in sorted(paths):
+            suffix = path.suffix.lower()
+            if suffix in OTHER_SUFFIXES:
+                others[suffix] += path.is_file()
+            elif path.name.endswith(RESULT_SUFFIXES) or suffix not in _KNOWN_SUFFIXES:
+                continue
+            elif not _reads(suffix):
+                lacking[suffix] += path.is_file()
+            elif what := unlike_file(path):
+                if what != "is a folder":
+                    self._problem(str(path), f"{what}; take it out")
+            else:
+                images += 1
+                self._take(path, path.relative_to(base).as_posix())
+        for error in errors:
+            self._problem(error.filename, f"cannot be listed ({error.strerror}); change its "
+                          "permissions")  # fmt: skip
+        if +lacking:
+            self._problem(given, f"images of formats that need an extra: {_counted(lacking)}; "
+                          'pip install "trace-edges[formats]"')  # fmt: skip
+        never = f"files of kinds that are not read: {_counted(others)}" if +others else ""
+        if never and images:
+            self.passed_over.append(_line(given, f"{never}; they are passed over"))
+        elif not images and not errors and not +lacking:
+            self._problem(given, none + (f"; it has {never}" if never else ""))
+
+
+_KNOWN_SUFFIXES = (*IMAGE_SUFFIXES, *FURTHER_SUFFIXES)
+_KNOWN = ", ".join(IMAGE_SUFFIXES)
+
+
+@cache
+def _reads(suffix: str) -> bool:
+    """Whether images of a kind can be read here."""
+    if (needed := FURTHER_SUFFIXES.get(suffix)) is None:
+        return True
+    if needed in ("avif", "jpg_2000"):
+        from PIL import features
+
+        return bool(features.check(needed))
+    return find_spec(needed) is not None
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+def _counted(suffixes: Counter[str]) -> str:
+    return ", ".join(f"{times} {suffix}" for suffix, times in sorted((+suffixes).items()))
+
+
+def _line(given: str, problem: str) -> str:
+    return " ".join(f"{given or 'the empty path'}: {problem}".splitlines())
+
+
+def _fixed(pattern: str) -> str:
+    """The folder that everything which a pattern stands for lies in."""
+    parts = Path(pattern).parts
+    magic = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    return str(Path(*parts[:magic]))
 
 
 def _matching(pattern: str, errors: list[OSError]) -> Iterator[Path]:
-    """Files that a pattern stands for; `**` searches folders as `_visible_files` does."""
+    """Files that a pattern stands for; `**` searches folders as `visible_files` does."""
     parts = Path(pattern).parts
     if "**" not in parts:
         yield from map(Path, glob.iglob(pattern))
@@ -150,7 +253,7 @@ def _matching(pattern: str, errors: list[OSError]) -> Iterator[Path]:
     place = parts.index("**")
     seen: set[str] = set()
     for base in glob.iglob(str(Path(*parts[:place]))):
-        for path in _visible_files(base, True, errors, seen):
+        for path in visible_files(base, True, errors, seen):
             if _fits(path.relative_to(base).parts, parts[place:]):
                 yield path
 
@@ -164,30 +267,30 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     return bool(parts) and fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
-def _is_other(path: Path) -> bool:
-    return path.suffix.lower() in OTHER_SUFFIXES and path.is_file()
+def _names(found: Iterable[tuple[Path, str]]) -> dict[Path, str]:
+    """What results are called, of images and their names below what was given."""
+    below = dict(found)
+    root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in below])
+    wholes = {path: PurePath(os.path.relpath(path, root)).as_posix() for path in below}
+    levels = dict.fromkeys(below, 0)
 
+    def name(path: Path, number: int) -> str:
+        """The shortest first: without suffix, with it, below what holds all, with a number."""
+        forms = [form for one in (below[path], wholes[path]) for form in (stem(one), one)]
+        beyond = levels[path] - len(forms) + 1
+        return forms[-1] + f"_{number}" * beyond if beyond > 0 else forms[levels[path]]
 
-def _is_image(path: Path) -> bool:
-    result = path.name.endswith(RESULT_SUFFIXES)
-    return path.suffix.lower() in IMAGE_SUFFIXES and not result and path.is_file()
-
-
-def _problem(given: str, problem: str) -> InputError:
-    return InputError(" ".join(f"{given or 'the empty path'}: {problem}".splitlines()))
-
-
-def _longer_and_longer(parts: Sequence[str], depth: int, number: int) -> Iterator[str]:
-    """Names for one path, without end: the stem, the full name, with its parents, with a number.
-
-    Having run out of parents, it waits with the number as long as other paths, which have up to
-    `depth` parts, may still give way.
-    """
-    yield Path(parts[-1]).stem
-    for length in range(1, 2 * depth + 1):
-        yield "_".join(parts[-length:])
-    for times in count(1):
-        yield "_".join(parts) + f"_{number}" * times
+    while True:
+        names = {path: name(path, number) for number, path in enumerate(below, 1)}
+        called: dict[str, list[Path]] = {}
+        for path in names:
+            called.setdefault(_fold(names[path]), []).append(path)
+        clashing = [paths for paths in called.values() if len(paths) > 1]
+        if not clashing:
+            return names
+        for paths in clashing:
+            lowest = min(levels[path] for path in paths)
+            levels.update((path, lowest + 1) for path in paths if levels[path] == lowest)
 
 
 def _fold(name: str) -> str:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ from pathlib import Path
 from trace_edges.errors import FileError
 
 LEDGER = ".trace-edges"
+JOB = ".annotate"  # folders that begin so hold the state of a job, with `WRITTEN` as their ledger
+WRITTEN = "written"
 _TITLE = "What trace-edges wrote into this folder, and so may replace: command, name, digest.\n"
 _ENDS = 16 << 20  # bytes of each end of a large file that are digested
 _active: ContextVar[Outputs | None] = ContextVar("outputs", default=None)
@@ -149,6 +151,31 @@ def current() -> Outputs | None:
     return _active.get()
 
 
+def results_below(folder: str, names: Iterable[str]) -> set[str]:
+    """Paths of all that the ledgers of a folder list, whether it is there or not.
+
+    Args:
+        names: of what is in the folder.
+    """
+    found: set[str] = set()
+    for name in names:
+        if name == LEDGER or name.startswith(JOB):
+            ledger = Path(folder, name) if name == LEDGER else Path(folder, name, WRITTEN)
+            lines = ledger.read_bytes().splitlines() if ledger.is_file() else []
+            listed = (_read_line(line)[1] for line in lines)
+            found |= {os.path.normpath(ledger.parent / name) for name in listed if name}
+    return found
+
+
+def _read_line(line: bytes) -> tuple[str, str, str]:
+    """Command, name and digest of one line of a ledger; empty if a kill cut it short."""
+    try:
+        command, name, digest = json.loads(line)
+    except ValueError:
+        return "", "", ""
+    return command, name, digest
+
+
 def _listed(ledger: Path, name: str) -> list[tuple[str, str]]:
     """Command and digest of all that was written under this name, the latest last."""
     quoted = b", " + json.dumps(name).encode() + b", "
@@ -160,10 +187,7 @@ def _listed(ledger: Path, name: str) -> list[tuple[str, str]]:
         while place != -1:
             start, end = lines.rfind(b"\n", 0, place) + 1, lines.find(b"\n", place)
             line = lines[start:] if end == -1 else lines[start:end]
-            try:
-                command, own, digest = json.loads(line)
-            except ValueError:  # a kill cut it short
-                command = own = digest = ""
+            command, own, digest = _read_line(line)
             if own == name:
                 found.append((command, digest))
             place = lines.find(quoted, place + 1)

@@ -1,6 +1,7 @@
 """Photographs of one name in several folders, from their edges to scores."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ from typer.testing import CliRunner
 from trace_edges.cli import app
 
 pytest.importorskip("pycocotools.mask")
+
+FAST = ("--training-free", "--resolution", "64", "--subcell", "1", "--timestep", "0")
+FAST = (*FAST, "--device", "cpu", "--quiet")
+NAMES = ["day1/img", "day2/img", "top"]
 
 
 def run(*arguments):
@@ -25,31 +30,71 @@ def closed_square(shift):
     return edges
 
 
-@pytest.mark.parametrize("flat", [True, False])
-def test_our_own_files_meet(tmp_path, flat):
-    photographs, edges = tmp_path / "photographs", tmp_path / "edges"
-    for shift, day in ((0, "day1"), (8, "day2")):
-        (photographs / day).mkdir(parents=True)
-        Image.new("RGB", (64, 64)).save(photographs / day / "img.png")
-        # As `detect` calls them; or in folders as the photographs are.
-        path = edges / (f"{day}_img.png.edges.png" if flat else f"{day}/img.edges.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(closed_square(shift)).save(path)
-    out, flat_edges = tmp_path / "out", tmp_path / "flat"
-    flat_edges.mkdir()
-    for shift, day in ((0, "day1"), (8, "day2")):
-        Image.fromarray(closed_square(shift)).save(flat_edges / f"{day}_img.png.edges.png")
-    run("segment", photographs, "--recursive", "--edges", flat_edges, "--out", out, "--quiet")
-    own = out / "instances.json"
+@pytest.fixture(autouse=True)
+def photographs(tmp_path, monkeypatch):
+    """Three, of which two have one name; and edges of each, which differ."""
+    monkeypatch.chdir(tmp_path)
+    for shift, name in enumerate(NAMES):
+        for folder in ("photographs", "edges"):
+            Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (64, 64), (90 * shift, 0, 0)).save(f"photographs/{name}.png")
+        Image.fromarray(closed_square(4 * shift)).save(f"edges/{name}.edges.png")
+
+
+def test_our_own_files_meet():
+    run("detect", "photographs", "--recursive", "--out", "detected", *FAST)
+    for name in NAMES:
+        files = {f"detected/{name}.{end}" for end in ("edges.png", "overlay.png", "json")}
+        assert {str(path) for path in Path("detected").rglob(f"{name}.*")} == files
+        assert json.loads(Path(f"detected/{name}.json").read_text(encoding="utf-8"))["edges"] == (
+            f"{name}.edges.png"
+        )
+    options = ("--recursive", "--out", "out", "--quiet")
+    run("segment", "photographs", "--edges", "detected", *options, "--strength", "0")
+    run("segment", "photographs", "--edges", "edges", "--recursive", "--out", "s", "--quiet")
+    own = Path("s/instances.json")
     images = json.loads(own.read_text(encoding="utf-8"))["images"]
-    assert [image["file_name"] for image in images] == ["day1/img.png", "day2/img.png"]
-    run("evaluate", "masks", own, own, "--score", "constant", "--out", tmp_path / "scores.json")
-    assert json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))[
-        "ap"
-    ] == pytest.approx(1)
-    refined = run("refine", own, edges, "--out", tmp_path / "refined.json")
-    assert "2 done, 0 failed" in refined.stdout
-    options = ["--out", tmp_path / "e", "--workers", 1, "--thresholds", 3, "--json"]
-    scores = json.loads(run("evaluate", "edges", edges, own, *options).stdout)
-    assert len(scores["images"]) == 2
-    run("evaluate", "check", own, "--images", photographs)
+    assert [image["file_name"] for image in images] == [f"{name}.png" for name in NAMES]
+    run("evaluate", "masks", own, own, "--score", "constant", "--out", "scores.json")
+    assert json.loads(Path("scores.json").read_text(encoding="utf-8"))["ap"] == pytest.approx(1)
+    assert "3 done, 0 failed" in run("refine", own, "edges", "--out", "refined.json").stdout
+    assert "3 done, 0 failed" in run("refine", "s", "edges", "--out", "refined").stdout
+    assert all(Path(f"refined/{name}.png").is_file() for name in NAMES)
+    options = ["--out", "e", "--workers", 1, "--thresholds", 3, "--json"]
+    scores = json.loads(run("evaluate", "edges", "edges", own, *options).stdout)
+    assert len(scores["images"]) == 3
+    run("evaluate", "check", own, "--images", "photographs")
+    run("panoptic", "refined", "edges", "--things", "1,2,3", "--out", "p", "--semantic-pngs")
+    listed = json.loads(Path("p/panoptic.json").read_text(encoding="utf-8"))
+    assert [one["file_name"] for one in listed["annotations"]] == [f"{name}.png" for name in NAMES]
+    assert all(Path(f"p/panoptic/{name}.png").is_file() for name in NAMES)
+    again = run("detect", "photographs", "--recursive", "--out", "detected", *FAST, "--json")
+    assert [json.loads(line)["state"] for line in again.stdout.splitlines()] == ["skipped"] * 3
+
+
+def test_our_own_files_meet_those_of_a_job():
+    job = ("--training-free", "--resolution", "64", "--subcell", "1", "--timestep", "0")
+    job = (*job, "--device", "cpu", "--quiet", "--workers", "0")
+    run("annotate", "photographs", "job", "--task", "edges", *job)
+    run("detect", "photographs", "--recursive", "--out", "detected", *FAST)
+    for name in NAMES:
+        assert Path(f"job/{name}.edges.png").is_file()
+        assert Path(f"detected/{name}.edges.png").is_file()
+    run("segment", "photographs", "--edges", "job", "--recursive", "--out", "s", "--quiet")
+
+
+def test_edges_in_one_folder_are_not_those_of_two_images_of_one_name():
+    Path("flat").mkdir()
+    for shift, name in enumerate(("img", "top")):
+        Image.fromarray(closed_square(shift)).save(f"flat/{name}.png")
+    words = ("segment", "photographs", "--recursive", "--edges", "flat", "--out", "s", "--quiet")
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2
+    assert all("flat holds no edge map of day" in line for line in lines)
+    assert Path("s/top.json").is_file()
+    # One image of a name is enough to know which is meant.
+    run("segment", "photographs/day1", "--edges", "flat", "--out", "one", "--quiet")
+    words = ("photographs/day1", "photographs/top.png", "--edges", "edges", "--out", "two")
+    assert CliRunner().invoke(app, ["segment", *words]).exit_code == 1  # whose img is it?

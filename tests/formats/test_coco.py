@@ -95,9 +95,9 @@ def test_numbers_are_those_of_the_names(tmp_path, names, ids):
         assert [image["file_name"] for image in images] == ["7.jpg", "a.jpg", "b.jpg"]
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b"])
+@pytest.mark.parametrize("name", ["", "..", "a/../b", "/a", "a\\b"])
 def test_a_name_must_not_lead_elsewhere(tmp_path, name):
-    with pytest.raises(ValueError, match="no plain file name"):
+    with pytest.raises(ValueError, match="leads out of the folder"):
         export_coco({name: square(0, 0, 5, 5)}, tmp_path / "a.json")
     assert not list(tmp_path.iterdir())
 

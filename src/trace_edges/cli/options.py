@@ -120,12 +120,12 @@ def find_inputs(
     Raises:
         InputError: there is no image at all.
     """
-    from trace_edges.files import find_images, output_names
+    from trace_edges.files import find_images
 
     found = find_images(inputs, files.recursive)
-    for problem in found.problems:
-        error(str(problem))
-    return output_names(found.images), found.problems
+    for line in (*found.problems, *found.passed_over):
+        error(str(line))
+    return found.names, found.problems
 
 
 def check_inputs(*paths: Path | None) -> None:

@@ -92,10 +92,7 @@ def evaluate_edge_folders(
         ValueError: a folder holds no maps, or no image is left that all methods have.
     """
     folders = {method: EdgeMaps(folder) for method, folder in methods.items()}
-    maps = {
-        method: {name: path for name in ground_truth if (path := found.get(name))}
-        for method, found in folders.items()
-    }
+    maps = {method: found.of(list(ground_truth)) for method, found in folders.items()}
     unused = {
         method: len({*found.paths.values()} - {*maps[method].values()})
         for method, found in folders.items()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
-from trace_edges.files import IMAGE_SUFFIXES, FileError, write_npy
+from trace_edges.files import FileError, write_npy
 from trace_edges.formats.arrays import load_array
 from trace_edges.formats.folders import find_by_name
 from trace_edges.formats.pixels import palette_colours, stored_pixels, write_png
@@ -21,7 +23,8 @@ SUFFIXES = (".png", ".npy", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 def find_edge_maps(folder: Path) -> dict[str, Path]:
-    """The edge maps of a folder by image name; NAME.edges.png is the map of NAME.
+    """The edge maps of a folder and those below it by image name; day1/NAME.edges.png is the map of
+    day1/NAME.
 
     Where a folder holds results of `trace-edges detect`, its overlays are left out.
 
@@ -34,12 +37,13 @@ def find_edge_maps(folder: Path) -> dict[str, Path]:
 class EdgeMaps:
     """The edge maps of a folder, found by the name of their image.
 
-    The map of an image that is called day1/cat, since there are several cats, is that of cat in the
-    folder day1 below; or that of day1_cat, as `trace-edges detect` calls it.
+    The map of day1/cat is that of cat in the folder day1. Where one side knows no folders, as many
+    lists of images and detectors of edges do not, the map of cat is that of day1/cat and the other
+    way round: if no other image of a list, and no other map, is called cat.
 
     Attributes:
         folder: where they are.
-        paths: those in the folder itself (`find_edge_maps`), which may hold folders only.
+        paths: see `find_edge_maps`.
 
     Raises:
         ValueError: as `find_edge_maps`.
@@ -47,32 +51,23 @@ class EdgeMaps:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._below: dict[str, dict[str, Path]] = {}
-        folders = folder.is_dir() and any(path.is_dir() for path in folder.iterdir())
-        try:
-            self.paths = find_edge_maps(folder)
-        except ValueError:
-            if not folders or any(path.suffix.lower() in SUFFIXES for path in folder.iterdir()):
-                raise
-            self.paths = {}
+        self.paths = find_edge_maps(folder)
+        self._below: dict[str, list[str]] = {}
+        for name in self.paths:
+            self._below.setdefault(name.rpartition("/")[2], []).append(name)
 
-    def get(self, name: str) -> Path | None:
-        """The map of an image; None where there is none.
-
-        Raises:
-            ValueError: a folder below holds two of one image.
-        """
-        below, _, stem = name.rpartition("/")
-        if name in self.paths or not below or ".." in below.split("/"):
-            return self.paths.get(name)
-        flat = name.replace("/", "_")
-        for one in (flat, *(flat + suffix for suffix in IMAGE_SUFFIXES)):
-            if one in self.paths:
-                return self.paths[one]
-        if below not in self._below:
-            there = (self.folder / below).is_dir()
-            self._below[below] = find_edge_maps(self.folder / below) if there else {}
-        return self._below[below].get(stem)
+    def of(self, names: Collection[str]) -> dict[str, Path]:
+        """The maps of images, by their names, for those that have one."""
+        uses = Counter(name.rpartition("/")[2] for name in names)
+        found = {}
+        for name in names:
+            stem = name.rpartition("/")[2]
+            known = self._below.get(stem, [])
+            if name in self.paths:
+                found[name] = self.paths[name]
+            elif uses[stem] == 1 and len(known) == 1 and (stem in (name, known[0])):
+                found[name] = self.paths[known[0]]
+        return found
 
 
 def read_edge_map(path: Path) -> EdgeArray:

@@ -6,15 +6,13 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from trace_edges.formats.truth import Finding, GroundTruthError, refusal
+from trace_edges.inputs import visible_files
 
 
-def list_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+def list_files(folder: Path, suffixes: Collection[str], *, recursive: bool = False) -> list[Path]:
     """The visible files of a folder with one of the suffixes, sorted."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
-    )
+    paths = visible_files(str(folder), recursive, with_results=True)
+    return sorted(path for path in paths if path.suffix.lower() in suffixes)
 
 
 def find_by_name(
@@ -25,10 +23,10 @@ def find_by_name(
     of: str = "",
     without: Collection[str] = (),
 ) -> dict[str, Path]:
-    """The files of a folder by the name of their image.
+    """The files of a folder and those below it by the name of their image: day1/cat in day1.
 
     Args:
-        folder: where they are; folders in it are passed over.
+        folder: where they are.
         kind: what a file is, for messages: "edge map".
         suffixes: that such files may have.
         of: an ending of stems that is no part of a name: with ".edges", cat.edges.png is of cat.
@@ -40,10 +38,10 @@ def find_by_name(
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder of {kind}s; check the path")
     files: dict[str, Path] = {}
-    for path in list_files(folder, suffixes):
+    for path in list_files(folder, suffixes, recursive=True):
         if path.stem.endswith(tuple(without)) or not path.is_file():
             continue
-        name = path.stem.removesuffix(of)
+        name = path.relative_to(folder).with_suffix("").as_posix().removesuffix(of)
         if name in files:
             raise ValueError(f"{path}: {files[name].name} is of the same image; remove one of them")
         files[name] = path

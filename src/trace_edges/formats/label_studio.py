@@ -45,7 +45,7 @@ def export_label_studio(
 
     Raises:
         OSError: the file cannot be written.
-        ValueError: an image name is no plain file name, or `images` lacks it.
+        ValueError: an image name leads out of the folder of results, or `images` lacks it.
     """
     masks = by_name(masks)
     places: Mapping[str, str] = by_name(images)

@@ -122,7 +122,7 @@ def export_labels(masks: OneOrMany[InstanceMasks], folder: str | PathLike[str]) 
     One result, several, or a mapping by image name; images of a list are 000001, 000002, ...
     Holes and parts are kept, scores are not. Where instances overlap, the smaller lies on top; a
     number is missing where others cover the whole of an instance. Errors: `write_label_png`, and a
-    ValueError where a name is no plain file name.
+    ValueError where a name leads out of the folder of results.
     """
     masks = by_name(masks)
     for name in sorted(masks):

@@ -37,7 +37,7 @@ class ImageList:
     """The images of one COCO file: an id and a file name for every image name.
 
     The name of an image is what its results are filed under, without a suffix, as in
-    `trace_edges.files.output_names`.
+    `trace_edges.inputs.Found`.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ImageList:
                 000000000139 is 139, if all names are numbers; else 1, 2, ... in sorted order.
 
         Raises:
-            ValueError: a name is no plain file name, `ids` lacks one, or two images share an id.
+            ValueError: a name leads out of a folder, `ids` lacks one, or two images share an id.
         """
         ordered = sorted(names)
         for name in ordered:
@@ -85,13 +85,13 @@ class ImageList:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that is no plain file name, and so would lead out of a folder.
+    """Refuse a name that is no file name or path below a folder (day1/cat).
 
     Raises:
         ValueError: it is none.
     """
-    if not name or name in (".", "..") or "/" in name or "\\" in name:
-        raise ValueError(f"the image name {name!r} is no plain file name: leave folders out")
+    if "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
+        raise ValueError(f"the image name {name!r} leads out of the folder of results: rename it")
 
 
 def plain(value: float) -> float:

@@ -45,7 +45,7 @@ def export_yolo(
 
     Raises:
         OSError: a file cannot be written.
-        ValueError: a name is no plain file name.
+        ValueError: a name leads out of the folder of results.
     """
     masks = by_name(masks)
     for name in sorted(masks):

@@ -50,6 +50,7 @@ def refine_images(
     """
     items = [Item(position, name, None, name) for position, name in enumerate(names)]
     outcomes: list[Outcome] = []
+    edges.expect(names)
     engine = Engine(edges, edges.default, task, keep)
     for outcome in engine.alone(stretches_of(items, 1)):
         outcomes.append(outcome)

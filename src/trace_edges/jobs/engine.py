@@ -43,6 +43,7 @@ from trace_edges.sources import (
 # Batches are cut from so many batches' worth of neighbours, never across: which images share a
 # batch is then the same in a run that was killed, and so are the bytes of their results.
 STRETCH = 8
+_ONE = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Finish:
         except FileError as error:
             return _failed(item, str(error))
         except OSError as error:
-            if error.errno not in (errno.ENAMETOOLONG, errno.EILSEQ):
+            if error.errno not in _ONE:
                 raise  # it would stop every image
             return _failed(item, f"{item.name}: its results cannot be named ({error}); rename it")
         return Outcome(item.key, "done", "", record, item.position)

@@ -4,9 +4,8 @@ is done. Every image has a record beside its results, so that a small job needs 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from trace_edges.edge_folder import EdgeFolder
@@ -41,7 +40,7 @@ def detect_files(
 
     Args:
         source: the pipeline or a detector.
-        names: image path -> name of its results (see `output_names`).
+        names: image path -> name of its results (see `trace_edges.inputs.Found`).
         folder: where to.
         settings: how images are read; None: the source's default.
         task: format and kind of the edges.
@@ -89,7 +88,7 @@ def segment_files(
 
     Args:
         source: of the edges.
-        names: image path -> name of its results (see `output_names`).
+        names: image path -> name of its results (see `trace_edges.inputs.Found`).
         folder: where to.
         settings: how images are read; None: the source's default.
         find: finds the instances.
@@ -152,14 +151,16 @@ def curve_of(emergence: Emergence) -> dict[str, Any]:
 
 def _refuse_edges_of_others(source: EdgeSource[Any], name: str, image: Path) -> None:
     """FileError where stored edges have a record by `detect`, and that is of another image."""
-    if isinstance(source, EdgeFolder):
-        path = source.folder / f"{name}.json"
+    if isinstance(source, EdgeFolder) and (edges := source.path_of(name)) is not None:
+        path = edges.with_name(f"{edges.stem.removesuffix('.edges')}.json")
         refuse_other_image(path, read_record(path) or {}, image, "detect the edges of this one")
 
 
 def _run(engine: Engine, names: Mapping[Path, str], records: Records) -> Iterator[Outcome]:
     """Skips what is done, and makes the rest; outcomes are called by the path of their image."""
     paths = {name: path for path, name in names.items()}
+    if isinstance(engine.source, EdgeFolder):
+        engine.source.expect(paths)
     items: list[Item] = []
     for path, name in names.items():
         try:
@@ -182,9 +183,9 @@ def _write_summary(paths: Mapping[str, Path], records: Records) -> None:
     """COCO annotations of all images from their records, which also know scores and overlaps."""
     if not paths:
         return
-    full = {name: Path(os.path.abspath(path)) for name, path in paths.items()}
-    root = os.path.commonpath([path.parent for path in full.values()])
-    listed_as = {name: path.relative_to(root).as_posix() for name, path in full.items()}
+    listed_as = {
+        name: (PurePath(name).parent / path.name).as_posix() for name, path in paths.items()
+    }
     listed = ImageList(paths, listed_as)
     images: list[Entry] = []
     annotations: list[Entry] = []

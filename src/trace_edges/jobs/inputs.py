@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import glob
 import json
-import os
 import re
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from trace_edges.files import IMAGE_SUFFIXES, RESULT_SUFFIXES, FileError, InputError
+from trace_edges.files import FileError, InputError
+from trace_edges.inputs import (
+    FURTHER_SUFFIXES,
+    IMAGE_SUFFIXES,
+    OTHER_SUFFIXES,
+    RESULT_SUFFIXES,
+    result_names,
+    stem,
+    unlike_file,
+    visible_files,
+)
 from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place
 from trace_edges.jobs.remote import full_name, join, read_bytes
 from trace_edges.jobs.stores import ask, filesystem, kind_of
-
-_RESULTS = (*RESULT_SUFFIXES, ".panoptic.png")
 
 
 @dataclass(frozen=True)
@@ -28,63 +33,58 @@ class FolderSource:
 
     Keys are paths relative to the folder, or to the part of the pattern before the first star,
     without suffix; files of one name keep theirs. Hidden files and results are left out.
+
+    Attributes:
+        url: of the folder, or the pattern.
+        passed_over: names of files of kinds that are never read, when it was listed last.
     """
 
     url: str
+    passed_over: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def describe(self) -> dict[str, Any]:
-        return {"source": "folder", **asdict(self)}
+        return {"source": "folder", "url": self.url}
 
     def check(self) -> None:
         check_there(self.url)
 
     def entries(self) -> Iterator[Entry]:
         shut: list[OSError] = []
-        base, found = self._found(shut)
+        base, paths = self._found(shut)
         system, _ = filesystem(self.url)
         base = base.rstrip("/") + "/" if base else ""
-        kinds = {
-            name.removeprefix(base): str(info["type"])
-            for name, info in found.items()
-            if is_image(name.removeprefix(base))
-        }
-        names = sorted(kinds)
-        uses = Counter(stem(name) for name in names)
-        for name in names:
-            key = name if uses[stem(name)] > 1 else stem(name)
+        below = [path.removeprefix(base) for path in paths]
+        self.passed_over[:] = [name for name in below if name.lower().endswith(OTHER_SUFFIXES)]
+        for name, key in result_names(sorted(filter(is_image, below))).items():
             place: Place = FilePlace(full_name(system, base + name))
-            if (
-                kinds[name] == "other"
-                and (kind := kind_of(full_name(system, base + name))) != "file"
-            ):
-                leads = {None: "is a link to nothing", "directory": "is a link to a folder"}
-                problem = leads.get(kind, "is a pipe or a device, no file")
-                place = NoPlace(f"{name}: {problem}; take it out")
+            local = isinstance(system, LocalFileSystem)
+            if local and (what := unlike_file(base + name)):
+                place = NoPlace(f"{name}: {what}; take it out")
             yield Entry(key, place, name)
         for error in shut:
             name = str(error.filename or self.url).removeprefix(base)
             reason = f"{name}: cannot be listed ({error.strerror or error}); change its permissions"
             yield Entry(f"{name}/", NoPlace(reason), name)
 
-    def _found(self, shut: list[OSError]) -> tuple[str, dict[str, Any]]:
-        """What names are relative to, and the files below it, with what is known of them; folders
-        that cannot be listed go to `shut`.
+    def _found(self, shut: list[OSError]) -> tuple[str, Iterable[str]]:
+        """What names are relative to, and the files below it; folders that cannot be listed go to
+        `shut`.
         """
         system, path = filesystem(self.url)
         kind = kind_of(self.url)
         if kind is None and glob.has_magic(path):
-            base = path[: re.search(r"[*?[]", path).start()].rpartition("/")[0]  # type: ignore[union-attr]
-            return base, ask(self.url, system.glob, path, detail=True)
+            base = re.split(r"[*?[]", path)[0].rpartition("/")[0]
+            return base, ask(self.url, system.glob, path)
         if kind == "directory" or (_is_web(self.url) and ask(self.url, system.isdir, path)):
-            if not isinstance(system, LocalFileSystem):
-                return path, ask(self.url, system.find, path, detail=True)
-            return path, dict(_files_of_this_machine(path, shut))
+            if isinstance(system, LocalFileSystem):
+                return path, map(str, visible_files(path, True, shut))
+            return path, ask(self.url, system.find, path)
         if kind is None:
             raise InputError(f"{self.url}: there is no such file or folder; check the path")
         if not is_image(path.rpartition("/")[2]):
             raise InputError(f"{self.url}: is no image, tar, Parquet file or COCO JSON; check it, "
                              "or say what it is with --from")  # fmt: skip
-        return path.rpartition("/")[0], {path: {"type": kind}}
+        return path.rpartition("/")[0], [path]
 
 
 @dataclass(frozen=True)
@@ -167,12 +167,8 @@ def is_image(name: str) -> bool:
     """Whether a relative path is called like an image, is not hidden, and no result of ours."""
     lower = name.lower()
     hidden = any(part.startswith(".") and part not in (".", "..") for part in lower.split("/"))
-    return lower.endswith(IMAGE_SUFFIXES) and not lower.endswith(_RESULTS) and not hidden
-
-
-def stem(name: str) -> str:
-    """A path without its last suffix."""
-    return str(PurePosixPath(name).with_suffix("")) if PurePosixPath(name).suffix else name
+    called = lower.endswith((*IMAGE_SUFFIXES, *FURTHER_SUFFIXES))
+    return called and not lower.endswith(RESULT_SUFFIXES) and not hidden
 
 
 def _unlike_coco(image: Any, ids: set[int]) -> str | None:
@@ -187,16 +183,6 @@ def _unlike_coco(image: Any, ids: set[int]) -> str | None:
     if number in ids:
         return f"({name}) has the id {number}, which another image has too: give it its own"
     return None
-
-
-def _files_of_this_machine(
-    folder: str, shut: list[OSError]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """As fsspec's `find`, which leaves out in silence what it may not list."""
-    for place, _, names in os.walk(folder, onerror=shut.append):
-        for path in (os.path.join(place, name) for name in names):
-            regular = os.path.isfile(path) and not os.path.islink(path)
-            yield path, {"type": "file" if regular else "other"}
 
 
 def _is_web(url: str) -> bool:

@@ -113,7 +113,7 @@ class Records:
                 **result.record,
             }
             write_json(record, path, indent=self.indent)
-        self._remove_stale(older, path, item.key)
+        self._remove_stale(older, item.key)
         return record
 
     def _refuse_others(self, path: Path, record: Mapping[str, Any], image: Path) -> None:
@@ -129,11 +129,11 @@ class Records:
             if there != value:
                 raise FileError(path, f"is of edges of {name} {there}, not {value}", mend)
 
-    def _remove_stale(self, older: Mapping[str, Any], path: Path, name: str) -> None:
+    def _remove_stale(self, older: Mapping[str, Any], name: str) -> None:
         """Results that the older record names and the new one does not would pass as its own."""
         for suffix in ("edges.png", "edges.npy"):
-            if older.get("edges") == f"{Path(name).name}.{suffix}" and suffix not in self.suffixes:
-                self.outputs.remove(path.with_name(f"{Path(name).name}.{suffix}"))
+            if older.get("edges") == f"{name}.{suffix}" and suffix not in self.suffixes:
+                self.outputs.remove(self.folder / f"{name}.{suffix}")
 
 
 def refuse_other_image(path: Path, record: Mapping[str, Any], image: Path, mend: str) -> None:

@@ -14,9 +14,10 @@ from itertools import groupby
 from typing import Any
 
 from trace_edges.files import IMAGE_SUFFIXES
+from trace_edges.inputs import stem
 from trace_edges.jobs.containers import find_containers
 from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place, shown
-from trace_edges.jobs.inputs import check_there, is_image, stem
+from trace_edges.jobs.inputs import check_there, is_image
 from trace_edges.jobs.stores import StoreError, StoreFile, is_of_store
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")

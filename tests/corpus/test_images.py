@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,28 @@ class Kind:
         path = folder / self.file
         path.write_bytes(self.content)
         return path
+
+
+def cmyk(tag: int, value: int) -> bytes:
+    """A TIFF that Pillow reads, with another value in a tag."""
+    content = bytearray(encoded(PICTURE.convert("CMYK"), "TIFF"))
+    (start,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, start)
+    for at in range(start + 2, start + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", content, at) == (tag,):
+            struct.pack_into("<I", content, at + 8, value)
+    return bytes(content)
+
+
+def jpeg_without_tables() -> bytes:
+    """As some scanners leave it when they are interrupted: Pillow's libtiff prints of it."""
+    content = encoded(PICTURE.convert("YCbCr"), "TIFF", compression="jpeg")
+    return content.replace(b"\xff\xdb", b"\xff\xfe")
+
+
+def profiled() -> bytes:
+    content = encoded(PICTURE.convert("LAB"), "TIFF")
+    return content[: len(content) - 300] if b"acsp" in content else content
 
 
 KINDS = [
@@ -118,6 +141,13 @@ KINDS = [
     Kind("TIFF with orientation 99", tiff((274, 3, 1, 99))),
     Kind("TIFF with its directory beyond its end", b"II*\0" + b"\xff\xff\xff\x7f" + bytes(99), ""),
     Kind("TIFF of zeros", b"II*\0" + bytes(99), ""),
+    # More memory than there is, and what decoders print.
+    Kind("PNG with pixels of 2 GiB", png(before=b"\x7f\xff\xff\xffIDAT"), ""),
+    Kind("JPEG 2000 with a box of 2 GiB", b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 \0\0\0\0jp2 \x7f\xff\xff\xffjp2h" + bytes(99), ""),
+    Kind("WEBP of a huge canvas", b"RIFF\x20\0\0\0WEBPVP8X\n\0\0\0\x02\0\0\0\xff\x4f\0\xff\x4a\0" + bytes(99), ""),
+    Kind("TIFF of CMYK in 128 samples", cmyk(277, 128), ""),
+    Kind("TIFF of JPEG without its tables", jpeg_without_tables(), ""),
+    Kind("TIFF of CMYK with a profile beyond its end", profiled(), EITHER),
     # What other programs draw.
     *(Kind(f"PostScript called {suffix}", POSTSCRIPT, "is PostScript", f"bad.{suffix}") for suffix in ("png", "jpg", "tif", "eps")),
     *(Kind(f"PDF called {suffix}", PDF, "is a PDF", f"bad.{suffix}") for suffix in ("png", "jpg", "tif", "pdf")),

@@ -114,7 +114,7 @@ KINDS = [
     *(Kind(f"array called {suffix}", f"a.{suffix}", NPY) for suffix in ("png", "tif", "jpg")),
     *(Kind(f"PNG called {suffix}", f"a.{suffix}", PNG, False, ALL) for suffix in ("npy",)),
     *(Kind(f"{what} called {suffix}", f"a.{suffix}", content, False, ALL) for what, content in (("PostScript", POSTSCRIPT), ("PDF", PDF), ("WMF", WMF), ("EMF", EMF)) for suffix in ("png", "tif", "npy")),
-    *(Kind(f"shape {shape}", "a.npy", declares(shape)) for shape in ("(1000000, 1000000)", "(99999999999999999999, 2)", "(-1, 8)", "(-8, -8)", "'x'", "(2.5, 2)", "None", "(8, 'a')", "(True, 64)", "(0, 99999999999, 2)", "(64,)", "()", "(1, 1, 1, 64)")),
+    *(Kind(f"shape {shape}", "a.npy", declares(shape)) for shape in ("(1000000, 1000000)", "(99999999999999999999, 2)", "(-1, 8)", "(-8, -8)", "'x'", "(2.5, 2)", "None", "(8, 'a')", "(True, 64)", "(0, 99999999999, 2)", "(0, 99999999999)", "(99999999999, 0)", "(0, 0)", "(0, 99999999999, 99999999999)", "(64,)", "()", "(1, 1, 1, 64)")),
     *(Kind(f"type {kind}", "a.npy", declares("(2, 2)", kind)) for kind in ("'|O'", "'<U4'", "'|S4'", "'<c8'", "'<M8[s]'", "'|V4'", "'xyz'", "5", "[('a', '<i4')]", "'<i99'", "[('a', '|O')]")),
     *(Kind(f"header {words[:20]}", "a.npy", header(words)) for words in ("", "{", "{'descr': (((", "x" * 100, "__import__('os').mkdir('x')", "[" * 117, "{'descr': '<f4'}", "\0" * 50)),
     *(Kind(f"version {version[0]}", "a.npy", header("{}", version)) for version in (b"\0\0", b"\2\0", b"\3\0", b"\x09\0")),

@@ -56,7 +56,7 @@ class Classes:
 
 @command
 def panoptic(
-    semantic: Annotated[Path, typer.Argument(help="Folder of class maps: PNG, npy, IRN's npy.")],
+    semantic: Annotated[Path, typer.Argument(help="Folder of class maps: PNG, TIFF, npy.")],
     edges: Annotated[Path, typer.Argument(help="Folder of edge maps, as detect writes them.")],
     out: Annotated[Path, typer.Option(help="Folder for panoptic.json and panoptic/NAME.png.")],
     classes: Annotated[Classes, Fields("Classes")],
@@ -64,9 +64,6 @@ def panoptic(
     semantic_pngs: Annotated[
         bool, typer.Option("--semantic-pngs", help="Write semantic/NAME.png too.")
     ] = False,
-    background: Annotated[
-        float, typer.Option(help="Of IRN's class activation, what the background counts as.")
-    ] = 0.15,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
     """Split the things of semantic maps into instances: panoptic PNGs and JSON as COCO has them."""
@@ -76,7 +73,7 @@ def panoptic(
     with image_progress(quiet) as report:
         outcomes = panoptic_files(
             semantic, edges, out, classes.table(), cutting.propagation(),
-            background=background, semantic_pngs=semantic_pngs, progress=report,
+            semantic_pngs=semantic_pngs, progress=report,
         )  # fmt: skip
     failed = report_failures(outcomes)
     if not quiet:

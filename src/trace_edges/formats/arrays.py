@@ -38,7 +38,7 @@ def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
     Raises:
         FileNotFoundError: there is none.
         FileError: a `ValueError` of one line: it is no .npy file, is cut or damaged, holds objects
-            (which are never unpickled), or more than 400 megapixels.
+            (which are never unpickled), no pixel, or more than 400 megapixels.
     """
     with open_regular(path, mend) as file:
         start = file.read(6)
@@ -59,9 +59,9 @@ def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
         if declared > held or min(shape, default=0) < 0:
             problem = f"cannot be loaded (it declares {declared:,} bytes and holds {held:,})"
             raise FileError(path, problem, mend)
-        if math.prod(shape[-2:]) > MAX_PIXELS:
-            largest = f"make it at most {MAX_PIXELS:,} pixels"
-            raise FileError(path, f"holds an array of {shape}", largest)
+        if not 0 < math.prod(shape[-2:]) <= MAX_PIXELS:
+            bounds = f"make it at least 1 and at most {MAX_PIXELS:,} pixels"
+            raise FileError(path, f"holds an array of {shape}", bounds)
         file.seek(0)
         try:
             return np.load(file, allow_pickle=False)

@@ -6,10 +6,12 @@ Pillow alone would open some seventy kinds, among them PostScript, for which it 
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import stat
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -30,6 +32,7 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_2000 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _LONGEST_REASON = 200  # characters of a decoder's message
+_NOBODY = logging.NullHandler()  # added once, however often it is
 _UNLIMITED = 89_000_000  # pixels; beyond, Pillow warns when it looks for further frames
 # What other files begin with, for a message that names them.
 _KNOWN = (
@@ -78,11 +81,22 @@ def open_file(path: str | os.PathLike[str], name: str) -> io.BufferedReader:
 
 @contextmanager
 def decoding(name: str) -> Iterator[None]:
-    """Whatever a decoder raises on damaged data (nearly anything) becomes one ImageError."""
+    """Whatever a decoder raises on damaged data (nearly anything) becomes one ImageError.
+
+    What it warns of, such as odd tags, is no concern where the pixels are sound.
+    """
     try:
-        yield
-    except (ImageError, FileError, MemoryError):
+        logging.getLogger("PIL").addHandler(_NOBODY)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield
+    except (ImageError, FileError):
         raise
+    except MemoryError as error:
+        problem = (
+            "needs more memory than is free; make it smaller, or fetch it again if it is small"
+        )
+        raise refusal(name, problem) from error
     except Exception as error:
         reason = (str(error) or type(error).__name__)[:_LONGEST_REASON]
         problem = f"cannot be decoded ({reason}); it is damaged or too unusual, save it anew"

@@ -6,15 +6,17 @@ where that isn't installed, are left to Pillow as far as Pillow decodes them rig
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin, _imaging
 
 from trace_edges.images.stored import (
     MAX_PIXELS,
@@ -212,8 +214,16 @@ def _palette(page: TiffPage) -> np.ndarray:
     return colours >> 8 if colours.max(initial=0) > 255 else colours
 
 
+@cache
+def _silence_libtiff() -> None:
+    """Has Pillow's libtiff print nothing on damaged data: what is wrong is raised all the same."""
+    with suppress(AttributeError, OSError):  # a build in which it cannot be reached
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+
+
 def _pillow(file: IO[bytes], index: int) -> Image.Image:
     """The page for Pillow, which turns it upright as it loads."""
+    _silence_libtiff()
     file.seek(0)
     image = TiffImagePlugin.TiffImageFile(file)
     image.seek(index)
@@ -256,6 +266,7 @@ def _by_pillow(
 
 def _raw(file: IO[bytes], index: int, raw_mode: str) -> np.ndarray:
     """The values that Pillow decodes by another raw mode than its own, not turned."""
+    _silence_libtiff()
     file.seek(0)
     image = TiffImagePlugin.TiffImageFile(file)
     image.seek(index)

@@ -28,7 +28,6 @@ def panoptic_files(
     classes: ClassTable,
     propagation: Propagation = PROPAGATION,
     *,
-    background: float = 0.15,
     semantic_pngs: bool = False,
     progress: Progress | None = None,
 ) -> list[Outcome]:
@@ -41,7 +40,6 @@ def panoptic_files(
         semantic: folder of NAME.png and NAME.npy; see `read_semantic`.
         edges: folder of edge maps (`EdgeFolder`).
         classes: what the numbers in the maps stand for.
-        background: what the background counts as in class activation of IRN, in [0, 1].
         progress: called after each image with how many are done, and how many there are.
 
     Returns:
@@ -64,10 +62,10 @@ def panoptic_files(
         maps.add(name, found)
         return class_count, len(found.segments)
 
-    task = PanopticTask(semantic, classes, propagation, background)
+    task = PanopticTask(semantic, classes, propagation)
     outcomes = refine_images(names, folder, task, Collected(take), progress)
     if maps:
-        settings = {"propagation": asdict(propagation), "background": background}
+        settings = {"propagation": asdict(propagation)}
         files = {"semantic": semantic, "edges": edges}
         with outputs.writing():
             export_panoptic(

@@ -149,7 +149,6 @@ class PanopticTask(Task):
     semantic: Path
     classes: ClassTable
     propagation: Propagation = PROPAGATION
-    background: float = 0.15
     name = "panoptic"
     suffixes = ("panoptic.png",)
 
@@ -160,7 +159,6 @@ class PanopticTask(Task):
             "categories": [asdict(one) for one in self.classes.categories],
             "classes": {str(k): v for k, v in self.classes.by_number.items()},
             "propagation": asdict(self.propagation),
-            "background": self.background,
         }
 
     def check(self) -> None:
@@ -171,7 +169,7 @@ class PanopticTask(Task):
         path = self._map_of(subject.key)
         lines = cutting_lines(subject, self.propagation)
         try:
-            numbers = read_semantic(path, background=self.background)
+            numbers = read_semantic(path)
             categories = self.classes.categories_of(numbers)
             found = panoptic_from_semantic(
                 categories, lines, self.classes.things, self.classes.stuff,

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trace_edges.evaluation.masks import evaluate_masks
@@ -23,10 +21,7 @@ from trace_edges.formats.classes import read_class_table
 from trace_edges.formats.coco import CocoMasks
 
 from . import test_categories, test_coco, test_panoptic
-
-# By default the same cases in every run, so that what passes here passes everywhere. For as many
-# new cases as an hour holds, for each test: TRACE_EDGES_FUZZ=3600.
-SECONDS = float(os.environ.get("TRACE_EDGES_FUZZ", 0))
+from .fuzzing import fuzz, fuzzed, refusal
 
 scalars = (
     st.none()
@@ -75,41 +70,22 @@ def spoiled(draw: Callable[..., Any], content: Any) -> Any:
     return content
 
 
-def read(check: Callable[[], object]) -> None:
-    """Run, and let errors of one short line pass; anything else is a fault."""
-    try:
-        check()
-    except (MissingExtraError, OSError, ValueError) as error:
-        line = str(error)
-        assert line
-        assert "\n" not in line
-        assert len(line) < 1000
-        line.encode()  # it can be printed
+read = partial(refusal, errors=(MissingExtraError, OSError, ValueError))
 
 
-def fuzz(content: Any, check: Callable[[Path], object], folder: Path, name: str) -> None:
-    end = time.monotonic() + SECONDS
-    path = folder / name
+def jsons(folder: Path, content: Any, check: Callable[[Path], object]) -> None:
+    path = folder / "it.json"
 
-    @settings(
-        max_examples=10**9 if SECONDS else 400, derandomize=not SECONDS,
-        deadline=None, database=None, suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(spoiled(content))
-    def run(value: Any) -> None:
-        if SECONDS and time.monotonic() > end:
-            return
+    def written(value: Any) -> None:
         with suppress(UnicodeEncodeError):
             path.write_text(json.dumps(value), encoding="utf-8")
             check(path)
 
-    run()
+    fuzz(spoiled(content), written, 200)
 
 
-@pytest.mark.long
-def test_instances(tmp_path: Path) -> None:
-    pytest.importorskip("pycocotools")
-    good = tmp_path / "good.json"
+def instances(folder: Path) -> None:
+    good = folder / "good.json"
     good.write_text(json.dumps(test_coco.OK), encoding="utf-8")
 
     def check(path: Path) -> None:
@@ -130,28 +106,33 @@ def test_instances(tmp_path: Path) -> None:
         }
         return masks.replaced(entries)
 
-    fuzz(test_coco.OK, check, tmp_path, "it.json")
+    jsons(folder, test_coco.OK, check)
 
 
-@pytest.mark.long
-def test_segments(tmp_path: Path) -> None:
-    make = test_panoptic.made(lambda path: None)
-    make(tmp_path)
+def segments(folder: Path) -> None:
+    test_panoptic.made(lambda path: None)(folder)
 
     def check(path: Path) -> None:
-        read(lambda: evaluate_panoptic(path, tmp_path / "ok.json"))
-        read(lambda: evaluate_panoptic(tmp_path / "ok.json", path))
+        read(lambda: evaluate_panoptic(path, folder / "ok.json"))
+        read(lambda: evaluate_panoptic(folder / "ok.json", path))
         read(lambda: [reader() for reader in open_ground_truth(path).values()])
         for finding in check_ground_truth(path):
             assert "\n" not in str(finding)
 
-    fuzz(test_panoptic.OK, check, tmp_path, "it.json")
+    jsons(folder, test_panoptic.OK, check)
 
 
-@pytest.mark.long
-def test_classes(tmp_path: Path) -> None:
+def classes(folder: Path) -> None:
     def check(path: Path) -> None:
         read(lambda: read_class_table(path))
         read(lambda: read_class_table(path, contiguous=True))
 
-    fuzz(test_categories.OK, check, tmp_path, "it.json")
+    jsons(folder, test_categories.OK, check)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("run", [instances, segments, classes])
+def test_changed_values_give_what_can_be_used_or_one_line(run, tmp_path):
+    pytest.importorskip("pycocotools")
+    fuzzed(run, tmp_path)

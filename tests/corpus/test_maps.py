@@ -67,6 +67,16 @@ def truth(segmentation: object, boundaries: object) -> np.ndarray:
     return cell
 
 
+def nested_cells() -> bytes:
+    """Two thousand cells in one another."""
+    inner = b""
+    for depth in range(2000):
+        name = b"groundTruth\0\0\0\0\0" if depth == 1999 else b""
+        head = struct.pack("<8I2I", 6, 8, 1, 0, 5, 8, 1, 1, 1, len(name.rstrip(b"\0"))) + name
+        inner = struct.pack("<2I", 14, len(head) + len(inner)) + head + inner
+    return MAT[:128] + inner
+
+
 MAT = mat(groundTruth=truth(LABELS.astype("u2"), LABELS == 0))
 PACKED = mat(True, groundTruth=truth(LABELS.astype("u2"), LABELS == 0))
 NPY, PNG, TIFF = npy(LABELS), encoded(LABELS, "PNG"), encoded(LABELS, "TIFF")
@@ -132,6 +142,8 @@ KINDS = [
     Kind("JPEG", "a.png", encoded(LABELS, "JPEG"), False, ("labels", "drawn", "masks", "semantic")),
     Kind("no variables", "a.mat", mat(x=1), False, ("bsds",)),
     *(Kind(f"truth {name}", "a.mat", mat(groundTruth=value), False, ("bsds",)) for name, value in (("of numbers", np.zeros((2, 2))), ("of text", "x"), ("of NaN", truth(np.full((4, 4), np.nan), LABELS[:4, :4])), ("of two sizes", truth(LABELS, LABELS[:4] > 0)), ("of a volume", truth(np.zeros((2, 2, 2)), np.zeros((2, 2, 2)))))),
+    Kind("cells in cells", "a.mat", nested_cells(), False, ("bsds",)),
+    Kind("numbers that are not there", "a.mat", MAT.replace(struct.pack("<2I", 32, 32), struct.pack("<2I", 32, 33)), False, ("bsds",)),
     Kind("MATLAB 7.3", "a.mat", b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM" + b"\x89HDF\r\n\x1a\n" + bytes(99), False, ("bsds",)),
 ]  # fmt: skip
 SAMPLE = [kind for kind in KINDS if kind.name in (

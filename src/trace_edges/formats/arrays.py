@@ -13,7 +13,8 @@ import numpy as np
 
 from trace_edges.files import FileError
 from trace_edges.images.opening import open_file
-from trace_edges.images.stored import MAX_PIXELS, ImageError
+from trace_edges.images.stored import LABELS, MAX_PIXELS, ImageError
+from trace_edges.memory import free
 
 _ZIP = b"PK"
 _DAMAGE = (
@@ -38,7 +39,7 @@ def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
     Raises:
         FileNotFoundError: there is none.
         FileError: a `ValueError` of one line: it is no .npy file, is cut or damaged, holds objects
-            (which are never unpickled), no pixel, or more than 400 megapixels.
+            (which are never unpickled), no pixel, or more than 400 megapixels or memory has.
     """
     with open_regular(path, mend) as file:
         start = file.read(6)
@@ -62,6 +63,10 @@ def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
         if not 0 < math.prod(shape[-2:]) <= MAX_PIXELS:
             bounds = f"make it at least 1 and at most {MAX_PIXELS:,} pixels"
             raise FileError(path, f"holds an array of {shape}", bounds)
+        needed, there = declared + LABELS * math.prod(shape[-2:]), free()
+        if needed > there:
+            sizes = f"{needed / 2**30:.1f} GiB of memory, and {there / 2**30:.1f} are free"
+            raise FileError(path, f"holds an array of {shape} and needs {sizes}", "make it smaller")
         file.seek(0)
         try:
             return np.load(file, allow_pickle=False)

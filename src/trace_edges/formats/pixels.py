@@ -22,7 +22,7 @@ from trace_edges.images.opening import (
     orientation_of,
 )
 from trace_edges.images.png import deep_mode, deep_values, raw_mode
-from trace_edges.images.stored import MAX_PIXELS, ImageError, check_memory, upright
+from trace_edges.images.stored import LABELS, MAX_PIXELS, ImageError, check_memory, upright
 from trace_edges.images.tiff import Tiff, read_tiff, tiff_size
 
 _SPREAD = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey of few bits
@@ -137,7 +137,7 @@ def _check_pixels(image: Image.Image, path: str | PathLike[str]) -> None:
     if image.width * image.height > MAX_PIXELS:
         problem = f"is {image.width} x {image.height} px"
         raise FileError(path, problem, f"make it at most {MAX_PIXELS:,} pixels")
-    check_memory(image.height, image.width, 16, str(path))
+    check_memory(image.height, image.width, LABELS, str(path))
 
 
 @contextmanager

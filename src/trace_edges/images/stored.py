@@ -13,6 +13,7 @@ from trace_edges.memory import free
 
 MIN_SIDE = 16
 MAX_PIXELS = 400_000_000
+LABELS = 16  # bytes per pixel that a map takes as it is read: labels, masks, and copies of them
 
 Rows: TypeAlias = Callable[[slice], np.ndarray]  # rows as stored: (r, w) or (r, w, 1 | 2 | 3 | 4)
 Alpha = Literal["straight", "premultiplied"]

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageFile, TiffImagePlugin, _imaging
 
 from trace_edges.images.stored import (
+    LABELS,
     MAX_PIXELS,
     Alpha,
     Rows,
@@ -90,7 +91,7 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
         if page.imagedepth != 1:
             raise refusal(name, f"is a volume of depth {page.imagedepth}; save one slice")
         held = page.samplesperpixel * (page.bitspersample + 7) // 8
-        check_memory(height, width, held, name)
+        check_memory(height, width, held if smallest else held + LABELS, name)
         notes = (f"page {index + 1} of {pages}",) if pages > 1 else ()
         orientation = page.tags.valueof(274, 1)
         orientation = orientation if isinstance(orientation, int) else 1

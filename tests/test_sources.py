@@ -63,7 +63,21 @@ def test_a_list_is_one_pass_and_one_map():
     assert out.edges[:, 0, 0].tolist() == [0, 1]
     assert out.ridges[:, 0, 0].tolist() == [False, True]
     assert out.settings["model_size"] == [24, 40]
-    assert len(source.batches) == 1
+    assert [len(batch) for batch in source.batches] == [2]
+
+
+def test_a_long_list_is_read_in_batches_and_is_still_one_map():
+    source = FakeSource()
+    reds = [0, 51, 102, 153, 204, 255]
+    out = source([image(red) for red in reds])
+    np.testing.assert_allclose(out.edges[:, 0, 0], np.array(reds) / 255, atol=1e-6)
+    assert [len(batch) for batch in source.batches] == [4, 2]
+    source.batches.clear()
+    source(np.stack([image(red) for red in reds]), batch_size=5)
+    assert [len(batch) for batch in source.batches] == [5, 1]
+    for call in (source, lambda images, **options: list(source.each(images, **options))):
+        with pytest.raises(ValueError, match="batch_size must be 1 or more, not -1"):
+            call([image(0)], batch_size=-1)
 
 
 def test_images_of_several_sizes_are_iterated_over():

@@ -189,22 +189,46 @@ def out_of_memory_beyond(backbone, pixels):
 
 
 def test_out_of_memory_says_which_resolution_would_fit(tiny_model, monkeypatch):
-    from trace_edges.backbones import sizing
-    from trace_edges.backbones.sizing import memory
+    from trace_edges.backbones import fitting
+    from trace_edges.backbones.sizing import emptied, memory
 
     pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd3"))
     out_of_memory_beyond(pipe.backbone, 0)
     picture = torch.zeros(3, 300, 400)
-    at_192 = memory(sizing.emptied(pipe.backbone), (176, 224)).peak
-    monkeypatch.setattr(sizing, "available_memory", lambda device: int(at_192 / 0.9) + 1)
+    at_192 = memory(emptied(pipe.backbone), (176, 224)).peak
+    monkeypatch.setattr(fitting, "available_memory", lambda device: int(at_192 / 0.9) + 1)
     message = message_of(pipe, picture, resolution=256)
     assert "ran out of memory on cpu at 224 x 288 px" in message
     assert message.endswith("a resolution of 192 would fit")
 
-    monkeypatch.setattr(sizing, "available_memory", lambda device: 1000)
+    monkeypatch.setattr(fitting, "available_memory", lambda device: 1000)
     assert "its weights alone take" in message_of(pipe, picture, resolution=256)
-    monkeypatch.setattr(sizing, "available_memory", lambda device: None)
+    monkeypatch.setattr(fitting, "available_memory", lambda device: None)
     assert "ask for a smaller resolution" in message_of(pipe, picture, resolution=256)
+
+
+def test_out_of_memory_says_which_batch_would_fit(tiny_model, monkeypatch):
+    """Where nine images are too many, the largest number that the device has room for."""
+    from trace_edges.backbones import fitting
+    from trace_edges.backbones.sizing import emptied, memory
+
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd3"))
+    student = Student(load_backbone(tiny_model("sd15")), StudentSettings(width=16, rank=0))
+    for source in (pipe, EdgeDetector(student, 64)):
+        backbone = pipe.backbone if source is pipe else student.backbone
+        size = source.prepare(torch.zeros(3, 64, 64), source.chosen(None, {"resolution": 64})).size
+        empty = emptied(backbone)
+        room = sum(memory(empty, size, images).peak for images in (5, 6)) / 2 / 0.9
+        monkeypatch.setattr(fitting, "available_memory", lambda device, room=room: int(room))
+        out_of_memory_beyond(backbone, 0)
+        pictures = torch.zeros(9, 3, 64, 64)
+        message = message_of(source, pictures, resolution=64, batch_size=9)
+        assert "ran out of memory on cpu at 64 x 64 px, 9 images a pass" in message
+        assert message.endswith("try batch_size=5")
+        monkeypatch.setattr(fitting, "available_memory", lambda device: 1000)
+        assert message_of(source, pictures, resolution=64).endswith("try batch_size=1")
+        monkeypatch.setattr(fitting, "available_memory", lambda device: None)
+        assert message_of(source, pictures, resolution=64).endswith("try batch_size=2")
 
 
 def test_other_errors_are_left_as_they_are(tiny_model):
@@ -276,6 +300,33 @@ def test_a_latent_that_is_not_finite_is_named_by_its_stage(tiny_model):
         pipe.backbone.vae.encoder.conv_out.bias.fill_(float("inf"))
     message = message_of(pipe, torch.zeros(3, 64, 64), resolution=64)
     assert "the latent of its VAE is not finite in float32: try --dtype" in message
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("part", "stage"),
+    [
+        ("vae.encoder.conv_out", "the latent of its VAE"),
+        ("denoiser.conv_in", "what the denoiser computes at t = 0"),
+        ("leave", "what the detector's decoder computes"),
+    ],
+)
+def test_what_is_not_finite_in_a_detector_is_named_by_its_stage(tiny_model, part, stage, dtype):
+    student = Student(load_backbone(tiny_model("sd15"), dtype=dtype), StudentSettings(width=16))
+    home, _, name = part.rpartition(".")
+    whole = getattr(student.backbone, home.partition(".")[0]) if home else student.decoder
+    with torch.no_grad():
+        whole.get_submodule(part.partition(".")[2] or name).bias.fill_(float("nan"))
+    message = message_of(EdgeDetector(student, 64), torch.zeros(3, 64, 64))
+    assert f"{stage} is not finite in {str(dtype).removeprefix('torch.')}" in message
+
+
+def test_an_output_that_is_not_finite_is_named_where_nothing_is_captured(tiny_model):
+    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd15"))
+    with torch.no_grad():
+        pipe.backbone.denoiser.conv_out.bias.fill_(float("inf"))
+    message = message_of(pipe, torch.zeros(3, 64, 64), resolution=64, timestep=199)
+    assert "the latent before t = 199 is not finite in float32: try --dtype" in message
 
 
 def test_attention_that_is_not_finite_is_named(tiny_model):

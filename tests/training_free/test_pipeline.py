@@ -14,6 +14,7 @@ from trace_edges.results import EdgeMap
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.emergence import map_change
 from trace_edges.training_free.pipeline import TraceEdgePipeline, TraceSettings
+from trace_edges.training_free.settings import visited_steps
 from trace_edges.training_free.trajectory import read_trajectory
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +72,29 @@ def test_a_transposed_picture_keeps_its_strong_edges(pipe):
     assert np.corrcoef(straight.ravel(), turned.ravel())[0, 1] > 0.7
 
 
+def test_many_images_share_passes_of_bounded_size(pipe, passes, monkeypatch):
+    """Nine images in batches of at most four; whatever the batch, each is what it is alone."""
+    pictures = [picture(seed=n) for n in range(9)]
+    sizes, encode = [], pipe.backbone.encode
+
+    def counted(images):
+        sizes.append(len(images))
+        return encode(images)
+
+    monkeypatch.setattr(pipe.backbone, "encode", counted)
+    settings = replace(FAST, timestep=0)
+    by_itself = pipe(pictures, settings)
+    assert sizes == [4, 4, 1]
+    sizes.clear()
+    singly = pipe(pictures, settings, batch_size=1)
+    assert sizes == [1] * 9
+    assert_equal(by_itself, singly, tolerance=1e-4)
+    assert len(pipe(np.stack(pictures), settings, batch_size=5)) == 9  # a batch as one array
+    assert sizes == [1] * 9 + [5, 4]
+    with pytest.raises(ValueError, match="batch_size must be 1 or more, not 0"):
+        pipe(pictures, settings, batch_size=0)
+
+
 def test_a_batch_is_its_images_one_by_one(pipe):
     pictures = [picture(seed=1), picture(seed=2)]
     both = pipe(pictures, FAST)
@@ -109,22 +133,56 @@ def test_several_sizes_in_one_array_are_refused(pipe):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("timestep", "visited"), [(0, [0]), (249, [0, 249]), (300, [0, 249, 300])])
-def test_a_fixed_timestep_is_the_last_one_visited(pipe, timestep, visited):
+@pytest.fixture
+def passes(pipe, monkeypatch):
+    """What runs: ("plain" | "captured", timestep) of every pass of the denoiser."""
     seen = []
-    out = pipe(picture(), FAST, timestep=timestep, on_step=lambda step: seen.append(step.timestep))
-    assert seen == visited
-    assert out.emergence.timesteps.tolist() == visited
-    assert out.emergence.timestep.tolist() == [timestep]
-    assert out.emergence.curve.shape == (1, len(visited) - 1)
+    predict, attend = pipe.backbone.predict, pipe.backbone.attend
+
+    def plain(latents, timestep):
+        seen.append(("plain", timestep))
+        return predict(latents, timestep)
+
+    def captured(latents, timestep):
+        found = attend(latents, timestep)
+        seen[-1] = ("captured", timestep)  # which made a plain pass within
+        return found
+
+    monkeypatch.setattr(pipe.backbone, "predict", plain)
+    monkeypatch.setattr(pipe.backbone, "attend", captured)
+    return seen
+
+
+@pytest.mark.parametrize(("timestep", "before"), [(0, []), (249, [0]), (300, [0, 249])])
+def test_steps_before_a_fixed_one_are_gone_through_without_capture(pipe, passes, timestep, before):
+    told = []
+    out = pipe(picture(), FAST, timestep=timestep, on_step=lambda step: told.append(step.timestep))
+    assert passes == [*(("plain", step) for step in before), ("captured", timestep)]
+    assert told == out.emergence.timesteps.tolist() == out.emergence.timestep.tolist() == [timestep]
+    assert out.emergence.curve.shape == (1, 0)
     assert out.settings["timestep"] == timestep
 
 
-def test_with_noise_a_fixed_timestep_needs_no_other(pipe):
-    seen = []
-    changes = {"timestep": 300, "trajectory": "noise"}
-    out = pipe(picture(), FAST, **changes, on_step=lambda step: seen.append(step.timestep))
-    assert seen == out.emergence.timesteps.tolist() == out.emergence.timestep.tolist() == [300]
+def test_a_fixed_step_captures_once_a_view(pipe, passes):
+    pipe(picture(), FAST, timestep=249, subcell=2)
+    assert passes == 4 * [("plain", 0), ("captured", 249)]
+
+
+@pytest.mark.parametrize("timestep", [249, 300])
+def test_a_step_is_read_alike_with_and_without_those_before_it(pipe, timestep):
+    """To the byte: what a plain pass computes is what a recorded one does."""
+    out = pipe(picture(), FAST, timestep=timestep)
+    prepared = pipe.prepare(picture(), FAST)
+    view = to_tensor(resize_image(prepared.image, prepared.size))[None]
+    steps = visited_steps(pipe.backbone, replace(FAST, timestep=timestep))
+    whole = read_trajectory(pipe.backbone, view, steps)  # every step captured
+    assert out.raw.tobytes() == whole.divergence[-1].numpy().tobytes()
+
+
+def test_with_noise_a_fixed_timestep_needs_no_other(pipe, passes):
+    out = pipe(picture(), FAST, timestep=300, trajectory="noise")
+    assert passes == [("captured", 300)]
+    assert out.emergence.timesteps.tolist() == out.emergence.timestep.tolist() == [300]
 
 
 @pytest.mark.parametrize("timestep", [-1, 1000])

@@ -7,6 +7,7 @@ from trace_edges.backbones.encoders.loading import load_encoder
 from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.backbones.encoders.vit import DEFAULT_ENCODER, ViTBackbone, load_vit
 from trace_edges.backbones.families import CHECKPOINTS, FAMILIES
+from trace_edges.backbones.fitting import explained_memory
 from trace_edges.backbones.inventory import Inventory, take_inventory
 from trace_edges.backbones.latents import denormalise, encode
 from trace_edges.backbones.loading import (
@@ -16,7 +17,6 @@ from trace_edges.backbones.loading import (
     prepare_null,
 )
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sizing import explained_memory
 from trace_edges.backbones.specs import EMBEDDED, Checkpoint, Defaults, Family, NullCondition
 
 __all__ = [

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from trace_edges.attention import Grid
 from trace_edges.backbones.latents import execution_device, weights_dtype
+from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.schedules import Schedule, StillSchedule
 from trace_edges.backbones.specs import Defaults
 
@@ -93,6 +94,22 @@ class Backbone(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Equal for models that give equal maps on the same kind of device."""
+
+    def check_finite(self, values: Tensor, stage: str) -> None:
+        """Refuse what a number type was too small for, or damaged weights give.
+
+        Args:
+            values: of the model.
+            stage: what they are, for the message.
+
+        Raises:
+            BackboneError: one is NaN or infinite.
+        """
+        if not values.isfinite().all():
+            kind = str(self.dtype).removeprefix("torch.")
+            raise BackboneError(
+                f"{self.name}: {stage} is not finite in {kind}: try --dtype bfloat16 or float32"
+            )
 
     @abstractmethod
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:

@@ -1,5 +1,4 @@
-"""The cost of a model, found out without its weights: parameters, operations, memory, and the
-resolution that would fit where memory ran out.
+"""The cost of a model, found out without its weights: parameters, operations, memory.
 
 Models are made on torch's `meta` device, where tensors have shapes and no values, and run there.
 """
@@ -27,13 +26,9 @@ from trace_edges.backbones.backbone import Backbone
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.encoders.encoder import EncoderBackbone
 from trace_edges.backbones.latents import weights_dtype
-from trace_edges.backbones.problems import out_of_memory
 from trace_edges.backbones.sources import family_of_checkpoint
 
 _TIMESTEP = 100  # any does
-_STEP = 64  # px between the resolutions that are tried
-_RESERVE = 0.1  # of the memory, for kernels and what the allocator cannot use
-_GIB = 2**30
 
 
 def empty_backbone(name: str, dtype: torch.dtype = torch.bfloat16) -> DiffusionBackbone:
@@ -155,76 +150,6 @@ def _weights(backbone: Backbone) -> list[Tensor]:
 def _latents(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> Tensor:
     h, w = (side // backbone.cell * backbone.patch for side in size)
     return torch.zeros(batch, backbone.channels, h, w, device="meta")
-
-
-@contextmanager
-def explained_memory(backbone: Backbone, size: tuple[int, int], batch: int = 1) -> Iterator[None]:
-    """Turn running out of memory into one line with the resolution that would fit.
-
-    Args:
-        size: (H, W) in px of what the model sees within.
-        batch: images of a pass.
-
-    Raises:
-        BackboneError: the device's memory was not enough.
-    """
-    with out_of_memory(lambda: _advice(backbone, size, batch)):
-        yield
-
-
-def _advice(backbone: Backbone, size: tuple[int, int], batch: int) -> str:
-    device = backbone.device
-    available = available_memory(device)
-    height, width = size
-    line = f"{backbone.name} ran out of memory on {device} at {height} x {width} px"
-    line += f", {batch} images a pass" if batch > 1 else ""
-    if available is None:
-        return f"{line}: ask for a smaller resolution"
-    line += f" ({available / _GIB:.1f} GiB)"
-    if batch > 1:
-        return f"{line}: ask for fewer images a pass, or a smaller resolution"
-    if (fits := fitting_resolution(backbone, size, available)) is not None:
-        return f"{line}: a resolution of {fits} would fit"
-    return (
-        f"{line}: its weights alone take {weight_bytes(backbone) / _GIB:.1f} GiB; load it in "
-        "bfloat16, enable_model_cpu_offload(), or take a smaller model"
-    )
-
-
-def fitting_resolution(backbone: Backbone, size: tuple[int, int], available: int) -> int | None:
-    """The largest resolution, in steps of 64 px, at which an image of this shape needs no more.
-
-    Args:
-        size: (H, W) of the image, of which the shape counts.
-        available: bytes.
-
-    Returns:
-        sqrt(H * W) in px, smaller than that of `size`; None: the smallest is too large as well.
-    """
-    empty, weights = emptied(backbone), weight_bytes(backbone)
-    height, width = size
-    current = (height * width) ** 0.5
-    low, high = 0, max(0, -(-int(current) // _STEP) - 1)  # steps: `low` fits, all above `high` fail
-
-    while low < high:
-        middle = (low + high + 1) // 2
-        scale = middle * _STEP / current
-        tried = tuple(
-            max(1, round(side * scale / backbone.multiple)) * backbone.multiple
-            for side in (height, width)
-        )
-        needed = memory(empty, (tried[0], tried[1]))
-        fits = weights + needed.peak - needed.weights <= available * (1 - _RESERVE)
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return low * _STEP or None
-
-
-def available_memory(device: torch.device) -> int | None:
-    """Bytes on the device that this process may have, with what it has; None: not known."""
-    if device.type != "cuda":
-        return None
-    free, _ = torch.cuda.mem_get_info(device)
-    return free + torch.cuda.memory_reserved(device)
 
 
 class _Live(TorchDispatchMode):

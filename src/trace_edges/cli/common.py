@@ -83,9 +83,11 @@ def waiting(what: str, hidden: bool) -> AbstractContextManager[object]:
 @contextmanager
 def progress(total: int, what: str, hidden: bool) -> Iterator[Callable[[], None]]:
     """A bar on standard error; gives the function that moves it on by one."""
+    if hidden or not errors.is_terminal:  # rich before 14.3 ends a disabled bar with a line
+        yield lambda: None
+        return
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = hidden or not errors.is_terminal
-    with Progress(*columns, console=errors, disable=hidden, transient=True) as bar:
+    with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
 

@@ -17,8 +17,8 @@ from torch import nn
 from trace_edges import __version__
 from trace_edges.attention import without_autocast
 from trace_edges.backbones import EMBEDDED, WEIGHT_OPTIONS, BackboneError, load_backbone
+from trace_edges.backbones.fitting import explained_memory
 from trace_edges.backbones.latents import default_dtype
-from trace_edges.backbones.sizing import explained_memory
 from trace_edges.detector.drawing import ProbabilityDrawing, control_image
 from trace_edges.detector.hub import (
     CARD,
@@ -32,7 +32,7 @@ from trace_edges.detector.student import Student, block_numbers
 from trace_edges.files import write_atomically, write_json, write_text
 from trace_edges.images import ImageSource, resize_image, to_tensor
 from trace_edges.results import EdgeMap
-from trace_edges.sources import EdgeSource, Preparation, Prepared, Reading
+from trace_edges.sources import BATCH_SIZE, EdgeSource, Preparation, Prepared, Reading
 
 OutputType = Literal["edges", "pil", "np"]
 
@@ -87,9 +87,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         Args:
             name: "trace-mini" (embedded), a folder written by `save_pretrained`, or a hub id.
             backbone: where the backbone lies, if not where it lay when the detector was trained.
-            device, dtype: of the weights; where the backbone's are held in fewer bits, float32.
-                None: what suits the device.
-            torch_dtype: dtype, as older versions of diffusers call it.
+            device, dtype (torch_dtype: its older name): of the weights; where the backbone's are
+                held in fewer bits, float32. None: what suits the device.
             revision, local_files_only: as in huggingface_hub.
 
         Raises:
@@ -104,13 +103,13 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             dtype = torch.float32 if ways["quantize"] else default_dtype(torch.device(device))
         if ways["quantize"] and dtype != torch.float32:
             raise BackboneError(
-                f"{folder} was trained on a denoiser in fewer bits ({ways['quantize']}), beside "
-                "which its weights are float32: leave the dtype out"
+                f"{folder} was trained on a denoiser in fewer bits "
+                f"({ways['quantize']}), beside which it is float32: leave the dtype out"
             )
+        first = device if ways["quantize"] else "cpu"  # some ways know accelerators only
         loaded = load_backbone(
-            backbone or own, local_files_only=local_files_only, **ways,
-            device=device if ways["quantize"] else "cpu",  # some ways know accelerators only
-        )  # fmt: skip
+            backbone or own, local_files_only=local_files_only, device=first, **ways
+        )
         base = loaded.fingerprint("cpu")
         if base != config["backbone_fingerprint"]:
             raise BackboneError(f"{folder} was trained on other weights than those of "
@@ -151,8 +150,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
 
         The first image of every size takes long. Options are those of torch.compile.
         """
-        student = self.student
-        for part in (student.backbone.vae.encoder, student.denoiser, student.decoder):
+        own = self.student
+        for part in (own.backbone.vae.encoder, own.denoiser, own.decoder):
             part.compile(**options)
         return self
 
@@ -201,6 +200,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         images: ImageSource | list[Any],
         settings: DetectorSettings | None = None,
         *,
+        batch_size: int = BATCH_SIZE,
         output_type: OutputType = "edges",
         image_resolution: int | None = None,
         detect_resolution: int | None = None,
@@ -211,10 +211,10 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         Args:
             images: a path, bytes, PIL image, array or tensor, a list of them, or a batch.
             settings: see `DetectorSettings`.
+            batch_size: so many images share a pass.
             output_type: "edges", an EdgeMap at the input's size; "pil" or "np", thin lines as
                 ControlNet's detectors give them: an RGB image, or a list where a list was given.
-            image_resolution: shorter side in px of the images that "pil" and "np" give; None: the
-                input's.
+            image_resolution: shorter side in px of "pil" and "np"; None: the input's.
             detect_resolution: `resolution`, as ControlNet's detectors call it.
             changes: single settings by name: `resolution=512`.
 
@@ -225,13 +225,12 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         if output_type not in get_args(OutputType):
             raise ValueError(f"unknown output_type {output_type!r}; known: edges, pil, np")
         if image_resolution is not None and output_type == "edges":
-            raise ValueError("image_resolution is for output_type 'pil' or 'np': an EdgeMap has "
-                             "the input's size")  # fmt: skip
+            raise ValueError("image_resolution is for output_type 'pil' or 'np'")
         if detect_resolution is not None:
             if "resolution" in changes:
                 raise ValueError("resolution and detect_resolution are the same: give one")
             changes["resolution"] = detect_resolution
-        found = self._detect(images, self.chosen(settings, changes))
+        found = self._detect(images, self.chosen(settings, changes), batch_size)
         if output_type == "edges":
             return found
         drawn = [control_image(thin, image_resolution) for thin in found.thin]
@@ -265,16 +264,17 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
 
         Raises:
             ValueError: `attention` is asked for: a detector gives none.
-            BackboneError: the device has too little memory; the message says what would fit.
+            BackboneError: too little memory, or something is not finite: see the message.
         """
         if attention:
             raise ValueError("a detector gives no attention: read it from a TraceEdgePipeline")
         given = [(one.image, one.size) for one in batch if one.image is not None]
-        images = [i if i.shape[:2] == size else resize_image(i, size) for i, size in given]
+        images = torch.stack([to_tensor(resize_image(*one)) for one in given])
         # What is recorded as the number type is what computes, whatever the caller's autocast says.
         own = self.student.backbone
         with without_autocast(own.device), explained_memory(own, batch[0].size, len(batch)):
-            logits, _ = self.student(torch.stack([to_tensor(image) for image in images]))
+            logits, _ = self.student(images)
+            self.student.check_finite(logits, images)
         return [Reading(one, 0) for one in logits.float().sigmoid().cpu().numpy()]
 
     def fingerprint(self) -> str:

@@ -116,6 +116,19 @@ class Student(nn.Module):
         ]
         return torch.cat(states, dim=1), output
 
+    def check_finite(
+        self, logits: Float[Tensor, "b H W"], images: Float[Tensor, "b 3 H W"]
+    ) -> None:
+        """Raise a BackboneError that names the first stage to give NaN or infinity, if there is
+        any in the logits of these images.
+        """
+        if logits.isfinite().all():
+            return
+        backbone = self.backbone
+        backbone.check_finite(backbone.encode(images), "the latent of its VAE")
+        backbone.check_finite(self.features(images)[0], "what the denoiser computes at t = 0")
+        backbone.check_finite(logits, "what the detector's decoder computes")
+
     def reconstruct(self, output: Float32[Tensor, "b z lh lw"]) -> Float[Tensor, "b 3 H W"]:
         """I_hat: the output read as the clean latent itself, through the frozen VAE decoder.
 

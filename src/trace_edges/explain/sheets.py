@@ -31,7 +31,7 @@ from trace_edges.sources import Step
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.ridges import draw_edges
-from trace_edges.training_free.settings import TraceSettings
+from trace_edges.training_free.settings import TraceSettings, is_single_pass
 
 _TILE, _PROMPT_TILE = 300, 240  # px of a tile on either sheet
 _COLUMNS = 6
@@ -58,7 +58,7 @@ def explain(
     pixels = load_image(image)
     settings = settings or TraceSettings()
     # Every step is shown on the grid that the edges come from.
-    if not pipe.is_single_pass:
+    if not is_single_pass(pipe.backbone):
         settings = replace(settings, emergence_resolution=pipe.describe(settings)["resolution"])
     attention_row: list[Captioned] = []
     divergence_row: list[Captioned] = []

@@ -23,7 +23,7 @@ from trace_edges.backbones import (
 )
 from trace_edges.images import MIN_SIDE, ImageSource, model_size
 from trace_edges.results import EdgeMap, Emergence
-from trace_edges.sources import EdgeSource, Preparation, Prepared, Reading, Size, Step
+from trace_edges.sources import BATCH_SIZE, EdgeSource, Preparation, Prepared, Reading, Size, Step
 from trace_edges.training_free.emergence import emergence_index
 from trace_edges.training_free.ridges import DivergenceDrawing
 from trace_edges.training_free.settings import (
@@ -100,6 +100,7 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         images: ImageSource | list[Any],
         settings: TraceSettings | None = None,
         *,
+        batch_size: int = BATCH_SIZE,
         on_step: Callable[[Step], None] | None = None,
         **changes: Any,
     ) -> EdgeMap:
@@ -108,25 +109,13 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         Args:
             images: a path, bytes, PIL image, array or tensor, a list of them, or a batch.
             settings: see `TraceSettings`.
+            batch_size: so many images share a pass, whatever their number.
             on_step: called with every step that the curve of changes is read from, while its
-                attention is alive.
+                attention is alive; for each batch anew.
             changes: single settings by name, for instance `resolution=512`.
         """
         told = None if on_step is None else lambda step, change: on_step(step)
-        return self._detect(images, self.chosen(settings, changes), on_step=told)
-
-    @property
-    def is_single_pass(self) -> bool:
-        """The backbone knows no noise: one pass, no trajectory, no emergence."""
-        return is_single_pass(self.backbone)
-
-    def timesteps(self, settings: TraceSettings) -> tuple[int, ...]:
-        """The steps of the trajectory, ascending, up to the one that was asked for.
-
-        Raises:
-            ValueError: as `visited_steps`.
-        """
-        return visited_steps(self.backbone, settings)
+        return self._detect(images, self.chosen(settings, changes), batch_size, on_step=told)
 
     def preparation(self, settings: TraceSettings) -> Preparation:
         """The model takes whole images, since shifted views are windows of a larger one."""
@@ -156,7 +145,7 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         described |= self.backbone.loaded_with
         if self.backbone.schedule.prediction_type != "flow":
             described["shift"] = None
-        if self.is_single_pass:
+        if is_single_pass(self.backbone):
             described |= {"method": "encoder", **dict.fromkeys(OF_TRAJECTORY)}
         return described
 
@@ -172,7 +161,7 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         Raises:
             ValueError: there is no such step or layer, or the sizes do not fit the model.
         """
-        self.timesteps(settings)
+        visited_steps(self.backbone, settings)
         self.backbone.reading(settings.layers)
         smallest = np.zeros((MIN_SIDE, MIN_SIDE, 3), dtype=np.uint8)
         cell, multiple = self.backbone.cell, self.backbone.multiple
@@ -215,11 +204,10 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         attention: bool,
         on_step: OnStep | None,
     ) -> list[Reading]:
-        subcell = settings.subcell or self.backbone.defaults.subcell
+        subcell = self.drawing(settings).subcell
         views = shifted_views(images, size, self.backbone.cell, subcell)
-        seeks = settings.timestep is None and not self.is_single_pass
+        seeks = settings.timestep is None and not is_single_pass(self.backbone)
         kept = KeptSteps(settings.ignore_first, last=not seeks) if attention else None
-
         watching = [one for one in (on_step, kept) if one is not None]
 
         def watch(step: Step, change: Float32[torch.Tensor, " b"] | None) -> None:
@@ -227,31 +215,36 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
                 one(step, change)
 
         # 1. Move the latents towards noise; read SA(X_t), its ABDiv, and the change (KL) since the
-        # step before.
-        (shift, view), timesteps = next(views), self.timesteps(settings)
+        # step before. A step that was asked for is the last one, and those before it are not read.
+        (shift, view), timesteps = next(views), visited_steps(self.backbone, settings)
         coarse = self._emergence_view(images, size, settings)
+        start = 0 if seeks else len(timesteps) - 1
         first = self.read_view(
-            view if coarse is None else coarse, timesteps, settings, watch if watching else None
-        )
+            view if coarse is None else coarse, timesteps, settings,
+            watch if watching else None, start,
+        )  # fmt: skip
 
         # 2. The Instance Emergence Point t*: the step after the largest change, for each image.
         if seeks:
             chosen = emergence_index(first.curve.numpy(), first=settings.ignore_first)  # (B,)
         else:
-            chosen = np.full(len(images), timesteps.index(settings.timestep or 0))
+            chosen = np.zeros(len(images), dtype=int)  # of the single one that was read
 
         # 3. Where t* was found on a coarser grid, or a finer one is asked for: read again, at the
         # full size and from shifted views, no further than to t*.
-        start, stop = int(chosen.min()), int(chosen.max()) + 1
-        again = partial(self.read_view, timesteps=timesteps[:stop], settings=settings, start=start)
-        divergence = first.divergence[start:stop] if coarse is None else again(view).divergence
+        lowest, stop = int(chosen.min()), int(chosen.max()) + 1
+        again = partial(
+            self.read_view, timesteps=timesteps[: start + stop], settings=settings,
+            start=start + lowest,
+        )  # fmt: skip
+        divergence = first.divergence[lowest:stop] if coarse is None else again(view).divergence
         views_of = {shift: divergence}  # shift -> (S', B, h, w), of the steps from the first t* on
         views_of |= {shift: again(view).divergence for shift, view in views}
 
         # 4. ABDiv at t* of each image; `draw` brings it from the grid to the pixels of the input.
         readings = []
         for index, step in enumerate(chosen):
-            at = step - start
+            at = step - lowest
             raw = interleave({s: d[at, index].numpy() for s, d in views_of.items()}, subcell)
             timestep = first.timesteps[step]
             emergence = Emergence(
@@ -285,7 +278,9 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         defaults = self.backbone.defaults
         resolution = settings.resolution or defaults.resolution
         emergence = settings.emergence_resolution or defaults.emergence_resolution or resolution
-        if settings.timestep is not None or self.is_single_pass:  # there is nothing to find
+        if settings.timestep is not None or is_single_pass(
+            self.backbone
+        ):  # there is nothing to find
             emergence = resolution
         return resolution, min(emergence, resolution)
 

@@ -32,8 +32,8 @@ class TraceSettings:
             are rounded to whole cells. None: the backbone's own.
         subcell: k: k x k views shifted by 1/k of a cell, interleaved. None: the backbone's own.
         trajectory: "inversion" (deterministic DDIM, the paper's) or "noise" (one fixed noise).
-        timestep: read this step instead of the Instance Emergence Point; the steps behind it are
-            not visited.
+        timestep: read this step alone instead of the Instance Emergence Point: inversion goes
+            through those before it without capturing attention, and there is no curve.
         stride: between the steps of the trajectory.
         seed: of the noise in the "noise" trajectory; inversion draws none.
         emergence_resolution: like `resolution`, for the emergence curve. A smaller one finds t* in

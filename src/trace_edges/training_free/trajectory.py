@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from trace_edges.backbones import Backbone, BackboneError
+from trace_edges.backbones import Backbone
 from trace_edges.sources import Step
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.emergence import map_change
@@ -73,6 +73,8 @@ def inversion(
             del attention  # the consumer decides how long a map lives
         if index + 1 < len(timesteps):
             latents = backbone.schedule.move(latents, output, timestep, timesteps[index + 1])
+        if index + 1 == start:  # of captured steps the maps tell
+            backbone.check_finite(latents, f"the latent before t = {timesteps[start]}")
 
 
 def noise(
@@ -144,7 +146,7 @@ def read_trajectory_by(
     of `divergences`; `on_step` is told the change by the first criterion.
     """
     latents = backbone.encode(images)
-    _check_finite(backbone, latents, "the latent of its VAE")
+    backbone.check_finite(latents, "the latent of its VAE")
     if trajectory == "inversion":
         steps = inversion(backbone, latents, timesteps, start)
     elif trajectory == "noise":
@@ -168,15 +170,6 @@ def read_trajectory_by(
     curves = {c: torch.stack(curve, dim=1) if curve else nothing for c, curve in changes.items()}
     found_maps = tuple(torch.stack(found) for found in maps)
     return TrajectoryReadings(tuple(timesteps[start:]), found_maps, curves)
-
-
-def _check_finite(backbone: Backbone, values: Tensor, what: str) -> None:
-    """`BackboneError` where a number type was too small for what a model computes."""
-    if not values.isfinite().all():
-        raise BackboneError(
-            f"{backbone.name}: {what} is not finite in {str(backbone.dtype).removeprefix('torch.')}"
-            ": try --dtype bfloat16 or float32"
-        )
 
 
 class KeptSteps:

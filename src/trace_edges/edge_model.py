@@ -23,9 +23,11 @@ class Choice:
     """Which source of edges is asked for.
 
     Attributes:
-        training_free: Read the attention itself: slower, any backbone.
-        detector: Folder or hub id of a distilled detector. None: trace-mini's.
-        backbone: A name (`trace-edges backbones`), a folder, or a hub id.
+        training_free: Read the self-attention of the backbone instead of using a detector; slower,
+            and works with every backbone.
+        detector: Folder or hub id of a distilled detector. None: the one in this package.
+        backbone: Model whose attention is read: a name that `trace-edges backbones` lists, a
+            folder, or a hub id. Any other than trace-mini implies --training-free.
     """
 
     training_free: bool = False
@@ -50,12 +52,15 @@ class LoadOptions:
     """How diffusion models are loaded; encoders know `revision` and `offload` too.
 
     Attributes:
-        null: Which null condition. None: the stored one, or the family's default.
-        revision: Branch, tag or commit on the hub.
-        variant: Of the weights' files, such as fp16. None: the plain ones, else what is there.
-        prediction_type: What the denoiser predicts. None: as its scheduler, or its file, says.
-        quantize: Hold the denoiser in fewer bits (extra: quantize).
-        offload: Keep weights in the computer's memory, on the device only while they run.
+        null: Kind of null condition, which stands in for the prompt. None: the one stored with the
+            model, or else the default of its family.
+        revision: Branch, tag or commit of the model on the hub.
+        variant: Variant of the weight files, such as fp16. None: the plain files, or else the
+            variant that exists.
+        prediction_type: What the denoiser predicts. None: what its scheduler or file says.
+        quantize: Load the denoiser with fewer bits per weight. Needs the extra quantize.
+        offload: Keep the weights in main memory, and move each part to the device only while it
+            runs.
         vae_tiling: Encode large images in tiles, to save memory.
     """
 
@@ -74,10 +79,11 @@ class Loading(LoadOptions):
 
     Attributes:
         null, revision, variant, prediction_type, quantize, offload, vae_tiling: see `LoadOptions`.
-        device: cpu, cuda, mps, ...; auto takes an accelerator if there is one.
-        dtype: Number type of the weights; auto: float32 on the CPU, elsewhere bfloat16, or float16
-            where a device lacks it.
-        no_kernels: Use PyTorch alone on a CUDA device, not the faster kernels.
+        device: Device to run on: cpu, cuda, cuda:1, mps, and so on; auto takes an accelerator if
+            there is one.
+        dtype: Number type of the weights; auto takes float32 on a CPU, and elsewhere bfloat16, or
+            float16 where the device lacks it.
+        no_kernels: On a CUDA device, use PyTorch instead of the faster Triton kernels.
     """
 
     device: str = "auto"

@@ -16,7 +16,8 @@ from huggingface_hub.errors import (
 )
 
 from trace_edges.attention import RecorderError
-from trace_edges.backbones import BackboneError, load_backbone
+from trace_edges.backbones import CHECKPOINTS, EMBEDDED, ENCODERS, BackboneError, load_backbone
+from trace_edges.backbones.problems import did_you_mean
 from trace_edges.detector import EdgeDetector
 from trace_edges.detector.student import Student, StudentSettings
 from trace_edges.images import to_tensor
@@ -352,3 +353,42 @@ def test_a_detector_out_of_memory_is_one_line_faked_device(tiny_model):
     detector = EdgeDetector(student, 64)
     out_of_memory_beyond(student.backbone, 0)
     assert "ran out of memory on cpu at 64 x 64 px" in message_of(detector, torch.zeros(3, 64, 64))
+
+
+@pytest.mark.parametrize(("written", "meant"), [
+    ("sd35", "sd3.5-medium or sd3.5-large"),
+    ("SD35-large", "sd3.5-large"),
+    ("sd35-lrge", "sd3.5-large"),
+    ("stable-diffusion-3.5-large", "sd3.5-large"),
+    ("sd3", "sd3-medium or sd3.5-medium or sd3.5-large"),
+    ("sd-1.5", "sd15"),
+    ("stable-diffusion-v1-5", "sd15"),
+    ("sd14", "sd15"),
+    ("sd2.1", "sd21"),
+    ("stable-diffusion-xl", "sdxl"),
+    ("sdxl-base", "sdxl"),
+    ("FLUX.1-dev", "flux-dev"),
+    ("flux-1-schnell", "flux-schnell"),
+    ("flux-shnell", "flux-schnell"),
+    ("flux-2-dev", "flux2-dev"),
+    ("flux2", "flux2-dev or flux2-klein-4b or flux2-klein-9b"),
+    ("pixart", "pixart-alpha-512 or pixart-alpha or pixart-sigma"),
+    ("pixart-alfa", "pixart-alpha"),
+    ("z-image-turob", "z-image-turbo"),
+    ("lumina", "lumina2"),
+    ("hunyuandit", "hunyuan-dit-1.2"),
+    ("cogview3", "cogview4"),
+    ("tracemini", "trace-mini"),
+    ("dino-v2-base", "dinov2-base or dinov2-base-registers"),
+    ("dinov3-vitl16", "dinov3-small or dinov3-large or dinov3-7b"),
+    ("siglip2-base", "siglip-base"),
+    ("llava", "llava-1.5-7b"),
+])  # fmt: skip
+def test_a_mistyped_name_is_answered_with_what_was_meant(written, meant):
+    names = (EMBEDDED, *CHECKPOINTS, *ENCODERS)
+    assert did_you_mean(written, names) == f"; did you mean {meant}?"
+
+
+@pytest.mark.parametrize("written", ["", "x", "kandinsky", "resnet50", "wan"])
+def test_a_name_like_none_is_answered_with_nothing(written):
+    assert did_you_mean(written, (EMBEDDED, *CHECKPOINTS, *ENCODERS)) == ""

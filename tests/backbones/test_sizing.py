@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from trace_edges.backbones import CHECKPOINTS, FAMILIES, load_backbone
-from trace_edges.backbones.sizing import empty_backbone, flops, memory, parameter_count
+from trace_edges.backbones import CHECKPOINTS, FAMILIES, TRACE_MINI, load_backbone
+from trace_edges.backbones.sizing import emptied, empty_backbone, flops, memory, parameter_count
 
 # TFLOP that the maps add to a pass at the native size: 2 H N^2 d of every layer.
 CAPTURE = {
@@ -51,6 +51,14 @@ def test_parameters_layers_and_grid_are_as_the_table_says(name):
     assert backbone.defaults.resolution == checkpoint.resolution
     assert checkpoint.resolution / backbone.cell == checkpoint.grid
     assert backbone.family.name == checkpoint.family
+
+
+def test_the_row_of_the_embedded_model_is_as_it_is():
+    backbone, row = emptied(load_backbone(dtype=torch.bfloat16)), TRACE_MINI
+    assert round(parameter_count(backbone.denoiser) / 1e6) == row.parameters
+    assert len(backbone.layers) == row.layers
+    assert flops(backbone, (512, 512)) / 1e12 == pytest.approx(row.tflop, rel=0.02)
+    assert memory(backbone, (512, 512)).peak / 2**30 == pytest.approx(row.memory, abs=0.06)
 
 
 @pytest.mark.parametrize("name", [_quick(name) for name in CHECKPOINTS])

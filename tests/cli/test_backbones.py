@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from trace_edges.backbones import CHECKPOINTS, ENCODERS
+from trace_edges.backbones import CHECKPOINTS, EMBEDDED, ENCODERS
 from trace_edges.cli import app
 
 
@@ -28,8 +28,16 @@ def test_the_table_has_every_name_and_who_is_gated():
         assert checkpoint.licence.split()[0] in result.stdout
     assert "(gated)" in result.stdout
     table = json.loads(run("--json").stdout)
-    assert table.keys() == CHECKPOINTS.keys() | ENCODERS.keys()
+    assert table.keys() == {EMBEDDED} | CHECKPOINTS.keys() | ENCODERS.keys()
     assert table["sd3.5-large"]["layers"] == 38
+
+
+def test_the_embedded_model_stands_in_the_table():
+    first = run().stdout.splitlines()[1].split()
+    assert first[:6] == [EMBEDDED, "512", "0.015", "14", "64", "0.3"]
+    about = run(EMBEDDED).stdout
+    assert "its own notice" in about
+    assert "transformer     here" in about
 
 
 def test_what_is_missing_and_gated_is_said(no_hub):

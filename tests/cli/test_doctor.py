@@ -26,7 +26,7 @@ def run(*arguments):
 def whole(tmp_path_factory):
     """A run of everything on the CPU: what was printed, and the JSON."""
     file = tmp_path_factory.mktemp("doctor") / "report.json"
-    result = run("--device", "cpu", "--json", file)
+    result = run("--device", "cpu", "--out", file)
     return result, json.loads(file.read_text(encoding="utf-8"))
 
 

@@ -17,7 +17,14 @@ from trace_edges.backbones.loading import (
     prepare_null,
 )
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.specs import EMBEDDED, Checkpoint, Defaults, Family, NullCondition
+from trace_edges.backbones.specs import (
+    EMBEDDED,
+    TRACE_MINI,
+    Checkpoint,
+    Defaults,
+    Family,
+    NullCondition,
+)
 
 __all__ = [
     "CHECKPOINTS",
@@ -25,6 +32,7 @@ __all__ = [
     "EMBEDDED",
     "ENCODERS",
     "FAMILIES",
+    "TRACE_MINI",
     "WEIGHT_OPTIONS",
     "Backbone",
     "BackboneError",

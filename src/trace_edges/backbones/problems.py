@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -29,11 +30,30 @@ class BackboneError(ValueError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error about a name that is none: up to three that are like it, if any are."""
-    written, names = name.lower(), list(known)
-    longer = [one for one in names if written and one.startswith(written)]
-    meant = (longer or get_close_matches(written, names))[:3]
+    """The end of an error about a name that is none: up to three that are like it, if any are.
+
+    Dots, dashes and the like make no difference, and a version counts more than the spelling:
+    "sd35" is like sd3.5-large, and not like sd15.
+    """
+    written, names = _bare(name), {_bare(one): one for one in known}
+    version = re.match(r"[a-z]+\d", written)
+    of_version = [bare for bare in names if version and bare.startswith(version[0])]
+    pool = of_version or list(names)
+    ways = (
+        [bare for bare in pool if written and bare.startswith(written)],
+        get_close_matches(written, pool, cutoff=0.85),
+        [bare for bare in pool if len(bare) > 2 and written.startswith(bare)],
+        get_close_matches(written, pool),
+        of_version,
+    )
+    meant = [names[bare] for bare in next(filter(None, ways), [])[:3]]
     return f"; did you mean {' or '.join(meant)}?" if meant else ""
+
+
+def _bare(name: str) -> str:
+    """A name without what people write in different ways."""
+    letters = re.sub(r"[^a-z0-9]", "", name.lower().replace("stable-diffusion", "sd"))
+    return re.sub(r"^sdv(?=\d)", "sd", letters).replace("flux1", "flux")
 
 
 # The first class that an error, or one behind it, is of; subclasses before their bases.

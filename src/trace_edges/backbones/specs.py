@@ -105,6 +105,12 @@ class Checkpoint:
     scheduler_config: Config = field(default_factory=dict)
 
 
+TRACE_MINI = Checkpoint(
+    family="pixart", hub="embedded in the package", licence="its own notice (MODEL_LICENSE)",
+    gated=False, resolution=512, parameters=15, layers=14, grid=64, tflop=0.35, memory=0.3,
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Null:
     """A kind of null condition.

@@ -24,7 +24,7 @@ from trace_edges.cli.segment import segment
 
 app = typer.Typer(
     name="trace-edges",
-    help="Instance edges from the self-attention of text-to-image diffusion models (TRACE).",
+    help="Find the edges between object instances with diffusion models, without labels (TRACE).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -52,7 +52,8 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,7 +14,16 @@ from rich.markup import escape
 from trace_edges.cli.annotate_progress import job_progress
 from trace_edges.cli.common import console, error, errors
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.options import CUTTING, LOADING, TRACE, Cutting, EdgeOutput, check_inputs
+from trace_edges.cli.options import (
+    CUTTING,
+    LOADING,
+    MODEL,
+    TRACE,
+    Cutting,
+    EdgeOutput,
+    Reporting,
+    check_inputs,
+)
 from trace_edges.cli.panoptic import Classes
 from trace_edges.edge_model import Choice, EdgeModel, Loading
 from trace_edges.jobs.choices import Form, Kind, Selection, TaskName
@@ -29,11 +39,11 @@ class DataSet:
     """What SOURCE is.
 
     Attributes:
-        kind: Kind of SOURCE. None: what it looks like.
-        images: Folder of the photographs of a COCO JSON.
-        split: Of VOC or datasets.
-        column: Of the images, in Parquet or datasets.
-        key_column: Of names, in Parquet.
+        kind: Kind of SOURCE. None: recognised from SOURCE itself.
+        images: Folder or URL of the images that a COCO JSON lists.
+        split: Split to read, of PASCAL VOC or of datasets.
+        column: Column that holds the images, in Parquet or datasets.
+        key_column: Column that holds the names of the images, in Parquet.
     """
 
     kind: Kind | None = None
@@ -48,28 +58,28 @@ class SemanticMaps(Classes):
     """Maps of classes whose things are cut into instances.
 
     Attributes:
-        semantic: Folder of class maps, KEY.png or KEY.npy.
+        semantic: Folder of semantic maps, KEY.png or KEY.npy for each image.
     """
 
     semantic: Path | None = None
 
 
 @dataclass(frozen=True)
-class Running:
+class Running(Reporting):
     """How the job runs.
 
     Attributes:
-        to: Form of the results in DEST.
-        shard: i/n: the i-th of n parts, by a hash.
-        batch_size: Images of one size per pass.
-        workers: Processes that decode and encode; 0: none.
-        part: Images that share a tar or Parquet.
-        state: Folder of the manifest, where DEST is a URL.
-        retry: Try the images of the report.
-        engine: ray: on a Ray cluster.
-        actors: Copies of the model, each in a process with one thread.
-        gpus: With ray: GPUs of each copy.
-        quiet: Print errors only.
+        to: How the results are stored in DEST.
+        shard: Process one part of the data set only: 2/4 is the second of four parts.
+        batch_size: Number of images of one size in a pass.
+        workers: Number of processes that decode images and encode results; 0 does both in the
+            main process.
+        part: Number of images per tar or Parquet file.
+        state: Local folder for the state of the job; needed where DEST is a URL.
+        retry: Try the images again that failed before.
+        engine: Run the model on this machine, or on a Ray cluster.
+        actors: Number of copies of the model, each in a process of its own with one thread.
+        gpus: Number of GPUs for each copy, with --engine ray.
     """
 
     to: Form = "folder"
@@ -82,7 +92,6 @@ class Running:
     engine: Literal["local", "ray"] = "local"
     actors: int | None = None
     gpus: float = 0
-    quiet: bool = False
 
     def copies(self) -> Any:
         """What reads the images instead of this process; None where it does."""
@@ -99,22 +108,26 @@ class Running:
 
 @command
 def annotate(
-    source: Annotated[str, typer.Argument(help="Folder, glob, tars, COCO JSON, ...; or a URL.")],
-    dest: Annotated[str, typer.Argument(help="Folder of the results; or a URL.")],
-    task: Annotated[TaskName, typer.Option(help="What is made of every image.")],
+    source: Annotated[str, typer.Argument(help="Folder, pattern, tars, COCO JSON, ...; or a URL.")],
+    dest: Annotated[str, typer.Argument(help="Folder or URL for the results.")],
+    task: Annotated[TaskName, typer.Option(help="What to make of every image.")],
     data_set: Annotated[DataSet, Fields("Source", flags={"kind": ("--from",)})],
     running: Annotated[Running, Fields("Running")],
-    choice: Choice,
+    choice: Annotated[Choice, MODEL],
     settings: Annotated[TraceSettings, TRACE],
     loading: Annotated[Loading, LOADING],
-    output: Annotated[EdgeOutput, Fields("Edges", help={"format": "Of edges."})],
-    selection: Annotated[Selection, Fields("Instances", leave_out=("blur",))],
-    maps: Annotated[SemanticMaps, Fields("Panoptic")],
+    output: Annotated[EdgeOutput, Fields("Edge maps")],
+    selection: Annotated[Selection, Fields("Regions that edges enclose", leave_out=("blur",))],
+    maps: Annotated[SemanticMaps, Fields("Classes (--task panoptic)")],
     cutting: Annotated[Cutting, Fields(CUTTING.panel, leave_out=("iou",))],
 ) -> None:
-    """Annotate a data set of any size. The same command continues; changed settings are refused.
+    """Annotate a data set of any size with edges, instances or panoptic maps.
 
-    What cannot be read goes to DEST/report.csv, with the reason; the rest is done.
+    To continue after an interruption, give the same command again; one with other settings is
+    refused. Images that fail are listed in DEST/report.csv with the reason, and all others are
+    done.
+
+    Example: trace-edges annotate photos results --task instances
     """
     if not ("://" in source or glob.has_magic(source) or "{" in source):
         check_inputs(Path(source))
@@ -133,14 +146,18 @@ def annotate(
         shard=part_of, batch_size=running.batch_size, workers=running.workers,
         retry=running.retry, state=running.state,
     )  # fmt: skip
-    with job_progress(task, running.quiet) as show:
+    with job_progress(task, not running.prints_table) as show:
         status = run(job, show, running.copies())
     for reason in status.reasons:
         error(reason)
     if status.failed > len(status.reasons):
         errors.print(f"... and {status.failed - len(status.reasons)} more images failed")
-    if not running.quiet:
-        report = f"; see {dest.rstrip('/')}/report{part_of.tag}.csv" if status.failed else ""
+    report = f"{dest.rstrip('/')}/report{part_of.tag}.csv"
+    if running.json:
+        counts = {"done": status.done, "failed": status.failed, "processed_now": status.now}
+        typer.echo(json.dumps(counts | {"report": report if status.failed else None}))
+    elif not running.quiet:
+        report = f"; see {report}" if status.failed else ""
         text = f"{status.done} done, {status.failed} failed ({status.now} now){report}"
         console.print(escape(text))
     if status.failed:

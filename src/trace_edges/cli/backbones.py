@@ -11,24 +11,32 @@ from rich.table import Table
 
 from trace_edges.cli.common import console
 from trace_edges.cli.fields import Fields, command
-from trace_edges.edge_model import Loading
+from trace_edges.cli.options import LOADING, Reporting
+from trace_edges.edge_model import EMBEDDED, Loading
 
 _RUNNING = ("prediction_type", "quantize", "offload", "vae_tiling")  # of models that are run
 
 
 @command
 def backbones(
-    loading: Annotated[Loading, Fields(leave_out=_RUNNING)],
+    loading: Annotated[Loading, Fields(LOADING.panel, leave_out=_RUNNING)],
+    reporting: Annotated[Reporting, Fields(leave_out=("quiet",))],
     name: Annotated[
         str | None,
-        typer.Argument(help="A name of the table, a folder or a hub id. Default: the table."),
+        typer.Argument(help="A name from the table, a folder, or a hub id. Default: the table."),
     ] = None,
     prepare: Annotated[
-        bool, typer.Option("--prepare", help="Encode the null condition now and keep it.")
+        bool, typer.Option("--prepare", help="Fetch the model and encode its null condition now.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
-    """Print the models that have names; of one, what it needs and whether it is here."""
+    """List the models that have names, or describe one of them.
+
+    The description says what the model needs, what of it is on this machine, and whether its
+    licence must be accepted first.
+
+    Example: trace-edges backbones sd3.5-large
+    """
+    as_json = reporting.json
     from trace_edges.backbones import ENCODERS
 
     if name is None:
@@ -54,10 +62,11 @@ def backbones(
 
 
 def _print_table(as_json: bool) -> None:
-    from trace_edges.backbones import CHECKPOINTS, ENCODERS
+    from trace_edges.backbones import CHECKPOINTS, ENCODERS, TRACE_MINI
 
+    diffusion = {EMBEDDED: TRACE_MINI, **CHECKPOINTS}
     if as_json:
-        rows = {name: _facts(row) for name, row in (CHECKPOINTS | ENCODERS).items()}
+        rows = {name: _facts(row) for name, row in (diffusion | ENCODERS).items()}
         typer.echo(json.dumps(rows, indent=1))
         return
     table = Table(box=None, header_style="bold")
@@ -65,18 +74,20 @@ def _print_table(as_json: bool) -> None:
     for column in ("px", "B param.", "layers", "grid", "TFLOP", "GiB"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("licence", overflow="fold")
-    for name, row in CHECKPOINTS.items():
+    for name, row in diffusion.items():
         licence = escape(row.licence) + (" (gated)" if row.gated else "")
-        numbers = (row.resolution, f"{row.parameters / 1000:.2f}", row.layers, row.grid)
+        numbers = (row.resolution, f"{row.parameters / 1000:.3g}", row.layers, row.grid)
         costs = (f"{row.tflop:.1f}", f"{row.memory:.1f}")
         table.add_row(name, *map(str, numbers), *costs, licence)
     console.print(table)
     console.print(
-        "TFLOP of one pass at the native px; GiB at the peak in bfloat16, computed. "
-        "Other checkpoints of these families: give their folder or hub id."
+        "px: native size. B param.: parameters of the denoiser, in billions. layers: of "
+        "self-attention. grid: side of the finest attention map, in cells. TFLOP: of one pass at "
+        "the native size. GiB: peak memory in bfloat16, computed. Any other checkpoint of these "
+        "families works by its folder or hub id."
     )
     encoders = Table(box=None, header_style="bold")
-    encoders.add_column("encoder, without diffusion", no_wrap=True)
+    encoders.add_column("encoder (no diffusion)", no_wrap=True)
     for column in ("px", "cell"):
         encoders.add_column(column, justify="right", no_wrap=True)
     encoders.add_column("licence", overflow="fold")
@@ -107,11 +118,11 @@ def _print_encoder(name: str, as_json: bool) -> None:
 
 
 def _print_one(name: str, loading: Loading, as_json: bool) -> None:
-    from trace_edges.backbones import take_inventory
+    from trace_edges.backbones import TRACE_MINI, take_inventory
 
     dtype = loading.placement["dtype"]
     found = take_inventory(name, loading.revision, dtype, loading.variant)
-    row = found.checkpoint
+    row = TRACE_MINI if name == EMBEDDED else found.checkpoint
     if as_json:
         typer.echo(json.dumps(_described(name, found), indent=1))
         return

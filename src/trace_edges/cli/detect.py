@@ -16,12 +16,16 @@ from trace_edges.cli.common import (
     timestep_cell,
     waiting,
 )
-from trace_edges.cli.fields import command
+from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
+    FILES,
     LOADING,
+    MODEL,
     TRACE,
+    BatchSize,
     EdgeOutput,
     Files,
+    InputImages,
     Reporting,
     find_inputs,
     finish,
@@ -33,21 +37,23 @@ from trace_edges.training_free.settings import TraceSettings
 
 @command
 def detect(
-    inputs: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
+    inputs: InputImages,
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    choice: Choice,
+    choice: Annotated[Choice, MODEL],
     settings: Annotated[TraceSettings, TRACE],
     loading: Annotated[Loading, LOADING],
-    output: EdgeOutput,
-    files: Files,
-    reporting: Reporting,
-    batch_size: Annotated[int, typer.Option(help="Images of one size per pass.")] = 1,
+    output: Annotated[EdgeOutput, Fields("Edge maps")],
+    files: Annotated[Files, FILES],
+    reporting: Annotated[Reporting, FILES],
+    batch_size: BatchSize = 1,
 ) -> None:
-    """Detect instance edges: NAME.edges.png, NAME.overlay.png and NAME.json for every image.
+    """Detect instance edges and write an edge map, an overlay and a record of each image.
 
-    A distilled detector finds them in one step. With --training-free they are read straight from
-    the attention, which is slower and works with any backbone; a --backbone other than trace-mini
-    implies it.
+    By default, a distilled detector finds the edges in one step. With --training-free, they are
+    read from the self-attention of a diffusion model, which is slower and works with every
+    backbone.
+
+    For each image NAME, the folder receives NAME.edges.png, NAME.overlay.png and NAME.json.
 
     Example: trace-edges detect photos --out edges
     """

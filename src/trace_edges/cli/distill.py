@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,15 +14,15 @@ from rich.markup import escape
 
 from trace_edges.cli.common import console, error, progress
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.options import Files, Reporting
+from trace_edges.cli.options import FILES, MODEL, BackboneName, Files, Reporting
 from trace_edges.distillation.options import Overrides, TrainingOptions
 from trace_edges.edge_model import EMBEDDED, EdgeModel, Loading
 from trace_edges.outputs import Outputs
 
 _OF_TEACHER = {
-    "dtype": "Of the training-free teacher's weights; the student's: float32.",
-    "offload": "The teacher on the device only while it runs.",
-    "vae_tiling": "The teacher encodes large images in tiles.",
+    "dtype": "Number type of a training-free teacher; the student is always float32.",
+    "offload": "Move each part of a training-free teacher to the device only while it runs.",
+    "vae_tiling": "Encode large images in tiles in a training-free teacher, to save memory.",
 }
 LOADING = Fields("Loading", help=_OF_TEACHER)
 
@@ -31,8 +32,8 @@ class Checking:
     """Images with ground truth, on which a run is measured.
 
     Attributes:
-        check_images: Photographs to measure ODS on; never learnt from.
-        check_truth: Their ground truth, as evaluate edges takes it.
+        check_images: Folder of images on which ODS is measured; they are never trained on.
+        check_truth: Ground truth of these images, in any form that evaluate edges reads.
     """
 
     check_images: Path | None = None
@@ -45,35 +46,41 @@ class Checking:
 
 @command
 def distill(
-    inputs: Annotated[list[str], typer.Argument(help="Photographs: files, folders or globs.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run and of the detector.")],
-    overrides: Annotated[Overrides, Fields("Settings")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Photographs to train on: files, folders or patterns.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the detector and the state of the run.")],
+    overrides: Annotated[Overrides, Fields("Settings that differ from --config")],
     training: Annotated[TrainingOptions, Fields("Training")],
-    checking: Annotated[Checking, Fields("Checking")],
+    checking: Annotated[Checking, Fields("Measuring on images with ground truth")],
     loading: Annotated[Loading, LOADING],
-    files: Annotated[Files, Fields(leave_out=("overwrite",))],
-    reporting: Annotated[Reporting, Fields(leave_out=("json",))],
-    backbone: Annotated[
-        str, typer.Option(help="A name (`trace-edges backbones`), a folder, or a hub id.")
-    ] = EMBEDDED,
+    files: Annotated[Files, Fields(FILES.panel, leave_out=("overwrite",))],
+    reporting: Annotated[Reporting, FILES],
+    backbone: BackboneName = EMBEDDED,
     config: Annotated[
         str,
-        typer.Option(help="toy, cpu, 24gb, paper, or a JSON file: settings, or a detector's own."),
+        typer.Option(help="Settings: toy, cpu, 24gb, paper, or a JSON file."),
     ] = "cpu",
     labels: Annotated[
-        Path | None, typer.Option(help="Folder of the label cache. Default: OUT/labels.")
+        Path | None, typer.Option(help="Folder that keeps the labels. Default: OUT/labels.")
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(help="A detector of an earlier round. Default: the training-free method."),
+        typer.Option(
+            help="Detector that draws the labels. Default: the training-free method.",
+            rich_help_panel=MODEL.panel,
+        ),
     ] = None,
 ) -> None:
-    """Distil a one-step detector from the training-free method, without a label.
+    """Train a one-step detector from unlabelled photographs (distillation).
 
-    --null, --revision and --quantize hold for teacher and student: in fewer bits, the decoder and
-    a LoRA are trained beside weights that stay as they are.
+    A teacher, by default the training-free method, draws edges on the photographs. A student
+    learns to draw them in one step. Both use --backbone with the same --null, --revision and
+    --quantize.
 
-    Starting the same command again goes on where it stopped.
+    To continue after an interruption, give the same command again.
+
+    Example: trace-edges distill photos --out run
     """
     from trace_edges.files import find_images
 
@@ -114,11 +121,14 @@ def distill(
         distill_detector(
             found.images, out, settings, own, source,
             labels=labels, options=training, validation=validation,
-            progress=partial(progress, hidden=reporting.quiet), on_unusable=report,
+            progress=partial(progress, hidden=not reporting.prints_table), on_unusable=report,
             on_step=lines.append,
         )  # fmt: skip
-    if not reporting.quiet:
-        _print(lines, out)
+    measured = [line for line in lines if "validation_loss" in line]
+    if reporting.json:
+        typer.echo(json.dumps({"detector": str(out), "validations": measured}))
+    elif not reporting.quiet:
+        _print(measured, out)
     if unusable:
         raise typer.Exit(1)
 
@@ -126,11 +136,8 @@ def distill(
 def _print(lines: Sequence[Mapping[str, float]], out: Path) -> None:
     """Print what was measured, and where the detector is."""
     for line in lines:
-        if "validation_loss" in line:
-            ods = f", ODS {line['validation_ods']:.3f}" if "validation_ods" in line else ""
-            console.print(
-                f"step {line['step']}: validation loss {line['validation_loss']:.4f}{ods}"
-            )
+        ods = f", ODS {line['validation_ods']:.3f}" if "validation_ods" in line else ""
+        console.print(f"step {line['step']}: validation loss {line['validation_loss']:.4f}{ods}")
     console.print(f"detector: {escape(str(out))}")
 
 

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trace_edges.cli.fields import command
+from trace_edges.cli.fields import Fields, command
+from trace_edges.cli.options import Reporting
 
 
 @command
 def doctor(
+    reporting: Annotated[Reporting, Fields(leave_out=("quiet",))],
     device: Annotated[
-        str, typer.Option(help="cpu, cuda, mps, ...; auto takes an accelerator if there is one.")
+        str, typer.Option(help="Device to check, such as cuda:1; auto takes an accelerator if any.")
     ] = "auto",
-    json: Annotated[
-        Path | None, typer.Option(help="File for all of it, with tracebacks.", dir_okay=False)
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file for the full report, with tracebacks.", dir_okay=False),
     ] = None,
 ) -> None:
-    """Check this machine and print what a bug report should hold.
+    """Check whether the package works on this machine; paste the output into a bug report.
 
-    Versions, devices, caches, the kernels against PyTorch, and the embedded model on the device
-    against the CPU. Exits with 1 if something is broken.
+    The report has the versions, devices and caches, compares the kernels with PyTorch, and compares
+    the embedded model on the device with the CPU. The exit code is 1 if something is broken.
+
+    Example: trace-edges doctor --device cuda:1
     """
     from trace_edges.doctor import CHECKS, examine
     from trace_edges.files import write_json
@@ -30,10 +36,15 @@ def doctor(
     sections = []
     for section in examine(CHECKS, device):
         sections.append(section)
-        typer.echo(section.as_text())
+        if not reporting.json:
+            typer.echo(section.as_text())
     broken = [one.subject for part in sections for one in part.findings if one.state == "broken"]
-    if json is not None:
-        write_json({"broken": broken, "sections": [one.as_json() for one in sections]}, json)
-    typer.echo(f"broken: {', '.join(broken)}" if broken else "nothing is broken")
+    report = {"broken": broken, "sections": [one.as_json() for one in sections]}
+    if out is not None:
+        write_json(report, out)
+    if reporting.json:
+        typer.echo(json.dumps(report))
+    else:
+        typer.echo(f"broken: {', '.join(broken)}" if broken else "nothing is broken")
     if broken:
         raise typer.Exit(1)

@@ -15,8 +15,9 @@ from rich.table import Table
 
 from trace_edges.cli.common import console, error, progress
 from trace_edges.cli.fields import Fields, command
+from trace_edges.cli.options import FILES, Reporting
 from trace_edges.formats.registry import truth_kinds
-from trace_edges.metrics.protocol import BSDS, EdgeProtocol
+from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -29,29 +30,38 @@ else:
 _PROBLEM_LINES = 10
 SHEET = "sheet.png"
 
-KindOption = Annotated[Kind, typer.Option(help="What the ground truth is.")]
+KindOption = Annotated[Kind, typer.Option(help="Kind of ground truth; auto recognises it.")]
 GtModeOption = Annotated[
     Literal["thin", "right_down", "inner", "thick", "given"] | None,
-    typer.Option(help="Boundaries of labels. Default: thin, or given where they are drawn."),
+    typer.Option(
+        help="How boundaries are drawn between labels. Default: thin, or given if they are drawn."
+    ),
 ]
 VoidOption = Annotated[
     Literal["edge", "nearest", "ignore"],
-    typer.Option(help="Void: a segment, filled by the nearest one, or not counted."),
+    typer.Option(
+        help="Treat unlabelled pixels as a segment, give them to the nearest one, or ignore them."
+    ),
 ]
 PROTOCOL = Fields(
-    leave_out=("gt_mode",),
+    "Protocol",
+    leave_out=("gt_mode", "void", "max_distance"),
     flags={"thin": ("--thin/--no-thin",), "interpolate": ("--interpolate/--no-interpolate",)},
     help={
-        "thresholds": "How many: i / (n + 1).",
-        "max_distance": "Of a match, in diagonals.",
-        "thin": "Thin predictions at every threshold.",
-        "nms": "Suppress non-maxima first.",
-        "void": "Void: a segment, filled by the nearest one, or not counted.",
-        "interpolate": "ODS between thresholds too.",
-        "cldice_dilation": "px, of both sides.",
+        "thresholds": "Number n of thresholds, which are i / (n + 1).",
+        "thin": "Thin the predictions to lines of one pixel at every threshold.",
+        "nms": "Suppress non-maxima in the predictions first, for smooth maps.",
+        "interpolate": "Interpolate the best F between thresholds for ODS.",
+        "cldice_dilation": "Widen both sides by this many pixels for clDice.",
     },
 )
-Workers = Annotated[int, typer.Option(help="Processes; 0: one for each core.")]
+MaxDistance = Annotated[
+    float,
+    typer.Option(help="Largest distance of a match, as a share of the image diagonal."),
+]
+Workers = Annotated[
+    int, typer.Option(help="Number of processes that share the images; 0 takes one per core.")
+]
 
 
 @command
@@ -60,24 +70,33 @@ def edges(
         list[str],
         typer.Argument(
             metavar="[PREDICTIONS]... GROUND_TRUTH",
-            help="Folders of edge maps, each FOLDER or NAME=FOLDER; last, the ground truth: a "
-            "folder, or a panoptic or instance JSON.",
+            help="Folders of edge maps, each as FOLDER or NAME=FOLDER; then the ground truth, as a "
+            "folder or a COCO JSON.",
         ),
     ],
+    protocol: Annotated[EdgeProtocol, PROTOCOL],
+    reporting: Annotated[Reporting, FILES],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
     peer: Annotated[
         list[str] | None,
-        typer.Option(help="canny, sobel, felzenszwalb, or NAME=FOLDER; may be repeated."),
+        typer.Option(
+            help="Score this method too: canny, sobel, felzenszwalb, or NAME=FOLDER. Repeatable."
+        ),
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="Folder of the photographs.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
     kind: KindOption = "auto",
     gt_mode: GtModeOption = None,
-    protocol: Annotated[EdgeProtocol, PROTOCOL] = BSDS,
+    void: VoidOption = "edge",
+    max_distance: MaxDistance = 0.0075,
     workers: Workers = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print scores.json.")] = False,
-    quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
-    """Score edge maps: ODS, OIS, AP, R50 and clDice, curves, and the worst and best images."""
+    """Score edge maps against ground truth: ODS, OIS, AP, R50 and clDice.
+
+    Several methods are scored on the same images. The folder receives the scores, the
+    precision-recall curves, and a sheet of the worst and best images of each method.
+
+    Example: trace-edges evaluate edges edges panoptic_val2017.json --images val2017 --peer canny
+    """
     from trace_edges.evaluation.edges import evaluate_edge_folders
     from trace_edges.evaluation.peers import draw_peer
     from trace_edges.evaluation.report import REPORT, comparison_sheet, write_report
@@ -88,8 +107,8 @@ def edges(
     *predictions, ground_truth = folders
     truth = open_ground_truth(Path(ground_truth), kind)
     mode = gt_mode or ("given" if truth.drawn else "thin")
-    protocol = replace(protocol, gt_mode=mode)
-    hidden, processes = quiet or as_json, workers or os.cpu_count() or 1
+    protocol = replace(protocol, gt_mode=mode, void=void, max_distance=max_distance)
+    hidden, processes = not reporting.prints_table, workers or os.cpu_count() or 1
     classical = [one for one in peer or [] if "=" not in one]
     predictions += [one for one in peer or [] if "=" in one]
     methods = _folders([*predictions, *(f"{one}={out / 'peers' / one}" for one in classical)])
@@ -117,9 +136,9 @@ def edges(
         files = write_report(evaluation, out, origin)
         load = (lambda name: load_image(photographs[name])) if photographs else None
         write_png(comparison_sheet(evaluation, truth, load), out / SHEET)
-    if as_json:
+    if reporting.json:
         typer.echo(json.dumps(json.loads(files[0].read_text(encoding="utf-8"))))
-    elif not quiet:
+    elif not reporting.quiet:
         _print_scores(evaluation, out)
     _report_problems(evaluation, files[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -12,7 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from trace_edges.cli.common import console, image_progress, plain_errors
+from trace_edges.cli.common import console, image_progress
+from trace_edges.cli.evaluate_edges import Workers
+from trace_edges.cli.fields import command
+from trace_edges.cli.options import FILES, Reporting
 from trace_edges.files import write_json
 from trace_edges.outputs import Outputs
 
@@ -21,87 +25,92 @@ if TYPE_CHECKING:
     from trace_edges.metrics.panoptic import PanopticScores
 
 
+@command
 def masks(
-    predictions: Annotated[Path, typer.Argument(help="COCO results or annotations JSON.")],
-    ground_truth: Annotated[Path, typer.Argument(help="COCO instances JSON.")],
+    predictions: Annotated[Path, typer.Argument(help="COCO JSON of results or annotations.")],
+    ground_truth: Annotated[Path, typer.Argument(help="COCO JSON of instances.")],
+    reporting: Annotated[Reporting, FILES],
     score: Annotated[
         Literal["given", "constant", "area"],
-        typer.Option(help="Of the file (given), all equal (constant), or the mask's area."),
+        typer.Option(help="Rank masks by the score given, by area, or all alike (constant)."),
     ] = "given",
     backend: Annotated[
         Literal["auto", "hotcoco", "faster-coco-eval", "pycocotools"],
-        typer.Option(help="The evaluator; all give the same numbers."),
+        typer.Option(help="Library that computes the scores; all give the same numbers."),
     ] = "auto",
     out: Annotated[Path | None, typer.Option(help="JSON file for the scores.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score masks without regard to classes: AP, AP50, AP75 and AR@100 as COCO has them."""
-    with plain_errors():
-        outputs = Outputs("evaluate masks", (predictions, ground_truth))
-        outputs.check(*([] if out is None else [out]))
-        from trace_edges.evaluation.masks import evaluate_masks
+    """Score masks against ground truth as COCO does, without classes: AP and AR@100.
 
-        scores = evaluate_masks(predictions, ground_truth, score=score, backend=backend)
-        files = {"predictions": predictions, "ground_truth": ground_truth}
-        record = score_record(scores, files, "pycocotools", scores.backend)
-        if out is not None:
-            with outputs.writing():
-                write_json(record, out, indent=2)
-        if as_json:
-            typer.echo(json.dumps(record))
-        else:
-            _print_masks(scores)
+    Example: trace-edges evaluate masks masks/instances.json instances_val2017.json
+    """
+    outputs = Outputs("evaluate masks", (predictions, ground_truth))
+    outputs.check(*([] if out is None else [out]))
+    from trace_edges.evaluation.masks import evaluate_masks
+
+    scores = evaluate_masks(predictions, ground_truth, score=score, backend=backend)
+    files = {"predictions": predictions, "ground_truth": ground_truth}
+    record = score_record(scores, files, "pycocotools", scores.backend)
+    if out is not None:
+        with outputs.writing():
+            write_json(record, out, indent=2)
+    if reporting.json:
+        typer.echo(json.dumps(record))
+    elif not reporting.quiet:
+        _print_masks(scores)
 
 
+@command
 def panoptic(
-    predictions: Annotated[Path, typer.Argument(help="COCO panoptic JSON.")],
-    ground_truth: Annotated[Path, typer.Argument(help="COCO panoptic JSON.")],
+    predictions: Annotated[Path, typer.Argument(help="Predicted COCO panoptic JSON.")],
+    ground_truth: Annotated[Path, typer.Argument(help="True COCO panoptic JSON.")],
+    reporting: Annotated[Reporting, FILES],
     prediction_folder: Annotated[
-        Path | None, typer.Option(help="PNGs. Default: called like the JSON, or panoptic.")
+        Path | None, typer.Option(help="Predicted PNGs. Default: beside the JSON.")
     ] = None,
     ground_truth_folder: Annotated[
-        Path | None, typer.Option(help="PNGs of the ground truth; the same default.")
+        Path | None, typer.Option(help="True PNGs. Default: beside the JSON.")
     ] = None,
     protocol: Annotated[
         Literal["coco", "voc"],
-        typer.Option(help="coco: the classes given; voc: 20 things and background."),
+        typer.Option(help="Classes to average: those of the JSON, or VOC's 20 and background."),
     ] = "coco",
-    workers: Annotated[int, typer.Option(help="Processes that share the images.")] = 1,
+    workers: Workers = 0,
     out: Annotated[Path | None, typer.Option(help="JSON file for the scores.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
 ) -> None:
-    """Score panoptic segmentations: PQ, SQ and RQ of all classes, things and stuff."""
-    with plain_errors():
-        read = (predictions, ground_truth, prediction_folder, ground_truth_folder)
-        outputs = Outputs("evaluate panoptic", tuple(path for path in read if path is not None))
-        outputs.check(*([] if out is None else [out]))
-        from trace_edges.evaluation.panoptic import evaluate_panoptic
+    """Score panoptic maps against ground truth: PQ, SQ and RQ of all classes, things and stuff.
 
-        with image_progress(quiet or as_json) as report:
-            scores = evaluate_panoptic(
-                predictions,
-                ground_truth,
-                prediction_folder,
-                ground_truth_folder,
-                protocol=protocol,
-                workers=workers,
-                progress=report,
-            )
-        files = {
-            "predictions": predictions,
-            "prediction_folder": prediction_folder,
-            "ground_truth": ground_truth,
-            "ground_truth_folder": ground_truth_folder,
-        }
-        record = score_record(scores, files)
-        if out is not None:
-            with outputs.writing():
-                write_json(record, out, indent=2)
-        if as_json:
-            typer.echo(json.dumps(record))
-        else:
-            _print_panoptic(scores)
+    Example: trace-edges evaluate panoptic panoptic/panoptic.json panoptic_val2017.json
+    """
+    read = (predictions, ground_truth, prediction_folder, ground_truth_folder)
+    outputs = Outputs("evaluate panoptic", tuple(path for path in read if path is not None))
+    outputs.check(*([] if out is None else [out]))
+    from trace_edges.evaluation.panoptic import evaluate_panoptic
+
+    with image_progress(not reporting.prints_table) as report:
+        scores = evaluate_panoptic(
+            predictions,
+            ground_truth,
+            prediction_folder,
+            ground_truth_folder,
+            protocol=protocol,
+            workers=workers or os.cpu_count() or 1,
+            progress=report,
+        )
+    files = {
+        "predictions": predictions,
+        "prediction_folder": prediction_folder,
+        "ground_truth": ground_truth,
+        "ground_truth_folder": ground_truth_folder,
+    }
+    record = score_record(scores, files)
+    if out is not None:
+        with outputs.writing():
+            write_json(record, out, indent=2)
+    if reporting.json:
+        typer.echo(json.dumps(record))
+    elif not reporting.quiet:
+        _print_panoptic(scores)
 
 
 def score_record(scores: Any, files: Mapping[str, Path | None], *packages: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,14 @@ import typer
 
 from trace_edges.cli.common import waiting
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.options import LOADING, TRACE, check_inputs
+from trace_edges.cli.options import (
+    FILES,
+    LOADING,
+    TRACE,
+    BackboneName,
+    Reporting,
+    check_inputs,
+)
 from trace_edges.edge_model import EMBEDDED, Loading
 from trace_edges.outputs import Outputs
 from trace_edges.training_free.settings import TraceSettings
@@ -23,11 +31,11 @@ class Generation:
     """How an image is made, with --prompt.
 
     Attributes:
-        steps: Of the denoising. None: the pipeline's.
-        guidance: Its scale. None: the pipeline's.
-        negative_prompt: What the image is to keep away from.
-        height: Of the image, px. None: native.
-        width: Of the image, px. None: native.
+        steps: Number of denoising steps. None: the pipeline's own.
+        guidance: Guidance scale. None: the pipeline's own.
+        negative_prompt: What the image should not show.
+        height: Height of the image in pixels. None: the model's native size.
+        width: Width of the image in pixels. None: the model's native size.
     """
 
     steps: int | None = None
@@ -42,24 +50,24 @@ def explain(
     settings: Annotated[TraceSettings, TRACE],
     generation: Annotated[Generation, Fields("With --prompt")],
     loading: Annotated[Loading, LOADING],
-    image: Annotated[Path | None, typer.Argument(help="One image.")] = None,
+    reporting: Annotated[Reporting, FILES],
+    image: Annotated[Path | None, typer.Argument(help="Image to explain.")] = None,
     prompt: Annotated[
         str | None,
-        typer.Option(help="Make an image from this, and set each word beside self-attention."),
+        typer.Option(help="Generate an image from this text and explain that instead."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Image to write (PNG, JPEG, ...).")] = Path(
-        "explain.png"
-    ),
-    backbone: Annotated[
-        str, typer.Option(help="A name (`trace-edges backbones`), a folder, or a hub id.")
-    ] = EMBEDDED,
-    quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
+    out: Annotated[Path, typer.Option(help="Image file to write.")] = Path("explain.png"),
+    backbone: BackboneName = EMBEDDED,
 ) -> None:
-    """Draw one sheet: self-attention and ABDiv at every step, the KL curve with t*, the edges.
+    """Draw the method at work on one image, or on a prompt, as one sheet.
 
-    Of an image on its way to noise, or of one on its way from noise to a --prompt, then with the
-    attention to each of its words.
+    The sheet of an image shows the self-attention and its boundary divergence (ABDiv) at every
+    step, the curve of changes (KL) with t*, and the edges. The sheet of a --prompt shows how an
+    image is generated, and the attention to each word beside the self-attention.
+
+    Example: trace-edges explain photo.jpg --out sheet.png
     """
+    quiet = not reporting.prints_table
     outputs = Outputs("explain", () if image is None else (image,))
     outputs.check(out)
     if image is not None and prompt is None:
@@ -77,7 +85,9 @@ def explain(
 
     with outputs.writing(), write_atomically(out) as temporary:
         sheet.save(temporary)
-    if not quiet:
+    if reporting.json:
+        typer.echo(json.dumps({"sheet": str(out), "timestep": timestep}))
+    elif not quiet:
         typer.echo(f"{out}: t* = {timestep}")
 
 

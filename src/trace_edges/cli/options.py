@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,13 +26,29 @@ if not TYPE_CHECKING:
 
 _NO_OPTIONS = ("criterion", "ignore_first", "neighbours", "symmetric", "border", "layers")
 
+MODEL = Fields("Model")
+FILES = Fields("Files and messages")
 TRACE = Fields(
-    "Reading (all but --resolution: training-free)",
+    "Reading (with a detector, only --resolution)",
     leave_out=_NO_OPTIONS,
     flags={"subcell": ("--subcell", "--refine")},
 )
 LOADING = Fields("Loading")
 CUTTING = Fields("Cutting masks at edges")
+
+BatchSize = Annotated[int, typer.Option(help="Number of images of one size in a pass.")]
+BackboneName = Annotated[
+    str,
+    typer.Option(
+        help="Model whose attention is read: a name that `trace-edges backbones` lists, a folder, "
+        "or a hub id.",
+        rich_help_panel=MODEL.panel,
+    ),
+]
+InputImages = Annotated[
+    list[str], typer.Argument(help="Image files, folders, or patterns such as 'photos/*.jpg'.")
+]
+EdgeMaps = Annotated[Path, typer.Argument(help="Folder of edge maps, as detect writes them.")]
 
 
 @dataclass(frozen=True)
@@ -40,8 +56,8 @@ class Files:
     """Which files are read and written.
 
     Attributes:
-        recursive: Search folders below folders.
-        overwrite: Make again what is there.
+        recursive: Search the folders below each folder as well.
+        overwrite: Process images again whose results exist already, instead of skipping them.
     """
 
     recursive: bool = False
@@ -53,7 +69,7 @@ class Reporting:
     """What is printed.
 
     Attributes:
-        json: One JSON line per image.
+        json: Print the results as JSON.
         quiet: Print errors only.
     """
 
@@ -71,8 +87,8 @@ class EdgeOutput:
     """How edges are stored.
 
     Attributes:
-        format: Of NAME.edges: 8-bit PNG, 16-bit PNG, or float32 in npy.
-        soft: Smooth map instead of thin lines.
+        format: Format of the edge maps: 8-bit PNG, 16-bit PNG, or float32 in .npy.
+        soft: Write the smooth edge map instead of thin lines.
     """
 
     format: EdgeFormat = "png"
@@ -89,10 +105,11 @@ class Cutting:
     """How edges cut masks.
 
     Attributes:
-        threshold: Strength from which an edge separates.
-        close_gap: Gaps in edges up to so many px count as closed.
-        method: How fragments grow; random-walk takes long.
-        iou: Masks that overlap more are merged.
+        threshold: Edges of at least this strength cut a mask.
+        close_gap: Gaps in an edge of up to this many pixels are closed.
+        method: How the pieces of a mask grow after the cut: by a watershed, or by the random walk
+            of the paper, which is much slower.
+        iou: Masks whose overlap (IoU) is larger than this are merged.
     """
 
     threshold: float = 0.6
@@ -154,10 +171,16 @@ def follow(
                 skipped = outcome.state == "skipped"
                 error(outcome.message, Path(outcome.key) if skipped else None)
             if reporting.json:
-                line: dict[str, Any] = {"image": outcome.key, "state": outcome.state}
-                line |= {"message": outcome.message, "record": outcome.record}
-                typer.echo(json.dumps(line))
+                print_json(outcome)
     return finished
+
+
+def print_json(*outcomes: Outcome) -> None:
+    """One line for each image."""
+    for outcome in outcomes:
+        line: dict[str, Any] = {"image": outcome.key, "state": outcome.state}
+        line |= {"message": outcome.message, "record": outcome.record}
+        typer.echo(json.dumps(line))
 
 
 def finish(outcomes: Sequence[Outcome], problems: Sequence[Any] = ()) -> None:

@@ -11,7 +11,16 @@ from rich.markup import escape
 
 from trace_edges.cli.common import console, image_progress, report_failures
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.options import Cutting, check_inputs, finish
+from trace_edges.cli.options import (
+    CUTTING,
+    FILES,
+    Cutting,
+    EdgeMaps,
+    Reporting,
+    check_inputs,
+    finish,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from trace_edges.formats.classes import ClassTable
@@ -22,10 +31,10 @@ class Classes:
     """What the numbers in semantic maps stand for.
 
     Attributes:
-        categories: coco, voc, or a JSON with COCO's categories.
-        contiguous: Class k is the k-th category, not the one of id k.
-        things: Without categories: classes with instances, as 1,2,3.
-        stuff: The other classes, as 0,4.
+        categories: Classes of the maps: those of coco or voc, or of a JSON file in COCO's form.
+        contiguous: Number k in a map means the k-th category instead of the category with id k.
+        things: Without --categories, the classes that have instances, such as 1,2,3.
+        stuff: Without --categories, the classes that have none, such as 0,4.
     """
 
     categories: str | None = None
@@ -56,27 +65,35 @@ class Classes:
 
 @command
 def panoptic(
-    semantic: Annotated[Path, typer.Argument(help="Folder of class maps: PNG, TIFF, npy.")],
-    edges: Annotated[Path, typer.Argument(help="Folder of edge maps, as detect writes them.")],
+    semantic: Annotated[Path, typer.Argument(help="Folder of semantic maps: PNG, TIFF or .npy.")],
+    edges: EdgeMaps,
     out: Annotated[Path, typer.Option(help="Folder for panoptic.json and panoptic/NAME.png.")],
     classes: Annotated[Classes, Fields("Classes")],
-    cutting: Annotated[Cutting, Fields("Cutting masks at edges", leave_out=("iou",))],
+    cutting: Annotated[Cutting, Fields(CUTTING.panel, leave_out=("iou",))],
+    reporting: Annotated[Reporting, FILES],
     semantic_pngs: Annotated[
-        bool, typer.Option("--semantic-pngs", help="Write semantic/NAME.png too.")
+        bool,
+        typer.Option("--semantic-pngs", help="Also write the semantic maps, as semantic/NAME.png."),
     ] = False,
-    quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
-    """Split the things of semantic maps into instances: panoptic PNGs and JSON as COCO has them."""
+    """Split the things in semantic maps into instances, and write COCO panoptic PNGs and JSON.
+
+    Every class of things is cut at the edges; stuff stays whole.
+
+    Example: trace-edges panoptic classes edges --categories voc --out panoptic
+    """
     check_inputs(semantic, edges)
     from trace_edges.jobs.panoptic import panoptic_files
 
-    with image_progress(quiet) as report:
+    with image_progress(not reporting.prints_table) as report:
         outcomes = panoptic_files(
             semantic, edges, out, classes.table(), cutting.propagation(),
             semantic_pngs=semantic_pngs, progress=report,
         )  # fmt: skip
     failed = report_failures(outcomes)
-    if not quiet:
+    if reporting.json:
+        print_json(*outcomes)
+    elif not reporting.quiet:
         count = sum(outcome.record.get("after", 0) for outcome in outcomes)
         console.print(
             f"{len(outcomes) - failed} done, {failed} failed; {count} segments in "

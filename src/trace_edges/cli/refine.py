@@ -9,44 +9,64 @@ import typer
 
 from trace_edges.cli.common import console, image_progress, report_failures
 from trace_edges.cli.fields import command
-from trace_edges.cli.options import CUTTING, Cutting, check_inputs, finish
+from trace_edges.cli.options import (
+    CUTTING,
+    FILES,
+    Cutting,
+    EdgeMaps,
+    Reporting,
+    check_inputs,
+    finish,
+    print_json,
+)
 
 
 @command
 def refine(
     masks: Annotated[
         Path,
-        typer.Argument(help="COCO JSON (annotations or results), or a folder of label PNG or npy."),
+        typer.Argument(help="COCO JSON of annotations or results, or a folder of label maps."),
     ],
-    edges: Annotated[Path, typer.Argument(help="Folder of edge maps, as detect writes them.")],
-    out: Annotated[Path, typer.Option(help="JSON file or folder, as the masks are.")],
+    edges: EdgeMaps,
+    out: Annotated[Path, typer.Option(help="JSON file or folder to write, in the form of MASKS.")],
     cutting: Annotated[Cutting, CUTTING],
-    images: Annotated[
-        Path | None, typer.Option(help="COCO JSON that lists the images, for a results list.")
+    reporting: Annotated[Reporting, FILES],
+    image_list: Annotated[
+        Path | None,
+        typer.Option(
+            "--image-list", "--images", help="COCO JSON that names the images of results."
+        ),
     ] = None,
     split_parts: Annotated[
         bool,
-        typer.Option("--split-parts", help="Parts of a mask that do not touch are instances."),
+        typer.Option("--split-parts", help="Make every separate part of a mask an instance."),
     ] = False,
-    quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
-    """Cut masks at edges, fill them again, and merge those that overlap: same format out as in."""
-    check_inputs(masks, edges, images)
+    """Cut the masks of another tool at edges, so that each covers one instance.
+
+    Masks are cut at the edges, their pieces grow until they fill the mask again, and pieces that
+    overlap are merged. The result has the format of the input.
+
+    Example: trace-edges refine masks.json edges --out refined.json
+    """
+    check_inputs(masks, edges, image_list)
     from trace_edges.jobs.refine import refine_coco, refine_labels
 
     how, iou = cutting.propagation(), cutting.iou
-    with image_progress(quiet) as report:
+    with image_progress(not reporting.prints_table) as report:
         if masks.is_dir():
             outcomes = refine_labels(
                 masks, edges, out, how, iou=iou, split_parts=split_parts, progress=report
             )
         else:
             outcomes = refine_coco(
-                masks, edges, out, how, iou=iou, split_parts=split_parts, images=images,
+                masks, edges, out, how, iou=iou, split_parts=split_parts, images=image_list,
                 progress=report,
             )  # fmt: skip
     failed = report_failures(outcomes)
-    if not quiet:
+    if reporting.json:
+        print_json(*outcomes)
+    elif not reporting.quiet:
         records = [outcome.record for outcome in outcomes]
         before, after = (sum(one.get(k, 0) for one in records) for k in ("before", "after"))
         console.print(

@@ -19,10 +19,13 @@ from trace_edges.cli.common import (
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
     CUTTING,
+    FILES,
     LOADING,
+    MODEL,
     TRACE,
     Cutting,
     Files,
+    InputImages,
     Reporting,
     find_inputs,
     finish,
@@ -40,13 +43,17 @@ class Masks:
     """Where masks come from.
 
     Attributes:
-        masks: From edges alone, or from a generator and cut at the edges.
-        edges: Folder of edge maps that are there (detect --soft).
-        encoder: ViT for maskcut and promerge, as dino-vitb8. None: attention at t*.
-        crf: Snap their masks to colours first.
-        sam: SAM or SAM 2 that draws what was found anew: a folder or a hub id.
-        prompts: What it is shown: points, boxes, masks with + between. None: points+boxes.
-        points: Points of each instance that it is shown. None: 1.
+        masks: Take the regions that edges enclose, or masks of MaskCut or ProMerge, which are then
+            cut at the edges.
+        edges: Folder of edge maps to use instead of a model; write them with detect --soft.
+        encoder: ViT whose features MaskCut and ProMerge use, for example dino-vitb8. None: the
+            self-attention of the backbone at t*.
+        crf: Fit the masks of MaskCut and ProMerge to the colours of the image with a CRF, before
+            they are cut. Needs the extra crf.
+        sam: Folder or hub id of a SAM or SAM 2 model, which redraws every instance.
+        prompts: How SAM is prompted: with points, boxes or masks, or several, joined by +. None:
+            points+boxes.
+        points: Number of points per instance in SAM's prompt. None: 1.
     """
 
     masks: Literal["edges", "maskcut", "promerge"] = "edges"
@@ -66,22 +73,26 @@ class Masks:
 
 @command
 def segment(
-    inputs: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
+    inputs: InputImages,
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     masks: Annotated[Masks, Fields("Masks")],
-    selection: Annotated[Selection, Fields("Regions of edges")],
+    selection: Annotated[Selection, Fields("Regions that edges enclose")],
     cutting: Annotated[Cutting, CUTTING],
-    choice: Choice,
+    choice: Annotated[Choice, MODEL],
     settings: Annotated[TraceSettings, TRACE],
     loading: Annotated[Loading, LOADING],
-    files: Files,
-    reporting: Reporting,
+    files: Annotated[Files, FILES],
+    reporting: Annotated[Reporting, FILES],
 ) -> None:
-    """Find instances: NAME.instances.png, NAME.overlay.png, NAME.json, and one instances.json.
+    """Find the instances in images and write label maps, overlays and one COCO file.
 
-    Edges are those of `trace-edges detect`: in one step, or with --training-free or a --backbone
-    straight from the attention; --edges takes any that are there. Regions are those that boundaries
-    stronger than 0.125 leave, or 0.25 where the edges come straight from the attention.
+    The edges are found as by `trace-edges detect`, or read from --edges. Every region that they
+    enclose becomes an instance.
+
+    For each image NAME, the folder receives NAME.instances.png, NAME.overlay.png and NAME.json;
+    instances.json holds the masks of all images.
+
+    Example: trace-edges segment photos --out masks
     """
     names, problems = find_inputs(inputs, files)
     model = _edges_of(masks, choice, settings, loading)

@@ -22,13 +22,15 @@ class Overrides:
     """Settings in place of those that a config has; None leaves the config's.
 
     Attributes:
-        label_resolution: sqrt(H * W) of what the teacher sees; several are averaged.
-        steps: Instead of the config's.
-        rank: Of the LoRA; 0: none.
-        reconstruction_weight: Of L_rec, which holds the LoRA; 0: none.
-        seed: Of weights and crops. None: the config's.
-        average_mirrored: Labels of the mirrored photograph as well.
-        shift: Of flow models, in the teacher. None: the config's.
+        label_resolution: Size at which the teacher sees a photograph: sqrt(height * width) in
+            pixels. Given several times, the edges of all sizes are averaged.
+        steps: Number of training steps.
+        rank: Rank of the LoRA that is trained beside the denoiser; 0 trains none.
+        reconstruction_weight: Weight of the reconstruction loss L_rec, which keeps the LoRA close
+            to the original model; 0 leaves it out.
+        seed: Seed of the initial weights and the crops. None: the config's.
+        average_mirrored: Average the teacher's edges with those of the mirrored photograph.
+        shift: Shift of a flow model's steps in the teacher. None: the config's.
     """
 
     label_resolution: list[int] | None = None
@@ -76,12 +78,12 @@ class TrainingOptions:
     """How a run trains on this machine.
 
     Attributes:
-        hold_out: Every so many-th photograph is for validation.
-        mixed_precision: Of training.
-        accumulate: Batches a step.
-        gradient_checkpointing: Less memory, with a LoRA.
-        patience: Stop after so many validations without a higher ODS.
-        report_to: Where the curves go too.
+        hold_out: Keep every n-th photograph for validation.
+        mixed_precision: Number type of mixed-precision training.
+        accumulate: Number of batches whose gradients are summed for one step.
+        gradient_checkpointing: Save memory at the cost of time, when a LoRA is trained.
+        patience: Stop after this many validations in a row without a higher ODS.
+        report_to: Tracker that receives the curves as well.
 
     Raises:
         MissingExtraError: tensorboard is asked for and not installed.

@@ -15,12 +15,13 @@ class Selection:
     """Which of the regions that edges close are taken: by one of three rules.
 
     Attributes:
-        strength: regions that boundaries stronger than this leave. None: 0.125, or 0.25 where the
-            edges come straight from the attention.
-        count: so many regions instead, the last that merging leaves.
-        proposals: up to so many of all strengths instead; they overlap.
-        min_area: share of the image below which a region is left out.
-        blur: standard deviation in px of a Gaussian over the edges: 2 for maps of thin lines.
+        strength: only edges stronger than this separate regions; a lower value gives more and
+            smaller regions. None: 0.125, or 0.25 for edges of the training-free method.
+        count: merge regions until this many are left, instead of using a strength.
+        proposals: return up to this many overlapping regions of all strengths instead.
+        min_area: leave out regions that cover a smaller share of the image than this.
+        blur: blur the edges with a Gaussian of this standard deviation in pixels; maps of thin
+            lines need 2.
     """
 
     strength: float | None = None

@@ -28,29 +28,31 @@ class TraceSettings:
     """How the pipeline reads an image.
 
     Attributes:
-        resolution: sqrt(H * W) in pixels of what the model sees; the aspect is kept and both sides
-            are rounded to whole cells. None: the backbone's own.
-        subcell: k: k x k views shifted by 1/k of a cell, interleaved. None: the backbone's own.
-        trajectory: "inversion" (deterministic DDIM, the paper's) or "noise" (one fixed noise).
-        timestep: read this step alone instead of the Instance Emergence Point: inversion goes
-            through those before it without capturing attention, and there is no curve.
-        stride: between the steps of the trajectory.
-        seed: of the noise in the "noise" trajectory; inversion draws none.
-        emergence_resolution: like `resolution`, for the emergence curve. A smaller one finds t* in
-            a fraction of the time; edges are then read at `resolution`, going no further than to
-            t*. One of at least `resolution` reads both there, as the paper does. None: the
-            backbone's own.
-        criterion: how the change between consecutive maps is measured for t*: "kl" (the paper's),
-            "l1", "l2", "entropy" or "wasserstein"; `emergence.py` says what each is.
-        ignore_first: t* is not sought among so many first changes.
+        resolution: size at which the model sees the image: sqrt(height * width) in pixels. The
+            aspect ratio is kept, and both sides are rounded to whole cells. None: the backbone's
+            own.
+        subcell: read k x k views of the image, shifted by 1/k of a cell, and interleave them to
+            edges of k times the resolution. None: the backbone's own.
+        trajectory: how noise is added: "inversion" inverts the sampler and is deterministic, as in
+            the paper; "noise" adds one fixed random noise.
+        timestep: read the attention at this timestep instead of at the Instance Emergence Point
+            (t*). No other timestep is captured, and there is no curve.
+        stride: distance between the timesteps that are visited.
+        seed: seed of random noise. The "inversion" trajectory draws none.
+        emergence_resolution: like `resolution`, but for finding t*. A smaller value finds t* in a
+            fraction of the time. With `resolution` or more, t* and edges are found together at
+            `resolution`, as in the paper. None: the backbone's own.
+        criterion: how the change between consecutive maps is measured to find t*: "kl" (the
+            paper's), "l1", "l2", "entropy" or "wasserstein"; `emergence.py` defines each.
+        ignore_first: number of changes at the start among which t* is not sought.
         neighbours: 4 (the paper's), or 8 to add the diagonals to ABDiv.
         symmetric: average KL in both directions in ABDiv. The paper takes one.
         border: how ABDiv makes up for the neighbour that the outermost cells lack, "scale" or
             "copy" (`boundary_divergence`).
         layers: which of the backbone's self-attention layers are averaged, counted from 0 in the
             order of `backbone.layers`. None: all (the paper's).
-        shift: of flow models: a moves the steps from s to a s / (1 + (a - 1) s), as their samplers
-            do (SD3: 3). 1: uniform in s.
+        shift: shift a of the steps of a flow model: step s becomes a s / (1 + (a - 1) s), as in
+            its sampler. SD3's sampler has 3; 1 leaves the steps uniform.
     """
 
     resolution: int | None = None

@@ -3,10 +3,12 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 TEST_WORKERS ?= 2
-BIN := .venv/bin
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Empty for the newest versions of everything: make test CONSTRAINTS=
+CONSTRAINTS ?= constraints.txt
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
-.PHONY: demo test test-long lint docs clean
+.PHONY: demo test test-long lint docs package clean
 
 demo: .venv/installed
 	$(BIN)/trace-edges detect examples --out out/demo
@@ -28,6 +30,13 @@ lint: .venv/installed-dev
 # The site in out/site; a warning is an error. Nothing is fetched.
 docs: .venv/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The wheel and the source archive in dist/, as they are published.
+package: .venv/installed
+	rm -rf dist
+	$(INSTALL) build twine
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
 
 clean:
 	rm -rf .venv out build dist

@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from trace_edges.files import read_json
+from trace_edges.files import FileError, read_json
 from trace_edges.formats.coco_models import CATEGORY, ListedImage, Mask
 from trace_edges.formats.entries import listed, refuse_unsound, shown, sound_entries
+from trace_edges.formats.foreign import instead_of_masks, kind_of_file, tool_of
 from trace_edges.formats.listing import Entry
 from trace_edges.formats.truth import Finding, refusal, refused
 from trace_edges.formats.values import Key
@@ -84,6 +85,8 @@ def open_coco(
     found, findings = sound_entries(masks, held, "annotations", name)
     if not isinstance(held["annotations"], list):
         refuse_unsound(findings)
+    if (parts := instead_of_masks(held["annotations"])) is not None:
+        raise refusal(name, f"has {parts} and no masks", "give annotations with `segmentation`")
     lister, where = (held, name) if listing is None else (read_content(listing), str(listing))
     own, bad = listed_images(images, lister, where)
     findings = [*bad, *findings]
@@ -106,7 +109,16 @@ def read_content(source: Source) -> Any:
         return source
     path = Path(source)
     with refused(path):
-        return _from_sam(read_json(path), path)
+        try:
+            content = read_json(path)
+        except FileError as error:
+            if path.is_file() and (kind := kind_of_file(path)) is not None:
+                other, _, mend = kind.partition(": ")
+                raise FileError(path, f"is no JSON but {other}", mend) from error
+            raise
+    if (tool := tool_of(content)) is not None:
+        raise refusal(path, f"is a JSON of {tool}", "export or convert it to COCO's")
+    return _with_names(_from_sam(content, path))
 
 
 def listed_images(
@@ -125,6 +137,20 @@ def listed_images(
         problem = f"gives one id to several images: {listed(twice)}"
         raise refusal(name, problem, "number them anew")
     return {image.id: image for image in found}, findings
+
+
+def _with_names(content: Any) -> Any:
+    """The content with the file names of its images, of which LVIS gives the addresses alone."""
+    if not isinstance(content, Mapping) or not isinstance(content.get("images"), list):
+        return content
+
+    def named(image: Any) -> Any:
+        address = image.get("coco_url") if isinstance(image, Mapping) else None
+        if not isinstance(address, str) or "file_name" in image:
+            return image
+        return {**image, "file_name": "/".join(address.rsplit("/", 2)[-2:])}
+
+    return {**content, "images": [named(image) for image in content["images"]]}
 
 
 def image_names(files: Mapping[Key, str | None], name: str) -> dict[Key, str]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from trace_edges.formats.coco_truth import load_json
 from trace_edges.formats.folders import annotation_files, list_files
+from trace_edges.formats.foreign import instead_of_masks
 from trace_edges.formats.labels import EDGE, IGNORED
 from trace_edges.formats.listing import Entry
 from trace_edges.formats.pixels import stored_pixels
@@ -139,7 +140,9 @@ def _locate_json(path: Path, kind: str) -> Located:
     annotations = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
     own = [known for known, key in JSON_KINDS.items() if any(key in a for a in annotations)]
     if kind == "auto" and not own:
-        raise refusal(path, "has neither segments_info nor segmentation", _choices("say the kind"))
+        held = instead_of_masks(annotations)
+        problem = "has neither segments_info nor segmentation" + (f", but {held}" if held else "")
+        raise refusal(path, problem, _choices("say the kind"))
     if own and kind not in ("auto", own[0]):
         raise refusal(path, f"holds {own[0]} annotations, not {kind}", "leave the kind to auto")
     return Located(own[0] if kind == "auto" else kind, path, content)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from accelerate import cpu_offload_with_hook
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -67,6 +66,8 @@ class DiffusionBackbone(Backbone):
         return _around(self.family.layers_as_defined(self.denoiser))
 
     def enable_model_cpu_offload(self, device: str | torch.device = "cuda") -> DiffusionBackbone:
+        from accelerate import cpu_offload_with_hook
+
         self.to("cpu")
         _, encoder = cpu_offload_with_hook(self.vae, torch.device(device))
         _, denoiser = cpu_offload_with_hook(self.denoiser, torch.device(device), encoder)

@@ -10,6 +10,7 @@ import torch
 
 from trace_edges.backbones.backbone import Backbone
 from trace_edges.backbones.diffusion import DiffusionBackbone
+from trace_edges.backbones.embedded import read_embedded
 from trace_edges.backbones.encoders.loading import is_encoder, load_encoder
 from trace_edges.backbones.nulls import find_null, null_file
 from trace_edges.backbones.pipelines import (
@@ -67,6 +68,13 @@ def load_backbone(
         BackboneError: not found, unsupported family, or neither null condition nor text encoder.
         MissingExtraError: the library that quantises is not installed.
     """
+    ways = {"variant": variant, "prediction_type": prediction_type}
+    if str(name) == EMBEDDED and not any((null, quantize, *ways.values())):
+        embedded = read_embedded(dtype).to(device)
+        embedded.loaded_with = {
+            "null": None, "revision": revision, "quantize": None, "vae_tiling": None
+        }  # fmt: skip
+        return embedded
     source = find_source(name, revision, local_files_only, variant)
     read = read_single_file if source.is_file else _read_pipeline
     quantization = quantization_config(quantize, dtype)

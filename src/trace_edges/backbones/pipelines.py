@@ -10,17 +10,12 @@ import inspect
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import diffusers
 import torch
-import transformers
-from accelerate.utils.memory import should_reduce_batch_size
-from diffusers.schedulers import SchedulerMixin
-from transformers.image_processing_utils import BaseImageProcessor
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from trace_edges.backbones.configs import kind_of, read_config, read_object
 from trace_edges.backbones.problems import BackboneError
@@ -28,16 +23,6 @@ from trace_edges.backbones.sources import INDEX, Source
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 from trace_edges.backbones.weights import check_weights
 from trace_edges.extras import require
-
-# Libraries whose classes a model_index.json may name, and the bases of those that are read.
-_LIBRARIES: Mapping[str, tuple[ModuleType, tuple[type, ...]]] = {
-    "diffusers": (diffusers, (diffusers.ModelMixin, SchedulerMixin)),
-    "transformers": (
-        transformers,
-        (transformers.PreTrainedModel, PreTrainedTokenizerBase, transformers.ProcessorMixin,
-         BaseImageProcessor),
-    ),
-}  # fmt: skip
 
 _SIZES = ("config.json", "scheduler_config.json")  # those of tokenizers have numbers such as 1e30
 
@@ -56,6 +41,24 @@ class Parts:
     scheduler: Any
     null: NullCondition
     defaults: Defaults | None = None
+
+
+@cache
+def _libraries() -> Mapping[str, tuple[ModuleType, tuple[type, ...]]]:
+    """Libraries whose classes a model_index.json may name, and the bases of those that are read."""
+    import diffusers
+    import transformers
+    from transformers.image_processing_utils import BaseImageProcessor
+    from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+    of_transformers = (
+        transformers.PreTrainedModel, PreTrainedTokenizerBase, transformers.ProcessorMixin,
+        BaseImageProcessor,
+    )  # fmt: skip
+    return {
+        "diffusers": (diffusers, (diffusers.ModelMixin, diffusers.SchedulerMixin)),
+        "transformers": (transformers, of_transformers),
+    }
 
 
 def components_of(index: dict[str, Any]) -> list[str]:
@@ -85,12 +88,13 @@ def component_class(source: Source, index: dict[str, Any], name: str) -> Any:
         raise BackboneError(f"{source}: {INDEX} has {told} for {name}, where a library and a class "
                             "belong")  # fmt: skip
     library, kind = value
-    if library not in _LIBRARIES:
+    libraries = _libraries()
+    if library not in libraries:
         raise BackboneError(
             f"{source}: its {name} is a {kind} of {library!r}, which is none of "
-            f"{', '.join(_LIBRARIES)}: code that comes with a model is never run"
+            f"{', '.join(libraries)}: code that comes with a model is never run"
         )
-    module, bases = _LIBRARIES[library]
+    module, bases = libraries[library]
     made = getattr(module, kind, None)
     if made is None:
         raise BackboneError(
@@ -140,7 +144,7 @@ def read_pipeline(
         )
         for name, kind in classes.items()
     }
-    pipeline = getattr(diffusers, index["_class_name"])
+    pipeline = getattr(_libraries()["diffusers"][0], index["_class_name"])
     options = {
         name: parts.get(name, None if isinstance(index.get(name), list) else index.get(name))
         for name, parameter in inspect.signature(pipeline.__init__).parameters.items()
@@ -167,9 +171,11 @@ def read_component(
         (read_config if file.name in _SIZES else read_object)(file)
     options: dict[str, Any] = {"local_files_only": True}
     if not issubclass(kind, torch.nn.Module):
+        from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
         if issubclass(kind, PreTrainedTokenizerBase):
             _ask_for_sentencepiece(folder)
-        if issubclass(kind, _LIBRARIES["transformers"][1]):
+        if issubclass(kind, _libraries()["transformers"][1]):
             options["trust_remote_code"] = False
         with _named(folder, kind):
             return kind.from_pretrained(folder, **options)
@@ -255,6 +261,8 @@ def _named(path: Path, kind: Any) -> Iterator[None]:
     except BackboneError:
         raise
     except _MISMADE as error:
+        from accelerate.utils.memory import should_reduce_batch_size
+
         if isinstance(error, RuntimeError) and should_reduce_batch_size(error):
             raise
         reason = " ".join(str(error).split())[:300]

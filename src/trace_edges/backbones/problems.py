@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-from accelerate.utils.memory import should_reduce_batch_size
-from diffusers.utils import logging as diffusers_logging
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -20,7 +18,6 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from safetensors import SafetensorError
-from transformers.utils import logging as transformers_logging
 
 from trace_edges.extras import MissingExtraError
 
@@ -102,6 +99,8 @@ def out_of_memory(advice: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        from accelerate.utils.memory import should_reduce_batch_size
+
         if not should_reduce_batch_size(error):
             raise
         raise BackboneError(advice()) from error
@@ -130,6 +129,9 @@ def _quiet_libraries() -> Iterator[None]:
     nobody misses (the pooler of DINO); both show a bar of their own, and diffusers warns of what
     it will remove from itself one day.
     """
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
     before = [
         (library, library.get_verbosity(), library.is_progress_bar_enabled())
         for library in (diffusers_logging, transformers_logging)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import diffusers
 import torch
 
 from trace_edges.backbones.problems import BackboneError
@@ -29,19 +28,24 @@ class Quantization:
 
 
 def _four_bits(dtype: torch.dtype) -> Any:
-    return diffusers.BitsAndBytesConfig(
+    from diffusers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
     )
 
 
 def _eight_bits(dtype: torch.dtype) -> Any:
-    return diffusers.BitsAndBytesConfig(load_in_8bit=True)
+    from diffusers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(load_in_8bit=True)
 
 
 def _int8(dtype: torch.dtype) -> Any:
+    from diffusers import TorchAoConfig
     from torchao.quantization import Int8WeightOnlyConfig
 
-    return diffusers.TorchAoConfig(Int8WeightOnlyConfig())
+    return TorchAoConfig(Int8WeightOnlyConfig())
 
 
 QUANTIZATIONS: Mapping[str, Quantization] = {

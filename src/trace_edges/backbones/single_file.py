@@ -11,13 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import diffusers
 import torch
-from diffusers.loaders.single_file_utils import (
-    CHECKPOINT_KEY_NAMES,
-    SingleFileComponentError,
-    infer_diffusers_model_type,
-)
 from safetensors import safe_open
 
 from trace_edges.backbones.nulls import find_null
@@ -95,6 +89,11 @@ def recognise(source: Source) -> str:
     Raises:
         BackboneError: it is none of them.
     """
+    from diffusers.loaders.single_file_utils import (
+        CHECKPOINT_KEY_NAMES,
+        infer_diffusers_model_type,
+    )
+
     with safe_open(source.place, "pt") as file:
         shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
@@ -112,6 +111,8 @@ def recognise(source: Source) -> str:
 
 def write_configs(family: Family, base: str, folder: Path) -> None:
     """Write the folder that the pipeline of a named checkpoint would have, but for its weights."""
+    import diffusers
+
     pipeline = getattr(diffusers, family.pipelines[0])
     expected, _ = pipeline._get_signature_keys(pipeline)
     with torch.device("meta"):
@@ -129,6 +130,9 @@ def write_configs(family: Family, base: str, folder: Path) -> None:
 def _part(
     source: Source, folder: str, kind: str, name: str, dtype: torch.dtype, quantization: Any = None
 ) -> Any:
+    import diffusers
+    from diffusers.loaders.single_file_utils import SingleFileComponentError
+
     try:
         return getattr(diffusers, kind).from_single_file(
             source.place, config=folder, subfolder=name, dtype=dtype, local_files_only=True,

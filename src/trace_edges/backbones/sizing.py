@@ -12,10 +12,8 @@ from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-import diffusers
 import torch
 import torch.nn.functional as F
-from accelerate.hooks import remove_hook_from_module
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -26,7 +24,6 @@ from trace_edges.backbones.backbone import Backbone
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.encoders.encoder import EncoderBackbone
 from trace_edges.backbones.latents import weights_dtype
-from trace_edges.backbones.sources import family_of_checkpoint
 
 _TIMESTEP = 100  # any does
 
@@ -37,6 +34,10 @@ def empty_backbone(name: str, dtype: torch.dtype = torch.bfloat16) -> DiffusionB
     Args:
         name: of `CHECKPOINTS`.
     """
+    import diffusers
+
+    from trace_edges.backbones.sources import family_of_checkpoint
+
     family = family_of_checkpoint(name)
     schedule = family.schedule(family.noise_scheduler(name))
     with torch.device("meta"):
@@ -67,6 +68,8 @@ def _of_config(model: Any) -> nn.Module:
 
 def _without_weights(model: nn.Module) -> nn.Module:
     """A copy of a model that may have no config to be made from; its weights are not copied."""
+    from accelerate.hooks import remove_hook_from_module
+
     tensors = {
         id(p): nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=False)
         for p in model.parameters()

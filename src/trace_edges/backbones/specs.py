@@ -15,7 +15,6 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
 from torch import Tensor
 
@@ -244,6 +243,8 @@ class Family:
 
     def noise_scheduler(self, name: str, **changes: Any) -> Any:
         """The scheduler of diffusers of a named checkpoint, with changes of its config."""
+        import diffusers
+
         kind, config = self.scheduler
         return getattr(diffusers, kind)(
             **config | self.checkpoints[name].scheduler_config | changes

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from trace_edges.cli.common import errors
 
 if TYPE_CHECKING:
@@ -61,6 +59,8 @@ def memory() -> int:
 @contextmanager
 def job_progress(what: str, hidden: bool) -> Iterator[Callable[[Status], None]]:
     """Gives the function that shows a status, on standard error."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     pace, spoken = Pace(), time.monotonic()
     shown = not hidden and errors.is_terminal
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[at]}"))

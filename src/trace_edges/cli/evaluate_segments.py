@@ -17,7 +17,6 @@ from trace_edges.cli.common import console, image_progress
 from trace_edges.cli.evaluate_edges import Workers
 from trace_edges.cli.fields import command
 from trace_edges.cli.options import FILES, Reporting
-from trace_edges.files import write_json
 from trace_edges.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ def masks(
     outputs = Outputs("evaluate masks", (predictions, ground_truth))
     outputs.check(*([] if out is None else [out]))
     from trace_edges.evaluation.masks import evaluate_masks
+    from trace_edges.files import write_json
 
     scores = evaluate_masks(predictions, ground_truth, score=score, backend=backend)
     files = {"predictions": predictions, "ground_truth": ground_truth}
@@ -86,6 +86,7 @@ def panoptic(
     outputs = Outputs("evaluate panoptic", tuple(path for path in read if path is not None))
     outputs.check(*([] if out is None else [out]))
     from trace_edges.evaluation.panoptic import evaluate_panoptic
+    from trace_edges.files import write_json
 
     with image_progress(not reporting.prints_table) as report:
         scores = evaluate_panoptic(

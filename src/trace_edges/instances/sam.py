@@ -14,13 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from jaxtyping import Bool, Float, Float32, UInt8
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from transformers import ImageProcessingMixin, PretrainedConfig
-from transformers.utils import logging as transformers_logging
 
 from trace_edges.images import ImageSource, load_image
 from trace_edges.instances.refine import overlapping
@@ -122,7 +119,7 @@ class SamSegmenter:
     @property
     def _stretches(self) -> bool:
         """SAM 2 stretches images to a square; SAM keeps their proportions and pads."""
-        return not isinstance(self.model, transformers.SamModel)
+        return type(self.model).__name__ != "SamModel"
 
     def _content(self, size: tuple[int, int], side: int) -> tuple[int, int]:
         """(height, width) of an image of this size on a square of this side."""
@@ -212,6 +209,8 @@ def load_sam(
     Raises:
         SamError: it is not found, is no SAM, or lacks weights.
     """
+    from transformers import ImageProcessingMixin, PretrainedConfig
+
     source = str(name)
     if not Path(source).is_dir() and source.count("/") != 1:
         raise SamError(f"SAM {source!r} is neither a folder nor a hub id (owner/name)")
@@ -242,16 +241,17 @@ def load_sam(
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
     """Hide its progress bar and its warnings about weights that are not used."""
-    verbosity = transformers_logging.get_verbosity()
-    bar = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
-        transformers_logging.set_verbosity(verbosity)
+        logging.set_verbosity(verbosity)
         if bar:
-            transformers_logging.enable_progress_bar()
+            logging.enable_progress_bar()
 
 
 def prompt_kinds(prompts: str) -> set[str]:
@@ -270,6 +270,8 @@ def prompt_kinds(prompts: str) -> set[str]:
 
 
 def _model_class(source: str, kind: str) -> Any:
+    import transformers
+
     if kind not in _MODELS:
         raise SamError(
             f"SAM {source!r} is a {kind}, which is none of {', '.join(_MODELS)}; use one such as "

@@ -14,10 +14,11 @@ from skimage.morphology import skeletonize
 
 from trace_edges.metrics.lines import suppress_non_maxima, thin
 from trace_edges.metrics.matching import match_pixels
-from trace_edges.metrics.protocol import BSDS, Curve, EdgeProtocol
+from trace_edges.metrics.protocol import BSDS, EdgeProtocol
 
 Prediction = Float[np.ndarray, "h w"] | UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
 Annotation = Bool[np.ndarray, "h w"]
+Curve = Float[np.ndarray, " n"]
 
 EPS = float(np.finfo(np.float64).eps)
 

@@ -19,13 +19,14 @@ import numpy as np
 from trace_edges import outputs
 from trace_edges.metrics.counts import (
     Annotation,
+    Curve,
     EdgeCounts,
     EdgeTruth,
     Prediction,
     edge_counts,
     f_measure,
 )
-from trace_edges.metrics.protocol import BSDS, Curve, EdgeProtocol
+from trace_edges.metrics.protocol import BSDS, EdgeProtocol
 from trace_edges.results import EdgeMap
 
 Truth = Annotation | Sequence[Annotation] | EdgeTruth

@@ -1,14 +1,12 @@
 """The protocol of an edge score, without which it means nothing. Quick to import, for options."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Float
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 BoundaryMode = Literal["thin", "right_down", "inner", "thick"]
 VoidMode = Literal["edge", "nearest", "ignore"]
-Curve = Float[np.ndarray, " n"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,10 @@ class EdgeProtocol:
             raise ValueError(f"cldice_dilation is in pixels, 0 or more, not {self.cldice_dilation}")
 
     @property
-    def levels(self) -> Curve:
-        """The thresholds, rising, all above 0 and below 1."""
+    def levels(self) -> Any:
+        """The thresholds as an array (n,), rising, all above 0 and below 1."""
+        import numpy as np
+
         return np.arange(1, self.thresholds + 1) / (self.thresholds + 1)
 
     def __str__(self) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int32
-from pydantic import TypeAdapter
 
 from trace_edges.results.archive import read_archive, write_archive
 from trace_edges.results.showing import Shown
@@ -126,6 +125,8 @@ class PanopticMap(Shown):
 
     @classmethod
     def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> PanopticMap:
+        from pydantic import TypeAdapter  # a tenth of a second, for which no edge has use
+
         segments = TypeAdapter(tuple[Segment, ...]).validate_json(str(data["segments"]))
         if data["ids"].dtype.kind not in "iu":
             raise TypeError(f"ids are {data['ids'].dtype}")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from accelerate import cpu_offload_with_hook
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
@@ -146,6 +145,8 @@ class EncoderBackbone(Backbone):
         return (self.model,)
 
     def enable_model_cpu_offload(self, device: str | torch.device = "cuda") -> EncoderBackbone:
+        from accelerate import cpu_offload_with_hook
+
         self.to("cpu")
         cpu_offload_with_hook(self.model, torch.device(device))
         return self

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import safe_open
 from torch import Tensor
-from transformers import AutoConfig, AutoModel
 
 from trace_edges.backbones.encoders.encoder import (
     EncoderBackbone,
@@ -157,6 +155,8 @@ def read_tower(source: Source, dtype: torch.dtype) -> Tower:
 def _plain(source: Source, kind: str, dtype: torch.dtype) -> Tower:
     if source.is_folder:
         choose_variant((path.name for path in Path(source.place).iterdir()), None, str(source))
+    from transformers import AutoModel
+
     model = AutoModel.from_pretrained(
         source.place, dtype=dtype, attn_implementation="sdpa", use_safetensors=True,
         trust_remote_code=False, **source.hub,
@@ -166,6 +166,9 @@ def _plain(source: Source, kind: str, dtype: torch.dtype) -> Tower:
 
 
 def _within(source: Source, kind: str, dtype: torch.dtype) -> Tower:
+    import transformers
+    from transformers import AutoConfig
+
     pattern, place = _TOWERS[kind]
     whole = AutoConfig.from_pretrained(source.place, trust_remote_code=False, **source.hub)
     made: Any = transformers

@@ -15,7 +15,6 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from trace_edges.backbones.encoders.encoder import EncoderBackbone
-from trace_edges.backbones.encoders.loading import load_encoder
 from trace_edges.backbones.problems import BackboneError
 
 DEFAULT_ENCODER = "dino-vitb8"
@@ -82,6 +81,8 @@ def load_vit(
     Raises:
         BackboneError: it is not found, or no vision transformer with keys of its own.
     """
+    from trace_edges.backbones.encoders.loading import load_encoder
+
     encoder = load_encoder(
         name, dtype=dtype, device=device, revision=revision, local_files_only=local_files_only
     )

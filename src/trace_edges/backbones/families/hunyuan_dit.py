@@ -9,7 +9,6 @@ import re
 from typing import Any
 
 import torch
-from diffusers.models.embeddings import get_2d_rotary_pos_embed
 from torch import Tensor
 
 from trace_edges.backbones.families.shared import CROSS_ATTENTION, SCALED_LINEAR, SDXL_VAE, encoded
@@ -45,6 +44,8 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
 
 def _rotary(config: Any, h: int, w: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and sine of every token (N, d): the longer side spans the square, in its middle."""
+    from diffusers.models.embeddings import get_2d_rotary_pos_embed
+
     grid, square = (h // config.patch_size, w // config.patch_size), _SQUARE // config.patch_size
     sides = [round(square * side / max(grid)) for side in grid]
     start = [round((square - side) / 2) for side in sides]

@@ -1,0 +1,54 @@
+"""Which libraries a command imports: those it uses. What takes seconds is named here."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SLOW = ("accelerate", "boto3", "diffusers", "peft", "torch._dynamo", "transformers")
+RUN = """
+import sys
+from trace_edges.cli import app
+try:
+    app(sys.argv[2:])
+except SystemExit as end:
+    code = end.code
+print(code, sorted(set(sys.argv[1].split()) & set(sys.modules)))
+"""
+
+
+def end_and_imports(folder, libraries, *command):
+    """Exit code of the command, and which of the libraries it has imported."""
+    arguments = [sys.executable, "-c", RUN, " ".join(libraries), *command]
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("--help",), ("detect", "--help"), ("annotate", "--help"), ("evaluate", "edges", "--help")],
+    ids=" ".join,
+)
+def test_help_imports_no_numbers(command, tmp_path):
+    assert end_and_imports(tmp_path, ("numpy", "torch", *SLOW), *command) == "0 []"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--resolution", "0"), ("--detector", "a", "--backbone", "b"), ("--subcell", "2")],
+    ids=" ".join,
+)
+def test_wrong_options_import_no_model(wrong, tmp_path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    command = ("detect", "a.png", "--out", "out", *wrong)
+    assert end_and_imports(tmp_path, ("torch", *SLOW), *command) == "1 []"
+
+
+@pytest.mark.parametrize("way", [(), ("--training-free",)], ids=["one step", "training-free"])
+def test_the_embedded_model_needs_pytorch_alone(way, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    command = ("detect", "a.png", "--out", "out", "--resolution", "64", "--device", "cpu", *way)
+    assert end_and_imports(tmp_path, SLOW, *command) == "0 []"

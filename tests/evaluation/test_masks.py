@@ -288,7 +288,7 @@ def with_(**fields):
         (with_(segmentation=[[1, 2, 3, 4]]), "should be three points or more"),
         (with_(score=float("nan")), "should be a finite number"),
         (with_(score="high"), "should be a finite number"),
-        ([{"image_id": 1, "bbox": [0, 0, 1, 1], "score": 1}], "lacks segmentation"),
+        ([{"image_id": 1, "bbox": [0, 0, 1, 1], "score": 1}], "has boxes and no masks"),
         ({"images": []}, "holds no masks"),
     ],
 )

@@ -1,5 +1,6 @@
 """What the documents tell people to type is what the package takes."""
 
+import json
 import re
 import shlex
 from importlib.util import find_spec
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from trace_edges.cli import app
 
@@ -85,11 +87,96 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
         Image.fromarray(drawn).save(tmp_path / name)
     code = "\n".join(blocks(ROOT / "docs" / page, "python"))
     if "masks/instances.json" in code:  # what the command before it wrote
-        from typer.testing import CliRunner
-
         words = ["segment", "examples/coins.png", "--out", "masks"]
         assert CliRunner().invoke(app, words).exit_code == 0
     exec(compile(code, page, "exec"), {})
+
+
+# Pages whose commands run as they stand, but for a small --resolution; and why those of others
+# are only parsed.
+COMMANDS_RUN = ["README.md", "index.md", "tutorial.md", "own-images.md"]
+COMMANDS_PARSED = {
+    "CONTRIBUTING.md": "doctor, which tests/cli/test_doctor.py runs",
+    "annotate.md": "stores, data sets and clusters; tests/jobs runs them on small ones",
+    "backbones.md": "weights of gigabytes; tests/cli runs the options on tiny models",
+    "composites.md": "minutes of detection; tests/recipes runs the recipe",
+    "distillation.md": "training; tests/distillation runs it with tiny settings",
+    "evaluation.md": "data sets; tests/cli/test_evaluate_*.py runs each verb",
+    "explain.md": "weights of gigabytes; tests/explain runs them on tiny models",
+    "faq.md": "none beyond those of the other pages",
+    "gpu.md": "weights of gigabytes, and a GPU",
+    "labelling-tools.md": "weights of SAM; tests/cli/test_segment.py runs --sam on a tiny one",
+    "offline.md": "weights of gigabytes",
+    "pretraining.md": "minutes of training; tests/recipes runs it",
+    "quality.md": "100 photographs of COCO",
+    "segmentation.md": "100 photographs of COCO, and weights of SAM",
+    "training.md": "data sets; tests/scripts/test_training_scripts.py runs the scripts",
+}
+
+
+def test_every_page_with_commands_is_run_or_says_why_not():
+    found = {one.id.partition(":")[0] for one in commands()}
+    assert found <= {*COMMANDS_RUN, *COMMANDS_PARSED}
+
+
+def small_data(folder):
+    """What the commands of those pages read."""
+    drawn = np.full((64, 80, 3), 40, np.uint8)
+    drawn[16:48, 16:48] = 220
+    names = ("examples/coins.png", "examples/coffee.jpg", "photos/a.jpg", "photos/2024-1.jpg",
+             "photos/below/c.jpg", "photo.jpg")  # fmt: skip
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(drawn).save(folder / name)
+    (folder / "classes").mkdir()
+    for name in ("a", "2024-1"):
+        Image.fromarray(np.where(drawn[..., 0] > 99, 15, 0).astype(np.uint8)).save(
+            folder / f"classes/{name}.png"
+        )
+    mask = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 1024,
+            "bbox": [16, 16, 32, 32], "segmentation": [[16, 16, 48, 16, 48, 48, 16, 48]]}  # fmt: skip
+    image = {"id": 1, "file_name": "a.jpg", "height": 64, "width": 80}
+    content = {"images": [image], "annotations": [mask], "categories": [{"id": 1, "name": "it"}]}
+    (folder / "masks.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", COMMANDS_RUN)
+def test_the_commands_of_a_page_run(name, tmp_path, monkeypatch):
+    small_data(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (page,) = (one for one in PAGES if one.name == name)
+    ran = 0
+    for line in lines(page):
+        words = shlex.split(line)[1:] if line.startswith("trace-edges ") else []
+        if not words or words[0] in ("doctor", "backbones"):
+            continue
+        reads = words[0] in ("detect", "segment", "annotate", "explain")
+        words += ["--resolution", "64"] if reads and "--resolution" not in words else []
+        ended = CliRunner().invoke(app, words)
+        assert ended.exit_code == 0, f"{line}: {ended.output}"
+        ran += 1
+    assert ran > 0
+
+
+# Names, units and words that a reader of these pages knows; all else stands in the glossary.
+KNOWN = """
+A100 A10 AI AMD API B200 BERT BMP CITATION CLIP CNN CONTRIBUTING CPU CREDITS CUDA CVAT DEST DHR DINO
+DINOV3 EIO EPYC ESTALE EVA02 FILE FLUX GB GIF GPU H100 HD HED HTTP ICLR IMAGES JPEG JSON KEY L1 L2
+L4 LICENSE MARS MATLAB MIT MSE NAME NVIDIA OUT PASCAL PDF PIL PNG README RCF RGB RGBA ROW RTX S3
+SA SAMPLE SD SD3 SDXL SECURITY SGD SNR SOURCE SPLIT SUFFIX T4 T5 TAR THUDM TIFF TRACE UNET VL VM
+XL YOLO
+"""
+PROSE = re.compile(r"```.*?```|`[^`\n]*`|\$[^$]*\$|\]\([^)]*\)|<!--.*?-->", re.DOTALL)
+
+
+def test_abbreviations_are_explained():
+    known = set(KNOWN.split())
+    glossary = (ROOT / "docs/reference/glossary.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"\w+", " ".join(re.findall(r"^\| (.+?) \|", glossary, re.M))))
+    for page in PAGES:
+        text = PROSE.sub(" ", page.read_text(encoding="utf-8"))
+        used = set(re.findall(r"(?<![\w-])[A-Z][A-Z0-9]+(?![\w-])", text))
+        assert used <= explained | known, f"{page.name}: {sorted(used - explained - known)}"
 
 
 def test_pages_of_the_navigation_are_all_pages():

@@ -134,7 +134,8 @@ def small_data(folder):
             folder / f"classes/{name}.png"
         )
     mask = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 1024,
-            "bbox": [16, 16, 32, 32], "segmentation": [[16, 16, 48, 16, 48, 48, 16, 48]]}  # fmt: skip
+            "bbox": [16, 16, 32, 32],
+            "segmentation": [[16, 16, 48, 16, 48, 48, 16, 48]]}  # fmt: skip
     image = {"id": 1, "file_name": "a.jpg", "height": 64, "width": 80}
     content = {"images": [image], "annotations": [mask], "categories": [{"id": 1, "name": "it"}]}
     (folder / "masks.json").write_text(json.dumps(content), encoding="utf-8")

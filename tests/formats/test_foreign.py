@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from trace_edges.formats import check_ground_truth, read_coco_masks
+from trace_edges.formats.foreign import tool_of
 from trace_edges.formats.ground_truth import open_ground_truth
 
 POLYGON = [[1, 1], [5, 5], [1, 5]]
@@ -28,8 +29,13 @@ OTHERS = {
     "GeoJSON": {"type": "FeatureCollection", "features": []},
     "Label Studio": [{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}],
     "BDD100K": [{"name": "a.jpg", "labels": []}],
-    "CreateML": [{"image": "a.jpg", "annotations": []}],
 }
+
+
+def test_sams_own_json_is_taken_for_nobody_elses():
+    mask = {"segmentation": {"size": [4, 4], "counts": [16]}, "predicted_iou": 0.9}
+    assert tool_of({"image": {"image_id": 1, "file_name": "a.jpg"}, "annotations": [mask]}) is None
+    assert tool_of([mask]) is None
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -30,7 +30,6 @@ _TOOLS = (
     ({"data", "annotations"}, "Label Studio"),
     ({"data", "predictions"}, "Label Studio"),
     ({"name", "labels"}, "BDD100K"),
-    ({"image", "annotations"}, "CreateML"),
 )
 _PARTS = {"segments_info": "panoptic segments", "keypoints": "keypoints", "caption": "captions",
           "bbox": "boxes"}  # fmt: skip

@@ -30,7 +30,7 @@ def matched(
 
     Levels are bits of a number. `best` is the largest IoU that each true mask has with any.
     """
-    areas = coder.area(list(rles)).tolist() if rles else []
+    areas = [int(coder.area(rle)) for rle in rles]  # of over 255 at once pycocotools 2.0.11 fails
     order = sorted(range(len(rles)), key=lambda k: (-scores[k], -areas[k], rles[k]["counts"]))
     order = order[:LIMIT]
     ious = np.zeros((len(order), len(truths)))

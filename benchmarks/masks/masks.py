@@ -43,12 +43,13 @@ from benchmarks.masks.photographs import (
     NOTHING,
     TRUTH,
     Photograph,
-    collect,
+    begin,
     command_line,
     edges_at,
     key_of,
     measured,
     thin_levels,
+    true_masks,
 )
 from trace_edges.evaluation import evaluate_masks
 from trace_edges.instances import refine_instances
@@ -109,12 +110,6 @@ def graded(photograph: Photograph, truth: Panoptic, method: str) -> np.ndarray:
     return thin_levels(photograph, method, truth.ids.shape).astype(np.float32) / 255
 
 
-def true_masks(truth: Panoptic, things: frozenset[int]) -> tuple[list[dict], list[bool]]:
-    """RLE of every thing, and which are crowds."""
-    listed = [s for s in truth.segments if s.category in things and (truth.ids == s.id).any()]
-    return encoded([truth.ids == s.id for s in listed]), [s.crowd for s in listed]
-
-
 def largest(masks: np.ndarray) -> list[np.ndarray]:
     """As many of the largest masks as count, from a stack or from labels."""
     if masks.ndim == 3:
@@ -166,11 +161,7 @@ def package_scores(
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--densities", type=float, nargs="+", default=GRID, help="to choose from")
-    arguments = parser.parse_args()
-
-    data = collect(
-        arguments.images, arguments.panoptic, arguments.edges, arguments.out, arguments.limit
-    )
+    arguments, data = begin(parser)
     settings = {
         "images": [one.name for one in data.photographs],
         "edges": sorted(arguments.edges),

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import reduce
 from importlib.metadata import version
-from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +37,14 @@ from benchmarks.masks.photographs import (
     NOTHING,
     TRUTH,
     Photograph,
-    collect,
+    begin,
     command_line,
     edges_at,
     key_of,
     measured,
 )
-from trace_edges.instances import Attachment, Propagation, panoptic_from_semantic
+from benchmarks.masks.splitting import counts_in, predicted, resampled, scores_of, table_of
+from trace_edges.instances import Attachment, Propagation
 from trace_edges.instances.bgp import flood
 from trace_edges.instances.components import components
 from trace_edges.metrics.panoptic import (
@@ -53,7 +52,6 @@ from trace_edges.metrics.panoptic import (
     PanopticCounts,
     SegmentInfo,
     panoptic_counts,
-    panoptic_scores,
 )
 from trace_edges.results import Category
 
@@ -95,16 +93,8 @@ def measure(task: Task) -> dict[str, Any]:
         if how in (ONE, PARTS, LARGE_PARTS):
             prediction = plain(semantic, edges > 0, things, how)
         else:
-            cut, attachment = VARIANTS.get(how, (CUT, Attachment()))
-            found = panoptic_from_semantic(
-                semantic, edges, things, void=0, propagation=cut, attachment=attachment
-            )
-            prediction = Panoptic(
-                found.ids, [SegmentInfo(s.id, s.category) for s in found.segments]
-            )
-        counts = panoptic_counts(prediction, truth, task.categories)
-        table = np.stack([counts.iou, counts.tp, counts.fp, counts.fn], axis=1)
-        return [[k, *table[k].tolist()] for k in np.flatnonzero(table.any(axis=1)).tolist()]
+            prediction = predicted(semantic, edges, things, *VARIANTS.get(how, (CUT, Attachment())))
+        return table_of(panoptic_counts(prediction, truth, task.categories))
 
     path = task.out / "panoptic" / f"{photograph.name}.json"
     return remembered(path, list(cells), make)
@@ -136,49 +126,8 @@ def plain(semantic: np.ndarray, edges: np.ndarray, things: set[int], how: str) -
     return Panoptic(ids, segments)
 
 
-def counts_of(records: Sequence[dict], cell: Cell, classes: int) -> list[PanopticCounts]:
-    counts = []
-    for record in records:
-        table = np.zeros((4, classes))
-        for k, *numbers in record[key_of(cell)]:
-            table[:, k] = numbers
-        counts.append(PanopticCounts(table[0], *table[1:].astype(np.int64)))
-    return counts
-
-
-def scores_of(counts: Sequence[PanopticCounts], categories: Sequence[Category]) -> dict[str, Any]:
-    """In [0, 1]; `pooled` is PQ of things with all classes counted as one."""
-    scores = panoptic_scores(counts, categories)
-    total = reduce(add, counts)
-    thing = np.array([category.thing for category in categories])
-    iou, tp, fp, fn = (float(part[thing].sum()) for part in vars(total).values())
-    return {
-        "pq": scores.all.pq, "sq": scores.all.sq, "rq": scores.all.rq,
-        "pq_things": scores.things.pq, "sq_things": scores.things.sq,
-        "rq_things": scores.things.rq, "pooled": iou / (tp + fp / 2 + fn / 2),
-        "tp": tp, "fp": fp, "fn": fn,
-    }  # fmt: skip
-
-
-def resampled(counts: Sequence[PanopticCounts], thing: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """(draws, 3) PQ, PQ of things, and pooled PQ of things of each draw of images."""
-    iou, tp, fp, fn = (
-        times @ np.stack([getattr(one, name) for one in counts])
-        for name in ("iou", "tp", "fp", "fn")
-    )
-    weight = tp + (fp + fn) / 2  # (draws, classes)
-    quality, occurs = iou / np.maximum(weight, 0.5), weight > 0
-    means = [(quality * mine).sum(axis=1) / mine.sum(axis=1) for mine in (occurs, occurs & thing)]
-    return np.stack([*means, (iou @ thing) / (weight @ thing)], axis=1)
-
-
 def main() -> None:
-    parser = command_line(__doc__)
-    arguments = parser.parse_args()
-
-    data = collect(
-        arguments.images, arguments.panoptic, arguments.edges, arguments.out, arguments.limit
-    )
+    arguments, data = begin(command_line(__doc__))
     settings = {
         "images": [one.name for one in data.photographs],
         "edges": sorted(arguments.edges),
@@ -200,8 +149,11 @@ def main() -> None:
     odd = records(data.odd, [*fixed, *by_truth, *grid])
     size = len(data.categories)
 
+    def counted(found: Sequence[dict], cell: Cell) -> list[PanopticCounts]:
+        return counts_in([one[key_of(cell)] for one in found], size)
+
     def half(found: Sequence[dict], cell: Cell) -> dict[str, Any]:
-        return scores_of(counts_of(found, cell, size), data.categories)
+        return scores_of(counted(found, cell), data.categories)
 
     chosen = [
         max(
@@ -214,7 +166,7 @@ def main() -> None:
     times = draws(len(even))
     thing = np.array([category.thing for category in data.categories])
     cells = [*fixed[:2], *chosen, fixed[2], *by_truth]
-    drawn = {cell: resampled(counts_of(even, cell, size), thing, times) for cell in cells}
+    drawn = {cell: resampled(counted(even, cell), thing, times) for cell in cells}
     of_trace = drawn[next(cell for cell in chosen if cell[1] == "trace")]
     rows = []
     for cell in cells:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._shared.edges import fit, following
+from benchmarks.masks.average_precision import encoded
 from trace_edges.evaluation.peers import draw_peer
 from trace_edges.formats.coco_truth import load_json, png_folder, read_panoptic
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
@@ -28,7 +29,8 @@ from trace_edges.metrics.panoptic import Panoptic, SegmentInfo
 from trace_edges.results import Category
 
 DENSITIES = (0.0005, 0.001, 0.0025, 0.005, 0.01)
-CUT = Propagation(threshold=1.0, hysteresis=0.5)  # of edges as `at_density` gives them
+# Of edges as `edges_at` gives them; how many there are is chosen, not judged.
+CUT = Propagation(threshold=1.0, hysteresis=0.5, dividing=0)
 NOTHING, SHUFFLED, TRUTH = "nothing", "shuffled", "ground truth"
 PEERS = ("canny", "sobel")
 
@@ -185,6 +187,18 @@ def measured(
         done.append(record)
         print(f"{task.photograph.name}: {len(done)} of {len(tasks)}", flush=True)
     return done
+
+
+def begin(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Collection]:
+    """The options, and the photographs with their edges."""
+    given = parser.parse_args()
+    return given, collect(given.images, given.panoptic, given.edges, given.out, given.limit)
+
+
+def true_masks(truth: Panoptic, things: frozenset[int]) -> tuple[list[dict], list[bool]]:
+    """RLE of every thing, and which are crowds."""
+    listed = [s for s in truth.segments if s.category in things and (truth.ids == s.id).any()]
+    return encoded([truth.ids == s.id for s in listed]), [s.crowd for s in listed]
 
 
 def command_line(doc: str) -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks._shared.reports import draws, interval, markdown, write_json, write_text
-from benchmarks.masks.photographs import CUT, DENSITIES, Photograph, collect, command_line, edges_at
+from benchmarks.masks.photographs import CUT, DENSITIES, Photograph, begin, command_line, edges_at
 from trace_edges.instances.components import cut_pixels
 from trace_edges.metrics.edges import spread
 
@@ -72,12 +72,7 @@ def shares(counts: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = command_line(__doc__)
-    arguments = parser.parse_args()
-
-    data = collect(
-        arguments.images, arguments.panoptic, arguments.edges, arguments.out, arguments.limit
-    )
+    arguments, data = begin(command_line(__doc__))
     things = frozenset(category.id for category in data.categories if category.thing)
     tasks = [Task(one, data.methods, things, data.strengths) for one in data.even]
     counts = np.stack(list(spread(measure, tasks, arguments.workers)))

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from trace_edges.instances import Propagation, panoptic_from_semantic
-from trace_edges.instances.bgp import propagate
+from trace_edges.instances import Propagation, panoptic_from_semantic, propagate
 from trace_edges.instances.slivers import inscribed_radii, merge_slivers
 
 NO_CUT = np.zeros((40, 60), dtype=bool)

@@ -15,13 +15,13 @@ from trace_edges.cli.annotate_progress import job_progress
 from trace_edges.cli.common import console, error, errors
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
-    CUTTING,
     LOADING,
     MODEL,
+    SPLITTING,
     TRACE,
-    Cutting,
     EdgeOutput,
     Reporting,
+    Splitting,
     check_inputs,
 )
 from trace_edges.cli.panoptic import Classes
@@ -119,7 +119,7 @@ def annotate(
     output: Annotated[EdgeOutput, Fields("Edge maps")],
     selection: Annotated[Selection, Fields("Regions that edges enclose", leave_out=("blur",))],
     maps: Annotated[SemanticMaps, Fields("Classes (--task panoptic)")],
-    cutting: Annotated[Cutting, Fields(CUTTING.panel, leave_out=("iou",))],
+    cutting: Annotated[Splitting, SPLITTING],
 ) -> None:
     """Annotate a data set of any size with edges, instances or panoptic maps.
 
@@ -180,7 +180,7 @@ def _task(
     model: EdgeModel,
     output: EdgeOutput,
     selection: Selection,
-    panoptic: tuple[SemanticMaps, Cutting],
+    panoptic: tuple[SemanticMaps, Splitting],
 ) -> Task:
     from trace_edges.jobs.finding import Regions
     from trace_edges.jobs.tasks import EdgesTask, InstancesTask, PanopticTask
@@ -192,4 +192,6 @@ def _task(
     maps, cutting = panoptic
     if maps.semantic is None:
         raise ValueError("--task panoptic cuts semantic maps: give their folder with --semantic")
-    return PanopticTask(maps.semantic.absolute(), maps.table(), cutting.propagation())
+    return PanopticTask(
+        maps.semantic.absolute(), maps.table(), cutting.propagation(), cutting.attachment()
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trace_edges.files import InputError
     from trace_edges.formats.edge_maps import EdgeFormat
     from trace_edges.instances.bgp import Propagation
+    from trace_edges.instances.fragments import Attachment
     from trace_edges.jobs.task import Outcome
 
 if not TYPE_CHECKING:
@@ -35,6 +36,7 @@ TRACE = Fields(
 )
 LOADING = Fields("Loading")
 CUTTING = Fields("Cutting masks at edges")
+SPLITTING = Fields(CUTTING.panel, leave_out=("iou",))
 
 BatchSize = Annotated[int, typer.Option(help="Number of images of one size in a pass.")]
 BackboneName = Annotated[
@@ -102,18 +104,30 @@ class EdgeOutput:
 
 @dataclass(frozen=True)
 class Cutting:
-    """How edges cut masks.
+    """How edges cut masks. Pixels are those of an image of 640 x 480; in a larger one they grow.
 
     Attributes:
         threshold: Edges of at least this strength cut a mask.
-        close_gap: Gaps in an edge of up to this many pixels are closed.
+        dividing: Share of the edges inside the masks of an image that must divide a mask. With
+            less, as in texture, no mask is cut; with 0 they always are.
+        hysteresis: Down to this share of the threshold an edge also cuts where it continues a
+            stronger one; 1 turns this off.
+        close_gap: Gaps in an edge of up to this many pixels (of 640 x 480) are closed.
+        closed: Share of a border that must be edge for its two sides to stay apart.
+        min_fragment: Pieces of fewer pixels (of 640 x 480) fall to their neighbours.
+        min_radius: So do pieces in which no circle of this radius in pixels (of 640 x 480) fits.
         method: How the pieces of a mask grow after the cut: by a watershed, or by the random walk
             of the paper, which is much slower.
         iou: Masks whose overlap (IoU) is larger than this are merged.
     """
 
-    threshold: float = 0.6
+    threshold: float = 0.7
+    dividing: float = 0.95
+    hysteresis: float = 0.8
     close_gap: int = 5
+    closed: float = 0.75
+    min_fragment: int = 20
+    min_radius: float = 2.5
     method: Literal["watershed", "random-walk"] = "watershed"
     iou: float = 0.5
 
@@ -121,8 +135,32 @@ class Cutting:
         """As `Propagation`."""
         from trace_edges.instances.bgp import Propagation
 
-        grow: Any = self.method.replace("-", "_")
-        return Propagation(threshold=self.threshold, close_gap=self.close_gap, method=grow)
+        given = {field.name: getattr(self, field.name) for field in fields(Cutting)}
+        grow: Any = given.pop("method").replace("-", "_")
+        del given["iou"]
+        return Propagation(min_area=given.pop("min_fragment"), method=grow, **given)
+
+
+@dataclass(frozen=True)
+class Splitting(Cutting):
+    """How edges split classes, and which fragments are hidden parts of one thing.
+
+    Attributes:
+        part_size: A piece may be a part of a larger piece of its class if it has at most this share
+            of its area; 0 turns this off.
+        part_distance: A part is no further away than this share of the root of the larger's area.
+        part_behind: At least this share of what lies between must be a thing of another class.
+    """
+
+    part_size: float = 0.35
+    part_distance: float = 1.5
+    part_behind: float = 0.8
+
+    def attachment(self) -> Attachment:
+        """As `Attachment`."""
+        from trace_edges.instances.fragments import Attachment
+
+        return Attachment(self.min_fragment, self.part_size, self.part_distance, self.part_behind)
 
 
 def find_inputs(

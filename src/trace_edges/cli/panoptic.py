@@ -12,11 +12,11 @@ from rich.markup import escape
 from trace_edges.cli.common import console, image_progress, report_failures
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
-    CUTTING,
     FILES,
-    Cutting,
+    SPLITTING,
     EdgeMaps,
     Reporting,
+    Splitting,
     check_inputs,
     finish,
     print_json,
@@ -69,7 +69,7 @@ def panoptic(
     edges: EdgeMaps,
     out: Annotated[Path, typer.Option(help="Folder for panoptic.json and panoptic/NAME.png.")],
     classes: Annotated[Classes, Fields("Classes")],
-    cutting: Annotated[Cutting, Fields(CUTTING.panel, leave_out=("iou",))],
+    cutting: Annotated[Splitting, SPLITTING],
     reporting: Annotated[Reporting, FILES],
     semantic_pngs: Annotated[
         bool,
@@ -88,7 +88,8 @@ def panoptic(
     with image_progress(not reporting.prints_table) as report:
         outcomes = panoptic_files(
             semantic, edges, out, classes.table(), cutting.propagation(),
-            semantic_pngs=semantic_pngs, progress=report,
+            cutting.attachment(), semantic_pngs=semantic_pngs,
+            progress=report,
         )  # fmt: skip
     failed = report_failures(outcomes)
     if reporting.json:

@@ -1,6 +1,7 @@
 """Instances from edges: regions, masks cut at edges, panoptic maps (section 3.5)."""
 
-from trace_edges.instances.bgp import Propagation, propagate
+from trace_edges.instances.bgp import Propagation
+from trace_edges.instances.dividing import propagate
 from trace_edges.instances.fragments import Attachment, attach_fragments
 from trace_edges.instances.grids import (
     attention_affinity,

@@ -9,7 +9,8 @@ merged across the borders that are not mostly edge.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -20,34 +21,38 @@ from trace_edges.instances.components import (
     Labels,
     Mask,
     borders,
-    bounding_box,
     by_falling_size,
-    check_edges,
     components,
-    cut_pixels,
-    edge_array,
     fragment_cores,
     grown,
 )
 from trace_edges.instances.slivers import merge_slivers
-from trace_edges.results import EdgeMap
 
 Method = Literal["watershed", "random_walk"]
+
+REFERENCE = 640 * 480  # pixels of the image in which sizes are meant
 
 
 @dataclass(frozen=True)
 class Propagation:
     """Settings of how a mask is cut and filled.
 
+    Sizes are pixels of an image of 640 x 480, and grow with the sides of a larger one; in a smaller
+    one they stay, since lines are drawn a pixel wide in all.
+
     `close_gap` and `closed` were chosen on 25 photographs of COCO with ground-truth edges of which
     3 % was taken out in holes of 1, 3 and 5 px. PQ of things, pooled: 77.9, 82.6, 85.7 with no gap
     closed; 88.4, 89.3, 85.9 with 3; 88.5, 88.8, 88.6 with 5; 87.0, 88.0, 88.2 with 7. With `closed`
     at 0.5, 0.75 and 0.9, and 3: 88.6, 88.4, 86.7 for the smallest holes. `min_area`
-    was chosen on the 50 photographs of `Attachment`; so were `threshold`, `hysteresis` and
-    `min_radius`, with the edges of the default detector (docs/segmentation.md).
+    was chosen on the 50 photographs of `Attachment`; so were `threshold`, `hysteresis`, `dividing`
+    and `min_radius`, with the edges of the default detector, of Canny and of other photographs
+    (docs/segmentation.md).
 
     Attributes:
         threshold: strength in (0, 1] from which an edge separates.
+        dividing: share of the edges inside the masks of an image that must run along lines that
+            divide a mask, or none of them is cut: edges that mostly divide nothing draw more than
+            borders of instances (`dividing.py`). 0 for no such condition.
         hysteresis: down to this share of the threshold an edge separates where it continues a
             stronger one; 1 for none.
         close_gap: pixels; a gap up to this wide in an edge counts as closed. 0 for none.
@@ -58,7 +63,8 @@ class Propagation:
         method: "watershed", or "random_walk" as in the paper (`random_walk.py`): seconds an image.
     """
 
-    threshold: float = 0.6
+    threshold: float = 0.7
+    dividing: float = 0.95
     hysteresis: float = 0.8
     close_gap: int = 5
     closed: float = 0.75
@@ -69,51 +75,46 @@ class Propagation:
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
             raise ValueError(f"threshold must lie in (0, 1], not {self.threshold}")
-        for name in ("hysteresis", "closed"):
+        for name in ("dividing", "hysteresis", "closed"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
         for name in ("close_gap", "min_area", "min_radius"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more pixels, not {getattr(self, name)}")
         if self.method not in get_args(Method):
             known = ", ".join(get_args(Method))
             raise ValueError(f"unknown method {self.method!r}: choose from {known}")
 
+    def scaled(self, size: tuple[int, ...]) -> Propagation:
+        """The same with its pixels those of an image of `size` (h, w)."""
+        factor = enlargement(size)
+        if factor == 1:
+            return self
+        return replace(
+            self,
+            close_gap=round(factor * self.close_gap),
+            min_area=round(factor**2 * self.min_area),
+            min_radius=factor * self.min_radius,
+        )
+
 
 PROPAGATION = Propagation()
 
 
-def propagate(mask: Mask, edges: Edges | EdgeMap, how: Propagation = PROPAGATION) -> Labels:
-    """Cut one mask into fragments and fill it with them.
-
-    Args:
-        mask: (h, w) of one instance or one class, in any number of parts.
-        edges: (h, w) in [0, 1], 1 on an edge; smooth, thin, or a drawn boundary. Of an `EdgeMap` of
-            one image, its `thin`.
-
-    Returns:
-        (h, w) each pixel of the mask has the number of its fragment, by falling size from 1; 0 is
-        outside.
-
-    Raises:
-        ValueError: the sizes differ, or the edges are not in [0, 1] or of several images.
-    """
-    edges = edge_array(edges, thin=True)
-    check_edges(edges, mask.shape)
-    labels = np.zeros(mask.shape, dtype=np.int32)
-    if mask.any():
-        cut, box = cut_pixels(edges, how.threshold, how.hysteresis), bounding_box(mask)
-        labels[box] = partition(mask[box], edges[box], cut[box], how)
-    return labels
+def enlargement(size: tuple[int, ...]) -> float:
+    """How much longer the sides of an image (h, w) are than those of 640 x 480; at least 1."""
+    return max(1.0, math.sqrt(math.prod(size) / REFERENCE))
 
 
 def partition(mask: Mask, edges: Edges, cut: Mask, how: Propagation) -> Labels:
-    """Cut and fill as `propagate` does, with the pixels that separate, which many masks share.
-
-    All are windows on the mask's bounding box, which keeps many small masks cheap.
+    """Cut one mask into fragments and fill it with them; all windows on its bounding box.
 
     Args:
         cut: the `cut_pixels` of the edges.
+        how: with sizes in pixels of this image (`Propagation.scaled`).
+
+    Returns:
+        (h, w) the number of the fragment of each pixel, by falling size from 1; 0 is outside.
     """
     markers = _markers(mask, edges, cut, how)
     if how.method == "random_walk":

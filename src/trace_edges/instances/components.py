@@ -11,8 +11,8 @@ from trace_edges.results import EdgeMap
 Mask = Bool[np.ndarray, "h w"]
 Edges = Float[np.ndarray, "h w"]
 Labels = Int32[np.ndarray, "h w"]
-_BELOW, _ABOVE = np.s_[1:, :], np.s_[:-1, :]
-_RIGHT, _LEFT = np.s_[:, 1:], np.s_[:, :-1]
+# Each pixel and the one above it, each and the one to its left.
+SIDES = (np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1])
 
 
 def edge_array(edges: Edges | EdgeMap, *, thin: bool = False) -> Edges:
@@ -135,7 +135,7 @@ def borders(
         4-neighbours; and how many of these pairs have a pixel that separates.
     """
     ends, separated = [], []
-    for one, other in ((_BELOW, _ABOVE), (_RIGHT, _LEFT)):
+    for one, other in SIDES:
         a, b = labels[one], labels[other]
         met = (a != b) & (a > 0) & (b > 0)
         ends.append(np.sort(np.stack([a[met], b[met]], axis=1), axis=1))

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 from jaxtyping import Integer
+from scipy.ndimage import find_objects
 
-from trace_edges.instances.bgp import PROPAGATION, Propagation, partition
-from trace_edges.instances.components import (
-    Edges,
-    bounding_box,
-    by_falling_size,
-    check_edges,
-    cut_pixels,
-    edge_array,
-)
+from trace_edges.instances.bgp import PROPAGATION, Propagation, enlargement
+from trace_edges.instances.components import Edges, by_falling_size, check_edges, edge_array
+from trace_edges.instances.dividing import divide
 from trace_edges.instances.fragments import ATTACHMENT, Attachment, attach_fragments
 from trace_edges.results import EdgeMap, PanopticMap, Segment
 
@@ -61,27 +56,29 @@ def panoptic_from_semantic(
     check_edges(edges, semantic.shape)
     if both := set(things) & (set(stuff or ()) | ({void} - {None})):
         raise ValueError(f"class {min(both)} is a thing and also stuff or void: list it once")
-    classes = [int(k) for k in np.unique(semantic) if k != void]
-    cut = cut_pixels(edges, propagation.threshold, propagation.hysteresis)
+    numbers, places = np.unique(semantic, return_inverse=True)
+    boxes = find_objects(places.reshape(semantic.shape).astype(np.int32) + 1)
+    windows = {
+        int(number): (box, semantic[box] == number)
+        for number, box in zip(numbers, boxes, strict=True)
+        if number != void and (stuff is None or number in stuff or number in things)
+    }
+    divided = [number for number in windows if number in things]
+    fragments = divide([windows[number] for number in divided], edges, propagation)
     of_things = np.isin(semantic, list(things))
+    scaled = replace(
+        attachment, min_area=round(enlargement(edges.shape) ** 2 * attachment.min_area)
+    )
     ids = np.zeros(semantic.shape, dtype=np.int32)
     segments: list[Segment] = []
-    for category in classes:
-        thing = category in things
-        if not thing and stuff is not None and category not in stuff:
-            continue
-        mask = semantic == category
-        box, before = bounding_box(mask), len(segments)
-        mask = mask[box]
+    instances = dict(zip(divided, fragments, strict=True))
+    for category, (box, mask) in windows.items():
+        before, thing = len(segments), category in instances
+        labels = mask.astype(np.int32)
         if thing:
-            fragments = partition(mask, edges[box], cut[box], propagation)
-            owner = attach_fragments(fragments, of_things[box] & ~mask, attachment)
-            instances = by_falling_size(owner[fragments])
-        else:
-            instances = mask.astype(np.int32)
-        ids[box][mask] = instances[mask] + before
-        segments += [
-            Segment(before + k, category, thing) for k in range(1, int(instances.max()) + 1)
-        ]
+            owner = attach_fragments(instances[category], of_things[box] & ~mask, scaled)
+            labels = by_falling_size(owner[instances[category]])
+        ids[box][mask] = labels[mask] + before
+        segments += [Segment(before + k, category, thing) for k in range(1, labels.max() + 1)]
     settings = {"propagation": asdict(propagation), "attachment": asdict(attachment)}
     return PanopticMap(ids, tuple(segments), settings)

@@ -7,10 +7,11 @@ from typing import overload
 
 import numpy as np
 from jaxtyping import Float32, Int64
+from scipy.ndimage import find_objects
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from trace_edges.instances.bgp import PROPAGATION, Propagation, partition
+from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.components import (
     Edges,
     Labels,
@@ -19,9 +20,9 @@ from trace_edges.instances.components import (
     by_falling_size,
     check_edges,
     components,
-    cut_pixels,
     edge_array,
 )
+from trace_edges.instances.dividing import divide
 from trace_edges.instances.fragments import Attachment, attach_fragments
 from trace_edges.results import EdgeMap, InstanceMasks
 
@@ -143,11 +144,12 @@ def _refine(
     masks: InstanceMasks, edges: np.ndarray, how: Propagation, iou: float, split_parts: bool
 ) -> InstanceMasks:
     check_edges(edges, masks.shape)
-    cut = cut_pixels(edges, how.threshold, how.hysteresis)
+    windows = [(box, mask[box]) for mask in masks.masks for box in [bounding_box(mask)]]
     parts, scores = [np.zeros((0, *masks.shape), dtype=bool)], []
-    for mask, score in zip(masks.masks, masks.scores, strict=True):
-        box = bounding_box(mask)
-        fragments = _fragments(mask[box], edges[box], cut[box], how, split_parts)
+    for (box, mask), divided, score in zip(
+        windows, divide(windows, edges, how), masks.scores, strict=True
+    ):
+        fragments = _fragments(mask, divided, how.scaled(edges.shape), split_parts)
         numbers = np.arange(1, fragments.max() + 1)
         part = np.zeros((len(numbers), *masks.shape), dtype=bool)
         part[:, *box] = fragments == numbers[:, None, None]
@@ -163,22 +165,24 @@ def _refine_labels(
 ) -> Labels:
     """Labels do not overlap, and neither do their fragments: nothing is there to merge."""
     check_edges(edges, labels.shape)
-    cut = cut_pixels(edges, how.threshold, how.hysteresis)
     refined = np.zeros(labels.shape, dtype=np.int32)
     count = 0
-    for number in np.unique(labels[labels != 0]):
-        mask = labels == number
-        box = bounding_box(mask)
-        mask = mask[box]
-        fragments = _fragments(mask, edges[box], cut[box], how, split_parts)
+    numbers, places = np.unique(labels, return_inverse=True)
+    boxes = find_objects(places.reshape(labels.shape).astype(np.int32) + 1)
+    windows = [
+        (box, labels[box] == number)
+        for number, box in zip(numbers, boxes, strict=True)
+        if number != 0
+    ]
+    for (box, mask), divided in zip(windows, divide(windows, edges, how), strict=True):
+        fragments = _fragments(mask, divided, how.scaled(edges.shape), split_parts)
         refined[box][mask] = fragments[mask] + count
         count += int(fragments.max())
     return refined
 
 
-def _fragments(mask: Mask, edges: Edges, cut: Mask, how: Propagation, split_parts: bool) -> Labels:
-    """BGP of one mask; islands too small to be an instance go to the nearest fragment."""
-    fragments = partition(mask, edges, cut, how)
+def _fragments(mask: Mask, fragments: Labels, how: Propagation, split_parts: bool) -> Labels:
+    """Those of one mask; islands too small to be an instance go to the nearest fragment."""
     # What stands in front of a single mask is not known.
     owner = attach_fragments(fragments, None, Attachment(min_area=how.min_area))
     fragments = owner[fragments]

@@ -14,6 +14,7 @@ from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.panoptic import export_panoptic
 from trace_edges.formats.semantic import find_semantic_maps
 from trace_edges.instances.bgp import PROPAGATION, Propagation
+from trace_edges.instances.fragments import ATTACHMENT, Attachment
 from trace_edges.jobs.collected import Collected, Progress, refine_images, write_settings
 from trace_edges.jobs.task import Outcome, Result
 from trace_edges.jobs.tasks import PanopticTask
@@ -27,6 +28,7 @@ def panoptic_files(
     out: Path,
     classes: ClassTable,
     propagation: Propagation = PROPAGATION,
+    attachment: Attachment = ATTACHMENT,
     *,
     semantic_pngs: bool = False,
     progress: Progress | None = None,
@@ -40,6 +42,7 @@ def panoptic_files(
         semantic: folder of NAME.png and NAME.npy; see `read_semantic`.
         edges: folder of edge maps (`EdgeFolder`).
         classes: what the numbers in the maps stand for.
+        propagation, attachment: see `panoptic_from_semantic`.
         progress: called after each image with how many are done, and how many there are.
 
     Returns:
@@ -62,10 +65,10 @@ def panoptic_files(
         maps.add(name, found)
         return class_count, len(found.segments)
 
-    task = PanopticTask(semantic, classes, propagation)
+    task = PanopticTask(semantic, classes, propagation, attachment)
     outcomes = refine_images(names, folder, task, Collected(take), progress)
     if maps:
-        settings = {"propagation": asdict(propagation)}
+        settings = {"propagation": asdict(propagation), "attachment": asdict(attachment)}
         files = {"semantic": semantic, "edges": edges}
         with outputs.writing():
             export_panoptic(

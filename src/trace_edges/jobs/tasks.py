@@ -20,6 +20,7 @@ from trace_edges.formats.panoptic import segments_info
 from trace_edges.formats.pixels import id_colours
 from trace_edges.formats.semantic import SUFFIXES, read_semantic
 from trace_edges.instances.bgp import PROPAGATION, Propagation
+from trace_edges.instances.fragments import ATTACHMENT, Attachment
 from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.jobs.finding import Found, Regions, cutting_lines
 from trace_edges.jobs.task import Result, Subject, Task, TaskError
@@ -143,12 +144,13 @@ class PanopticTask(Task):
     Attributes:
         semantic: folder of KEY.png or KEY.npy.
         classes: what the numbers in the maps stand for.
-        propagation, background: as `panoptic` takes them.
+        propagation, attachment: as `panoptic` takes them.
     """
 
     semantic: Path
     classes: ClassTable
     propagation: Propagation = PROPAGATION
+    attachment: Attachment = ATTACHMENT
     name = "panoptic"
     suffixes = ("panoptic.png",)
 
@@ -159,6 +161,7 @@ class PanopticTask(Task):
             "categories": [asdict(one) for one in self.classes.categories],
             "classes": {str(k): v for k, v in self.classes.by_number.items()},
             "propagation": asdict(self.propagation),
+            "attachment": asdict(self.attachment),
         }
 
     def check(self) -> None:
@@ -173,7 +176,7 @@ class PanopticTask(Task):
             categories = self.classes.categories_of(numbers)
             found = panoptic_from_semantic(
                 categories, lines, self.classes.things, self.classes.stuff,
-                void=VOID, propagation=self.propagation,
+                void=VOID, propagation=self.propagation, attachment=self.attachment,
             )  # fmt: skip
         except (OSError, ValueError) as error:
             raise TaskError(f"{path}: {error}") from error

@@ -133,7 +133,7 @@ def test_generated_masks_are_cut_at_the_edges(photos, tmp_path, source):
     assert result.exit_code == 0, result.output
     record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
     assert record["settings"]["source"] == source
-    assert record["settings"]["propagation"]["threshold"] == 0.6
+    assert record["settings"]["propagation"]["threshold"] == 0.7
     assert record["timestep"] == 0
 
 

@@ -33,7 +33,7 @@ def entry(content):
     """Puts something else in the place of the main array of each kind."""
 
     def spoil(path):
-        changed(edges=None, masks=None, ids=None)(path)
+        changed(edges=None, boxes=None, ids=None)(path)
         with zipfile.ZipFile(path, "a") as archive:
             for name in ("edges", "masks", "ids"):
                 archive.writestr(f"{name}.npy", content)
@@ -74,9 +74,9 @@ SPOILED = {
     "settings that are no JSON": changed(settings=np.array("{")),
     "settings that are a list": changed(settings=np.array("[]")),
     "no form": changed(format=None),
-    "no arrays": changed(ridges=None, masks=None, segments=None),
-    "too few bits": changed(ridges=np.zeros(1, "u1"), masks=np.zeros(1, "u1"), ids=np.zeros(3)),
-    "floats for bits": changed(ridges=np.zeros(3), masks=np.zeros(3), ids=np.zeros((4, 5))),
+    "no arrays": changed(ridges=None, crops=None, segments=None),
+    "too few bits": changed(ridges=np.zeros(1, "u1"), crops=np.zeros(1, "u1"), ids=np.zeros(3)),
+    "floats for bits": changed(ridges=np.zeros(3), crops=np.zeros(3), ids=np.zeros((4, 5))),
     "a shape of a petabyte": changed(
         shape=np.array([1, 1 << 40, 1 << 20]), ridges=np.zeros(9, "u1"), ids=np.zeros(0, "i4")
     ),
@@ -84,9 +84,9 @@ SPOILED = {
     "text": changed(edges=np.array("x"), scores=np.array(["x"]), ids=np.array([["x"]])),
     "complex": changed(edges=EDGES * 1j, scores=np.array([1j]), ids=EDGES[0] * 1j),
     "wrong segments": changed(
-        segments=np.array('[{"id": 1, "category": "x", "thing": true}]'), edges=None, masks=None
+        segments=np.array('[{"id": 1, "category": "x", "thing": true}]'), edges=None, boxes=None
     ),
-    "segments in lists": changed(segments=np.array('[["id"]]'), edges=None, masks=None),
+    "segments in lists": changed(segments=np.array('[["id"]]'), edges=None, boxes=None),
     "objects": changed(edges=np.array([{}]), masks=np.array([{}]), ids=np.array([{}])),
     "an entry of a petabyte": entry(header((1 << 48,)) + bytes(64)),
     "an entry that is no array": entry(b"text"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from trace_edges.results import InstanceMasks, PanopticMap, Segment
 
@@ -67,3 +68,55 @@ def test_a_panoptic_map_lists_what_it_draws():
         PanopticMap(ids, (Segment(1, 100, thing=False), two))
     with pytest.raises(ValueError, match=r"\(H, W\)"):
         PanopticMap(ids[None], (one, two))
+
+
+def test_masks_are_held_within_their_boxes():
+    masks = two_masks()
+    assert [crop.shape for crop in masks.crops] == [(3, 4), (2, 2)]
+    again = InstanceMasks.cropped(masks.windows, masks.crops, (6, 8), masks.scores)
+    np.testing.assert_array_equal(again.masks, masks.masks)
+    with pytest.raises(ValueError, match="read-only"):
+        masks.masks[0, 0, 0] = True
+
+
+def test_thousands_of_masks_in_a_large_image_need_little_memory(tmp_path):
+    """2,000 squares of 50 px in 24 megapixels; a dense stack of them would be 48 GB."""
+    corners = [(row, column) for row in range(0, 4000, 100) for column in range(0, 5000, 100)]
+    windows = [(slice(row, row + 50), slice(column, column + 50)) for row, column in corners]
+    masks = InstanceMasks.cropped(windows, [np.ones((50, 50), dtype=bool)] * 2000, (4000, 6000))
+    assert masks.areas.sum() == 2000 * 2500 == np.count_nonzero(masks.label_map)
+    masks.save(tmp_path / "masks.npz")
+    loaded = InstanceMasks.load(tmp_path / "masks.npz")
+    np.testing.assert_array_equal(loaded.boxes, masks.boxes)
+    assert len(masks[masks.areas > 0] + loaded) == 4000
+
+
+def test_what_was_saved_as_a_stack_is_still_read(tmp_path):
+    masks = two_masks()
+    path = tmp_path / "old.npz"
+    np.savez(
+        path, format=np.array("trace-edges instance masks 1"), settings=np.array("{}"),
+        masks=np.packbits(masks.masks, axis=None), shape=np.array([2, 6, 8]), scores=masks.scores,
+    )  # fmt: skip
+    np.testing.assert_array_equal(InstanceMasks.load(path).masks, masks.masks)
+
+
+def test_lists_and_tensors_are_taken():
+    masks = two_masks()
+    for given in (list(masks.masks), torch.tensor(masks.masks), [*torch.tensor(masks.masks)]):
+        taken = InstanceMasks(given, [0.5, 1])
+        np.testing.assert_array_equal(taken.masks, masks.masks)
+        assert taken.scores.dtype == np.float32
+    assert InstanceMasks(masks.masks).scores.tolist() == [1, 1]
+    assert len(masks[torch.tensor([False, True])]) == 1
+    assert len(InstanceMasks.from_labels([[1, 1], [0, 2]])) == 2
+
+
+def test_tensors_of_torchvision():
+    tensors = two_masks().to("cpu")
+    assert tensors["boxes"].tolist() == [[2, 1, 6, 4], [5, 3, 7, 5]]
+    assert tensors["boxes"].dtype == torch.float32
+    assert tensors["masks"].shape == (2, 6, 8)
+    assert tensors["masks"].dtype == torch.uint8
+    assert tensors["labels"].tolist() == [1, 1]
+    assert tensors["scores"].tolist() == [0.5, 1]

@@ -68,7 +68,9 @@ def table(options: Options) -> Table:
     rows = [Row("Canny", needs, (score("canny", "--peer", "canny"),))]
     for name in DETECTORS:
         maps = edge_maps(options, name, "COCO17", 5000)
-        rows.append(Row(name, (*needs, maps), (score(name, f"{name}={maps.path}", "--nms"),)))
+        rows.append(
+            Row(name, (*needs, maps), (score(name, f"{name}={maps.path}", "--nms", "toolbox"),))
+        )
     edges = trace_edges(options, photographs, "coco17-panoptic")
     name = edges.folder.parent.name
     scored = score(name, f"{name}={edges.folder}")

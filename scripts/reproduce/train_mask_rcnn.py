@@ -62,7 +62,7 @@ class MaskSamples:
                 "give the photographs that the masks are of",
             )  # fmt: skip
         colours = torch.from_numpy(image).permute(2, 0, 1).float() / 255
-        masks = torch.from_numpy(found.masks)
+        masks = torch.from_numpy(found.masks.copy())
         if mirrored:
             colours, masks = colours.flip(-1), masks.flip(-1)
         boxes = InstanceMasks(masks.numpy(), found.scores).boxes  # right and bottom exclusive

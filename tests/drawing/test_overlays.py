@@ -74,8 +74,9 @@ def test_instances_are_tinted_and_outlined_and_the_rest_is_left():
 
 
 def test_the_smaller_lies_on_top_and_holes_have_contours():
-    instances = masks((0, 40, 0, 60), (10, 20, 10, 20))
-    instances.masks[0, 25:35, 30:40] = False
+    stack = masks((0, 40, 0, 60), (10, 20, 10, 20)).masks.copy()
+    stack[0, 25:35, 30:40] = False
+    instances = InstanceMasks(stack)
     drawn = np.asarray(instances.overlay(GREY))
     colours = segment_colours(instances.label_map, [1, 2])
     assert (drawn[10, 10:20] == colours[2]).all()

@@ -223,3 +223,17 @@ def test_masks_are_replaced_in_the_form_that_was_given(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps([annotation(score=0.25)]), encoding="utf-8")
     result = {**annotation(score=0.5), "category_id": 1, "bbox": [2, 1, 1, 2]}
     assert CocoMasks(tmp_path / "a.json").replaced({"1": [{**result, "area": 2}]}) == [result]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.PNG", "0007.jpeg"])
+def test_names_with_a_suffix_are_those_of_files(name, tmp_path):
+    masks = {name: InstanceMasks(np.ones((1, 4, 4), dtype=bool))}
+    export_coco(masks, tmp_path / "out.json")
+    (image,) = json.loads((tmp_path / "out.json").read_text())["images"]
+    assert image["file_name"] == name
+    assert image["id"] == (7 if name.startswith("0007") else 1)
+    export_labels(masks, tmp_path)
+    export_yolo(masks, tmp_path)
+    stem = name.rpartition(".")[0]
+    assert (tmp_path / f"{stem}.png").exists()
+    assert (tmp_path / "labels" / f"{stem}.txt").exists()

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from trace_edges.formats.rle import compress_runs, decode_runs, encode_mask, mask_runs
+from trace_edges.formats.rle import (
+    compress_runs,
+    crop_runs,
+    decode_crop,
+    decode_runs,
+    encode_crop,
+    encode_mask,
+    mask_runs,
+)
 
 coder = pytest.importorskip("pycocotools.mask")
 
@@ -58,3 +66,25 @@ def test_runs_in_a_list_must_fill_the_image():
 def test_runs_beyond_the_image_are_refused_before_they_are_summed(counts):
     with pytest.raises(ValueError, match="its RLE is damaged"):
         mask_runs({"counts": counts}, (2, 4))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_crop_has_the_runs_of_its_mask(seed):
+    """Also where masks touch the border of the image, so that runs go on in the next column."""
+    pytest.importorskip("pycocotools")
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((9, 7), dtype=bool)
+    top, left = rng.integers(0, 5, 2)
+    mask[top:, left : left + 3] = rng.random((9 - top, min(3, 7 - left))) < 0.7
+    mask[:, 3] |= seed % 2 == 0
+    mask[8, 6] |= seed % 3 == 0
+    mask[4, 4] = True
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    code = encode_mask(mask)
+    assert encode_crop(mask[window], window, mask.shape) == code
+    runs = mask_runs(code, mask.shape)
+    np.testing.assert_array_equal(crop_runs(mask[window], window, mask.shape), runs)
+    found, crop = decode_crop(runs, mask.shape)
+    assert found == window
+    np.testing.assert_array_equal(crop, mask[window])

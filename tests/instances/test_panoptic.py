@@ -87,3 +87,10 @@ def test_wrong_input():
         panoptic_from_semantic(semantic, edges, {CAR}, {CAR, ROAD})
     with pytest.raises(ValueError, match="swapped"):
         panoptic_from_semantic(semantic, edges.T, {CAR})
+
+
+def test_names_of_classes_are_refused():
+    semantic, edges, _ = street()
+    with pytest.raises(ValueError, match="'dog' is no number of a class"):
+        panoptic_from_semantic(semantic, edges, things=["dog"])
+    assert len(panoptic_from_semantic(semantic, edges, np.array([CAR])).segments) == 4

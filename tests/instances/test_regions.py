@@ -122,3 +122,9 @@ def test_by_default_there_are_a_hundred_at_most_and_none_alike():
 def test_a_limit_keeps_the_first():
     many, few = (proposals(build_hierarchy(noise(9)), limit=n) for n in (40, 10))
     np.testing.assert_array_equal(few.masks, many.masks[:10])
+
+
+@pytest.mark.parametrize("strength", [2, -0.1, np.nan])
+def test_strengths_out_of_range_are_refused(strength):
+    with pytest.raises(ValueError, match=r"strength must lie in \[0, 1\]"):
+        instances_from_edges(np.zeros((8, 8), dtype=np.float32), strength)

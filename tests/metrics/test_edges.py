@@ -216,7 +216,7 @@ def test_suppression_comes_before_the_thresholds():
     lines' worth of pixels to thin."""
     columns = np.arange(40)
     ridge = np.broadcast_to(np.exp(-(((columns - 20) / 3) ** 2)), (30, 40))
-    protocol = EdgeProtocol(thresholds=5, thin=False, nms=True)
+    protocol = EdgeProtocol(thresholds=5, thin=False, nms="ridges")
     assert set(edge_counts(ridge, [line(20)], protocol).total_pred) == {30}
 
 
@@ -227,7 +227,7 @@ def test_scores_and_protocol_can_be_written_as_json():
         "thresholds": 5,
         "max_distance": 0.0075,
         "thin": True,
-        "nms": False,
+        "nms": "none",
         "gt_mode": "thin",
         "void": "edge",
         "interpolate": True,

@@ -120,3 +120,39 @@ def test_a_broad_crest_that_climbs_is_crossed_at_a_right_angle(angle):
     inside, distance = np.hypot(rows, columns) < 30, np.abs(distance)
     assert kept[inside & (distance < 0.3)].all()
     assert not kept[inside & (distance > 4)].any()
+
+
+def ridge(size=(40, 60), column=30, width=2.0):
+    """Upright, as strong as a Gaussian across it."""
+    across = np.exp(-0.5 * ((np.arange(size[1]) - column) / width) ** 2)
+    return np.tile(across, (size[0], 1)).astype(np.float32)
+
+
+def test_the_toolbox_keeps_the_crest_and_what_it_smoothed_it_to():
+    lines = suppress_as_the_toolbox(ridge())
+    assert np.flatnonzero(lines[20]).tolist() == [30]
+    beside = ridge()[0, 29]  # triangle of radius 1: a quarter, a half, a quarter
+    assert lines[20, 30] == pytest.approx(0.5 + beside / 2, abs=1e-6)
+    np.testing.assert_allclose(suppress_as_the_toolbox(ridge().T), lines.T, atol=1e-6)
+
+
+def test_the_toolbox_lets_lines_fade_along_the_frame():
+    lines = suppress_as_the_toolbox(ridge())[:, 30]
+    full = lines[20]
+    np.testing.assert_allclose(lines[:7] / full, [0, 0.2, 0.4, 0.6, 0.8, 1, 1], atol=1e-6)
+    np.testing.assert_allclose(lines[::-1], lines, atol=1e-6)
+
+
+def test_the_toolbox_follows_a_slanted_ridge():
+    rows, columns = np.mgrid[:60, :60]
+    for slope in (1, -1):
+        away = (columns - 30 - slope * (rows - 30)) / 2**0.5
+        lines = suppress_as_the_toolbox(np.exp(-0.5 * (away / 2) ** 2))
+        assert (np.abs(away[lines > 0]) < 1).all()
+        assert (lines > 0).sum() >= 45  # of 50 between the frames
+
+
+def test_an_empty_map_stays_empty_by_every_suppression():
+    for suppress in SUPPRESSIONS.values():
+        assert not suppress(np.zeros((12, 9), dtype=np.float32)).any()
+        assert suppress(np.zeros((3, 2), dtype=np.float32)).shape == (3, 2)

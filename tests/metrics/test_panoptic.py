@@ -186,3 +186,9 @@ def test_pairs_must_fit():
         panoptic_quality([], CATEGORIES)
     with pytest.raises(ValueError, match="two categories share an id"):
         panoptic_quality([], (*CATEGORIES, CATEGORIES[0]))
+
+
+def test_of_two_crowds_of_a_class_both_count():
+    """More than half of the cat lies on the two together, a third on either; see the module."""
+    truth = columns((CAT, 4, True), (CAT, 4, True), (GRASS, 4))
+    assert counts(columns((CAT, 12)), truth)[0] == (0, 0, 0)

@@ -50,7 +50,7 @@ PROTOCOL = Fields(
     help={
         "thresholds": "Number n of thresholds, which are i / (n + 1).",
         "thin": "Thin the predictions to lines of one pixel at every threshold.",
-        "nms": "Suppress non-maxima in the predictions first, for smooth maps.",
+        "nms": "Make lines of smooth maps first: ridges, or toolbox, as in published results.",
         "interpolate": "Interpolate the best F between thresholds for ODS.",
         "cldice_dilation": "Widen both sides by this many pixels for clDice.",
     },

@@ -96,10 +96,8 @@ def panoptic(
         print_json(*outcomes)
     elif not reporting.quiet:
         count = sum(outcome.record.get("after", 0) for outcome in outcomes)
-        console.print(
-            f"{len(outcomes) - failed} done, {failed} failed; {count} segments in "
-            f"{escape(str(out / 'panoptic.json'))}"
-        )
+        where = f"; {count} segments in {escape(str(out / 'panoptic.json'))}" if count else ""
+        console.print(f"{len(outcomes) - failed} done, {failed} failed{where}")
     finish(outcomes)
 
 

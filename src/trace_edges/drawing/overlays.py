@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
@@ -100,7 +100,8 @@ def _lines(strength: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
 
 def mask_overlay(
     image: UInt8[np.ndarray, "h w 3"],
-    masks: Bool[np.ndarray, "n h w"],
+    windows: Sequence[Box],
+    masks: Sequence[Bool[np.ndarray, "a b"]],
     labels: Int32[np.ndarray, "h w"],
 ) -> Image.Image:
     """The image with every mask tinted in a colour of its own and outlined in it.
@@ -108,6 +109,8 @@ def mask_overlay(
     Where masks overlap, the smaller lies on top, but the contours of all are drawn.
 
     Args:
+        windows: rows and columns of each mask's box.
+        masks: each within its box.
         labels: 0 where no mask is, else 1 + the index of the smallest.
 
     Raises:
@@ -116,9 +119,14 @@ def mask_overlay(
     _check_size(image, labels.shape, "masks")
     colours = segment_colours(labels, range(1, len(masks) + 1))
     drawn = _tinted(image, labels, colours)
-    for index in np.argsort(-np.count_nonzero(masks, axis=(1, 2)), kind="stable"):
-        box = _wider(find_objects(masks[index].view(np.uint8))[0])
-        _outline(drawn, masks[index][box], box, colours[int(index) + 1])
+    areas = np.array([np.count_nonzero(mask) for mask in masks], dtype=np.int64)
+    for index in np.argsort(-areas, kind="stable").tolist():
+        box = _wider(windows[index])
+        padding = [
+            (inner.start - outer.start, min(outer.stop, side) - inner.stop)
+            for inner, outer, side in zip(windows[index], box, labels.shape, strict=True)
+        ]
+        _outline(drawn, np.pad(masks[index], padding), box, colours[index + 1])
     return Image.fromarray(drawn)
 
 
@@ -178,9 +186,12 @@ def segment_colours(
     neighbours = _neighbours(labels)
     for number in wanted:
         near = [colours[other] for other in neighbours.get(number, ()) if other in colours]
-        gaps = [min((_distance(one, other) for other in near), default=_APART) for one in free]
-        far = next((place for place, gap in enumerate(gaps) if gap >= _APART), None)
-        colours[number] = free.pop(int(np.argmax(gaps)) if far is None else far)
+        gaps: list[float] = []
+        for one in free:  # mostly the first will do
+            gaps.append(min((_distance(one, other) for other in near), default=_APART))
+            if gaps[-1] >= _APART:
+                break
+        colours[number] = free.pop(int(np.argmax(gaps)))
     return colours
 
 

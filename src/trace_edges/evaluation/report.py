@@ -23,7 +23,7 @@ from trace_edges.formats.edge_maps import read_edge_map
 from trace_edges.formats.truth import GroundTruth
 from trace_edges.metrics.counts import EdgeTruth, unit_strength
 from trace_edges.metrics.edges import EdgeScores
-from trace_edges.metrics.lines import suppress_non_maxima, thin
+from trace_edges.metrics.lines import SUPPRESSIONS, thin
 from trace_edges.metrics.matching import match_pixels
 from trace_edges.metrics.protocol import EdgeProtocol
 
@@ -186,7 +186,6 @@ def _draw_curves(methods: Mapping[str, EdgeScores], path: Path) -> None:
 
 def _lines(path: Path, threshold: float, protocol: EdgeProtocol) -> Bool[np.ndarray, "h w"]:
     strength = unit_strength(read_edge_map(path))
-    if protocol.nms:
-        strength = suppress_non_maxima(strength)
+    strength = SUPPRESSIONS[protocol.nms](strength)
     edges = strength >= threshold
     return thin(edges) if protocol.thin else edges

@@ -20,7 +20,7 @@ from trace_edges.formats.coco_models import (
 )
 from trace_edges.formats.entries import entry_name, refuse_unsound, sound_entries
 from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, plain
-from trace_edges.formats.rle import encode_mask
+from trace_edges.formats.rle import encode_crop
 from trace_edges.formats.truth import Finding
 from trace_edges.formats.values import Key
 from trace_edges.results import InstanceMasks
@@ -93,12 +93,12 @@ def export_coco_results(
 def coco_entries(instances: InstanceMasks, image_id: int) -> Iterator[Entry]:
     """COCO's annotations of one image, without ids of their own."""
     boxes, areas = instances.boxes, instances.areas
-    for index, mask in enumerate(instances.masks):
+    for index, (crop, window) in enumerate(zip(instances.crops, instances.windows, strict=True)):
         left, top, right, bottom = boxes[index].tolist()
         yield {
             "image_id": image_id,
             "category_id": CATEGORY,
-            "segmentation": encode_mask(mask),
+            "segmentation": encode_crop(crop, window, instances.shape),
             "area": int(areas[index]),
             "bbox": [left, top, right - left, bottom - top],
             "iscrowd": 0,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from trace_edges.formats.coco_models import ListedImage, Mask
-from trace_edges.formats.rle import Runs, Size, decode_runs, mask_runs
+from trace_edges.formats.rle import Runs, Size, column_span, decode_crop, mask_runs
 from trace_edges.formats.truth import Finding, GroundTruthError, refusal
 from trace_edges.formats.values import Key
 from trace_edges.memory import free
@@ -88,11 +88,11 @@ def stacked(masks: Sequence[Mask], size: Size, name: str) -> tuple[InstanceMasks
             runs.append(own)
             scores.append(1.0 if mask.score is None else mask.score)
     height, width = size
-    needed = len(runs) * height * width
+    spans = [column_span(own, size) for own in runs]
+    needed = height * sum(last - first + 1 for first, last in spans)
     if _COPIES * needed > free():
         problem = f"{len(runs)} masks of {width} x {height} px need {needed / 1e9:.0f} GB and more"
         raise refusal(name, problem, "give smaller images, or fewer masks for each")
-    stack = np.zeros((len(runs), *size), dtype=np.bool_)  # (n, H, W)
-    for place, own in enumerate(runs):
-        stack[place] = decode_runs(own, size)
-    return InstanceMasks(stack, np.array(scores, dtype=np.float32)), findings
+    found = [decode_crop(own, size) for own in runs]
+    windows, crops = [one for one, _ in found], [one for _, one in found]
+    return InstanceMasks.cropped(windows, crops, size, np.array(scores)), findings

@@ -61,7 +61,7 @@ def to_fiftyone(instances: InstanceMasks, *, category: str = "object") -> fiftyo
             (right - left) / width,
             (bottom - top) / height,
         ]
-        mask = instances.masks[index, top:bottom, left:right].copy()
+        mask = instances.crops[index].copy()
         score = plain(instances.scores[index])
         found.append(
             library.Detection(label=category, bounding_box=box, mask=mask, confidence=score)

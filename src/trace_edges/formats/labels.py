@@ -11,7 +11,7 @@ from jaxtyping import Bool, Integer
 from trace_edges.files import FileError
 from trace_edges.formats.arrays import load_array
 from trace_edges.formats.folders import find_by_name
-from trace_edges.formats.listing import OneOrMany, by_name, check_name
+from trace_edges.formats.listing import OneOrMany, bare, by_name, check_name
 from trace_edges.formats.pixels import UNLABELLED, colour_ids, read_pixels, write_png
 from trace_edges.formats.truth import Segments, refusal, refused
 from trace_edges.results import InstanceMasks
@@ -127,7 +127,7 @@ def export_labels(masks: OneOrMany[InstanceMasks], folder: str | PathLike[str]) 
     masks = by_name(masks)
     for name in sorted(masks):
         check_name(name)
-        write_label_png(masks[name].label_map, Path(folder) / f"{name}.png")
+        write_label_png(masks[name].label_map, Path(folder) / f"{bare(name)}.png")
 
 
 def write_label_png(labels: Integer[np.ndarray, "h w"], path: str | PathLike[str]) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 
 from trace_edges.results import InstanceMasks, PanopticMap
 
+_SUFFIXES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "bmp")
+
 Entry = dict[str, Any]
 Result = TypeVar("Result")
 OneOrMany: TypeAlias = Result | Iterable[Result] | Mapping[str, Result]
@@ -50,7 +52,8 @@ class ImageList:
 
         Args:
             names: of the images.
-            file_names: the file of each name; NAME.jpg where it gives none.
+            file_names: the file of each name; where it gives none NAME.jpg, or the name itself if
+                it has the suffix of an image.
             ids: the number of each name. By default the number that the name is, as COCO's
                 000000000139 is 139, if all names are numbers; else 1, 2, ... in sorted order.
 
@@ -60,7 +63,8 @@ class ImageList:
         ordered = sorted(names)
         for name in ordered:
             check_name(name)
-        self.file_names = {name: (file_names or {}).get(name, f"{name}.jpg") for name in ordered}
+        own = {name: name if bare(name) != name else f"{name}.jpg" for name in ordered}
+        self.file_names = own | {k: v for k, v in (file_names or {}).items() if k in own}
         ids = _numbered(ordered) if ids is None else ids
         self.ids: dict[str, int] = {}
         holders: dict[int, str] = {}
@@ -94,13 +98,20 @@ def check_name(name: str) -> None:
         raise ValueError(f"the image name {name!r} leads out of the folder of results: rename it")
 
 
+def bare(name: str) -> str:
+    """The name of an image without the suffix of an image file, if it has one."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and suffix.lower() in _SUFFIXES else name
+
+
 def plain(value: float) -> float:
     """A float32 as the shortest decimal that reads back as it: 0.9, not 0.8999999761581421."""
     return float(str(value))
 
 
 def _numbered(names: list[str]) -> dict[str, int]:
-    numbers = {int(name) for name in names if name.isascii() and name.isdigit()}
+    bared = [bare(name) for name in names]
+    numbers = {int(name) for name in bared if name.isascii() and name.isdigit()}
     if len(numbers) == len(names):
-        return {name: int(name) for name in names}
+        return {name: int(bare(name)) for name in names}
     return {name: number for number, name in enumerate(names, 1)}

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from trace_edges.files import write_json
-from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, plain
+from trace_edges.formats.listing import Entry, ImageList, OneOrMany, bare, by_name, plain
 from trace_edges.formats.pixels import UNLABELLED, colour_ids, id_colours, read_pixels, write_png
 from trace_edges.results import Category, PanopticMap
 
@@ -71,7 +71,7 @@ def export_panoptic(
     images: list[Entry] = []
     annotations: list[Entry] = []
     for name, number in listed.ids.items():
-        panoptic, file_name = maps[name], f"{name}.png"
+        panoptic, file_name = maps[name], f"{bare(name)}.png"
         _check_segments(panoptic, categories, places, name)
         write_png(id_colours(panoptic.ids), pngs / file_name)
         if semantic_folder is not None:

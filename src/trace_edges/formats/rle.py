@@ -73,6 +73,51 @@ def encode_mask(mask: Bool[np.ndarray, "h w"], extra: str = "export") -> dict[st
     return {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")}
 
 
+def encode_crop(
+    crop: Bool[np.ndarray, "a b"], window: tuple[slice, slice], size: Size, extra: str = "export"
+) -> dict[str, Any]:
+    """A mask as `encode_mask` gives it, from what it has in a window of the image of `size`."""
+    require("pycocotools.mask", extra)
+    return {"size": list(size), "counts": compress_runs(crop_runs(crop, window, size), size)}
+
+
+def crop_runs(crop: Bool[np.ndarray, "a b"], window: tuple[slice, slice], size: Size) -> Runs:
+    """The runs of a mask that has a pixel, from what it has in a window of the image of `size`.
+
+    The time is that of the window, however large the image.
+    """
+    rows, columns = window
+    padded = np.pad(crop, ((1, 1), (0, 0))).T.astype(np.int8)  # (columns, rows + 2)
+    turns = np.diff(padded, axis=1)
+    (at, start), (_, end) = np.nonzero(turns == 1), np.nonzero(turns == -1)
+    ends = np.stack([start, end], axis=1) + (rows.start + (columns.start + at) * size[0])[:, None]
+    # A run that ends with its column may go on with the next.
+    goes_on = np.flatnonzero(ends[1:, 0] == ends[:-1, 1])
+    places = np.delete(ends.ravel(), np.concatenate([2 * goes_on + 1, 2 * goes_on + 2]))
+    runs: Runs = np.diff(places, prepend=0, append=size[0] * size[1])
+    return runs if runs[-1] else runs[:-1]
+
+
+def decode_crop(runs: Runs, size: Size) -> tuple[tuple[slice, slice], Bool[np.ndarray, "a b"]]:
+    """The box of a mask that has a pixel, as rows and columns, and what the mask has in it."""
+    first, last = column_span(runs, size)
+    height = size[0]
+    ends = np.clip(np.cumsum(runs), first * height, (last + 1) * height)
+    inside = np.arange(len(runs)) % 2 == 1
+    part = np.repeat(inside, np.diff(ends, prepend=first * height)).reshape(-1, height).T
+    rows = np.flatnonzero(part.any(axis=1))
+    window = slice(int(rows[0]), int(rows[-1]) + 1), slice(first, last + 1)
+    return window, np.ascontiguousarray(part[window[0]])
+
+
+def column_span(runs: Runs, size: Size) -> tuple[int, int]:
+    """The first and the last column of a mask that has a pixel."""
+    filled = np.flatnonzero(runs[1::2])
+    ends = np.cumsum(runs)
+    first, last = ends[2 * filled[0]], ends[2 * filled[-1] + 1] - 1
+    return int(first) // size[0], int(last) // size[0]
+
+
 def _decompressed(counts: bytes) -> Runs:
     """Compressed runs, which libraries may hang on where they are damaged.
 

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from skimage.measure import find_contours
 
 from trace_edges.files import write_text
-from trace_edges.formats.listing import OneOrMany, by_name, check_name
+from trace_edges.formats.listing import OneOrMany, bare, by_name, check_name
 from trace_edges.results import InstanceMasks
 
 # A vertex is pixel i as (i + 0.499) / side: some readers cut the product with the side to an
@@ -50,8 +50,15 @@ def export_yolo(
     masks = by_name(masks)
     for name in sorted(masks):
         check_name(name)
-        lines = [_line(mask) for mask in masks[name].masks]
-        write_text("".join(f"{line}\n" for line in lines), Path(folder) / "labels" / f"{name}.txt")
+        found = masks[name]
+        corners = found.boxes[:, None, :2]  # (n, 1, 2)
+        lines = [
+            _line(polygon(crop) + corner, found.shape)
+            for crop, corner in zip(found.crops, corners, strict=True)
+        ]
+        write_text(
+            "".join(f"{line}\n" for line in lines), Path(folder) / "labels" / f"{bare(name)}.txt"
+        )
     names = json.dumps([category])  # JSON is YAML
     write_text(f"train: images\nval: images\nnames: {names}\n", Path(folder) / "data.yaml")
 
@@ -134,7 +141,6 @@ def _walk(
             path += [(inner, True) for inner in reversed(circle(other))]
 
 
-def _line(mask: Bool[np.ndarray, "h w"]) -> str:
-    height, width = mask.shape
-    relative = (polygon(mask) + _WITHIN) / (width, height)
+def _line(path: Int64[np.ndarray, "k 2"], size: tuple[int, int]) -> str:
+    relative = (path + _WITHIN) / size[::-1]
     return " ".join(["0", *(f"{value:.{_DIGITS}f}" for value in relative.ravel())])

@@ -70,16 +70,6 @@ class Hierarchy:
             raise ValueError(f"the edges give 1 to {self.leaves} regions, not {count}")
         return self._nodes_below(2 * self.leaves - count)
 
-    def members(self, nodes: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, "n leaves"]:
-        """True where a leaf lies in one of these nodes."""
-        lies = np.zeros((self.leaves, len(nodes)), dtype=bool)
-        at, moving = np.arange(self.leaves), True
-        while moving:
-            lies |= at[:, None] == nodes
-            moving = bool((at != self.parents[at]).any())
-            at = self.parents[at]
-        return lies.T
-
     def _nodes_below(self, end: int) -> Int64[np.ndarray, " leaves"]:
         """The ancestor of each leaf that has the largest number below `end`."""
         end = max(end, self.leaves)  # a boundary of strength 0 or less is nobody's

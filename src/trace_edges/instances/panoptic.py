@@ -52,6 +52,8 @@ def panoptic_from_semantic(
             f"a semantic map is (h, w) integers, not {semantic.dtype} {semantic.shape}: "
             "one number per class"
         )
+    if odd := [k for k in (*things, *(stuff or ())) if not isinstance(k, int | np.integer)]:
+        raise ValueError(f"{odd[0]!r} is no number of a class: the map has no names, give numbers")
     edges = edge_array(edges, thin=True)
     check_edges(edges, semantic.shape)
     if both := set(things) & (set(stuff or ()) | ({void} - {None})):

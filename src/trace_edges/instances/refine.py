@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import overload
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Int64
 from scipy.ndimage import find_objects
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -16,7 +16,6 @@ from trace_edges.instances.components import (
     Edges,
     Labels,
     Mask,
-    bounding_box,
     by_falling_size,
     check_edges,
     components,
@@ -81,9 +80,8 @@ def refine_instances(
         return _refine(masks, edges, propagation, iou, split_parts)
     if masks.dtype == np.bool_ and masks.ndim in (2, 3):
         stack = masks.reshape(-1, *masks.shape[-2:])
-        stack = stack[stack.any(axis=(1, 2))]
-        scores = np.ones(len(stack), dtype=np.float32)
-        return _refine(InstanceMasks(stack, scores), edges, propagation, iou, split_parts).masks
+        given = InstanceMasks(stack[stack.any(axis=(1, 2))])
+        return _refine(given, edges, propagation, iou, split_parts).masks.copy()
     if np.issubdtype(masks.dtype, np.integer) and masks.ndim == 2:
         return _refine_labels(masks, edges, propagation, split_parts)
     raise ValueError(
@@ -110,12 +108,23 @@ def merge_overlapping(masks: InstanceMasks, iou: float = 0.5) -> InstanceMasks:
             return masks
         graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(masks),) * 2)
         count, group = connected_components(graph, directed=False)
-        united = np.zeros((count, *masks.shape), dtype=bool)
-        scores: Float32[np.ndarray, " n"] = np.zeros(count, dtype=np.float32)
-        for mask, score, place in zip(masks.masks, masks.scores, group, strict=True):
-            united[place] |= mask
-            scores[place] = max(scores[place], score)
-        masks = InstanceMasks(united, scores, masks.settings)
+        masks = _united(masks, group, count)
+
+
+def _united(masks: InstanceMasks, group: np.ndarray, count: int) -> InstanceMasks:
+    """One mask for every group, with the best score of its members."""
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    windows, crops, scores = [], [], np.zeros(count, dtype=np.float32)
+    for place, mine in enumerate(members):
+        low, high = masks.boxes[mine, :2].min(axis=0), masks.boxes[mine, 2:].max(axis=0)
+        united = np.zeros((high - low)[::-1], dtype=bool)
+        for index in mine.tolist():
+            (left, top), crop = masks.boxes[index, :2] - low, masks.crops[index]
+            united[top : top + crop.shape[0], left : left + crop.shape[1]] |= crop
+        windows.append((slice(low[1], high[1]), slice(low[0], high[0])))
+        crops.append(united)
+        scores[place] = masks.scores[mine].max()
+    return InstanceMasks.cropped(windows, crops, masks.shape, scores, masks.settings)
 
 
 def overlapping(masks: InstanceMasks, iou: float) -> Int64[np.ndarray, "pairs 2"]:
@@ -123,41 +132,52 @@ def overlapping(masks: InstanceMasks, iou: float) -> Int64[np.ndarray, "pairs 2"
 
     Most pairs are ruled out by their areas, whose ratio bounds the IoU, or by their boxes.
     """
-    if len(masks) < 2:
-        return np.zeros((0, 2), dtype=np.int64)
     areas, boxes = masks.areas, masks.boxes
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    bound = np.minimum(np.maximum(high - low, 0).prod(axis=-1), np.minimum.outer(areas, areas))
-    possible = np.triu(bound > iou * (np.add.outer(areas, areas) - bound), 1)
+    order = np.argsort(boxes[:, 0], kind="stable")
+    lefts = boxes[order, 0]
+    ends = np.searchsorted(lefts, boxes[order, 2])  # those behind begin to the right of it
     pairs = []
-    for i, j in np.argwhere(possible):
-        (left, top), (right, bottom) = low[i, j], high[i, j]
-        window = np.s_[top:bottom, left:right]
-        common = np.count_nonzero(masks.masks[i][window] & masks.masks[j][window])
-        if common > iou * (areas[i] + areas[j] - common):
-            pairs.append((i, j))
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    for place, (i, end) in enumerate(zip(order.tolist(), ends.tolist(), strict=True)):
+        others = order[place + 1 : end]
+        low = np.maximum(boxes[i, :2], boxes[others, :2])
+        high = np.minimum(boxes[i, 2:], boxes[others, 2:])
+        shared = np.maximum(high - low, 0).prod(axis=1)
+        bound = np.minimum(shared, np.minimum(areas[i], areas[others]))
+        for k in np.flatnonzero(bound > iou * (areas[i] + areas[others] - bound)).tolist():
+            j = int(others[k])
+            one, other = (masks.crops[m][_within(boxes[m], low[k], high[k])] for m in (i, j))
+            common = np.count_nonzero(one & other)
+            if common > iou * (areas[i] + areas[j] - common):
+                pairs.append((min(i, j), max(i, j)))
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+
+
+def _within(box: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns, within a box, of the part of the image between two corners (x, y)."""
+    (left, top), (right, bottom) = low - box[:2], high - box[:2]
+    return slice(top, bottom), slice(left, right)
 
 
 def _refine(
     masks: InstanceMasks, edges: np.ndarray, how: Propagation, iou: float, split_parts: bool
 ) -> InstanceMasks:
     check_edges(edges, masks.shape)
-    windows = [(box, mask[box]) for mask in masks.masks for box in [bounding_box(mask)]]
-    parts, scores = [np.zeros((0, *masks.shape), dtype=bool)], []
-    for (box, mask), divided, score in zip(
-        windows, divide(windows, edges, how), masks.scores, strict=True
-    ):
-        fragments = _fragments(mask, divided, how.scaled(edges.shape), split_parts)
-        numbers = np.arange(1, fragments.max() + 1)
-        part = np.zeros((len(numbers), *masks.shape), dtype=bool)
-        part[:, *box] = fragments == numbers[:, None, None]
-        parts.append(part)
-        scores += [score] * len(numbers)
+    windows, crops, scores = [], [], []
+    given = list(zip(masks.windows, masks.crops, strict=True))
+    divided = divide(given, edges, how)
+    for (box, mask), found, score in zip(given, divided, masks.scores, strict=True):
+        fragments = _fragments(mask, found, how.scaled(edges.shape), split_parts)
+        for number, (rows, columns) in enumerate(find_objects(fragments), 1):
+            crops.append(fragments[rows, columns] == number)
+            windows.append((_moved(rows, box[0]), _moved(columns, box[1])))
+            scores.append(score)
     settings = {**masks.settings, "propagation": asdict(how), "iou": iou}
-    refined = InstanceMasks(np.concatenate(parts), np.array(scores, dtype=np.float32), settings)
+    refined = InstanceMasks.cropped(windows, crops, masks.shape, np.array(scores), settings)
     return merge_overlapping(refined, iou)
+
+
+def _moved(inner: slice, outer: slice) -> slice:
+    return slice(outer.start + inner.start, outer.start + inner.stop)
 
 
 def _refine_labels(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
+from scipy.ndimage import find_objects
 
 from trace_edges.instances.components import Edges
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
@@ -49,6 +50,8 @@ def instances_at(
     Returns:
         Masks by falling area; a score is the strength at which the region merges with another.
     """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must lie in [0, 1], not {strength}")
     settings = {"source": "edges", "strength": strength, "min_area": min_area}
     return _instances(tree, _large(tree, tree.nodes_at(strength), min_area), settings)
 
@@ -113,5 +116,32 @@ def _distinct(tree: Hierarchy, ranked: Nodes, limit: int, max_iou: float) -> Nod
 
 
 def _instances(tree: Hierarchy, nodes: Nodes, settings: dict[str, Any]) -> InstanceMasks:
-    masks = tree.members(nodes)[:, tree.labels]  # (n, H, W)
-    return InstanceMasks(masks, tree.deaths[nodes].astype(np.float32), settings)
+    boxes, first, last, rank = _places(tree)
+    windows, crops = [], []
+    for node in nodes.tolist():
+        top, left, bottom, right = boxes[node].tolist()
+        windows.append((slice(top, bottom), slice(left, right)))
+        ranks = rank[tree.labels[windows[-1]]]
+        crops.append((ranks >= first[node]) & (ranks < last[node]))
+    return InstanceMasks.cropped(windows, crops, tree.labels.shape, tree.deaths[nodes], settings)
+
+
+def _places(tree: Hierarchy) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Where nodes lie: boxes (top, left, bottom, right) of all nodes; and an order of the leaves in
+    which those of a node follow each other, as the first and behind the last of each node, with
+    the place of each leaf.
+    """
+    parents, leaves = tree.parents.tolist(), tree.leaves
+    ends = [(r.start, c.start, -r.stop, -c.stop) for r, c in find_objects(tree.labels + 1)]
+    low = np.array(ends + [ends[0]] * (leaves - 1))  # stops are negative: the least is the furthest
+    low[leaves:] = np.iinfo(low.dtype).max
+    counts = np.array([1] * leaves + [0] * (leaves - 1))
+    for node, parent in enumerate(parents[:-1]):  # children come before their parents
+        low[parent] = np.minimum(low[parent], low[node])
+        counts[parent] += counts[node]
+    first, free = np.zeros_like(counts), np.zeros_like(counts)
+    for node in range(len(parents) - 2, -1, -1):
+        parent = parents[node]
+        first[node] = free[node] = free[parent]
+        free[parent] += counts[node]
+    return low * [1, 1, -1, -1], first, first + counts, first[:leaves]

@@ -92,8 +92,11 @@ class SamSegmenter:
                 f"the image is {size} and its seeds {seeds.regions.shape} (height, width): "
                 "make the seeds from edges of this image"
             )
-        masks = np.zeros((len(seeds), *size), dtype=bool)
-        scores = np.zeros(len(seeds), dtype=np.float32)
+        settings = {
+            **seeds.regions.settings, "sam": self.name, "prompts": "+".join(sorted(kinds)),
+            "points": seeds.points.shape[1], "iou": iou,
+        }  # fmt: skip
+        drawn = InstanceMasks(np.zeros((0, *size), dtype=bool), settings=settings)
         if len(seeds):
             embeddings = self.model.get_image_embeddings(self._pixels(pixels))
             lone = kinds == {"points"} and seeds.points.shape[1] == 1
@@ -101,15 +104,11 @@ class SamSegmenter:
                 part = slice(start, start + chunk)
                 inputs = self._inputs(seeds, kinds, part)
                 decoded = self._decode(embeddings, inputs, several=lone)
-                for place, (logits, score) in enumerate(zip(*decoded, strict=True), start):
-                    masks[place] = self._at_size(logits, size)
-                    scores[place] = score
-        found = masks.any(axis=(1, 2))
-        settings = {
-            **seeds.regions.settings, "sam": self.name, "prompts": "+".join(sorted(kinds)),
-            "points": seeds.points.shape[1], "iou": iou,
-        }  # fmt: skip
-        return _best(InstanceMasks(masks[found], scores[found], settings), iou)
+                masks = np.stack([self._at_size(logits, size) for logits in decoded[0]])
+                found = masks.any(axis=(1, 2))
+                scores = np.array(decoded[1], dtype=np.float32)
+                drawn += InstanceMasks(masks[found], scores[found])
+        return _best(drawn, iou)
 
     @property
     def _side(self) -> int:
@@ -292,9 +291,9 @@ def _resize(values: Float32[Tensor, "1 1 h w"], size: tuple[int, int]) -> Tensor
 def _best(masks: InstanceMasks, iou: float) -> InstanceMasks:
     """By falling score, without those that have a larger IoU with a better one that is kept."""
     order = np.argsort(-masks.scores, kind="stable")
-    ranked = InstanceMasks(masks.masks[order], masks.scores[order], masks.settings)
+    ranked = masks[order]
     kept = np.ones(len(ranked), dtype=bool)
     for better, worse in overlapping(ranked, iou):  # by falling score of the better one
         if kept[better]:
             kept[worse] = False
-    return InstanceMasks(ranked.masks[kept], ranked.scores[kept], ranked.settings)
+    return ranked[kept]

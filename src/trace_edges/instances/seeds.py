@@ -64,7 +64,7 @@ class Seeds:
             content: (height, width) of the image on it, at its top left. The rest is outside.
             part: the regions to draw.
         """
-        masks = self.regions.masks[part]
+        masks = self.regions[part].masks
         drawn = np.full((len(masks), side, side), -_LOGIT, dtype=np.float32)
         for canvas, mask in zip(drawn, masks, strict=True):
             canvas[: content[0], : content[1]] = _LOGIT * (2 * _shares(mask, content) - 1)
@@ -137,11 +137,8 @@ def seeds_from_masks(masks: InstanceMasks, points: int = 1) -> Seeds:
     if points < 1:
         raise ValueError(f"a seed needs at least 1 point, not {points}")
     placed = np.zeros((len(masks), points, 2), dtype=np.int64)
-    for place, mask, (left, top, right, bottom) in zip(
-        placed, masks.masks, masks.boxes, strict=True
-    ):
-        place[:] = inner_points(mask[top:bottom, left:right], points)
-        place += [left, top]
+    for place, crop, box in zip(placed, masks.crops, masks.boxes, strict=True):
+        place[:] = inner_points(crop, points) + box[:2]
     return Seeds(masks, placed)
 
 

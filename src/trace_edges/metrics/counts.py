@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64, UInt8, UInt16
 from scipy.ndimage import binary_dilation
 from skimage.morphology import skeletonize
 
-from trace_edges.metrics.lines import suppress_non_maxima, thin
+from trace_edges.metrics.lines import SUPPRESSIONS, thin
 from trace_edges.metrics.matching import match_pixels
 from trace_edges.metrics.protocol import BSDS, EdgeProtocol
 
@@ -93,8 +93,7 @@ def edge_counts(
     if not len(truth.annotations):
         raise ValueError("there is no annotation: give at least one boundary map")
     strength = unit_strength(prediction)
-    if protocol.nms:
-        strength = suppress_non_maxima(strength)
+    strength = SUPPRESSIONS[protocol.nms](strength)
     radius = protocol.max_distance * math.hypot(*strength.shape)
     total_gt = int(sum(gt.sum() for gt in truth.annotations))
     counts = np.zeros((4, protocol.thresholds), dtype=np.int64)

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 BoundaryMode = Literal["thin", "right_down", "inner", "thick"]
 VoidMode = Literal["edge", "nearest", "ignore"]
+Suppression = Literal["none", "ridges", "toolbox"]
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,9 @@ class EdgeProtocol:
         thresholds: how many thresholds; they are i / (thresholds + 1), i = 1 ... thresholds.
         max_distance: the largest distance of a matched pair, as a fraction of the image diagonal.
         thin: whether predictions are thinned to lines of one pixel after the threshold.
-        nms: whether predictions go through `suppress_non_maxima` before the first threshold.
-            For smooth maps (HED, RCF, `detect --soft`); lines need none.
+        nms: how predictions are made lines before the first threshold: "none", for maps that are
+            lines; else for smooth maps (HED, RCF, `detect --soft`) "ridges" (`suppress_non_maxima`)
+            or "toolbox", as published results on BSDS have it (`suppress_as_the_toolbox`).
         gt_mode: how the ground truth was made (`boundaries_from_labels`), or "given" when it
             was drawn. A record only: no ground truth is changed here.
         void: what became of pixels without a label (`boundaries_from_labels`). A record as well.
@@ -30,7 +32,7 @@ class EdgeProtocol:
     thresholds: int = 99
     max_distance: float = 0.0075
     thin: bool = True
-    nms: bool = False
+    nms: Suppression = "none"
     gt_mode: BoundaryMode | Literal["given"] = "thin"
     void: VoidMode = "edge"
     interpolate: bool = True
@@ -45,6 +47,8 @@ class EdgeProtocol:
             raise ValueError(f"unknown gt_mode {self.gt_mode!r}: choose from {', '.join(modes)}")
         if self.void not in (modes := get_args(VoidMode)):
             raise ValueError(f"unknown void {self.void!r}: choose from {', '.join(modes)}")
+        if self.nms not in (modes := get_args(Suppression)):
+            raise ValueError(f"unknown nms {self.nms!r}: choose from {', '.join(modes)}")
         if self.cldice_dilation < 0:
             raise ValueError(f"cldice_dilation is in pixels, 0 or more, not {self.cldice_dilation}")
 
@@ -57,9 +61,9 @@ class EdgeProtocol:
 
     def __str__(self) -> str:
         """One line to print under a table."""
-        prediction = (
-            f"{'non-maximum suppression, ' if self.nms else ''}{self.thresholds} thresholds"
-        )
+        kind = {"none": "", "ridges": "non-maximum suppression, "}
+        kind["toolbox"] = "the toolbox's non-maximum suppression, "
+        prediction = f"{kind[self.nms]}{self.thresholds} thresholds"
         return (
             f"one-to-one matching within {self.max_distance:g} of the diagonal; prediction: "
             f"{prediction}, {'thinned' if self.thin else 'not thinned'}; ground truth: "

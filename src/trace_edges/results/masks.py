@@ -2,53 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
+from scipy.ndimage import find_objects
 
 from trace_edges.results.archive import read_archive, unpacked, write_archive
 from trace_edges.results.showing import Shown
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
 
 _FORM = "trace-edges instance masks 1"
 
+Crop = Bool[np.ndarray, "a b"]
+Window = tuple[slice, slice]
 
-@dataclass(frozen=True, eq=False, repr=False)
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class InstanceMasks(Shown):
     """Masks of the instances in one image; they may overlap and have holes and several parts.
 
+    Every mask is held within its box, so that thousands of small ones in a large image need little
+    memory; `masks` is all of them at the size of the image.
+
     Attributes:
-        masks: (n, H, W) one per instance, each with at least one pixel.
+        crops: each mask within its box.
+        boxes: (n, 4) left, top, right, bottom of each mask in pixels; right and bottom are
+            exclusive.
+        shape: (H, W) of the image.
         scores: (n,) in [0, 1], the larger the surer; 1 where nothing ranks them.
         settings: what the masks were made with, plain JSON values.
     """
 
-    masks: Bool[np.ndarray, "n h w"]
+    crops: tuple[Crop, ...]
+    boxes: Int64[np.ndarray, "n 4"]
+    shape: tuple[int, int]
     scores: Float32[np.ndarray, " n"]
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        if self.masks.ndim != 3 or self.masks.dtype != np.bool_:
+    def __init__(
+        self, masks: Any, scores: Any = None, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """
+        Args:
+            masks: boolean (n, H, W), one mask per instance with at least one pixel each: an array,
+                a tensor of torch on any device, or a list of (H, W).
+            scores: n numbers in [0, 1]; None: 1 each.
+
+        Raises:
+            ValueError: they are not that.
+        """
+        stack = _plain_array(masks)
+        if stack.ndim != 3 or stack.dtype != np.bool_:
             raise ValueError(
-                f"masks must be boolean (n, H, W), not {self.masks.dtype} {self.masks.shape}"
+                f"masks must be boolean (n, H, W), not {stack.dtype} {stack.shape}: compare soft "
+                "masks with a threshold; of no masks give zeros of (0, H, W)"
             )
-        if self.scores.shape != self.masks.shape[:1]:
-            raise ValueError(
-                f"{len(self.masks)} masks need as many scores, not {self.scores.shape}"
-            )
-        if self.scores.size and not (self.scores.min() >= 0 and self.scores.max() <= 1):
+        windows, crops = [], []
+        for mask in stack:
+            rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+            if not len(rows):
+                raise ValueError("a mask without a pixel is no instance: leave it out")
+            windows.append((slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)))
+            crops.append(mask[windows[-1]].copy())
+        self._hold(crops, _boxes(windows), stack.shape[1:], scores, settings)
+
+    @classmethod
+    def cropped(
+        cls,
+        windows: Sequence[Window],
+        crops: Sequence[Crop],
+        shape: tuple[int, ...],
+        scores: Any = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> InstanceMasks:
+        """From the rows and columns that each mask fills to their ends, and what it has there."""
+        return cls._of(crops, _boxes(windows), shape, scores, settings)
+
+    @classmethod
+    def _of(cls, *values: Any) -> InstanceMasks:
+        made = cls.__new__(cls)
+        made._hold(*values)
+        return made
+
+    def _hold(
+        self,
+        crops: Sequence[Crop],
+        boxes: Int64[np.ndarray, "n 4"],
+        shape: tuple[int, ...],
+        scores: Any,
+        settings: Mapping[str, Any] | None,
+    ) -> None:
+        numbers = np.ones(len(crops)) if scores is None else _plain_array(scores)
+        if numbers.shape != (len(crops),):
+            raise ValueError(f"{len(crops)} masks need as many scores, not {numbers.shape}")
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):
             raise ValueError("scores must lie in [0, 1] and hold no NaN")
-        if not self.masks.any(axis=(1, 2)).all():
-            raise ValueError("a mask without a pixel is no instance: leave it out")
+        held = (tuple(crops), boxes, tuple(map(int, shape)), numbers.astype(np.float32))
+        for name, value in zip(("crops", "boxes", "shape", "scores"), held, strict=True):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "settings", settings or {})
 
     def __len__(self) -> int:
-        return len(self.masks)
+        return len(self.crops)
 
     def __getitem__(
         self, which: int | slice | np.ndarray | list[int] | list[bool]
@@ -57,9 +120,11 @@ class InstanceMasks(Shown):
         if isinstance(which, int | np.integer):
             index = range(len(self))[which]  # raises the IndexError that ends an iteration
             which = slice(index, index + 1)
-        elif not isinstance(which, slice) and not len(which):
-            which = slice(0)  # an empty list has no type that numpy indexes with
-        return InstanceMasks(self.masks[which], self.scores[which], self.settings)
+        elif not isinstance(which, slice):
+            which = _plain_array(which)
+        kept = np.arange(len(self))[which if isinstance(which, slice) or len(which) else slice(0)]
+        crops = [self.crops[index] for index in kept]
+        return self._of(crops, self.boxes[kept], self.shape, self.scores[kept], self.settings)
 
     def __iter__(self) -> Iterator[InstanceMasks]:
         """Every instance as a result of its own, n = 1."""
@@ -74,15 +139,50 @@ class InstanceMasks(Shown):
         if self.shape != other.shape:
             raise ValueError(f"masks of {self.shape} and of {other.shape} (height, width) are not "
                              "of one image")  # fmt: skip
-        masks = np.concatenate([self.masks, other.masks])
-        return InstanceMasks(masks, np.concatenate([self.scores, other.scores]), self.settings)
+        boxes, scores = (np.concatenate(pair) for pair in (
+            (self.boxes, other.boxes), (self.scores, other.scores)
+        ))  # fmt: skip
+        return self._of(self.crops + other.crops, boxes, self.shape, scores, self.settings)
+
+    @cached_property
+    def masks(self) -> Bool[np.ndarray, "n h w"]:
+        """(n, H, W) every mask at the size of the image, made when it is first asked for and as
+        large as that; read-only.
+        """
+        stack = np.zeros((len(self), *self.shape), dtype=bool)
+        for mask, window, crop in zip(stack, self.windows, self.crops, strict=True):
+            mask[window] = crop
+        stack.flags.writeable = False  # what is written into it would reach no other property
+        return stack
+
+    @property
+    def windows(self) -> list[Window]:
+        """Rows and columns of each box, to index an image with."""
+        return [
+            (slice(top, bottom), slice(left, right))
+            for left, top, right, bottom in self.boxes.tolist()
+        ]
+
+    def to(self, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
+        """Tensors as torchvision's detectors take and give them: `boxes` (n, 4) float32, `labels`
+        (n,) of ones, `masks` (n, H, W) uint8, and `scores` (n,).
+        """
+        import torch
+
+        tensors = {
+            "boxes": torch.from_numpy(self.boxes.astype(np.float32)),
+            "labels": torch.ones(len(self), dtype=torch.int64),
+            "masks": torch.from_numpy(self.masks.astype(np.uint8)),
+            "scores": torch.from_numpy(self.scores.copy()),
+        }
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
 
     @property
     def facts(self) -> str:
         """One line: how many instances, of which size, and how much of the image they cover."""
         height, width = self.shape
         count = "1 instance" if len(self) == 1 else f"{len(self)} instances"
-        covered = float(self.masks.any(axis=0).mean()) if self.masks.size else 0.0
+        covered = float((self.label_map > 0).mean()) if height * width else 0.0
         return f"{count} in {height} x {width} px, on {covered:.1%} of the pixels"
 
     def image(self) -> Image:
@@ -102,13 +202,15 @@ class InstanceMasks(Shown):
         from trace_edges.drawing.overlays import mask_overlay
         from trace_edges.images import load_image
 
-        return mask_overlay(load_image(image), self.masks, self.label_map)
+        return mask_overlay(load_image(image), self.windows, self.crops, self.label_map)
 
     def save(self, path: str | Path) -> None:
         """Write everything to one .npz file (read it with `InstanceMasks.load`)."""
+        pixels = [crop.ravel() for crop in self.crops]
         arrays = {
-            "masks": np.packbits(self.masks, axis=None),
-            "shape": np.array(self.masks.shape),
+            "crops": np.packbits(np.concatenate([np.zeros(0, dtype=bool), *pixels])),
+            "boxes": self.boxes,
+            "shape": np.array(self.shape),
             "scores": self.scores,
         }
         write_archive(path, _FORM, self.settings, arrays)
@@ -124,54 +226,65 @@ class InstanceMasks(Shown):
 
     @classmethod
     def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> InstanceMasks:
-        if data["scores"].dtype.kind != "f":
-            raise TypeError(f"scores are {data['scores'].dtype}")
-        masks = unpacked(data["masks"], tuple(data["shape"].tolist()))
-        return cls(masks, data["scores"], settings)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W) of the image."""
-        _, height, width = self.masks.shape
-        return height, width
+        scores, shape = data["scores"], tuple(data["shape"].tolist())
+        if scores.dtype.kind != "f":
+            raise TypeError(f"scores are {scores.dtype}")
+        if "masks" in data:  # as they were saved before 0.2
+            return cls(unpacked(data["masks"], shape), scores, settings)
+        boxes = data["boxes"].astype(np.int64)
+        sides = boxes[:, [3, 2]] - boxes[:, [1, 0]]  # (n, 2) height, width
+        ends = np.cumsum(sides.prod(axis=1))
+        pixels = unpacked(data["crops"], (int(ends[-1]) if len(ends) else 0,))
+        parts = np.split(pixels, ends)[:-1]
+        crops = [part.reshape(side) for part, side in zip(parts, sides, strict=True)]
+        height, width = shape
+        inside = (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= [width, height]).all()
+        if min(shape) < 0 or not inside or not all(crop.any() for crop in crops):
+            raise ValueError("boxes and masks do not fit the image")
+        return cls._of(crops, boxes, shape, scores, settings)
 
     @property
     def areas(self) -> Int64[np.ndarray, " n"]:
         """Pixels of each mask."""
-        return np.count_nonzero(self.masks, axis=(1, 2))
-
-    @property
-    def boxes(self) -> Int64[np.ndarray, "n 4"]:
-        """(n, 4) left, top, right, bottom of each mask; right and bottom are exclusive."""
-        ends = []
-        for axis in (1, 2):  # over the rows: which columns a mask has; then over the columns
-            has: Bool[np.ndarray, "n side"] = np.any(self.masks, axis=axis)
-            ends.append((has.argmax(axis=1), has.shape[1] - has[:, ::-1].argmax(axis=1)))
-        (left, right), (top, bottom) = ends
-        return np.stack([left, top, right, bottom], axis=1)
+        return np.array([np.count_nonzero(crop) for crop in self.crops], dtype=np.int64)
 
     @property
     def label_map(self) -> Int32[np.ndarray, "h w"]:
         """(H, W) 0 where no instance is, else 1 + its index; the smaller mask lies on top."""
-        labels = np.zeros(self.shape, dtype=np.int32)
+        labels, windows = np.zeros(self.shape, dtype=np.int32), self.windows
         for index in np.argsort(-self.areas, kind="stable"):
-            labels[self.masks[index]] = index + 1
+            labels[windows[index]][self.crops[index]] = index + 1
         return labels
 
     @classmethod
     def from_labels(
-        cls, labels: np.ndarray, background: int = 0, settings: Mapping[str, Any] | None = None
+        cls, labels: Any, background: int = 0, settings: Mapping[str, Any] | None = None
     ) -> InstanceMasks:
         """One mask per number in a label map (H, W), but for `background`; scores are 1.
 
         Raises:
             ValueError: a number is below 0, as maps have it that mark borders or void with -1.
         """
-        labels = np.asarray(labels)
+        labels = _plain_array(labels)
         if labels.size and labels.min() < 0:
             raise ValueError(f"a label map holds {labels.min()}: numbers of instances are 0 or "
                              "more; give pixels without an instance the background's")  # fmt: skip
-        numbers = np.unique(labels)
-        numbers = numbers[numbers != background]
-        masks = labels[None] == numbers[:, None, None]  # (n, H, W)
-        return cls(masks, np.ones(len(masks), dtype=np.float32), settings or {})
+        numbers, inverse = np.unique(labels, return_inverse=True)
+        places = inverse.reshape(labels.shape).astype(np.int32) + 1
+        found = [
+            (window, places[window] == place)
+            for place, window in enumerate(find_objects(places), 1)
+            if numbers[place - 1] != background
+        ]
+        windows, crops = [one for one, _ in found], [one for _, one in found]
+        return cls.cropped(windows, crops, labels.shape, None, settings)
+
+
+def _plain_array(given: Any) -> np.ndarray:
+    """An array of an array, a tensor or a list."""
+    return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+
+
+def _boxes(windows: Sequence[Window]) -> Int64[np.ndarray, "n 4"]:
+    edges = [(c.start, r.start, c.stop, r.stop) for r, c in windows]
+    return np.array(edges, dtype=np.int64).reshape(-1, 4)

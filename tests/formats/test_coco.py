@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from trace_edges.formats.coco import CocoMasks, export_coco, export_coco_results, read_coco_masks
+from trace_edges.formats.labels import export_labels
+from trace_edges.formats.yolo import export_yolo
 from trace_edges.results import InstanceMasks
 
 pytest.importorskip("pycocotools")

@@ -7,8 +7,8 @@ can be. Void, of which the ground truth says nothing, and crowds are neither rig
 * a crowd is never matched and never missing;
 * an unmatched prediction with more than half of it on void and on crowds of its class is dropped.
 
-Of several crowds of one class in an image all count; panopticapi, whose numbers these are otherwise,
-looks at the last one that the file lists. COCO's own files have at most one.
+Of several crowds of one class in an image all count. panopticapi, whose numbers these are
+otherwise, looks at the last one that the file lists.
 
 Areas are pixel counts of the map, not what the file says they are.
 """

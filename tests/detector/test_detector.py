@@ -171,3 +171,19 @@ def test_the_card_names_what_was_measured(detector, tmp_path):
     detector.training = {"measured": {"validation ODS": 0.4321}}
     detector.save_pretrained(tmp_path)
     assert "| validation ODS | 0.4321 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("backbone", "base", "licence"), [
+    ("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m"),
+    ("somebody/theirs", "somebody/theirs", "that-of-the-backbone"),
+    ("trace-mini", None, "that-of-the-backbone"),
+    ("a/folder/of/mine", None, "that-of-the-backbone"),
+])  # fmt: skip
+def test_the_card_has_what_the_hub_shows(backbone, base, licence):
+    from huggingface_hub import ModelCard
+
+    from trace_edges.detector.hub import model_card
+
+    data = ModelCard(model_card({"backbone": backbone})).data
+    assert (data.base_model, data.license, data.license_name) == (base, "other", licence)
+    assert data.library_name == "trace-edges"

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import ModelCard, ModelCardData, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from trace_edges.backbones import EMBEDDED, BackboneError
+from trace_edges.backbones import CHECKPOINTS, EMBEDDED, BackboneError
 from trace_edges.backbones.specs import embedded_folder
 from trace_edges.detector.student import StudentSettings
 
@@ -61,16 +61,26 @@ def read_artefact(folder: Path) -> tuple[dict[str, Any], StudentSettings, dict[s
 
 
 def model_card(config: Mapping[str, Any]) -> str:
-    """Write Markdown: what it is, how it is used, what was measured, and how it was made."""
-    measured = config.get("training", {}).get("measured", {})
+    """Write the card: metadata for the hub, how it is used, what was measured, how it was made."""
+    backbone, measured = config["backbone"], config.get("training", {}).get("measured", {})
+    named = CHECKPOINTS.get(backbone)
+    hub = named.hub if named else backbone if backbone.count("/") == 1 else None
+    about = ModelCardData(
+        library_name="trace-edges", license="other", base_model=hub,
+        license_name=named.licence.lower().replace(" ", "-") if named else "that-of-the-backbone",
+        tags=["edge-detection", "instance-segmentation", "trace-edges"],
+    )  # fmt: skip
     rows = "".join(f"| {name} | {value:.4f} |\n" for name, value in measured.items())
     table = f"## Measured\n\n| | |\n|---|---|\n{rows}\n" if rows else ""
-    return (
-        f"# One-step instance edges on {config['backbone']}\n\n"
-        "Distilled from the training-free method of TRACE (arXiv 2503.07982) by `trace-edges "
-        "distill`, without a label. This folder holds the decoder, and the LoRA if there is one; "
-        "the backbone is loaded from where it lies.\n\n"
+    card = ModelCard(
+        f"---\n{about.to_yaml()}\n---\n\n"
+        f"# One-step instance edges with {backbone}\n\n"
+        "This detector draws the edges between object instances in one pass. `trace-edges distill` "
+        "trained it to imitate the training-free method of TRACE (arXiv 2503.07982) on unlabelled "
+        "photographs. The folder contains the decoder, and the LoRA if there is one. The backbone "
+        "is loaded separately, and its licence applies.\n\n"
         "```python\nimport trace_edges as te\n\n"
         'edges = te.EdgeDetector.from_pretrained("THIS FOLDER")("photo.jpg").edges\n```\n\n'
         f"{table}## Made with\n\n```json\n{json.dumps(config, indent=1)}\n```\n"
     )
+    return str(card)

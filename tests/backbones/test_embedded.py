@@ -1,4 +1,4 @@
-"""The embedded model in plain PyTorch is diffusers' own, to the bit."""
+"""The embedded model in plain PyTorch is diffusers' own: the encoder to 1e-5, the rest exactly."""
 
 from shutil import copytree
 
@@ -34,10 +34,11 @@ def test_it_is_plain_pytorch_and_the_same_model(trace_mini, of_diffusers):
 
 @pytest.mark.parametrize("size", [(256, 256), (48, 80)])
 @torch.inference_mode()
-def test_outputs_are_equal_to_the_bit(size, trace_mini, of_diffusers):
+def test_outputs_are_equal(size, trace_mini, of_diffusers):
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     latents = of_diffusers.encode(images)
-    assert torch.equal(trace_mini.encode(images), latents)
+    # Sums are made in another order: channels lie side by side.
+    torch.testing.assert_close(trace_mini.encode(images), latents, rtol=0, atol=1e-5)
     assert torch.equal(trace_mini.decode(latents), of_diffusers.decode(latents))
     for timestep in (0, 999):
         mine, mine_map, _ = trace_mini.attend(latents, timestep)

@@ -286,8 +286,10 @@ class _Encoder(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, latent, 3, padding=1))
 
     def forward(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b c h w"]:
+        if images.device.type == "cpu":  # where the order of channels saves a quarter of the time
+            images = images.contiguous(memory_format=torch.channels_last)
         latents: Tensor = self.layers(images.add(1).div(2))
-        return latents
+        return latents.contiguous()
 
 
 class _Decoder(nn.Module):

@@ -84,3 +84,19 @@ def test_what_is_missing_is_said_in_one_line(folders, tmp_path, arguments, words
     (line,) = result.stderr.splitlines()
     assert words in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("what", ["JPEG", "pickle"])
+def test_a_map_that_cannot_be_read_is_named_once(folders, tmp_path, what):
+    semantic, _ = folders
+    if what == "JPEG":
+        Image.open(semantic / "a.png").save(semantic / "a.jpg")
+        (semantic / "a.jpg").replace(semantic / "a.png")
+    else:
+        (semantic / "a.png").unlink()
+        np.save(semantic / "a.npy", np.array({"keys": [1]}, dtype=object), allow_pickle=True)
+    result = run(*folders, "--out", tmp_path / "out", "--things", "3")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.count(str(semantic)) == 1
+    assert what in line

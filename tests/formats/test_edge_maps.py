@@ -92,6 +92,15 @@ def test_what_is_written_is_read(tmp_path, form, levels):
     np.testing.assert_array_equal(read_edge_map(path), expected)
 
 
+def test_floats_of_a_tiff_are_read_as_those_of_an_array_are(tmp_path):
+    floats = MAP / np.float32(255)
+    Image.fromarray(floats).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_edge_map(tmp_path / "a.tif"), floats)
+    Image.fromarray(floats * 255).save(tmp_path / "b.tif")
+    with pytest.raises(ValueError, match=r"b\.tif leaves \[0, 1\]"):
+        read_edge_map(tmp_path / "b.tif")
+
+
 def test_grey_with_alpha_is_an_edge_map(tmp_path):
     Image.fromarray(MAP).convert("LA").save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_edge_map(tmp_path / "a.png"), MAP)

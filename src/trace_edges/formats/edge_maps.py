@@ -81,6 +81,8 @@ def read_edge_map(path: Path) -> EdgeArray:
     if path.suffix.lower() == ".npy":
         return _read_array(path)
     values, mode = _read_grey(path)
+    if values.dtype.kind == "f":
+        return _unit_floats(values, path)
     if values.dtype.kind in "iu" and values.dtype.itemsize > 2:
         if values.size and not 0 <= values.min() <= values.max() < 65536:
             raise ValueError(f"{path} leaves 0 ... 65535; an edge map has 8 or 16 bits")
@@ -159,6 +161,10 @@ def _read_array(path: Path) -> EdgeArray:
         return values
     if not np.issubdtype(values.dtype, np.floating):
         raise ValueError(f"{path} holds {values.dtype} values; use floats in [0, 1] or uint8")
+    return _unit_floats(values, path)
+
+
+def _unit_floats(values: np.ndarray, path: Path) -> Float32[np.ndarray, "h w"]:
     values = np.ascontiguousarray(values, dtype=np.float32)
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"{path} leaves [0, 1]: scale all maps by one rule")

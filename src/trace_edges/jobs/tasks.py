@@ -12,6 +12,7 @@ from PIL import Image
 
 from trace_edges.drawing.overlays import overlay
 from trace_edges.extras import require
+from trace_edges.files import FileError
 from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.coco import coco_entries
 from trace_edges.formats.edge_maps import EdgeFormat, stored_edges
@@ -179,7 +180,8 @@ class PanopticTask(Task):
                 void=VOID, propagation=self.propagation, attachment=self.attachment,
             )  # fmt: skip
         except (OSError, ValueError) as error:
-            raise TaskError(f"{path}: {error}") from error
+            named = isinstance(error, FileError)
+            raise TaskError(str(error) if named else f"{path}: {error}") from error
         classes = len(np.setdiff1d(categories, [VOID]))
         files = {"panoptic.png": _encoded(id_colours(found.ids))}
         return Result(files, {"segments_info": segments_info(found)}, (found, classes))

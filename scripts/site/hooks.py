@@ -16,7 +16,7 @@ from latex2mathml.converter import convert
 
 ROOT = Path(__file__).resolve().parents[2]
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\w$\\])\$([^$\n]+?)\$(?!\w)", re.DOTALL)
-_OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(?!docs/)([^)]+)\)")
+_LINK = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+[^)#]+)(#[^)]*)?\)")
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 
@@ -28,13 +28,21 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     if source == "reference/changes.md":
         markdown = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     parts = _CODE.split(markdown)  # code stands at the odd places
-    parts[::2] = [_formulas(_links(part)) for part in parts[::2]]
+    parts[::2] = [_formulas(_links(part, source)) for part in parts[::2]]
     return "".join(parts)
 
 
-def _links(text: str) -> str:
+def _links(text: str, source: str) -> str:
     """Files of the repository outside of the documentation are named; the site has no copy."""
-    return _OUTSIDE.sub(lambda found: f"{found[1]} (`{found[2]}`)", text)
+    docs = ROOT / "docs"
+
+    def named(found: re.Match[str]) -> str:
+        target = (docs / source).parent.joinpath(found[2]).resolve()
+        if target.is_relative_to(docs):
+            return found[0]
+        return f"{found[1]} (`{target.relative_to(ROOT)}`)"
+
+    return _LINK.sub(named, text)
 
 
 def _formulas(text: str) -> str:
@@ -50,5 +58,19 @@ def _commands() -> str:
     module = [sys.executable, "-m", "typer", "trace_edges.cli", "utils", "docs"]
     done = subprocess.run([*module, "--name", "trace-edges"], capture_output=True, check=True)
     text = html.unescape(done.stdout.decode())
-    text = re.sub(r"^\* `(pretrain|composites)`\n", "", text, flags=re.MULTILINE)  # moved, hidden
+    moved = "pretrain|composites|evaluate ablation"  # hidden commands, which say where they went
+    text = re.sub(rf"^#+ `trace-edges (?:{moved})`\n.*?(?=^#|\Z)", "", text, flags=re.M | re.S)
+    text = re.sub(r"^\* `(pretrain|composites|ablation)`.*\n", "", text, flags=re.MULTILINE)
+    top, group, below = text.partition("\n## `trace-edges evaluate`")
+    text = _whole(top, text, "") + group + _whole(below, text, "evaluate ")
     return text.partition("\n")[2]  # the page has a title of its own
+
+
+def _whole(part: str, text: str, group: str) -> str:
+    """Lists of commands, which typer cuts, with the whole first paragraph of each help."""
+
+    def full(found: re.Match[str]) -> str:
+        said = re.search(rf"^#+ `trace-edges {group}{found[1]}`\n\n(.+?)\n\n", text, re.M | re.S)
+        return f"* `{found[1]}`: {said[1]}" if said else found[0]
+
+    return re.sub(r"^\* `([\w-]+)`: .*\.\.\.$", full, part, flags=re.MULTILINE)

@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
-from trace_edges.instances import Propagation, panoptic_from_semantic, propagate, refine_instances
+from trace_edges.instances import (
+    Propagation,
+    instances_from_edges,
+    panoptic_from_semantic,
+    propagate,
+    refine_instances,
+)
+from trace_edges.instances.dividing import open_lines
 
 SIZE = (120, 160)
 
@@ -104,3 +112,30 @@ def test_small_images_keep_their_pixels():
     large = Propagation().scaled((960, 1280))
     assert (large.close_gap, large.min_area, large.min_radius) == (10, 80, 5)
     assert (large.threshold, large.dividing) == (0.7, 0.95)
+
+
+def test_lines_with_gaps_enclose_nothing():
+    """Two drawn rooms are regions; the same walls with doors are one, and the map says why."""
+    closed = np.zeros((60, 80), dtype=np.float32)
+    closed[:, 40] = closed[30, :40] = 0.8
+    doors = closed.copy()
+    doors[10:22, 40] = doors[40:52, 40] = doors[30, 10:30] = 0
+    for edges, regions, is_open in ((closed, 3, False), (doors, 1, True)):
+        found = instances_from_edges(edges, 0.3)
+        assert len(found) == regions
+        assert open_lines(edges, found.label_map, 0.3) == is_open
+    smooth = gaussian_filter(doors, 2)
+    assert not open_lines(smooth, np.ones(smooth.shape, dtype=np.int32), 0.1)
+
+
+def test_refining_regions_at_the_edges_that_made_them_changes_nothing():
+    """Noise has lines inside of regions too, which were not strong enough to part them."""
+    rng = np.random.default_rng(1)
+    smooth = gaussian_filter(rng.random((150, 200)), 5)
+    smooth = ((smooth - smooth.min()) / np.ptp(smooth)).astype(np.float32)
+    peaks = (smooth >= np.roll(smooth, 1, 1)) & (smooth >= np.roll(smooth, -1, 1))
+    lines = np.where(peaks, smooth, 0)
+    found = instances_from_edges(smooth, 0.3)
+    assert len(found) > 3
+    refined = refine_instances(found, lines)
+    np.testing.assert_array_equal(refined.masks, found.masks)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32, UInt8
+from scipy.ndimage import find_objects
 
 from trace_edges.files import write_json
 from trace_edges.formats.listing import Entry, ImageList, OneOrMany, bare, by_name, plain
@@ -124,16 +125,19 @@ def _check_segments(
 def segments_info(panoptic: PanopticMap) -> list[Entry]:
     """COCO's entry of every segment."""
     entries = []
+    numbers, inverse, areas = np.unique(panoptic.ids, return_inverse=True, return_counts=True)
+    boxes = find_objects(inverse.reshape(panoptic.ids.shape).astype(np.int32) + 1)
+    places = {number: place for place, number in enumerate(numbers.tolist())}
     for segment in panoptic.segments:
-        rows, columns = np.nonzero(panoptic.ids == segment.id)
-        left, top = int(columns.min()), int(rows.min())
-        width, height = int(columns.max()) - left + 1, int(rows.max()) - top + 1
+        rows, columns = boxes[places[segment.id]]
+        left, top = columns.start, rows.start
+        width, height = columns.stop - left, rows.stop - top
         entries.append(
             {
                 "id": segment.id,
                 "category_id": segment.category,
                 "iscrowd": 0,
-                "area": len(rows),
+                "area": int(areas[places[segment.id]]),
                 "bbox": [left, top, width, height],
                 "score": plain(segment.score),
             }
@@ -142,7 +146,8 @@ def segments_info(panoptic: PanopticMap) -> list[Entry]:
 
 
 def _semantic(panoptic: PanopticMap, places: Mapping[int, int]) -> UInt8[np.ndarray, "h w"]:
-    classes = np.full(panoptic.ids.shape, UNLABELLED, dtype=np.uint8)
-    for segment in panoptic.segments:
-        classes[panoptic.ids == segment.id] = places[segment.category]
+    numbers, inverse = np.unique(panoptic.ids, return_inverse=True)
+    of = {segment.id: places[segment.category] for segment in panoptic.segments}
+    table = np.array([of.get(number, UNLABELLED) for number in numbers.tolist()], dtype=np.uint8)
+    classes: UInt8[np.ndarray, "h w"] = table[inverse.reshape(panoptic.ids.shape)]
     return classes

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import binary_erosion
 from skimage.morphology import thin
 
 from trace_edges.instances.bgp import PROPAGATION, Propagation, enlargement, partition
@@ -83,6 +84,26 @@ def divide(masks: Sequence[tuple[Box, Mask]], edges: Edges, how: Propagation) ->
         if beside < how.dividing * inside:
             return [by_falling_size(components(mask)) for _, mask in masks]
     return found
+
+
+def open_lines(edges: Edges, labels: Labels, strength: float) -> bool:
+    """Whether edges are thin lines most of which are no border between regions.
+
+    A thin map is 0 between its lines, and no line is more than two pixels wide. Lines with gaps
+    enclose nothing.
+
+    Args:
+        labels: (h, w) the regions that edges of more than `strength` closed.
+    """
+    drawn = edges > 0
+    lines = edges > strength
+    if not lines.any() or binary_erosion(drawn, np.ones((3, 3))).any():
+        return False
+    borders = np.zeros(labels.shape, dtype=bool)
+    for one, other in SIDES:
+        borders[one] |= labels[one] != labels[other]
+    near = grown(borders, round(enlargement(edges.shape) * _BESIDE) + 1)
+    return bool(np.count_nonzero(lines & near) < np.count_nonzero(lines) / 2)
 
 
 def _edges_inside(labels: Labels, cut: Mask, factor: float) -> tuple[int, int]:

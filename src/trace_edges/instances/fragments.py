@@ -70,10 +70,11 @@ def attach_fragments(
         return owner
     if not large.any():
         large[1 + np.argmax(areas[1:])] = True
-    if occluders is None and large[1:].all():
+    hides = occluders is not None and how.size > 0 and bool(occluders.any())
+    if not hides and large[1:].all():
         return owner
     rims = _rims(fragments)
-    if occluders is not None:
+    if hides and occluders is not None:
         hidden = _Hidden(fragments, occluders, areas, rims, how)
         for number in sorted(np.flatnonzero(large).tolist(), key=lambda k: (-areas[k], k)):
             owner[number] = owner[hidden.host(number, large)]

@@ -13,6 +13,7 @@ from trace_edges.backbones import ViTBackbone
 from trace_edges.images import model_size, resize_image, to_tensor
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.components import cut_pixels
+from trace_edges.instances.dividing import open_lines
 from trace_edges.instances.grids import (
     attention_affinity,
     centred_affinity,
@@ -72,7 +73,8 @@ class Regions:
         """The regions.
 
         Raises:
-            ValueError: the image has fewer regions than are asked for.
+            ValueError: the image has fewer regions than are asked for, or its edges are thin lines
+                that enclose next to nothing.
         """
         chosen = self.selection
         tree = build_hierarchy(subject.smooth, blur=chosen.blur)
@@ -80,7 +82,15 @@ class Regions:
             return Found(instances_of_count(tree, chosen.count, min_area=chosen.min_area))
         if chosen.proposals is not None:
             return Found(proposals(tree, limit=chosen.proposals, min_area=chosen.min_area))
-        return Found(instances_at(tree, self.describe()["strength"], min_area=chosen.min_area))
+        strength = self.describe()["strength"]
+        found = instances_at(tree, strength, min_area=chosen.min_area)
+        if not chosen.blur and open_lines(subject.smooth, found.label_map, strength):
+            raise ValueError(
+                f"its edges are thin lines with gaps, which enclose {len(found)} regions: give a "
+                "smooth map (detect --soft), or the best regions of the lines (--blur 2 "
+                "--proposals 100)"
+            )
+        return Found(found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,7 +136,7 @@ class OnFake(torch.Tensor):
             return args[0].detach().cpu().tolist()
         with torch._C.DisableTorchFunctionSubclass():
             result = func(*args, **(kwargs or {}))
-        if func is torch.Tensor.data.__set__:
+        if func == torch.Tensor.data.__set__:  # a new object each time
             args[0].held = args[1].held
         return result
 
@@ -212,11 +212,14 @@ class _Hook(_DummyPrivateUse1Hook):
         return FakeAccelerator.active is not None
 
 
+# Autograd counts devices when it first runs in a process, and only the first of ours: gradients are
+# computed on "fake:0", and not on "fake:1".
+_setup_privateuseone_for_python_backend(NAME, backend_module=_Module(), hook=_Hook())
+
+
 @contextmanager
 def fake_accelerator(float64: bool = True) -> Iterator[FakeAccelerator]:
     """Have one within; outside of it there is none, and `--device auto` finds the CPU."""
-    if not hasattr(torch, NAME):  # once a process
-        _setup_privateuseone_for_python_backend(NAME, backend_module=_Module(), hook=_Hook())
     with FakeAccelerator(float64) as accelerator:
         FakeAccelerator.active = accelerator
         # `torch.tensor` makes its tensor on the CPU and moves it where the mode can see it.

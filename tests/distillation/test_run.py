@@ -1,6 +1,7 @@
 """A whole distillation: labels, split, training, and the detector that is left."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from trace_edges.backbones import load_backbone
 from trace_edges.detector import EdgeDetector, StudentSettings
 from trace_edges.distillation import CONFIGS, TrainingOptions, distill_detector, train_student
 from trace_edges.distillation.run import split_photographs
+from trace_edges.files import FileError, _home
 from trace_edges.training.curves import LINES
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.settings import TraceSettings
@@ -143,3 +145,84 @@ def test_the_options_of_the_run_decide_the_split(distil, tmp_path):
 def test_the_training_of_a_student_is_found_under_its_first_name():
     with pytest.warns(DeprecationWarning, match="is called train_student now"):
         assert trace_edges.distillation.distill is train_student
+
+
+def files(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_run_that_was_stopped_leaves_the_same_files(distil, tmp_path):
+    """Config, card, weights, labels, curves, pictures; and what a kill left half-written goes."""
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(line):
+        if line["step"] == 3:
+            raise StoppedError
+
+    distil("a")
+    with pytest.raises(StoppedError):
+        distil("b", on_step=stop)
+    left = f".{_home()}ffffff0001.part"  # of a process of this machine that is no more
+    for place in (tmp_path / "b", tmp_path / "b" / "labels" / "00"):
+        place.mkdir(exist_ok=True)
+        (place / left).write_text("half")
+    distil("b")
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_a_folder_that_is_gone_ends_the_run_at_the_next_step_and_is_not_made_anew(distil, tmp_path):
+    expected = distil("a")
+    steps = []
+
+    def unmount(line):
+        steps.append(line["step"])
+        (tmp_path / "run").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(FileError, match="no longer the folder"):
+        distil(on_step=unmount)
+    assert steps == [1]
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "elsewhere").rename(tmp_path / "run")
+    assert distil().fingerprint() == expected.fingerprint()
+
+
+def test_a_disk_that_fills_up_ends_the_run_at_the_next_step_faked(distil, tmp_path, monkeypatch):
+    expected = distil("a")
+    steps, free = [], [1 << 40]
+    disk = lambda place: shutil._ntuple_diskusage(1 << 40, 0, free[0])  # noqa: E731
+    monkeypatch.setattr("trace_edges.distillation.destination.shutil.disk_usage", disk)
+
+    def fill(line):
+        steps.append(line["step"])
+        free[0] = 1000
+
+    with pytest.raises(
+        OSError, match=r"disk is full: 0 MiB are free.* start the same command again"
+    ):
+        distil(on_step=fill)
+    assert steps == [1]
+    with pytest.raises(OSError, match="disk is full"):  # before anything is done
+        distil("other")
+    assert not (tmp_path / "other").exists()
+    free[0] = 1 << 40
+    assert distil().fingerprint() == expected.fingerprint()
+
+
+def test_the_student_is_loaded_once_the_labels_are_made(distil, tmp_path, tiny_pixart):
+    folder, seen = tiny_pixart("own"), []
+
+    def load():
+        seen.extend((tmp_path / "run" / "labels").rglob("*.npy"))
+        return load_backbone(folder)
+
+    pipe = TraceEdgePipeline(load_backbone(folder))
+    photographs = sorted(tmp_path.glob("*.png"))
+    distill_detector(photographs, tmp_path / "run", SETTINGS, load, pipe, options=OPTIONS)
+    assert len(seen) == 4
+
+
+def test_a_backbone_in_another_number_type_than_the_settings_is_refused(distil):
+    with pytest.raises(ValueError, match=r"is in float32, .* load it with dtype=torch.bfloat16"):
+        distil(settings=replace(SETTINGS, dtype="bfloat16"))

@@ -55,9 +55,15 @@ def test_a_detector_of_the_first_names_of_settings_is_repeated():
     [
         ("{", "is no valid JSON"),
         ('{"step": 7}', "step"),
-        ('{"steps": 0}', "steps must be 1 or more"),
-        ('{"student": {"size": 3}}', "size"),
-        ("[1]", "no settings"),
+        ('{"steps": 0}', "steps is 0, and should be at least 1"),
+        ('{"student": {"size": 3}}', "has student.size, which is unknown"),
+        ('{"crop": 1000000000}', "crop is 1000000000, and should be at most 16384"),
+        ('{"batch_size": 1.5}', "batch_size is 1.5, and should be a valid integer"),
+        ('{"batch_size": 4096, "crop": 1024}', "a batch of more than 400,000,000 pixels"),
+        ('{"teacher": {"resolution": 1000000000}}', "resolution must be 16384 or less"),
+        ('{"learning_rate": NaN}', "learning_rate is NaN"),
+        ('{"student": null}', "student is null, and should be an object"),
+        ("[1]", "is a list of 1, and should be an object"),
     ],
 )
 def test_a_file_without_settings_is_named(tmp_path, content, problem):

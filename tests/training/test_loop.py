@@ -133,7 +133,7 @@ def test_another_run_in_the_folder_is_refused(tmp_path):
 
 
 def test_a_stage_of_no_steps_is_refused():
-    with pytest.raises(ValueError, match="steps must be 1"):
+    with pytest.raises(ValueError, match="steps is 0, and should be at least 1"):
         Stage(1, 0, 1e-3)
 
 

@@ -137,14 +137,23 @@ def weights_fingerprint(parts: tuple[Any, ...], tensors: Mapping[str, Tensor]) -
     return digest.hexdigest()
 
 
-def add_weights(digest: blake2b, tensors: Mapping[str, Tensor]) -> None:
-    """Feed a digest with a sample of each tensor, and its name and shape, from any device."""
+def add_weights(
+    digest: blake2b, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None
+) -> None:
+    """Feed a digest with a sample of each tensor, and its name and shape, from any device.
+
+    Args:
+        dtype: what floating values are rounded to before; None: they are taken as they are.
+    """
     for whole, value in tensors.items():
         for name, tensor in _plain(whole, value.detach()):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())
             sample = tensor.flatten()[:: max(1, tensor.numel() // _SAMPLE)]
             # Doubled on the CPU: MPS knows no float64.
-            digest.update(sample.cpu().double().numpy().tobytes())
+            sample = sample.cpu()
+            if dtype is not None and sample.is_floating_point():
+                sample = sample.to(dtype)
+            digest.update(sample.double().numpy().tobytes())
 
 
 def _plain(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage, alone
-from trace_edges.backbones.backbone import Backbone, weights_fingerprint
+from trace_edges.backbones.backbone import Backbone, add_weights, weights_fingerprint
 from trace_edges.backbones.latents import decode, encode
 from trace_edges.backbones.schedules import Schedule
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
@@ -48,6 +49,7 @@ class DiffusionBackbone(Backbone):
         self.vae: Any = vae.eval().requires_grad_(False)
         self.schedule, self._null = schedule, null
         self.loaded_with = {}
+        self._vae_hook: Any = None
         self.layers = family.layers(denoiser)
         self.blocks = _around(self.layers)
         config: Any = denoiser.config
@@ -74,6 +76,25 @@ class DiffusionBackbone(Backbone):
         encoder.hook.prev_module_hook = denoiser  # the next image is encoded without it
         return self
 
+    @contextmanager
+    def offloading_vae(self) -> Iterator[None]:
+        """Within, the VAE lies in the computer's memory, but from its use to `offload_vae`."""
+        from accelerate import cpu_offload_with_hook
+
+        device = self.device
+        _, self._vae_hook = cpu_offload_with_hook(self.vae, device)
+        try:
+            yield
+        finally:
+            self._vae_hook.remove()
+            self._vae_hook = None
+            self.vae.to(device)
+
+    def offload_vae(self) -> None:
+        """Move the VAE away until it is used again, where that is enabled."""
+        if self._vae_hook is not None:
+            self._vae_hook.offload()
+
     def fingerprint(self, device: str | None = None) -> str:
         """Equal for models that give equal maps: of the weights (a sample of each tensor), the null
         prompt, the schedule, the number type, the kind of device, and whether the VAE tiles.
@@ -90,6 +111,15 @@ class DiffusionBackbone(Backbone):
         tensors |= self.denoiser.state_dict(prefix="denoiser.")
         tensors |= self.vae.state_dict(prefix="vae.")
         return weights_fingerprint(parts, tensors)
+
+    def weights_fingerprint(self, dtype: torch.dtype) -> str:
+        """Equal for the same denoiser and VAE, whether they are in this number type already or
+        would be after being rounded to it.
+        """
+        digest = blake2b(f"{self.family.name} {dtype}".encode(), digest_size=16)
+        add_weights(digest, self.denoiser.state_dict(), dtype)
+        add_weights(digest, self.vae.state_dict(), self.family.vae_dtype(dtype))
+        return digest.hexdigest()
 
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Float32[Tensor, "b c h w"]:
         with alone(self.denoiser):  # which may be moved out of the way

@@ -2,7 +2,7 @@
 
 1. The latent is `.latent_dist.mode()`, or `.latents` (AutoencoderTiny).
 2. Normalised: (z - mean) * scale, both kept with the VAE.
-3. The VAE runs in its own dtype; the latent comes back in float32.
+3. The VAE runs in its own dtype, whatever autocast says; the latent comes back in float32.
 4. The VAE's config gives how many pixels make a latent cell.
 
 `Autoencoder` has all in which its kinds differ.
@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from trace_edges.attention import without_autocast
 
 Normalisation = tuple[Float32[Tensor, "#c 1 1"], Float32[Tensor, "#c 1 1"]]
 
@@ -58,7 +60,8 @@ def encode(
 ) -> Float32[Tensor, "b c h w"]:
     """Normalised latents of images in [-1, 1]; H and W multiples of the VAE's factor."""
     images = images.to(execution_device(vae), weights_dtype(vae))
-    encoded = vae.encode(images.unsqueeze(2) if kind.video else images)  # (B, 3, 1, H, W)
+    with without_autocast(images.device):  # SDXL's overflows in float16
+        encoded = vae.encode(images.unsqueeze(2) if kind.video else images)  # (B, 3, 1, H, W)
     latents = encoded.latent_dist.mode() if "latent_dist" in encoded else encoded.latents
     latents = latents.squeeze(2) if kind.video else latents  # (B, C, 1, h, w) -> (B, C, h, w)
     packed, mean, scale = _packed(vae, latents, kind)
@@ -78,7 +81,8 @@ def decode(
 ) -> Float[Tensor, "b 3 H W"]:
     """Normalised latents back to images, about in [-1, 1]."""
     latents = denormalise(vae, latents, kind).to(execution_device(vae), weights_dtype(vae))
-    images = vae.decode(latents.unsqueeze(2) if kind.video else latents).sample
+    with without_autocast(latents.device):
+        images = vae.decode(latents.unsqueeze(2) if kind.video else latents).sample
     return images.squeeze(2) if kind.video else images  # (B, 3, 1, H, W) -> (B, 3, H, W)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -19,8 +19,11 @@ from trace_edges.distillation.options import Overrides, TrainingOptions
 from trace_edges.edge_model import EMBEDDED, EdgeModel, Loading
 from trace_edges.outputs import Outputs
 
+if TYPE_CHECKING:
+    from trace_edges.backbones import DiffusionBackbone
+
 _OF_TEACHER = {
-    "dtype": "Number type of a training-free teacher; the student is always float32.",
+    "dtype": "Number type of a training-free teacher; the student's is --student-dtype.",
     "offload": "Move each part of a training-free teacher to the device only while it runs.",
     "vae_tiling": "Encode large images in tiles in a training-free teacher, to save memory.",
 }
@@ -90,13 +93,12 @@ def distill(
     unusable = [str(problem) for problem in found.problems]
     for problem in unusable:
         error(problem)
+    from trace_edges.distillation.destination import check_room
     from trace_edges.distillation.run import RUN_FILES, distill_detector
     from trace_edges.distillation.settings import read_config
     from trace_edges.distillation.validation import OdsValidation
 
     settings = overrides.apply(read_config(config))
-    if training.gradient_checkpointing and not settings.student.rank:
-        raise ValueError("--gradient-checkpointing saves memory of a LoRA only: give --rank")
     validation = None
     if checking.check_images is not None and checking.check_truth is not None:
         images = find_images([str(checking.check_images)]).images
@@ -105,12 +107,16 @@ def distill(
     read = (*found.images, *(path for path in given if path is not None and Path(path).exists()))
     outputs = Outputs("distill", read)
     outputs.check(*(out / name for name in RUN_FILES))
-    in_full = replace(loading, dtype="float32")  # as the student is trained
-    own = in_full.load_denoiser(backbone)
+    check_room(out)
+    as_trained = replace(loading, dtype=settings.dtype)
     if teacher is None:
         source = loading.load_pipeline(backbone)
     else:
-        source = EdgeModel(name=teacher, loading=in_full).load()
+        source = EdgeModel(name=teacher, loading=replace(loading, dtype="float32")).load()
+
+    def load_own() -> DiffusionBackbone:
+        source.to("cpu")  # its labels are made, and a card may hold one model alone
+        return as_trained.load_denoiser(backbone)
 
     def report(problem: str) -> None:
         unusable.append(problem)
@@ -119,7 +125,7 @@ def distill(
     lines: list[Mapping[str, float]] = []
     with outputs.writing():
         distill_detector(
-            found.images, out, settings, own, source,
+            found.images, out, settings, load_own, source,
             labels=labels, options=training, validation=validation,
             progress=partial(progress, hidden=not reporting.prints_table), on_unusable=report,
             on_step=lines.append,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
@@ -11,25 +11,16 @@ from typing import Any, Literal, get_args, overload
 import numpy as np
 import torch
 from huggingface_hub import HfApi
-from safetensors.torch import save_file
-from torch import nn
 
-from trace_edges import __version__
 from trace_edges.attention import without_autocast
-from trace_edges.backbones import EMBEDDED, WEIGHT_OPTIONS, BackboneError, load_backbone
+from trace_edges.backbones import EMBEDDED
 from trace_edges.backbones.fitting import explained_memory
-from trace_edges.backbones.latents import default_dtype
+from trace_edges.detector.config import CONFIG, WEIGHTS, DetectorConfig, read_detector
 from trace_edges.detector.drawing import ProbabilityDrawing, control_image
-from trace_edges.detector.hub import (
-    CARD,
-    CONFIG,
-    WEIGHTS,
-    find_artefact,
-    model_card,
-    read_artefact,
-)
-from trace_edges.detector.student import Student, block_numbers
-from trace_edges.files import write_atomically, write_json, write_text
+from trace_edges.detector.hub import CARD, find_artefact, model_card
+from trace_edges.detector.loading import load_student
+from trace_edges.detector.student import Student
+from trace_edges.files import write_json, write_text
 from trace_edges.images import ImageSource, resize_image, to_tensor
 from trace_edges.results import EdgeMap
 from trace_edges.sources import BATCH_SIZE, EdgeSource, Preparation, Prepared, Reading
@@ -88,41 +79,19 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             name: "trace-mini" (embedded), a folder written by `save_pretrained`, or a hub id.
             backbone: where the backbone lies, if not where it lay when the detector was trained.
             device, dtype (torch_dtype: its older name): of the weights; where the backbone's are
-                held in fewer bits, float32. None: what suits the device.
+                held in fewer bits, as in training. None: what suits the device.
             revision, local_files_only: as in huggingface_hub.
 
         Raises:
             BackboneError: there is no such detector or backbone, or they do not belong together.
         """
-        dtype = torch_dtype or dtype
         folder = find_artefact(str(name), revision, local_files_only)
-        config, settings, weights = read_artefact(folder)
-        own = config["backbone"]
-        ways: dict[str, Any] = {way: config.get(f"backbone_{way}") for way in WEIGHT_OPTIONS}
-        if dtype is None:
-            dtype = torch.float32 if ways["quantize"] else default_dtype(torch.device(device))
-        if ways["quantize"] and dtype != torch.float32:
-            raise BackboneError(
-                f"{folder} was trained on a denoiser in fewer bits "
-                f"({ways['quantize']}), beside which it is float32: leave the dtype out"
-            )
-        first = device if ways["quantize"] else "cpu"  # some ways know accelerators only
-        loaded = load_backbone(
-            backbone or own, local_files_only=local_files_only, device=first, **ways
-        )
-        base = loaded.fingerprint("cpu")
-        if base != config["backbone_fingerprint"]:
-            raise BackboneError(f"{folder} was trained on other weights than those of "
-                f"{backbone or own}; give the backbone it was trained on")  # fmt: skip
-        settings = replace(settings, blocks=block_numbers(config.get("blocks"), settings, loaded))
-        student = Student(loaded, settings, base)
-        names = {name for name, _ in student.trained()}
-        if names != weights.keys():
-            raise BackboneError(f"{folder / WEIGHTS} does not hold the weights of its {CONFIG}")
-        student.load_state_dict(weights, strict=False)
-        nn.Module.to(loaded.denoiser, dtype)  # diffusers' own `to` would warn
-        nn.Module.to(loaded.vae, loaded.family.vae_dtype(dtype))
-        return cls(student, int(config["resolution"]), config.get("training")).to(device)
+        config, weights = read_detector(folder)
+        student = load_student(
+            folder, config, weights, None if backbone is None else str(backbone),
+            torch.device(device), torch_dtype or dtype, local_files_only,
+        )  # fmt: skip
+        return cls(student, config.resolution, config.training)
 
     def to(self, device: str | torch.device) -> EdgeDetector:
         """Move the model; returns itself."""
@@ -163,9 +132,9 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             card: Markdown text of the card; None: one that says how the detector was trained.
         """
         (folder := Path(folder)).mkdir(parents=True, exist_ok=True)
-        weights = {n: p.detach().cpu().contiguous() for n, p in self.student.trained()}
-        with write_atomically(folder / WEIGHTS) as temporary:
-            save_file(weights, temporary)
+        from trace_edges.training import save_weights  # and with it accelerate, which takes long
+
+        save_weights(folder / WEIGHTS, dict(self.student.trained()))
         write_json(self._config(), folder / CONFIG, indent=1)
         write_text(card or model_card(self._config()), folder / CARD)
 
@@ -286,15 +255,4 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         return digest.hexdigest()
 
     def _config(self) -> dict[str, Any]:
-        backbone = self.student.backbone
-        ways = {f"backbone_{way}": backbone.loaded_with.get(way) for way in WEIGHT_OPTIONS}
-        return {
-            "trace_edges": __version__,
-            "backbone": backbone.name,
-            **{key: value for key, value in ways.items() if value is not None},
-            "backbone_fingerprint": self.student.base,
-            "resolution": self.resolution,
-            "student": self.student.settings.describe(),
-            "blocks": self.student.blocks,
-            "training": self.training,
-        }
+        return DetectorConfig.of(self.student, self.resolution, self.training).describe()

@@ -1,4 +1,4 @@
-"""A trained detector on disk or on the hub: config, weights of decoder and LoRA, a model card."""
+"""Where a trained detector lies, on disk or on the hub, and its model card."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from trace_edges.backbones import CHECKPOINTS, EMBEDDED, BackboneError
 from trace_edges.backbones.specs import embedded_folder
-from trace_edges.detector.student import StudentSettings
 
-CONFIG, WEIGHTS, CARD = "config.json", "detector.safetensors", "README.md"
+CARD = "README.md"
 
 
 def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Path:
@@ -38,26 +35,6 @@ def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Pa
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         reason = " ".join(str(error).split())
         raise BackboneError(f"detector {name!r} could not be loaded: {reason}") from error
-
-
-def read_artefact(folder: Path) -> tuple[dict[str, Any], StudentSettings, dict[str, Tensor]]:
-    """Read the config, the settings of the student, and its weights.
-
-    Raises:
-        BackboneError: the folder holds no detector.
-    """
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        student = config["student"]
-        settings = StudentSettings(**student | {"blocks": tuple(student["blocks"])})
-        for key in ("backbone", "backbone_fingerprint", "resolution"):
-            config[key]
-        return config, settings, load_file(folder / WEIGHTS)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BackboneError(
-            f"{folder} holds no edge detector ({error}); give a folder written by "
-            "save_pretrained or by `trace-edges distill`"
-        ) from error
 
 
 def model_card(config: Mapping[str, Any]) -> str:

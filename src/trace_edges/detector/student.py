@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, cast
 
 import torch
+from annotated_types import Interval, Len, MultipleOf
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle
 
 from trace_edges.attention.maps import Grid
 from trace_edges.backbones import DiffusionBackbone
+from trace_edges.checks import STRICT, check_fields
 from trace_edges.detector.decoder import EdgeDecoder
 from trace_edges.extras import require
 from trace_edges.training_free.divergence import MINIMUM_PROBABILITY
+
+BaseType = Literal["float32", "float16", "bfloat16"]  # of the backbone's weights
 
 # Of queries, keys, values and output; the last one is all that FLUX.2's single blocks have of the
 # first three, in one with the way into the MLP.
@@ -35,16 +39,15 @@ class StudentSettings:
         rank: of the LoRA on self-attention; 0: the denoiser stays as it is.
     """
 
-    blocks: tuple[int, ...] = (-1,)
-    width: int = 64
-    rank: int = 0
-    attention: int = 0
+    __pydantic_config__ = STRICT
+
+    blocks: Annotated[tuple[Annotated[int, Interval(ge=-1000, le=1000)], ...], Len(0, 1000)] = (-1,)
+    width: Annotated[int, Interval(ge=16, le=4096), MultipleOf(8)] = 64
+    rank: Annotated[int, Interval(ge=0, le=4096)] = 0
+    attention: Annotated[int, Interval(ge=0, le=32)] = 0
 
     def __post_init__(self) -> None:
-        if min(self.rank, self.attention) < 0 or self.width < 16 or self.width % 8:
-            raise ValueError(
-                "rank must be 0 or more, attention too, width a multiple of 8 from 16 on"
-            )
+        check_fields(self)
 
     def describe(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -53,6 +56,11 @@ class StudentSettings:
 
 class Student(nn.Module):
     """Images to edge logits in one pass of the denoiser.
+
+    Attributes:
+        base: fingerprint of the backbone that it is trained on.
+        trained_in: number type that this backbone's weights have in training.
+        rounded: fingerprints of these weights in half precision, if they were float32.
 
     Args:
         backbone: stays frozen; with a `rank` above 0 its denoiser is given LoRA layers.
@@ -75,6 +83,8 @@ class Student(nn.Module):
         self.blocks = [names[index] for index in settings.blocks]
         # Before there is anything of ours in it; on any device, since that may be another later.
         self.base = base or backbone.fingerprint("cpu")
+        self.trained_in: BaseType = cast(BaseType, str(backbone.dtype).removeprefix("torch."))
+        self.rounded = {} if base else _rounded(backbone)
         channels = sum(_width(backbone, name) for name in self.blocks)
         channels += 2 * backbone.channels * backbone.patch**2
         channels += (2 * settings.attention + 1) ** 2 if settings.attention else 0
@@ -104,6 +114,7 @@ class Student(nn.Module):
         """
         with torch.no_grad():
             latents = self.backbone.encode(images)
+        self.backbone.offload_vae()
         if radius := self.settings.attention:
             with self.backbone.recording(latents, differentiable=True) as average:
                 states, output = self.backbone.hidden_states(latents, 0, self.blocks)
@@ -134,11 +145,22 @@ class Student(nn.Module):
 
         x0_hat at t = 0 hardly depends on the weights, so L_rec through it would teach nothing.
         """
-        return self.backbone.decode(output)
+        latents = output.view_as(output)
+        if latents.requires_grad:  # whose gradient is there when the VAE's backward pass is done
+            latents.register_hook(lambda _: self.backbone.offload_vae())
+        return self.backbone.decode(latents)
 
     def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Decoder and LoRA, by name: what is learnt, and all that is saved."""
         return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
+
+
+def _rounded(backbone: DiffusionBackbone) -> dict[str, str]:
+    """Fingerprints of float32 weights as they will be when they are loaded in half precision."""
+    if backbone.dtype != torch.float32 or backbone.loaded_with.get("quantize"):
+        return {}
+    halves = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+    return {name: backbone.weights_fingerprint(dtype) for name, dtype in halves.items()}
 
 
 def attention_window(
@@ -177,7 +199,7 @@ def attention_window(
 
 
 def add_lora(backbone: DiffusionBackbone, rank: int) -> None:
-    """Low-rank layers on the projections of every self-attention, and nowhere else."""
+    """Low-rank layers, in float32, on the projections of every self-attention and nowhere else."""
     peft = require("peft", "distill", "peft")
     modules = dict(backbone.denoiser.named_modules())
     wanted = [f"{layer}.{projection}" for layer in backbone.layers for projection in _PROJECTIONS]
@@ -185,6 +207,9 @@ def add_lora(backbone: DiffusionBackbone, rank: int) -> None:
     targets = [name for name in wanted if name in modules]
     config = peft.LoraConfig(r=rank, lora_alpha=rank, target_modules=targets)
     peft.inject_adapter_in_model(config, backbone.denoiser)
+    for weight in backbone.denoiser.parameters():
+        if weight.requires_grad:  # peft gives it the type of the weights beside it
+            weight.data = weight.data.float()
 
 
 def _width(backbone: DiffusionBackbone, block: str) -> int:
@@ -207,4 +232,6 @@ def block_numbers(
         if any(not -len(defined) <= number < len(defined) for number in settings.blocks):
             return settings.blocks  # of which the student says that there is no such block
         names = [defined[number] for number in settings.blocks]
+    if unknown := [name for name in names if name not in backbone.blocks]:
+        raise ValueError(f"{backbone.name} has no block {unknown[0]!r}")
     return tuple(backbone.blocks.index(name) for name in names)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,12 +17,13 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from trace_edges.detector.student import Student
+from trace_edges.distillation.destination import LEAST, Destination
 from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.losses import batch_loss
 from trace_edges.distillation.settings import DistillationSettings, first_names
 from trace_edges.distillation.validation import OdsValidation, draw_sheet, validation_loss
-from trace_edges.training import Best, falling_cosine, fit
+from trace_edges.training import Best, checkpoint_bytes, falling_cosine, fit
 
 SHEET = "sheet.png"
 ODS = "validation_ods"  # in the curves
@@ -45,11 +47,12 @@ def train_student(
     Args:
         photographs: that it learns from.
         held_out: that the validation loss is measured on, and that are drawn on the sheet.
-        student: freshly made; its weights are changed.
+        student: freshly made, on the device that it is trained on; its weights are changed.
         cache: of the teacher's maps, made as they are needed.
         folder: of the run.
         settings: a run that was begun with others is refused.
-        accelerator: number type, gradient accumulation and devices; None: accelerate's defaults.
+        accelerator: number type, gradient accumulation and, of several processes, devices; None:
+            accelerate's defaults.
         on_step: called with what was written to the curves.
         validation: measures ODS at every validation; its images are never learnt from.
         patience: the run ends after so many validations without a higher ODS.
@@ -60,22 +63,44 @@ def train_student(
 
     Raises:
         MissingExtraError: matplotlib is not installed, or peft for a LoRA.
-        FileError: the folder holds a run with other settings or photographs.
+        FileError: the folder holds a run with other settings or photographs, or is gone.
+        OSError: the disk is full.
         ImageError: a photograph cannot be used.
     """
     if not photographs or not held_out:
         raise ValueError("there must be photographs to learn from and some to validate on")
-    accelerator = accelerator or Accelerator()
-    student.backbone.to(accelerator.device)
+    accelerator = accelerator or Accelerator(cpu=student.backbone.device.type == "cpu")
+    if accelerator.num_processes > 1:  # each has a device of its own
+        student.backbone.to(accelerator.device)
+        student.to(accelerator.device)
+    if settings.crop < student.backbone.cell:
+        raise ValueError(
+            f"crops of {settings.crop} px are less than a cell of {student.backbone.name}: "
+            f"{student.backbone.cell} px"
+        )
     learn, check = (
         [read_example(path, cache, student, settings) for path in paths]
         for paths in (photographs, held_out)
     )
     begun_with = _begun_with(settings, photographs, held_out, student, cache, validation)
-    return fit_student(
-        learn, check, student, folder, settings, begun_with, accelerator, on_step, validation,
-        patience,
-    )  # fmt: skip
+    with _saving_memory(student, settings):
+        return fit_student(
+            learn, check, student, folder, settings, begun_with, accelerator, on_step, validation,
+            patience,
+        )  # fmt: skip
+
+
+@contextmanager
+def _saving_memory(student: Student, settings: DistillationSettings) -> Iterator[None]:
+    """Within, the models take as little memory as the settings ask for."""
+    backbone, vae = student.backbone, student.backbone.vae
+    if settings.gradient_checkpointing:
+        student.denoiser.enable_gradient_checkpointing()
+        if settings.reconstruction_weight and vae._supports_gradient_checkpointing:
+            vae.enable_gradient_checkpointing()
+    offloads = settings.offload_vae and backbone.device.type != "cpu"
+    with backbone.offloading_vae() if offloads else nullcontext():
+        yield
 
 
 def fit_student(
@@ -94,16 +119,19 @@ def fit_student(
     seed_student(student, settings.seed)
     student.decoder.train()
     cell, parts = student.backbone.cell, accelerator.gradient_accumulation_steps
+    destination = Destination(folder, LEAST + checkpoint_bytes(student))
     batch_of = (settings.seed, 0, accelerator.process_index)
 
     def batches(first: int, end: int) -> Iterator[Batch]:
         for number in range(first, end):
+            destination.check()
             yield draw_batch(learn, settings, cell, *batch_of, *divmod(number, parts))
 
     def loss_of(model: nn.Module, batch: Batch, number: int) -> Tensor:
         return batch_loss(model, student, batch, settings)
 
     def measure(step: int) -> dict[str, float]:
+        destination.check()  # a validation takes long, and is written
         measured = {"validation_loss": validation_loss(student, check, settings)}
         draw_sheet(student, check, folder / SHEET)
         if validation is not None:
@@ -119,14 +147,15 @@ def fit_student(
 
 
 def seed_student(student: Student, seed: int) -> None:
-    """Draw the first weights again, so that they depend on the seed alone."""
-    with torch.random.fork_rng():
+    """Draw the first weights again, so that they depend on the seed alone, and on no device."""
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(student.decoder)(**student.decoder.settings)
         student.decoder.load_state_dict(fresh.state_dict())
         for name, weight in student.trained():
             if ".lora_A." in name:  # as peft draws them; B starts at zero
-                nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+                drawn = nn.init.kaiming_uniform_(torch.empty(weight.shape), a=math.sqrt(5))
+                weight.data.copy_(drawn)
 
 
 def _begun_with(
@@ -139,6 +168,9 @@ def _begun_with(
 ) -> str:
     """What must be equal to go on, by the names that it had when the first runs were begun."""
     described = settings.describe()
+    # They change no weight; and of the number type, the backbone's fingerprint knows.
+    for name in ("dtype", "gradient_checkpointing", "offload_vae"):
+        del described[name]
     described["teacher"] = first_names(described["teacher"])
 
     def digest(paths: Sequence[Path]) -> str:

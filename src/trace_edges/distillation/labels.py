@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Interval
 from jaxtyping import Bool, Float32, Int8, UInt8
 from scipy.ndimage import distance_transform_edt, gaussian_gradient_magnitude
 
+from trace_edges.checks import STRICT, check_fields
 from trace_edges.metrics.lines import suppress_non_maxima
 from trace_edges.training_free.ridges import draw_edges, fit_surface, surface_height
 
@@ -38,19 +40,16 @@ class LabelSettings:
             stay. Of "ridge" only.
     """
 
+    __pydantic_config__ = STRICT
+
     rule: Rule = "ridge"
-    half_edge: float = 1.0
-    weakest: float = 0.3
-    sigma: float = 1.5
-    snap: int = 4
+    half_edge: Annotated[float, Interval(gt=0, le=1000)] = 1.0
+    weakest: Annotated[float, Interval(ge=-1000, le=1000)] = 0.3
+    sigma: Annotated[float, Interval(gt=0, le=1000)] = 1.5
+    snap: Annotated[int, Interval(ge=0, le=64)] = 4
 
     def __post_init__(self) -> None:
-        if self.rule not in get_args(Rule):
-            raise ValueError(f"unknown labels {self.rule!r}; known: {', '.join(get_args(Rule))}")
-        if not (self.half_edge > 0 and self.sigma > 0):
-            raise ValueError("half_edge and sigma of labels must be positive")
-        if self.snap < 0:
-            raise ValueError(f"snap is a number of pixels, 0 or more, not {self.snap}")
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from trace_edges.distillation.settings import DistillationSettings
 
+BaseType = Literal["float32", "float16", "bfloat16"]
 Precision = Literal["no", "fp16", "bf16"]
 Tracker = Literal["tensorboard"]
 
@@ -31,6 +32,10 @@ class Overrides:
         seed: Seed of the initial weights and the crops. None: the config's.
         average_mirrored: Average the teacher's edges with those of the mirrored photograph.
         shift: Shift of a flow model's steps in the teacher. None: the config's.
+        student_dtype: Number type of the student's frozen weights; what is trained is float32.
+            None: the config's.
+        gradient_checkpointing: Save memory at the cost of time, when a LoRA is trained, whatever
+            the config says.
     """
 
     label_resolution: list[int] | None = None
@@ -40,6 +45,8 @@ class Overrides:
     seed: int | None = None
     average_mirrored: bool = False
     shift: float | None = None
+    student_dtype: BaseType | None = None
+    gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("rank", 0), ("reconstruction_weight", 0)):
@@ -56,12 +63,15 @@ class Overrides:
         """
         changes: dict[str, Any] = {
             "seed": self.seed, "steps": self.steps,
-            "reconstruction_weight": self.reconstruction_weight,
+            "reconstruction_weight": self.reconstruction_weight, "dtype": self.student_dtype,
+            "gradient_checkpointing": self.gradient_checkpointing or None,
         }  # fmt: skip
         if self.rank is not None:
             changes["student"] = replace(settings.student, rank=self.rank)
-            if self.rank == 0 and self.reconstruction_weight is None:
-                changes["reconstruction_weight"] = 0.0
+            if self.rank == 0:  # what is of a LoRA alone goes with it
+                changes["gradient_checkpointing"] = self.gradient_checkpointing
+                if self.reconstruction_weight is None:
+                    changes["reconstruction_weight"] = 0.0
         if self.label_resolution or self.average_mirrored:
             changes["averaging"] = replace(
                 settings.averaging,
@@ -81,7 +91,6 @@ class TrainingOptions:
         hold_out: Keep every n-th photograph for validation.
         mixed_precision: Number type of mixed-precision training.
         accumulate: Number of batches whose gradients are summed for one step.
-        gradient_checkpointing: Save memory at the cost of time, when a LoRA is trained.
         patience: Stop after this many validations in a row without a higher ODS.
         report_to: Tracker that receives the curves as well.
 
@@ -92,7 +101,6 @@ class TrainingOptions:
     hold_out: int = 10
     mixed_precision: Precision = "no"
     accumulate: int = 1
-    gradient_checkpointing: bool = False
     patience: int = 5
     report_to: Tracker | None = None
 

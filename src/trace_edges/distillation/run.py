@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from trace_edges.backbones import DiffusionBackbone
+from trace_edges.detector.config import CONFIG, WEIGHTS
 from trace_edges.detector.detector import EdgeDetector
-from trace_edges.detector.hub import CARD, CONFIG, WEIGHTS
+from trace_edges.detector.hub import CARD
 from trace_edges.detector.student import Student
+from trace_edges.distillation.destination import Destination, check_room
 from trace_edges.distillation.fitting import ODS, train_student
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.options import TrainingOptions
@@ -38,7 +40,7 @@ def distill_detector(
     photographs: Sequence[Path],
     folder: Path,
     settings: DistillationSettings,
-    backbone: DiffusionBackbone,
+    backbone: DiffusionBackbone | Callable[[], DiffusionBackbone],
     teacher: TraceEdgePipeline | EdgeDetector,
     *,
     labels: Path | None = None,
@@ -59,7 +61,9 @@ def distill_detector(
         photographs: those that cannot be used are left out.
         folder: of the run and of the detector.
         settings: of the student, its labels, its teacher and its training.
-        backbone: the student's, in float32; not the teacher's, since a LoRA changes it.
+        backbone: the student's, in the settings' number type and on the device that it is trained
+            on; not the teacher's, since a LoRA changes it. Or what loads it, called once the labels
+            are made, so that a device need not hold both.
         teacher: the pipeline, or a detector of an earlier round.
         labels: folder of the label cache; None: `labels` below `folder`.
         options: how the run trains on this machine.
@@ -72,27 +76,37 @@ def distill_detector(
         The detector, which was saved in `folder` together with how it was trained.
 
     Raises:
-        ValueError: fewer than two photographs can be used, or the teacher does not know a setting.
-        FileError: the folder holds a run with other settings or photographs.
+        ValueError: fewer than two photographs can be used, the teacher does not know a setting, or
+            the backbone is in another number type.
+        FileError: the folder holds a run with other settings or photographs, or is gone.
+        OSError: the disk is full.
         MissingExtraError: matplotlib is not installed, or peft for a LoRA.
     """
     options = options or TrainingOptions()
     cache = LabelCache(
         labels or folder / "labels", make_teacher(teacher, settings.teacher, settings.averaging)
     )
+    places = (folder, labels or folder / "labels")
+    for place in places:
+        check_room(place)
+    destinations: list[Destination] = []
     with progress(len(photographs), "labels") as advance:
         usable = []
         for photograph, problem in cache.fill(photographs):
+            # Not before: settings that the teacher refuses leave no folder behind.
+            destinations = destinations or [Destination(place) for place in places]
+            for destination in destinations:
+                destination.check()
             if not problem:
                 usable.append(photograph)
             elif on_unusable is not None:
                 on_unusable(problem)
             advance()
     learn, held_out = split_photographs(usable, options.hold_out)
+    backbone = backbone() if callable(backbone) else backbone
+    _check_dtype(backbone, settings, options)
     accelerator = options.accelerator(folder, cpu=backbone.device.type == "cpu")
     student = Student(backbone, settings.student)
-    if options.gradient_checkpointing:
-        student.denoiser.enable_gradient_checkpointing()
     with progress(settings.steps, "distilling") as advance:
 
         def follow(line: Mapping[str, float]) -> None:
@@ -114,6 +128,21 @@ def distill_detector(
     detector = EdgeDetector(student, settings.detect_resolution or settings.resolution, training)
     detector.save_pretrained(folder)
     return detector
+
+
+def _check_dtype(
+    backbone: DiffusionBackbone, settings: DistillationSettings, options: TrainingOptions
+) -> None:
+    """Refuse weights in another number type than the settings', or one without what it needs."""
+    held = str(backbone.dtype).removeprefix("torch.")
+    if held != settings.dtype:
+        raise ValueError(
+            f"{backbone.name} is in {held}, and the settings train beside {settings.dtype}: load "
+            f"it with dtype=torch.{settings.dtype}, or change the settings' dtype"
+        )
+    if held == "float16" and options.mixed_precision != "fp16":
+        raise ValueError("beside weights in float16 the loss must be scaled, or gradients vanish: "
+                         "add --mixed-precision fp16, or take bfloat16")  # fmt: skip
 
 
 def split_photographs(

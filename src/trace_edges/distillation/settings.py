@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
+from annotated_types import Interval
+
+from trace_edges.checks import (
+    STRICT,
+    Seed,
+    Share,
+    Side,
+    Steps,
+    Weight,
+    check_fields,
+    read_fields,
+)
 from trace_edges.detector.student import StudentSettings
 from trace_edges.distillation.labels import LabelSettings
+from trace_edges.distillation.options import BaseType
 from trace_edges.distillation.teachers import Averaging
 from trace_edges.files import FileError, read_json
-from trace_edges.training import Stage, at_least_one
+from trace_edges.training import BatchSize, Rate, Stage
 from trace_edges.training_free.settings import TraceSettings
 
 EdgeLoss = Literal["entropy", "dice"]
 
-_PARTS: dict[str, Any] = {
-    "student": StudentSettings, "labels": LabelSettings, "teacher": TraceSettings,
-    "averaging": Averaging,
-}  # fmt: skip
+_MOST_PIXELS = 400_000_000  # of a batch, as of an image
 _SEVERAL = ("resolutions", "timesteps", "seeds")  # of Averaging: tuples, lists in JSON
 
 
@@ -42,7 +52,13 @@ class DistillationSettings:
         ema: at most so much of the running average of weights stays from step to step.
         validate_every, save_every: steps.
         seed: of the first weights, the crops and the flips.
+        dtype: of the denoiser and the VAE while the student is trained. Decoder and LoRA are
+            float32 in any case.
+        gradient_checkpointing: less memory, with a LoRA: activations are computed again.
+        offload_vae: the VAE lies in the computer's memory but while it is used.
     """
+
+    __pydantic_config__ = STRICT
 
     student: StudentSettings = field(default_factory=StudentSettings)
     labels: LabelSettings = field(default_factory=LabelSettings)
@@ -50,31 +66,35 @@ class DistillationSettings:
         default_factory=lambda: TraceSettings(timestep=99, trajectory="noise")
     )
     averaging: Averaging = field(default_factory=Averaging)
-    resolution: int = 384
-    detect_resolution: int | None = None
-    crop: int = 256
-    batch_size: int = 8
-    steps: int = 1200
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
+    resolution: Side = 384
+    detect_resolution: Side | None = None
+    crop: Side = 256
+    batch_size: BatchSize = 8
+    steps: Steps = 1200
+    learning_rate: Rate = 2e-3
+    weight_decay: Annotated[float, Interval(ge=0, le=100)] = 1e-2
     edge_loss: EdgeLoss = "dice"
-    edge_weight: float = 1.0
-    reconstruction_weight: float = 0.0
-    ema: float = 0.995
-    validate_every: int = 100
-    save_every: int = 50
-    seed: int = 0
+    edge_weight: Annotated[float, Interval(gt=0, le=1_000_000)] = 1.0
+    reconstruction_weight: Weight = 0.0
+    ema: Share = 0.995
+    validate_every: Steps = 100
+    save_every: Steps = 50
+    seed: Seed = 0
+    dtype: BaseType = "float32"
+    gradient_checkpointing: bool = False
+    offload_vae: bool = False
 
     def __post_init__(self) -> None:
-        if self.edge_loss not in get_args(EdgeLoss):
-            known = ", ".join(get_args(EdgeLoss))
-            raise ValueError(f"unknown edge loss {self.edge_loss!r}; known: {known}")
-        at_least_one(self, "resolution", "crop")
-        _ = self.stage  # which checks the rest
+        check_fields(self)
         if self.reconstruction_weight and not self.student.rank:
             raise ValueError("the reconstruction loss trains the LoRA only: give it a rank")
-        if not self.edge_weight > 0:
-            raise ValueError("edge_weight must be positive: nothing else trains the decoder")
+        if self.gradient_checkpointing and not self.student.rank:
+            raise ValueError("gradient checkpointing saves memory of a LoRA only: give it a rank")
+        if self.batch_size * self.crop**2 > _MOST_PIXELS:
+            raise ValueError(
+                f"{self.batch_size} crops of {self.crop} px are a batch of more than "
+                f"{_MOST_PIXELS:,} pixels"
+            )
 
     @property
     def stage(self) -> Stage:
@@ -102,11 +122,11 @@ class DistillationSettings:
         Raises:
             ValueError: a name or a value is unknown.
         """
-        try:
-            parts = {name: _PARTS[name](**_tuples(values[name])) for name in _PARTS.keys() & values}
-            return cls(**{**values, **parts})
-        except TypeError as error:
-            raise ValueError(f"no settings of a distillation: {error}") from error
+        teacher = values.get("teacher") if isinstance(values, Mapping) else None
+        if isinstance(teacher, Mapping) and "refine" in teacher:  # as `subcell` was once called
+            named = {"subcell" if name == "refine" else name: v for name, v in teacher.items()}
+            values = {**values, "teacher": named}
+        return read_fields(cls, values)
 
 
 CONFIGS = {
@@ -119,8 +139,9 @@ CONFIGS = {
     "cpu": DistillationSettings(steps=600, detect_resolution=512),
     # The paper's student (rank 64, L_rec) with our labels, on one card.
     "24gb": DistillationSettings(
-        student=StudentSettings(width=128, rank=64), resolution=512, crop=384, batch_size=16,
+        student=StudentSettings(width=128, rank=64), resolution=512, crop=384, batch_size=4,
         steps=10_000, learning_rate=2e-4, reconstruction_weight=1.0,
+        dtype="bfloat16", gradient_checkpointing=True, offload_vae=True,
     ),
     # The paper's labels and loss as well, and a decoder that reads attention.
     "paper": DistillationSettings(
@@ -128,6 +149,7 @@ CONFIGS = {
         labels=LabelSettings(rule="literal"),
         teacher=TraceSettings(), resolution=512, crop=512, batch_size=16, steps=50_000,
         learning_rate=1e-4, reconstruction_weight=1.0,
+        dtype="bfloat16", gradient_checkpointing=True, offload_vae=True,
     ),
 }  # fmt: skip
 
@@ -148,12 +170,15 @@ def read_config(name: str) -> DistillationSettings:
         raise ValueError(f"config {name!r} is neither one of {known} nor a JSON file")
     values = read_json(path)
     known_names = {each.name for each in fields(DistillationSettings)}
+    if isinstance(values, Mapping) and isinstance(trained := values.get("training"), Mapping):
+        values = {name: value for name, value in trained.items() if name in known_names}
     try:
-        if "training" in values:
-            values = {k: v for k, v in values["training"].items() if k in known_names}
         return DistillationSettings.from_description(values)
-    except (TypeError, ValueError) as error:
-        raise FileError(path, str(error), f"see {', '.join(CONFIGS)}") from error
+    except ValueError as error:
+        problem = str(error)
+        if not problem.startswith(("is ", "has ", "lacks ")):
+            problem = f"holds no settings: {problem}"
+        raise FileError(path, problem, "give settings as docs/distillation.md says") from error
 
 
 def first_names(description: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,9 +190,3 @@ def first_names(description: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in description.items()
         if (name, value) != ("method", "training-free")  # went without saying
     }
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples, no setting is a list, and `subcell` was once called refine."""
-    values = {"subcell" if name == "refine" else name: v for name, v in values.items()}
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
+from annotated_types import Interval, Len
 from jaxtyping import Float32, UInt8
 
+from trace_edges.checks import STRICT, Seed, Side, check_fields
 from trace_edges.detector.detector import DetectorSettings, EdgeDetector
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.distillation.labels import Labels, LabelSettings, make_labels, ridge_labels
@@ -37,10 +39,15 @@ class Averaging:
         mirror: read the mirrored photograph as well.
     """
 
-    resolutions: tuple[int, ...] = ()
-    timesteps: tuple[int, ...] = ()
-    seeds: tuple[int, ...] = ()
+    __pydantic_config__ = STRICT
+
+    resolutions: Annotated[tuple[Side, ...], Len(0, 100)] = ()
+    timesteps: Annotated[tuple[Annotated[int, Interval(ge=0, le=100_000)], ...], Len(0, 100)] = ()
+    seeds: Annotated[tuple[Seed, ...], Len(0, 100)] = ()
     mirror: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)

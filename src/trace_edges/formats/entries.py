@@ -5,19 +5,17 @@ A model is a frozen pydantic dataclass; all that this package knows of a format 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from trace_edges.checks import flaw
+from trace_edges.checks import shown as shown
 from trace_edges.formats.truth import Finding, GroundTruthError
 
 T = TypeVar("T")
-
-_LONGEST = 40  # characters of a value that a line shows
-_WORDS = {"greater than or equal to": "at least", "less than or equal to": "at most"}
 
 
 def sound_entries(
@@ -41,7 +39,7 @@ def sound_entries(
         try:
             sound.append(model.validate_python(given))
         except ValidationError as error:
-            problem = f"{entry_name(key, place, _id(entry))}{_flaw(error)}"
+            problem = f"{entry_name(key, place, _id(entry))}{flaw(error)}"
             findings.append(Finding(str(subject), problem, "mend it or remove the entry"))
     return sound, findings
 
@@ -64,16 +62,6 @@ def refuse_unsound(findings: Sequence[Finding]) -> None:
     raise GroundTruthError(Finding(first.subject, first.problem, mend))
 
 
-def shown(value: object) -> str:
-    """A JSON value as a line can show it."""
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return f"a list of {len(value)}"
-    text = json.dumps(value, default=str)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
-
-
 def finite(value: Any) -> Any:
     """A JSON value with null for numbers that JSON cannot hold: NaN, and infinite ones."""
     if isinstance(value, Mapping):
@@ -93,31 +81,3 @@ def listed(values: Iterable[object], most: int = 5) -> str:
 def _id(entry: object) -> object:
     id = entry.get("id") if isinstance(entry, Mapping) else None
     return id if isinstance(id, str | int | float) else None
-
-
-def _flaw(error: ValidationError) -> str:
-    """What is wrong first, as the end of a sentence that begins with the entry."""
-    errors = error.errors(include_url=False, include_context=False)
-    if absent := [_place(one["loc"]) for one in errors if one["type"] == "missing"]:
-        return f" lacks {', '.join(absent)}"
-    first = errors[0]
-    words = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if first["type"] == "dataclass_type":
-        words = "should be an object"
-    for long, short in _WORDS.items():
-        words = words.replace(long, short)
-    where = _place(first["loc"])
-    if not words.startswith("should"):
-        return f" {words}"
-    return f"{where and f': {where}'} is {shown(first['input'])}, and {words}"
-
-
-def _place(location: Sequence[str | int]) -> str:
-    """A place in an entry as code has it: segmentation[0][5]."""
-    text = ""
-    for part in location:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f".{part}" if text else part
-    return text

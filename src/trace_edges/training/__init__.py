@@ -3,16 +3,19 @@
 from trace_edges.training.checkpoint import (
     Weights,
     check_checkpoint,
+    checkpoint_bytes,
     load_checkpoint,
     save_checkpoint,
+    save_weights,
 )
 from trace_edges.training.curves import Curves, read_curves
 from trace_edges.training.loop import (
     BEST,
     CHECKPOINT,
+    BatchSize,
     Best,
+    Rate,
     Stage,
-    at_least_one,
     averaged,
     falling_cosine,
     falling_line,
@@ -23,13 +26,15 @@ from trace_edges.training.loop import (
 __all__ = [
     "BEST",
     "CHECKPOINT",
+    "BatchSize",
     "Best",
     "Curves",
+    "Rate",
     "Stage",
     "Weights",
-    "at_least_one",
     "averaged",
     "check_checkpoint",
+    "checkpoint_bytes",
     "falling_cosine",
     "falling_line",
     "fit",
@@ -37,4 +42,5 @@ __all__ = [
     "load_checkpoint",
     "read_curves",
     "save_checkpoint",
+    "save_weights",
 ]

@@ -29,16 +29,29 @@ def save_checkpoint(
     """Write the state after `step` steps; `settings` says what must be equal to go on, `scaler` is
     of the loss in float16.
     """
-    tensors = {f"weights/{name}": value.detach().contiguous() for name, value in weights.items()}
-    tensors |= {f"average/{name}": value.contiguous() for name, value in average.items()}
+    tensors: Weights = {f"weights/{name}": value for name, value in weights.items()}
+    tensors |= {f"average/{name}": value for name, value in average.items()}
     for name, parameter in weights.items():
         for key, value in optimizer.state[parameter].items():
-            tensors[f"optimizer/{key}/{name}"] = value.contiguous()
+            tensors[f"optimizer/{key}/{name}"] = value
+    # One entry: the order of several is random, and equal runs should give equal files.
+    run = {"step": step, "settings": json.loads(settings)}
+    run |= {} if scaler is None else {"scaler": scaler.state_dict()}
+    save_weights(path, tensors, {"run": json.dumps(run, sort_keys=True)})
+
+
+def save_weights(
+    path: Path, weights: Mapping[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write weights as safetensors, whatever device they are on."""
+    tensors = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
     with write_atomically(path) as temporary:
-        # One entry: the order of several is random, and equal runs should give equal files.
-        run = {"step": step, "settings": json.loads(settings)}
-        run |= {} if scaler is None else {"scaler": scaler.state_dict()}
-        save_file(tensors, temporary, metadata={"run": json.dumps(run, sort_keys=True)})
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def checkpoint_bytes(model: nn.Module) -> int:
+    """Size of the state of a training: weights, their average and AdamW's two moments."""
+    return 4 * sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
 
 
 def check_checkpoint(path: Path, settings: str) -> int:

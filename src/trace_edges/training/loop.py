@@ -11,26 +11,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from safetensors.torch import load_file, save_file
+from annotated_types import Interval
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from trace_edges.files import write_atomically
-from trace_edges.training.checkpoint import Weights, load_checkpoint, save_checkpoint
+from trace_edges.checks import Share, Steps, check_fields
+from trace_edges.training.checkpoint import Weights, load_checkpoint, save_checkpoint, save_weights
 from trace_edges.training.curves import Curves
 
+BatchSize = Annotated[int, Interval(ge=1, le=65536)]
+Rate = Annotated[float, Interval(gt=0, le=100)]
+
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
-
-
-def at_least_one(settings: Any, *names: str) -> None:
-    """Raise ValueError for the first of these settings that is below 1."""
-    for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} must be 1 or more, not {getattr(settings, name)}")
 
 
 @dataclass(frozen=True)
@@ -45,18 +42,18 @@ class Stage:
         validate_first: after the first step as well, to see where it started.
     """
 
-    batch_size: int
-    steps: int
-    learning_rate: float
-    weight_decay: float = 1e-2
-    warm_up: int = 20
-    ema: float = 0.99
-    validate_every: int = 100
-    save_every: int = 50
+    batch_size: BatchSize
+    steps: Steps
+    learning_rate: Rate
+    weight_decay: Annotated[float, Interval(ge=0, le=100)] = 1e-2
+    warm_up: Steps = 20
+    ema: Share = 0.99
+    validate_every: Steps = 100
+    save_every: Steps = 50
     validate_first: bool = False
 
     def __post_init__(self) -> None:
-        at_least_one(self, "batch_size", "steps", "warm_up", "validate_every", "save_every")
+        check_fields(self)
 
     def validates(self, done: int) -> bool:
         """Tell whether there is a validation after so many steps."""
@@ -108,9 +105,9 @@ def fit(
     """Train a model; at the end its weights are their running average.
 
     Args:
-        model: with its first weights, on the accelerator's device; those that require a gradient
-            are trained. It is called as it is or, where there are several processes, in torch's
-            wrapper.
+        model: with its first weights, on the device that it is trained on; those that require a
+            gradient are trained. It is called as it is or, where there are several processes, in
+            torch's wrapper.
         stage: how.
         folder: of the stage; what lies there goes on.
         begun_with: JSON that must be equal to go on.
@@ -215,9 +212,3 @@ def averaged(weights: Mapping[str, nn.Parameter], average: Weights) -> Iterator[
         finally:
             for name, weight in weights.items():
                 weight.copy_(own[name])
-
-
-def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write weights as safetensors, wherever they are."""
-    with write_atomically(path) as temporary:
-        save_file({n: w.detach().cpu().contiguous() for n, w in weights.items()}, temporary)

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from trace_edges.checks import STRICT
+
 if TYPE_CHECKING:
     from trace_edges.backbones import Backbone
 
 Trajectory = Literal["inversion", "noise"]
 Criterion = Literal["kl", "l1", "l2", "entropy", "wasserstein"]
 
-_SMALLEST = {"resolution": 1, "subcell": 1, "stride": 1, "emergence_resolution": 1,
-             "ignore_first": 0, "timestep": 0, "seed": 0}  # fmt: skip
+_BOUNDS = {"resolution": (1, 16384), "subcell": (1, 64), "stride": (1, 100_000),
+           "emergence_resolution": (1, 16384), "ignore_first": (0, 100_000),
+           "timestep": (0, 100_000), "seed": (0, 2**63 - 1)}  # fmt: skip
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "trajectory": get_args(Trajectory),
     "criterion": get_args(Criterion),
@@ -55,6 +58,8 @@ class TraceSettings:
             its sampler. SD3's sampler has 3; 1 leaves the steps uniform.
     """
 
+    __pydantic_config__ = STRICT
+
     resolution: int | None = None
     subcell: int | None = None
     trajectory: Trajectory = "inversion"
@@ -71,7 +76,7 @@ class TraceSettings:
     shift: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, smallest in _SMALLEST.items():
+        for name, (smallest, largest) in _BOUNDS.items():
             value = getattr(self, name)
             if value is None and type(self).__dataclass_fields__[name].default is None:
                 continue
@@ -79,6 +84,8 @@ class TraceSettings:
                 raise ValueError(f"{name} must be an integer, not {value!r}")
             if value < smallest and name != "timestep":  # the schedule knows the steps
                 raise ValueError(f"{name} must be {smallest} or more, not {value}")
+            if int(value) > largest:
+                raise ValueError(f"{name} must be {largest} or less, not {value}")
         for name, known in _CHOICES.items():
             if (value := getattr(self, name)) not in known:
                 raise ValueError(f"unknown {name} {value!r}; known: {', '.join(map(str, known))}")

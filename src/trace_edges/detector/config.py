@@ -1,0 +1,165 @@
+"""A trained detector on disk: config.json, and the weights of decoder and LoRA beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from trace_edges import __version__
+from trace_edges.backbones import WEIGHT_OPTIONS, BackboneError
+from trace_edges.checks import Side, read_fields
+from trace_edges.detector.student import BaseType, Student, StudentSettings
+from trace_edges.files import FileError, read_json
+
+CONFIG, WEIGHTS = "config.json", "detector.safetensors"
+_MEND = "give a folder written by save_pretrained or by `trace-edges distill`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorConfig:
+    """What a detector is made of; keys of other versions are passed over.
+
+    Attributes:
+        trace_edges: version that wrote it.
+        backbone: where the backbone lay when the detector was trained.
+        backbone_null, backbone_revision, backbone_variant, backbone_prediction_type,
+            backbone_quantize: how it was loaded, where it was not as `load_backbone` does.
+        backbone_dtype: number type of its weights in training.
+        backbone_fingerprint: of its weights in that type.
+        backbone_rounded: of weights that were float32, as half precision has them, by its name.
+        resolution: sqrt(H * W) in px of what the detector sees.
+        student: its parts.
+        blocks: names of the blocks that the decoder reads; None: written by version 0.1.
+        training: how it was trained, plain JSON values.
+    """
+
+    __pydantic_config__: ClassVar = {"strict": True}
+
+    trace_edges: str = __version__
+    backbone: str
+    backbone_null: str | None = None
+    backbone_revision: str | None = None
+    backbone_variant: str | None = None
+    backbone_prediction_type: str | None = None
+    backbone_quantize: str | None = None
+    backbone_dtype: BaseType = "float32"
+    backbone_fingerprint: str
+    backbone_rounded: dict[str, str] = field(default_factory=dict)
+    resolution: Side
+    student: StudentSettings
+    blocks: tuple[str, ...] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, student: Student, resolution: int, training: dict[str, Any]) -> DetectorConfig:
+        """The config of a student."""
+        loaded_with: Mapping[str, Any] = student.backbone.loaded_with
+        ways: dict[str, Any] = {f"backbone_{way}": loaded_with.get(way) for way in WEIGHT_OPTIONS}
+        return cls(
+            backbone=student.backbone.name,
+            **ways,
+            backbone_dtype=student.trained_in,
+            backbone_fingerprint=student.base,
+            backbone_rounded=student.rounded,
+            resolution=resolution,
+            student=student.settings,
+            blocks=tuple(student.blocks),
+            training=training,
+        )
+
+    @property
+    def weight_options(self) -> dict[str, Any]:
+        """How the backbone is loaded, as `load_backbone` takes it."""
+        return {way: getattr(self, f"backbone_{way}") for way in WEIGHT_OPTIONS}
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """`backbone_dtype` as torch has it."""
+        kind: torch.dtype = getattr(torch, self.backbone_dtype)
+        return kind
+
+    def describe(self) -> dict[str, Any]:
+        """Plain JSON values; what goes without saying is left out."""
+        values = asdict(self) | {"student": self.student.describe(), "training": self.training}
+        usual: dict[str, Any] = {"backbone_dtype": "float32", "backbone_rounded": {}}
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in values.items()
+            if value is not None and not (key in usual and value == usual[key])
+        }
+
+
+def read_detector(folder: Path) -> tuple[DetectorConfig, dict[str, Tensor]]:
+    """Read the config and the weights.
+
+    Raises:
+        BackboneError: the folder holds no detector, or a broken one.
+    """
+    try:
+        config = read_fields(DetectorConfig, read_json(folder / CONFIG))
+    except OSError as error:
+        reason = error.strerror or error
+        raise BackboneError(
+            f"{folder} holds no edge detector ({CONFIG}: {reason}): {_MEND}"
+        ) from error
+    except FileError as error:
+        raise BackboneError(str(error)) from error
+    except ValueError as error:
+        raise BackboneError(f"{folder / CONFIG}: {error}: {_MEND}") from error
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise BackboneError(f"{folder} holds no edge detector (no file {WEIGHTS}): {_MEND}")
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise BackboneError(
+            f"{path} holds no weights ({reason}): write or fetch it again"
+        ) from error
+    for name, weight in weights.items():
+        if not weight.is_floating_point():
+            raise BackboneError(
+                f"{path}: {name} is {weight.dtype}, no weight of a detector: {_MEND}"
+            )
+        if not weight.float().isfinite().all():  # some small types have no test of their own
+            raise BackboneError(f"{path}: {name} holds NaN or infinity: fetch it again")
+    return config, weights
+
+
+def check_size(settings: StudentSettings, weights: dict[str, Tensor], folder: Path) -> None:
+    """Refuse, before memory is taken for it, a student that is larger than its weights.
+
+    Raises:
+        BackboneError: it is another than theirs.
+    """
+    decoder = weights.get("decoder.enter.weight", torch.empty(0))
+    ranks = {len(weight) for name, weight in weights.items() if ".lora_A." in name}
+    if (len(decoder), ranks or {0}) != (settings.width, {settings.rank}):
+        raise BackboneError(
+            f"{folder / WEIGHTS} does not hold the weights of its {CONFIG} (a decoder of width "
+            f"{settings.width} and a LoRA of rank {settings.rank}): {_MEND}"
+        )
+
+
+def check_weights(student: Student, weights: dict[str, Tensor], folder: Path) -> None:
+    """Refuse weights that are not those of the student that the config describes.
+
+    Raises:
+        BackboneError: one line that names the first.
+    """
+    wanted = {name: tuple(weight.shape) for name, weight in student.trained()}
+    held = {name: tuple(weight.shape) for name, weight in weights.items()}
+    if wanted == held:
+        return
+    name = next(n for n in [*wanted, *held] if wanted.get(n) != held.get(n))
+    raise BackboneError(
+        f"{folder / WEIGHTS} does not hold the weights of its {CONFIG} ({name} is "
+        f"{held.get(name, 'not there')}, not {wanted.get(name, 'there')}): {_MEND}"
+    )

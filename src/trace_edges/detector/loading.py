@@ -1,0 +1,104 @@
+"""From a detector on disk to a student on its device, in its number type."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from trace_edges.backbones import BackboneError, DiffusionBackbone, load_backbone
+from trace_edges.backbones.latents import default_dtype
+from trace_edges.backbones.problems import out_of_memory
+from trace_edges.detector.config import CONFIG, DetectorConfig, check_size, check_weights
+from trace_edges.detector.student import Student, block_numbers
+
+
+def load_student(
+    folder: Path,
+    config: DetectorConfig,
+    weights: dict[str, Tensor],
+    backbone: str | None,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    local_files_only: bool,
+) -> Student:
+    """Load the backbone of a detector, and the student on it.
+
+    Args:
+        folder: of the detector, which messages name.
+        config, weights: what lies there.
+        backbone: another place of the backbone than the config's.
+        device, dtype: of the weights; None: the number type that suits the device.
+        local_files_only: never ask the network.
+
+    Raises:
+        BackboneError: there is no such backbone, it is another than that of the training, the
+            weights are not those of the config, or the memory of the device is too small.
+    """
+    check_size(config.student, weights, folder)
+    if config.backbone_quantize:
+        dtype = dtype or config.dtype
+        if dtype != config.dtype:
+            raise BackboneError(
+                f"{folder} was trained on a denoiser in fewer bits ({config.backbone_quantize}), "
+                f"beside which its weights are {config.backbone_dtype}: load it in {config.dtype}"
+            )
+    dtype = dtype or default_dtype(device)
+    loaded = _same_backbone(folder, config, backbone or config.backbone, device, dtype,
+                            local_files_only)  # fmt: skip
+    try:
+        blocks = block_numbers(config.blocks, config.student, loaded)
+        with out_of_memory(lambda: f"{folder} does not fit on {device}: take another device"):
+            student = Student(
+                loaded, replace(config.student, blocks=blocks), config.backbone_fingerprint
+            )
+            student.trained_in, student.rounded = config.backbone_dtype, config.backbone_rounded
+            check_weights(student, weights, folder)
+            student.load_state_dict(weights, strict=False)
+            nn.Module.to(loaded.denoiser, dtype)  # diffusers' own `to` would warn
+            nn.Module.to(loaded.vae, loaded.family.vae_dtype(dtype))
+            loaded.to(device)
+            return student.to(device)
+    except BackboneError:
+        raise
+    except ValueError as error:
+        raise BackboneError(f"{folder / CONFIG}: {error}") from error
+
+
+def _same_backbone(
+    folder: Path,
+    config: DetectorConfig,
+    name: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    local_files_only: bool,
+) -> DiffusionBackbone:
+    """The backbone of the training: straight in `dtype` where it can be told apart in it, else in
+    the number type of the training.
+    """
+
+    def load(kind: torch.dtype) -> DiffusionBackbone:
+        there = device if kind == dtype or config.backbone_quantize else "cpu"
+        try:
+            return load_backbone(
+                name, dtype=kind, device=there, local_files_only=local_files_only,
+                **config.weight_options,
+            )  # fmt: skip
+        except ValueError as error:
+            raise BackboneError(f"the backbone of the detector {folder}: {error}") from error
+
+    expected = config.backbone_rounded.get(str(dtype).removeprefix("torch."))
+    if expected is not None and dtype != config.dtype:
+        loaded = load(dtype)
+        if loaded.weights_fingerprint(dtype) == expected:
+            return loaded
+        del loaded  # diffusers keeps some weights of some models in float32
+    loaded = load(config.dtype)
+    if loaded.fingerprint("cpu") != config.backbone_fingerprint:
+        raise BackboneError(
+            f"{folder} was trained on other weights than those of {name}; give the backbone it was "
+            "trained on"
+        )
+    return loaded

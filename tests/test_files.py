@@ -417,10 +417,10 @@ def test_files_that_are_never_read_are_counted_and_no_failure(tmp_path):
     assert ([path.name for path in found.images], found.problems) == (["a.png"], ())
     counted = "1 .cr2, 1 .dng, 1 .mp4, 2 .nef, 1 .pdf, 1 .svg"
     assert found.passed_over == (
-        f"{tmp_path}: files of kinds that are not read: {counted}; they are passed over",
+        f"{tmp_path}: files of kinds that are not read are passed over: {counted}",
     )
     (tmp_path / "a.png").unlink()
-    with pytest.raises(InputError, match=r"is a folder without images .* it has files of kinds"):
+    with pytest.raises(InputError, match=r"is a folder without images .* files of kinds"):
         find_images([tmp_path])
 
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trace_edges.files import write_atomically
+from trace_edges.files import FileError, write_atomically
+from trace_edges.outputs import Outputs
 
 RESAMPLES = 1000
+
+
+def guarded(main: Callable[[], object]) -> None:
+    """Run a benchmark, which replaces no file that it did not write itself."""
+    name = " ".join(Path(sys.argv[0]).with_suffix("").parts[-2:])
+    try:
+        with Outputs(name).writing():
+            main()
+    except FileError as error:
+        sys.exit(str(error))
 
 
 def write_json(content: Any, path: Path, indent: int | None = None) -> None:

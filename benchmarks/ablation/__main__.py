@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks._shared.reports import guarded
 from trace_edges.cli.common import progress
 from trace_edges.cli.fields import Fields, command
 from trace_edges.edge_model import LoadOptions
@@ -46,4 +47,4 @@ def ablation(
 
 
 if __name__ == "__main__":
-    app()
+    guarded(app)

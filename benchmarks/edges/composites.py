@@ -21,7 +21,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks._shared.edges import draw_peers, following, read_edges
-from benchmarks._shared.reports import write_json
+from benchmarks._shared.reports import guarded, write_json
 from recipes.trace_mini.composites import border_between
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.evaluation.peers import PEERS
@@ -93,4 +93,4 @@ def _score(
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -25,7 +25,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 import trace_edges as te
-from benchmarks._shared.reports import markdown, write_json, write_text
+from benchmarks._shared.reports import guarded, markdown, write_json, write_text
 from trace_edges.detector import Student, StudentSettings
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.distillation import CONFIGS, LabelSettings
@@ -260,4 +260,4 @@ def write_table(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

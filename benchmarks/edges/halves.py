@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._shared.edges import draw_peers, fit, following, read_edges
-from benchmarks._shared.reports import RESAMPLES, interval, write_json
+from benchmarks._shared.reports import RESAMPLES, guarded, interval, write_json
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.evaluation.peers import PEERS
 from trace_edges.files import find_images
@@ -112,4 +112,4 @@ def _best_f(counts: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -26,7 +26,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, find_objects
 
 from benchmarks._shared.edges import draw_peers, following, read_edges
-from benchmarks._shared.reports import markdown, write_json
+from benchmarks._shared.reports import guarded, markdown, write_json
 from benchmarks.edges.composites import images_of
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.evaluation.peers import PEERS
@@ -140,4 +140,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks._shared.reports import (
     draws,
+    guarded,
     interval,
     markdown,
     percent_interval,
@@ -172,4 +173,4 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -28,6 +28,7 @@ import numpy as np
 from benchmarks._shared.reports import (
     RESAMPLES,
     draws,
+    guarded,
     interval,
     markdown,
     percent_interval,
@@ -241,4 +242,4 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks._shared.reports import (
     RESAMPLES,
     draws,
+    guarded,
     interval,
     markdown,
     percent_interval,
@@ -228,4 +229,4 @@ def truth_table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

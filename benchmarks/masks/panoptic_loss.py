@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from benchmarks._shared.reports import markdown
+from benchmarks._shared.reports import guarded, markdown
 from benchmarks.masks.photographs import CUT, Photograph
 from trace_edges.formats.coco_truth import load_json, png_folder
 from trace_edges.instances import Attachment, panoptic_from_semantic
@@ -147,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

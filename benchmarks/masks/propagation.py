@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._shared.reports import write_json
+from benchmarks._shared.reports import guarded, write_json
 from benchmarks._shared.timing import median
 from trace_edges.doctor.machine import processor
 from trace_edges.instances import Propagation, panoptic_from_semantic, refine_instances
@@ -93,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

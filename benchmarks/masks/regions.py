@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._shared.edges import fit, following, read_edges
-from benchmarks._shared.reports import markdown, write_json
+from benchmarks._shared.reports import guarded, markdown, write_json
 from trace_edges.formats.coco_truth import load_json, png_folder, read_panoptic
 from trace_edges.instances.hierarchy import AREA_POWER, Hierarchy, build_hierarchy
 
@@ -104,4 +104,4 @@ def _score(
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -20,7 +20,7 @@ from math import hypot
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from benchmarks._shared.reports import draws, interval, markdown, write_json, write_text
+from benchmarks._shared.reports import draws, guarded, interval, markdown, write_json, write_text
 from benchmarks.masks.photographs import CUT, DENSITIES, Photograph, begin, command_line, edges_at
 from trace_edges.instances.components import cut_pixels
 from trace_edges.metrics.edges import spread
@@ -114,4 +114,4 @@ def table(rows: Sequence[dict]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 import trace_edges as te
-from benchmarks._shared.reports import write_json
+from benchmarks._shared.reports import guarded, write_json
 from trace_edges.cli.annotate_progress import memory
 from trace_edges.doctor.machine import processor
 from trace_edges.drawing.visualize import grey_image
@@ -104,4 +104,4 @@ def run_job(options: argparse.Namespace, settings: TraceSettings) -> tuple[float
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

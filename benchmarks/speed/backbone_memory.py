@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks._shared.reports import markdown, write_json
+from benchmarks._shared.reports import guarded, markdown, write_json
 from trace_edges.backbones import CHECKPOINTS
 from trace_edges.backbones.sizing import empty_backbone, memory
 
@@ -76,4 +76,4 @@ def fits(sizes: Mapping[int, tuple[float, float]], gib: float) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks._shared.reports import markdown, write_json
+from benchmarks._shared.reports import guarded, markdown, write_json
 from benchmarks._shared.timing import median
 from trace_edges.attention import maps
 from trace_edges.backbones import load_backbone
@@ -54,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from skimage.morphology import thin as thin_skimage
 
-from benchmarks._shared.reports import markdown, write_json
+from benchmarks._shared.reports import guarded, markdown, write_json
 from benchmarks._shared.timing import stopwatch
 from trace_edges.doctor.machine import processor
 from trace_edges.metrics.boundaries import boundaries_from_labels
@@ -136,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks._shared.reports import write_json
+from benchmarks._shared.reports import guarded, write_json
 from benchmarks._shared.timing import median
 from trace_edges.backbones import CHECKPOINTS, DiffusionBackbone
 from trace_edges.backbones.sizing import empty_backbone, memory
@@ -129,4 +129,4 @@ def whole(backbone: DiffusionBackbone, px: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

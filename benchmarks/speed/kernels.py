@@ -20,7 +20,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from benchmarks._shared.reports import markdown, write_json
+from benchmarks._shared.reports import guarded, markdown, write_json
 from trace_edges.attention import kernels
 from trace_edges.attention.tiles import FUSION, Card, tiles_for
 
@@ -185,4 +185,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

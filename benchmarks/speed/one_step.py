@@ -15,7 +15,7 @@ from statistics import median
 import torch
 
 import trace_edges as te
-from benchmarks._shared.reports import write_json
+from benchmarks._shared.reports import guarded, write_json
 from benchmarks._shared.timing import stopwatch
 from trace_edges.doctor.machine import processor
 from trace_edges.files import find_images
@@ -73,4 +73,4 @@ def _parts(detector: te.EdgeDetector, image: object, timed: Callable) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks._shared.reports import markdown, write_json, write_text
+from benchmarks._shared.reports import guarded, markdown, write_json, write_text
 from benchmarks._shared.timing import median
 from trace_edges.attention import maps
 from trace_edges.backbones import load_backbone
@@ -138,4 +138,4 @@ def table(record: dict) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

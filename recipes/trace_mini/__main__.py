@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from trace_edges.cli.common import console, error, plain_errors, progress
+from trace_edges.outputs import Outputs
 
 _EVERY = 4  # of the embedded sprites one is held out
 
@@ -48,7 +49,8 @@ def composites(
         found = load_sprites(sprites, rows)
         fewest = min(SceneSettings.objects[0], most)
         settings = SceneSettings(height, width, (fewest, most), (smallest, largest))
-        with progress(n, "scenes", hidden=quiet) as advance:
+        outputs = Outputs("composites", tuple(path for path in (sprites, rows) if path is not None))
+        with outputs.writing(), progress(n, "scenes", hidden=quiet) as advance:
             write_composites(out, found, n, seed=seed, settings=settings, progress=advance)
         if not quiet:
             console.print(f"{n} scenes of {len(found)} sprites in {escape(str(out))}")
@@ -158,7 +160,9 @@ def pretrain(
             cpu=device == "cpu",
         )
         total = settings.autoencoder.steps + settings.training.steps
-        with progress(total, "pretraining", hidden=quiet) as advance:
+        read = (*(given.images if given else ()), *(one for one in (sprites, held_out) if one))
+        outputs = Outputs("pretrain", read)
+        with outputs.writing(), progress(total, "pretraining", hidden=quiet) as advance:
 
             def follow(stage: str, line: Mapping[str, float]) -> None:
                 advance()
@@ -178,7 +182,8 @@ def pretrain(
                 watts=watts or (1000.0 if cuda else 50.0),
                 carbon_intensity=carbon_intensity,
             )
-            write_card(out, settings, measured, provenance)
+            with outputs.writing():
+                write_card(out, settings, measured, provenance)
             if not quiet:
                 _print_result(measured, out)
         if problems:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,6 +96,21 @@ def result_names(below: Iterable[str]) -> dict[str, str]:
     return {name: name if uses[stem(name)] > 1 else stem(name) for name in names}
 
 
+def fixed_part(pattern: str) -> str:
+    """The folder in which everything lies that a pattern stands for: what it has before the first
+    *, ?, [...] or range {0..9}. Of what is no pattern, all of it.
+    """
+    if os.path.lexists(pattern) or not (found := re.search(r"[*?\[{]", pattern)):
+        return pattern
+    folder, slash, _ = pattern[: found.start()].rpartition("/")
+    return folder or slash or "."
+
+
+def passed_over(suffixes: Counter[str]) -> str:
+    """What is said of files of kinds that are never read, by how many there are of each suffix."""
+    return f"files of kinds that are not read are passed over: {_counted(suffixes)}"
+
+
 def stem(name: str) -> str:
     """A path without its last suffix."""
     return PurePath(name).with_suffix("").as_posix() if PurePath(name).suffix else name
@@ -162,8 +178,8 @@ class _Search:
         elif "://" in given:
             self._problem(given, "is a web address; download it first and give the file")
         elif glob.has_magic(given):
-            self._take_all(given, _fixed(given), f"is a pattern that matches no image ({_KNOWN}); "
-                           "check it")  # fmt: skip
+            none = f"is a pattern that matches no image ({_KNOWN}); check it"
+            self._take_all(given, fixed_part(given), none)
         else:
             self._problem(given, "there is no such file or folder; check the path")
 
@@ -202,11 +218,11 @@ class _Search:
         if +lacking:
             self._problem(given, f"images of formats that need an extra: {_counted(lacking)}; "
                           'pip install "trace-edges[formats]"')  # fmt: skip
-        never = f"files of kinds that are not read: {_counted(others)}" if +others else ""
+        never = passed_over(others) if +others else ""
         if never and images:
-            self.passed_over.append(_line(given, f"{never}; they are passed over"))
+            self.passed_over.append(_line(given, never))
         elif not images and not errors and not +lacking:
-            self._problem(given, none + (f"; it has {never}" if never else ""))
+            self._problem(given, none + (f"; {never}" if never else ""))
 
 
 _KNOWN_SUFFIXES = (*IMAGE_SUFFIXES, *FURTHER_SUFFIXES)
@@ -235,13 +251,6 @@ def _counted(suffixes: Counter[str]) -> str:
 
 def _line(given: str, problem: str) -> str:
     return " ".join(f"{given or 'the empty path'}: {problem}".splitlines())
-
-
-def _fixed(pattern: str) -> str:
-    """The folder that everything which a pattern stands for lies in."""
-    parts = Path(pattern).parts
-    magic = next(place for place, part in enumerate(parts) if glob.has_magic(part))
-    return str(Path(*parts[:magic]))
 
 
 def _matching(pattern: str, errors: list[OSError]) -> Iterator[Path]:

@@ -9,6 +9,7 @@ same command's and still has that content. `Outputs` is the one guard; `write_at
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import mmap
 import os
@@ -18,6 +19,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 from trace_edges.errors import FileError
 
@@ -54,8 +56,13 @@ class Outputs:
         for path in map(Path, paths):
             self._refuse_inputs(path)
             if os.path.lexists(path) and not self._owns(path):
-                raise FileError(path, f"{self._whose(path)}, and is not replaced", "move it away, "
-                                "or give another place for the results")  # fmt: skip
+                raise _refused(path, self._whose(path))
+
+    def check_folder(self, folder: Path) -> None:
+        """Refuse a folder of results that is a file, or would lie in one."""
+        there = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
+        if there.exists() and not there.is_dir():
+            raise FileError(there, "is no folder", "give one for the results")
 
     def remove(self, path: str | os.PathLike[str]) -> None:
         """Take away a file of the command, if it is there; errors as in `check`."""
@@ -77,10 +84,35 @@ class Outputs:
 
     def note(self, content: Path, path: Path) -> None:
         """List a file that is about to come to its place, with the content that it will have."""
-        digest = _digest(content)
-        if path.exists() and _digest(path) == digest:
+        digest = digest_of(content)
+        if path.exists() and digest_of(path) == digest:
             return  # it is listed, or could not be replaced
-        ledger, name = self._place(path)
+        self._list(*self._place(path), digest)
+
+    def check_elsewhere(self, url: str, there: str | None) -> None:
+        """`check` for an object of a store, of which `there` is the digest; None: there is none."""
+        known = [] if self.ledger is None else _listed(self.ledger, url)
+        if there is not None and (self.command, there) not in known:
+            raise _refused(url, f"was not written by trace-edges {self.command}")
+
+    def claim(self, url: str, digest: str, there: str | None) -> None:
+        """List an object of a store that is about to be written there.
+
+        Args:
+            digest: of what it will hold. The same may be there already: another machine of the job
+                wrote it.
+            there: digest of what it holds now; None if there is no such object.
+
+        Raises:
+            FileError: what is there is not the command's.
+        """
+        if there == digest:
+            return
+        self.check_elsewhere(url, there)
+        if self.ledger is not None:
+            self._list(self.ledger, url, digest)
+
+    def _list(self, ledger: Path, name: str, digest: str) -> None:
         start = b"" if ledger.exists() else _TITLE.encode()
         line = json.dumps([self.command, name, digest]).encode()
         ledger.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +155,7 @@ class Outputs:
         listed = _listed(*self._place(path))
         if self.overwrite:
             return any(command == self.command for command, _ in listed)
-        return (self.command, _digest(path)) in listed
+        return (self.command, digest_of(path)) in listed
 
     def _place(self, path: Path) -> tuple[Path, str]:
         """The ledger that would list a file, and its name there."""
@@ -137,7 +169,7 @@ class Outputs:
         listed = _listed(*self._place(path))
         if self.ledger is not None:
             listed = _listed(path.with_name(LEDGER), path.name) + listed
-        digest = _digest(path)
+        digest = digest_of(path)
         for command, content in reversed(listed):
             if content == digest:
                 return f"is a result of trace-edges {command}"
@@ -194,17 +226,26 @@ def _listed(ledger: Path, name: str) -> list[tuple[str, str]]:
     return found
 
 
-def _digest(path: Path) -> str:
-    """Of the content, and of files too large for that of both ends and the length."""
-    with path.open("rb") as file:
-        length = os.fstat(file.fileno()).st_size
-        if length <= 4 * _ENDS:
-            return hashlib.file_digest(file, new_digest).hexdigest()
-        digest = hashlib.blake2b(str(length).encode(), digest_size=16)
-        digest.update(file.read(_ENDS))
-        file.seek(length - _ENDS)
-        digest.update(file.read())
-        return digest.hexdigest()
+def _refused(path: str | Path, whose: str) -> FileError:
+    return FileError(path, f"{whose}, and is not replaced", "move it away, or give another place "
+                     "for the results")  # fmt: skip
+
+
+def digest_of(content: Path | bytes | IO[bytes]) -> str:
+    """Of a file or its content, and of what is too large for that of both ends and the length."""
+    if isinstance(content, Path):
+        with content.open("rb") as opened:
+            return digest_of(opened)
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    length = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if length <= 4 * _ENDS:
+        return hashlib.file_digest(file, new_digest).hexdigest()  # type: ignore[arg-type]
+    digest = hashlib.blake2b(str(length).encode(), digest_size=16)
+    digest.update(file.read(_ENDS))
+    file.seek(length - _ENDS)
+    digest.update(file.read())
+    return digest.hexdigest()
 
 
 def new_digest() -> hashlib.blake2b:

@@ -3,6 +3,7 @@ user's are compared before and after.
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ pytest.importorskip("pycocotools.mask")
 
 FAST = ("--training-free", "--resolution", "64", "--subcell", "1", "--timestep", "0")
 FAST = (*FAST, "--device", "cpu")
+JOB = ("--workers", "0", "--resolution", "64", "--device", "cpu")
 SQUARE = [[4, 4, 4, 20, 20, 20, 20, 4]]
 IMAGE = {"id": 1, "file_name": "cat.png", "height": 32, "width": 32}
 MASK = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": SQUARE, "iscrowd": 0,
@@ -164,7 +166,46 @@ def test_the_same_command_may_be_given_again(here, words):
         assert result.exit_code == 0, result.output
 
 
-JOB = ("--workers", "0", "--resolution", "64", "--device", "cpu")
+@pytest.mark.parametrize("verb", ["detect", "segment", "annotate"])
+@pytest.mark.parametrize("out", ["images.json", "images.json/below"])
+def test_a_file_in_the_place_of_the_folder_of_results_is_named(here, verb, out):
+    words = {"annotate": ("annotate", "photos", out, "--task", "edges", *JOB)}
+    said = refused(here, words.get(verb, (verb, "photos", "--out", out, *FAST)),
+                   "images.json", "is no folder")  # fmt: skip
+    assert len(said.stderr.splitlines()) == 1
+
+
+def test_names_of_any_bytes_and_links_to_the_input(here):
+    picture = Path("photos/cat.png").read_bytes()
+    for name in (b"odd/new\nline.png", b"odd/sur\xffrogate.png", b"odd/-dash.png"):
+        Path("odd").mkdir(exist_ok=True)
+        with open(name, "wb") as file:
+            file.write(picture)
+    Path("link").symlink_to("odd")
+    for out in ("results", "link", "link"):  # the third time all is there
+        before = digests(here / "odd")
+        result = run("detect", "odd", "--out", out, *FAST)
+        assert result.exit_code == 0, result.output
+        after = digests(here / "odd")
+        assert {name: after[name] for name in before} == before
+    assert "3 skipped" in result.stdout
+    names = {os.fsencode(path.name) for path in Path("results").glob("*.edges.png")}
+    assert names == {b"new\nline.edges.png", b"sur\xffrogate.edges.png", b"-dash.edges.png"}
+
+
+def test_an_edited_record_and_a_removed_result(here):
+    words = ("detect", "photos/dog.png", "--out", "e", *FAST)
+    assert run(*words).exit_code == 0
+    record, edges = Path("e/dog.json"), Path("e/dog.edges.png")
+    content = edges.read_bytes()
+    edges.unlink()
+    assert run(*words).exit_code == 0  # a removed one is made again
+    assert edges.read_bytes() == content
+    record.write_text(record.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    edges.unlink()
+    refused(here, words, "e/dog.json", "was changed since trace-edges detect wrote it")
+    assert run(*words, "--overwrite").exit_code == 0
+    assert edges.read_bytes() == content
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_every_good_picture_has_one_result_and_every_bad_one_a_reason(photos, ma
     assert "cut.png: cannot be decoded" in reasons["cut"]
     record = json.loads((out / "below" / "3.json").read_text(encoding="utf-8"))
     size = {"height": 24, "width": 48}
-    assert record == {"key": "below/3", "file": "below/3.png", **size, "timestep": 7}
+    assert record == {"key": "below/3", "file": "below/3.png", **size, "notes": [], "timestep": 7}
     with Image.open(out / "below" / "3.edges.png") as edges:
         assert edges.size == (48, 24)
         assert np.asarray(edges).any()
@@ -233,7 +233,7 @@ def test_source_and_destination_may_both_be_urls(tmp_path):
         assert memory.exists("/to/part-000001.tar")
         with tarfile.open(fileobj=io.BytesIO(memory.cat_file("/to/part-000000.tar"))) as tar:
             assert len(tar.getnames()) == 4
-        assert memory.cat_file("/to/report.csv") == b"key,reason\n"
+        assert memory.cat_file("/to/report.csv") == b"key,reason,state\n"
         assert not memory.exists("/to/.annotate/results")
         with pytest.raises(ValueError, match="workers do not see the memory"):
             annotate(Job(source, task, sink, FakeModel(), dest, workers=1, state=tmp_path))

@@ -1,20 +1,14 @@
 """Jobs killed at random moments: quickly with a fake model, and as users run it."""
 
-import json
 import multiprocessing
 import random
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from trace_edges.jobs import annotate, open_source
 
 from .conftest import png
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("form", ["folder", "tar"])
@@ -54,17 +48,3 @@ def test_twenty_kills_of_a_job_with_a_fake_model_change_no_byte(
     status = annotate(make("killed"))
     assert (status.open, status.done, status.failed) == (0, 50, 2)
     assert results(photos.parent / "killed") == results(photos.parent / "undisturbed")
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-def test_seven_kills_change_no_byte_and_lose_no_picture(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.speed.annotate_kills", ROOT / "examples"]
-    options = ["--count", "60", "--broken", "8", "--kills", "7", "--to", "tar"]
-    options += ["--work", tmp_path / "work", "--json", tmp_path / "record.json"]
-    words = [*map(str, command + options)]
-    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
-    assert record["same_bytes"]
-    assert record["kills_amid_results"] >= 1, "no kill fell into the work"

@@ -1,9 +1,12 @@
 """A job on a store that speaks S3: moto's server on this machine, and s3fs as users have it."""
 
+from dataclasses import replace
+
 import fsspec
 import pytest
 
-from trace_edges.jobs import EdgesTask, Job, annotate, make_sink, open_source, stores
+from trace_edges.errors import FileError
+from trace_edges.jobs import EdgesTask, InstancesTask, Job, annotate, make_sink, open_source, stores
 from trace_edges.jobs.remote import read_bytes, write_bytes
 from trace_edges.jobs.stores import StoreError, kind_of
 
@@ -91,3 +94,52 @@ def test_an_endpoint_that_is_not_there_is_named(s3, monkeypatch):
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(StoreError, match=r"s3://photos/set: .*127\.0\.0\.1:9.*asked 4 times"):
         kind_of("s3://photos/set")
+
+
+def test_what_is_there_and_not_ours_stays_as_it_is(s3, tmp_path):
+    s3.pipe_file("photos/out/1.json", b"of the user")
+    status = annotate(job(tmp_path, "folder"))
+    assert (status.done, status.failed) == (2, 2)
+    line = "s3://photos/out/1.json was not written by trace-edges annotate, and is not replaced"
+    assert line in read_bytes("s3://photos/out/report.csv").decode()
+    assert s3.cat_file("photos/out/1.json") == b"of the user"
+    s3.rm("photos/out/1.json")
+    again = job(tmp_path, "folder")
+    status = annotate(replace(again, retry=True))  # which replaces the report, which is its own
+    assert (status.done, status.failed) == (3, 1)
+    assert b"1.json" not in read_bytes("s3://photos/out/report.csv")
+
+
+@pytest.mark.parametrize(
+    ("to", "name"), [("folder", "report.csv"), ("coco", "instances.json"), ("tar", "report.csv")]
+)
+def test_lists_that_are_not_ours_are_named_before_the_model_is_loaded(s3, tmp_path, to, name):
+    s3.pipe_file(f"photos/out/{name}", b"of the user")
+    task = InstancesTask() if to == "coco" else EdgesTask()
+    sink = make_sink("s3://photos/out", to, task)
+    begun = replace(job(tmp_path, "folder"), task=task, sink=sink, model=None)
+    with pytest.raises(FileError, match=rf"{name} was not written by trace-edges annotate"):
+        annotate(begun)
+    assert s3.find("photos/out") == [f"photos/out/{name}"]
+    assert s3.cat_file(f"photos/out/{name}") == b"of the user"
+
+
+def test_a_part_that_is_not_ours_stays_and_its_results_are_kept(s3, tmp_path):
+    s3.pipe_file("photos/out/part-000000.tar", b"of the user")
+    with pytest.raises(FileError, match=r"part-000000\.tar was not written"):
+        annotate(job(tmp_path, "tar"))
+    assert s3.cat_file("photos/out/part-000000.tar") == b"of the user"
+    s3.rm("photos/out/part-000000.tar")
+    annotate(job(tmp_path, "tar"))
+    assert len(s3.cat_file("photos/out/part-000000.tar")) > 1000
+
+
+def test_what_another_machine_of_the_job_wrote_is_no_obstacle(s3, tmp_path):
+    """Of a killed run a result is there, and the list that names it lies on another machine."""
+    annotate(job(tmp_path, "folder"))
+    before = s3.cat_file("photos/out/1.edges.png")
+    (tmp_path / "elsewhere").mkdir()
+    s3.rm("photos/out/report.csv")
+    moved = replace(job(tmp_path, "folder"), state=tmp_path / "elsewhere")
+    assert annotate(moved).done == 3
+    assert s3.cat_file("photos/out/1.edges.png") == before

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -26,6 +26,7 @@ from trace_edges.cli.options import (
 )
 from trace_edges.cli.panoptic import Classes
 from trace_edges.edge_model import Choice, EdgeModel, Loading
+from trace_edges.inputs import fixed_part, passed_over
 from trace_edges.jobs.choices import Form, Kind, Selection, TaskName
 from trace_edges.training_free.settings import TraceSettings
 
@@ -129,25 +130,29 @@ def annotate(
 
     Example: trace-edges annotate photos results --task instances
     """
-    if not ("://" in source or glob.has_magic(source) or "{" in source):
-        check_inputs(Path(source))
+    if "://" not in source:
+        check_inputs(Path(fixed_part(source)))
+    from trace_edges.jobs.inputs import FolderSource
     from trace_edges.jobs.job import Job
     from trace_edges.jobs.job import annotate as run
-    from trace_edges.jobs.opening import open_source
+    from trace_edges.jobs.opening import make_sink, open_source
     from trace_edges.jobs.remote import absolute
-    from trace_edges.jobs.sinks import make_sink
 
     model = EdgeModel.choose(choice, settings, loading)
     what = _task(task, model, output, selection, (maps, cutting))
     part_of, out = read_shard(running.shard), absolute(dest)
+    images = open_source(source, **vars(data_set))
+    sink = make_sink(out, running.to, what, part=running.part, shard=part_of)
     job = Job(
-        open_source(source, **vars(data_set)),
-        what, make_sink(out, running.to, what, part=running.part, shard=part_of), model, out,
+        images, what, sink, model, out,
         shard=part_of, batch_size=running.batch_size, workers=running.workers,
         retry=running.retry, state=running.state,
     )  # fmt: skip
     with job_progress(task, not running.prints_table) as show:
         status = run(job, show, running.copies())
+    if isinstance(images, FolderSource) and images.passed_over:
+        suffixes = Counter(Path(name).suffix.lower() for name in images.passed_over)
+        error(f"{source}: {passed_over(suffixes)}")
     for reason in status.reasons:
         error(reason)
     if status.failed > len(status.reasons):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections import Counter
@@ -38,6 +39,9 @@ console = _Console(soft_wrap=True, highlight=False)
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Wrong input ends in one line and a non-zero exit; programming errors keep their traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that are no UTF-8 are written out
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
         sys.stdout.flush()  # what nobody reads any more is noticed here, not at the very end

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from trace_edges.formats.classes import ClassTable
 
 
+_LARGEST = 65535  # of a class, in a map of 16 bits
+
+
 @dataclass(frozen=True)
 class Classes:
     """What the numbers in semantic maps stand for.
@@ -103,6 +106,9 @@ def panoptic(
 
 def _numbers(text: str) -> list[int]:
     try:
-        return [int(part) for part in text.split(",") if part.strip()]
+        numbers = [int(part) for part in text.split(",")] if text else []
     except ValueError as error:
         raise ValueError(f"{text!r} is no list of class numbers: write them as 1,2,3") from error
+    if odd := [number for number in numbers if not 0 <= number <= _LARGEST]:
+        raise ValueError(f"class {odd[0]} must lie in [0, {_LARGEST}], which maps can hold")
+    return numbers

@@ -12,11 +12,11 @@ from .folders import segment_files as segment_files
 from .job import Job as Job
 from .job import Status as Status
 from .job import annotate as annotate
+from .opening import make_sink as make_sink
 from .opening import open_source as open_source
 from .panoptic import panoptic_files as panoptic_files
 from .refine import refine_coco as refine_coco
 from .refine import refine_labels as refine_labels
-from .sinks import make_sink as make_sink
 from .task import Outcome as Outcome
 from .tasks import EdgesTask as EdgesTask
 from .tasks import InstancesTask as InstancesTask

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from trace_edges.files import InputError
+from trace_edges.inputs import fixed_part
 from trace_edges.jobs.remote import full_name
 from trace_edges.jobs.stores import ask, filesystem, kind_of
 
@@ -29,8 +30,7 @@ def find_containers(url: str, suffixes: tuple[str, ...]) -> Iterator[tuple[str, 
         InputError: there is none, or a range stands for too many.
     """
     whole = kind_of(url) is not None
-    root = url if whole else re.split(r"[*?\[{]", url)[0].rpartition("/")[0]
-    system, base = filesystem(root or "/")
+    system, base = filesystem(url if whole else fixed_part(url))
     if whole and kind_of(url) != "directory":
         base = base.rpartition("/")[0]
     paths = [found for one in ([url] if whole else _ranges(url)) for found in _files(one, suffixes)]

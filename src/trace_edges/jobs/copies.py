@@ -137,7 +137,12 @@ class _Stretch:
         """The outcomes; of no items none, which tells whether the model can be loaded."""
         if not _engines:
             _engines.append(self.work.engine())
-        return [replace(one, record={}) for one in _engines[0].alone([items])]
+        return [_light(one) for one in _engines[0].alone([items])]
+
+
+def _light(outcome: Outcome) -> Outcome:
+    """An outcome to be sent home, where its record is not asked for but for the notes."""
+    return replace(outcome, record={"notes": outcome.record.get("notes", ())})
 
 
 _NO_COPY = ("no copy of the model can be loaded ({}): give it more memory, or take fewer "
@@ -210,7 +215,7 @@ class _Actor:
     def work(self, text: str) -> list[Outcome]:
         """The outcomes of stretches."""
         stretches = [[_item(values) for values in one] for one in json.loads(text)]
-        return [replace(one, record={}) for one in self._engine.alone(stretches)]
+        return [_light(one) for one in self._engine.alone(stretches)]
 
 
 def _handed_out(stretches: Iterator[list[Item]]) -> Iterator[list[list[Item]]]:

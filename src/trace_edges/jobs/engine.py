@@ -78,24 +78,24 @@ class Finish:
     drawing: Drawing
     task: Task
     keep: Keep
+    workers: int = 0
 
     def __call__(
         self, item: Item, reading: Reading, prepared: Prepared, made_with: Mapping[str, Any],
         begun: float,
     ) -> Outcome:  # fmt: skip
-        shape = prepared.shape or (reading.values.shape[0], reading.values.shape[1])
-        if (too_large := memory.refusal(*shape)) is not None:
-            return _failed(item, f"{item.name}: {too_large}")
+        height, width = shape = prepared.shape or (reading.values.shape[0], reading.values.shape[1])
         try:
-            edges, ridges = self.drawing(reading.values, shape)
-            subject = Subject(item.key, edges, ridges, reading, prepared.image)
-            result = self.task(subject)
+            with memory.room(height, width, self.workers) as too_large:
+                if too_large:
+                    return _failed(item, f"{item.name}: {too_large}")
+                edges, ridges = self.drawing(reading.values, shape)
+                result = self.task(Subject(item.key, edges, ridges, reading, prepared.image))
         except TaskError as error:
             return _failed(item, str(error))
         except MemoryError:
             return _failed(item, f"{item.name}: is too large for the memory; make it smaller")
         seconds = round(time.perf_counter() - begun, 3)
-        height, width = shape
         facts = Facts(
             height, width, reading.timestep, reading.emergence, made_with, seconds, prepared.notes
         )
@@ -145,7 +145,7 @@ class Engine:
         if self.task.wants_image:  # as it is, not as the model takes it
             preparation = replace(preparation, shrink=False)
         prepare = Prepare(preparation)
-        finish = Finish(self.source.drawing(self.settings), self.task, self.keep)
+        finish = Finish(self.source.drawing(self.settings), self.task, self.keep, workers.count)
         failed: list[Outcome] = []
 
         def readable() -> Iterator[tuple[int, Item, Prepared]]:

@@ -65,6 +65,7 @@ def detect_files(
     described = source.describe(chosen) | {"weights": source.fingerprint()}
     kind = {"command": "detect", "kind": task.kind, "format": task.format}
     outputs = Outputs("detect", tuple(names), overwrite)
+    outputs.check_folder(folder)
     records = Records(folder, task.suffixes, kind, described, extra, outputs, indent=1)
     engine = Engine(source, chosen, task, records, batch_size)
     yield from _run(engine, names, records)
@@ -139,6 +140,7 @@ def segment_outputs(
             raise ValueError(f"{path}: its record would be {SUMMARY}, which lists all images: "
                              "rename it")  # fmt: skip
     outputs = Outputs("segment", (*names, *([] if edges is None else [edges])), overwrite)
+    outputs.check_folder(folder)
     outputs.check(folder / SUMMARY)
     return outputs
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from trace_edges.inputs import (
     IMAGE_SUFFIXES,
     OTHER_SUFFIXES,
     RESULT_SUFFIXES,
+    fixed_part,
     result_names,
     stem,
     unlike_file,
@@ -73,8 +73,7 @@ class FolderSource:
         system, path = filesystem(self.url)
         kind = kind_of(self.url)
         if kind is None and glob.has_magic(path):
-            base = re.split(r"[*?[]", path)[0].rpartition("/")[0]
-            return base, ask(self.url, system.glob, path)
+            return fixed_part(path), ask(self.url, system.glob, path)
         if kind == "directory" or (_is_web(self.url) and ask(self.url, system.isdir, path)):
             if isinstance(system, LocalFileSystem):
                 return path, map(str, visible_files(path, True, shut))
@@ -155,9 +154,8 @@ def check_there(url: str) -> None:
         OSError: the store does not answer.
         InputError: there is nothing.
     """
-    root = re.split(r"[*?\[{]", url)[0]
+    root = fixed_part(url)
     whole = root == url
-    root = root if whole else root.rpartition("/")[0] or "/"
     if kind_of(root) is None and not _is_web(url):  # a web server need not list its folders
         mend = "check the path" if whole else "check the pattern"
         raise InputError(f"{url}: there is no such file or folder; {mend}")

@@ -18,9 +18,9 @@ from trace_edges.jobs.engine import STRETCH, Engine
 from trace_edges.jobs.entries import FilePlace, Item, Shard, Source
 from trace_edges.jobs.health import Stores
 from trace_edges.jobs.manifest import Manifest
-from trace_edges.jobs.remote import in_memory, is_local, is_within, join, write_bytes
+from trace_edges.jobs.remote import check_free, in_memory, is_local, is_within, join, write_bytes
 from trace_edges.jobs.sinks import Kept, PartSink, Sink
-from trace_edges.jobs.stores import concerns_all, filesystem
+from trace_edges.jobs.stores import concerns_all
 from trace_edges.jobs.task import Outcome, Task
 from trace_edges.jobs.tasks import PanopticTask
 from trace_edges.jobs.workers import Workers
@@ -108,15 +108,18 @@ class Job:
         """Where failures are listed."""
         return join(self.dest, f"report{self.shard.tag}.csv")
 
+    def check_state(self) -> None:
+        """ValueError where nobody said where the state is to lie."""
+        if self.state is None and not is_local(self.dest):
+            raise ValueError(f"{self.dest} is no folder of this machine: give one for the state "
+                             "of the job too")  # fmt: skip
+
     def manifest(self, model: dict[str, Any]) -> Manifest:
         """Open it.
 
         Raises:
-            ValueError: see `Manifest`; or nobody said where it is to lie.
+            ValueError: see `Manifest`.
         """
-        if self.state is None and not is_local(self.dest):
-            raise ValueError(f"{self.dest} is no folder of this machine: give one for the state "
-                             "of the job too")  # fmt: skip
         settings = {**self.source.describe(), **self.task.describe(), **self.sink.describe()}
         settings |= model | {"batch_size": self.batch_size, "trace_edges": __version__}
         settings |= {"shard": f"{self.shard.index}/{self.shard.count}"}
@@ -164,12 +167,13 @@ def annotate(
         ValueError: the job was begun with other settings, another process works on it, or there is
             no image.
     """
+    job.check_state()
     job.task.check()
     job.sink.check()
     stores = Stores(job.source, job.dest)
     stores.check()
-    if is_local(job.dest):
-        job.work.outputs.check(*(filesystem(url)[1] for url in (job.report, *job.sink.lists)))
+    for url in (job.report, *job.sink.lists):
+        check_free(url, job.work.outputs)
     engine = job.work.engine()
     source, settings = engine.source, engine.settings
     source.check(settings)
@@ -193,7 +197,8 @@ def annotate(
                 reading = engine(stretches, workers) if copies is None else copies(job, stretches)
                 for outcome in reading:
                     stores.ask(outcome.fault)
-                    manifest.mark(outcome.position, outcome.message)
+                    notes = outcome.record.get("notes", ())
+                    manifest.mark(outcome.position, outcome.message, notes)
                     seal.closed(outcome.position)
                     counts["open"] -= 1
                     counts[outcome.state] += 1
@@ -287,6 +292,7 @@ def _write_report(job: Job, manifest: Manifest) -> None:
     manifest.commit()
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("key", "reason"))
-    rows.writerows(manifest.failures())
+    rows.writerow(("key", "reason", "state"))
+    rows.writerows((*row, "failed") for row in manifest.failures())
+    rows.writerows((*row, "done") for row in manifest.noted())
     write_bytes(job.report, text.getvalue().encode())

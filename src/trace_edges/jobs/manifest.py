@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
@@ -85,6 +86,8 @@ class Manifest:
                 raise self._gone(error) from error
             if error is None:
                 self.commit()
+                with suppress(OSError):  # what a kill left; nothing in it is open any more
+                    Path(f"{self.path}-journal").unlink(missing_ok=True)
         finally:
             self._base.close()
 
@@ -141,11 +144,11 @@ class Manifest:
                 if whole or is_open
             ]
 
-    def mark(self, position: int, reason: str = "") -> None:
-        """An item is done, or has failed for a reason."""
-        state = "failed" if reason else "done"
+    def mark(self, position: int, reason: str = "", notes: Iterable[str] = ()) -> None:
+        """An item is done, perhaps with notes, or has failed for a reason."""
+        state, told = ("failed", reason) if reason else ("done", "; ".join(notes))
         self._base.execute(
-            "UPDATE items SET state = ?, reason = ? WHERE position = ?", (state, reason, position)
+            "UPDATE items SET state = ?, reason = ? WHERE position = ?", (state, told, position)
         )
         if time.monotonic() - self._committed > _COMMIT:
             self.commit()
@@ -169,6 +172,13 @@ class Manifest:
     def failures(self) -> Iterator[tuple[str, str]]:
         """Key and reason of what failed, in order."""
         query = "SELECT key, reason FROM items WHERE state = 'failed' ORDER BY position"
+        return iter(self._base.execute(query))
+
+    def noted(self) -> Iterator[tuple[str, str]]:
+        """Key and notes of what is done and has any, in order."""
+        query = (
+            "SELECT key, reason FROM items WHERE state = 'done' AND reason != '' ORDER BY position"
+        )
         return iter(self._base.execute(query))
 
     def done(self, first: int = 0, end: int = 1 << 62) -> Iterator[Item]:

@@ -1,14 +1,16 @@
-"""Which kind of data set a path or URL stands for."""
+"""Which kind of data set a path or URL stands for, and where results of a form go."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from trace_edges.jobs.choices import Kind
-from trace_edges.jobs.entries import Source
+from trace_edges.jobs.choices import Form, Kind
+from trace_edges.jobs.coco_sink import CocoSink
+from trace_edges.jobs.entries import Shard, Source
 from trace_edges.jobs.inputs import CocoSource, FolderSource, VocSource, is_image
 from trace_edges.jobs.remote import HUB, absolute, is_saved_dataset, join
+from trace_edges.jobs.sinks import RECORD, FolderSink, PartSink, Sink
 from trace_edges.jobs.stores import ask, filesystem, kind_of
 from trace_edges.jobs.tables import SUFFIXES as TABLES
 from trace_edges.jobs.tables import DatasetSource, ParquetSource
@@ -67,6 +69,32 @@ def open_source(
         case "datasets":
             return DatasetSource(url, split, column)
     return FolderSource(url)
+
+
+def make_sink(
+    dest: str, form: Form, task: Any, *, part: int = 1000, shard: Shard | None = None
+) -> Sink:
+    """The sink of a form for what a task makes.
+
+    Raises:
+        ValueError: the form is unknown, or cannot hold what the task makes.
+    """
+    shard = shard or Shard()
+    if form not in get_args(Form):
+        raise ValueError(f"unknown form {form!r}; known: {', '.join(get_args(Form))}")
+    if part < 1:
+        raise ValueError(f"a part holds at least 1 result, not {part}")
+    if form == "folder":
+        return FolderSink(dest)
+    if form == "coco":
+        if task.name == "edges":
+            raise ValueError("COCO JSON holds instances or panoptic segments, no edges: "
+                             "choose folder, tar or parquet")  # fmt: skip
+        if task.name == "instances":
+            return CocoSink(dest, "instances", shard=shard)
+        listed = tuple((one.id, one.name, one.thing) for one in task.classes.categories)
+        return CocoSink(dest, "panoptic", listed, shard)
+    return PartSink(dest, form, (*task.suffixes, RECORD), part, shard.tag)
 
 
 def _guess(url: str) -> Kind:

@@ -5,6 +5,7 @@ data sets of the library `datasets`.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from trace_edges.extras import require
 from trace_edges.files import write_atomically
-from trace_edges.jobs.stores import FileSystem, ask, filesystem, kind_of
+from trace_edges.jobs.stores import FileSystem, StoreFile, ask, filesystem, kind_of
+from trace_edges.outputs import Outputs, current, digest_of
 
 # What is put there becomes visible when it is complete; elsewhere a rename sees to that.
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
@@ -71,24 +73,22 @@ def read_bytes(url: str, start: int | None = None, length: int | None = None) ->
 
 
 def write_bytes(url: str, content: bytes) -> None:
-    """Write a file, whole or not at all.
+    """Write a file, whole or not at all; under a guard (`Outputs`) only what is its own.
 
     Raises:
+        FileError: the guard refuses.
         OSError: it cannot be written.
     """
     system, path = filesystem(url)
     if isinstance(system, LocalFileSystem):
         ask(url, _write_here, path, content)
     else:
+        _claim(url, content)
         _put(url, lambda place: system.pipe_file(place, content))
 
 
 def put_file(local: Path, url: str) -> None:
-    """Copy a finished file of this machine to where it belongs, whole or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Copy a finished file of this machine to where it belongs; as `write_bytes`."""
     system, path = filesystem(url)
     if isinstance(system, LocalFileSystem):
         with write_atomically(path) as temporary:
@@ -97,7 +97,22 @@ def put_file(local: Path, url: str) -> None:
             except OSError:  # another disk
                 temporary.write_bytes(local.read_bytes())
     else:
+        _claim(url, local)
         _put(url, lambda place: system.put_file(str(local), place))
+
+
+def check_free(url: str, outputs: Outputs) -> None:
+    """Refuse, before work begins, a file that is there and not the command's.
+
+    Raises:
+        FileError: it is.
+        OSError: its store does not answer.
+    """
+    system, path = filesystem(url)
+    if isinstance(system, LocalFileSystem):
+        outputs.check(path)
+    else:
+        outputs.check_elsewhere(url, _digest_there(url))
 
 
 def remove(url: str, *, recursive: bool = False) -> None:
@@ -125,8 +140,10 @@ def check_writable(folder: str) -> None:
         if not os.access(above, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "nothing can be written there", str(above))
         return
+    if is_local(folder) and kind_of(folder) != "directory":
+        raise NotADirectoryError(errno.ENOTDIR, "is no folder", filesystem(folder)[1])
     probe = join(folder, _PROBE)
-    write_bytes(probe, b"")
+    _put(probe, lambda place: filesystem(probe)[0].pipe_file(place, b""))
     with suppress(PermissionError):  # who may write need not have the right to remove
         remove(probe)
 
@@ -158,6 +175,19 @@ def load_rows(name: str, split: str | None) -> Any:
 def _puts_whole(system: FileSystem) -> bool:
     protocols = system.protocol if isinstance(system.protocol, tuple) else (system.protocol,)
     return bool(_WHOLE_PUTS.intersection(protocols))
+
+
+def _claim(url: str, content: bytes | Path) -> None:
+    """What is there and not ours is never replaced."""
+    if (guard := current()) is not None:
+        guard.claim(url, digest_of(content), _digest_there(url))
+
+
+def _digest_there(url: str) -> str | None:
+    if kind_of(url) is None:
+        return None
+    with StoreFile(url) as file:
+        return digest_of(io.BufferedReader(file))
 
 
 def _write_here(path: str, content: bytes) -> None:

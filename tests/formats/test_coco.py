@@ -231,7 +231,7 @@ def test_masks_are_replaced_in_the_form_that_was_given(tmp_path):
 def test_names_with_a_suffix_are_those_of_files(name, tmp_path):
     masks = {name: InstanceMasks(np.ones((1, 4, 4), dtype=bool))}
     export_coco(masks, tmp_path / "out.json")
-    (image,) = json.loads((tmp_path / "out.json").read_text())["images"]
+    (image,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["images"]
     assert image["file_name"] == name
     assert image["id"] == (7 if name.startswith("0007") else 1)
     export_labels(masks, tmp_path)

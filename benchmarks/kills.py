@@ -148,7 +148,7 @@ def _run_here(
     from recipes.trace_mini.__main__ import app as recipes
     from trace_edges.cli import app as commands
 
-    with said.open("w") as file:
+    with said.open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(folder)

@@ -28,7 +28,7 @@ from .jsons import ALL, VALUES, broken_files, changed
 COMMAND = ("detect", "a.png", "--out", "out", "--detector", "det", "--resolution", "64",
            "--device", "cpu", "--quiet")  # fmt: skip
 EMBEDDED = embedded_folder() / "detector"
-OK: dict[str, Any] = json.loads((EMBEDDED / "config.json").read_text())
+OK: dict[str, Any] = json.loads((EMBEDDED / "config.json").read_text(encoding="utf-8"))
 TEXT = frozenset({"text", "number as text", "empty text"})
 LEFT_OUT = frozenset({"missing"})
 # Of every key, the values that must be refused, in a line that names it.
@@ -70,7 +70,7 @@ def case(kind: str, file: str, write: Callable[[Path], object], *names: str) -> 
 
 def configs() -> Iterator[Case]:
     def written(content: Any) -> Callable[[Path], object]:
-        return lambda path: path.write_text(json.dumps(content))
+        return lambda path: path.write_text(json.dumps(content), encoding="utf-8")
 
     for place, wrong in WRONG.items():
         content = OK if place[0] in OK else OK | {place[0]: None}

@@ -56,9 +56,9 @@ def test_one_trained_in_float32_comes_straight_in_half(tiny_model, save, loads, 
 
 def test_one_of_version_0_1_is_told_apart_in_float32_first(tiny_pixart, save, loads):
     _, folder = save(tiny_pixart(), torch.float32)
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     del config["backbone_rounded"]
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     detector = EdgeDetector.from_pretrained(folder, dtype=torch.bfloat16)
     assert loads == [torch.float32]
     assert detector.student.backbone.dtype == torch.bfloat16
@@ -75,7 +75,7 @@ def test_one_trained_beside_bfloat16_says_so_and_comes_in_every_type(tiny_pixart
     pytest.importorskip("peft")
     trained, folder = save(tiny_pixart(), torch.bfloat16, rank=2)
     assert {p.dtype for _, p in trained.student.trained()} == {torch.float32}
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["backbone_dtype"] == "bfloat16"
     assert "backbone_rounded" not in config
     expected = trained(PICTURE).edges
@@ -84,7 +84,7 @@ def test_one_trained_beside_bfloat16_says_so_and_comes_in_every_type(tiny_pixart
         assert found.student.backbone.dtype == dtype
         assert np.abs(found(PICTURE).edges - expected).max() < 0.02
         found.save_pretrained(folder.parent / "again")
-        again = json.loads((folder.parent / "again" / "config.json").read_text())
+        again = json.loads((folder.parent / "again" / "config.json").read_text(encoding="utf-8"))
         assert again == config
     assert loads == [torch.bfloat16] * 3  # what the weights were, whatever becomes of them
 

@@ -167,7 +167,7 @@ def test_a_run_that_was_stopped_leaves_the_same_files(distil, tmp_path):
     left = f".{_home()}ffffff0001.part"  # of a process of this machine that is no more
     for place in (tmp_path / "b", tmp_path / "b" / "labels" / "00"):
         place.mkdir(exist_ok=True)
-        (place / left).write_text("half")
+        (place / left).write_text("half", encoding="utf-8")
     distil("b")
     assert files(tmp_path / "a") == files(tmp_path / "b")
 

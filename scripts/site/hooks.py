@@ -13,11 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from latex2mathml.converter import convert
+from mkdocs.structure.files import File
+from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parents[2]
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\w$\\])\$([^$\n]+?)\$(?!\w)", re.DOTALL)
 _LINK = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+[^)#]+)(#[^)]*)?\)")
+_OTHER_NOTEBOOK = re.compile(r"\]\((\w+)\.ipynb\)")
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """The notebooks become pages, with the output that is stored in them."""
+    for notebook in sorted((ROOT / "examples" / "notebooks").glob("*.ipynb")):
+        text, resources = MarkdownExporter().from_filename(str(notebook))
+        for name, image in resources["outputs"].items():
+            own = f"{notebook.stem}-{name}"
+            text = text.replace(name, own)
+            files.append(File.generated(config, f"notebooks/{own}", content=image))
+        files.append(File.generated(config, f"notebooks/{notebook.stem}.md",
+                                    content=_OTHER_NOTEBOOK.sub(r"](\1.md)", text)))  # fmt: skip
+    return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:

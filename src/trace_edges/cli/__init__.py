@@ -15,6 +15,7 @@ from trace_edges.cli.distill import distill
 from trace_edges.cli.doctor import doctor
 from trace_edges.cli.evaluate import evaluate
 from trace_edges.cli.explain import explain
+from trace_edges.cli.explore import explore
 from trace_edges.cli.panoptic import panoptic
 from trace_edges.cli.refine import refine
 from trace_edges.cli.segment import segment
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(detect)
 app.command()(explain)
+app.command()(explore)
 app.command()(backbones)
 app.command()(doctor)
 app.command()(segment)

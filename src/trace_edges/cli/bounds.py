@@ -57,6 +57,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "part": (1, 10_000_000),
     "actors": (1, 1024),
     "gpus": (0, 1024),
+    "port": (1, 65535),
 }
 
 

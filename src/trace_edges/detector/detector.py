@@ -16,10 +16,11 @@ from trace_edges.attention import without_autocast
 from trace_edges.backbones import EMBEDDED
 from trace_edges.backbones.fitting import explained_memory
 from trace_edges.detector.config import CONFIG, WEIGHTS, DetectorConfig, read_detector
-from trace_edges.detector.drawing import ProbabilityDrawing, control_image
+from trace_edges.detector.drawing import ProbabilityDrawing
 from trace_edges.detector.hub import CARD, find_artefact, model_card
 from trace_edges.detector.loading import load_student
 from trace_edges.detector.student import Student
+from trace_edges.drawing.control import ControlStyle, control_image
 from trace_edges.files import write_json, write_text
 from trace_edges.images import ImageSource, resize_image, to_tensor
 from trace_edges.results import EdgeMap
@@ -161,6 +162,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         settings: DetectorSettings | None = ...,
         *,
         output_type: Literal["pil", "np"],
+        style: ControlStyle = ...,
         **changes: Any,
     ) -> Any: ...
 
@@ -171,6 +173,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         *,
         batch_size: int = BATCH_SIZE,
         output_type: OutputType = "edges",
+        style: ControlStyle = "thin",
         image_resolution: int | None = None,
         detect_resolution: int | None = None,
         **changes: Any,
@@ -181,8 +184,9 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             images: a path, bytes, PIL image, array or tensor, a list of them, or a batch.
             settings: see `DetectorSettings`.
             batch_size: so many images share a pass.
-            output_type: "edges", an EdgeMap at the input's size; "pil" or "np", thin lines as
-                ControlNet's detectors give them: an RGB image, or a list where a list was given.
+            output_type: "edges", an EdgeMap at the input's size; "pil" or "np", what steers a
+                ControlNet: an RGB image at full contrast, or a list where a list was given.
+            style: of these: "thin", "soft" or "scribble" (`drawing.control.control_image`).
             image_resolution: shorter side in px of "pil" and "np"; None: the input's.
             detect_resolution: `resolution`, as ControlNet's detectors call it.
             changes: single settings by name: `resolution=512`.
@@ -202,9 +206,10 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         found = self._detect(images, self.chosen(settings, changes), batch_size)
         if output_type == "edges":
             return found
-        drawn = [control_image(thin, image_resolution) for thin in found.thin]
-        several = isinstance(images, list | tuple) or (hasattr(images, "ndim") and images.ndim == 4)
+        pairs = zip(found.edges, found.thin, strict=True)
+        drawn = [control_image(*pair, style, image_resolution) for pair in pairs]
         answers = drawn if output_type == "pil" else list(map(np.asarray, drawn))
+        several = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
         return answers if several else answers[0]
 
     def preparation(self, settings: DetectorSettings) -> Preparation:

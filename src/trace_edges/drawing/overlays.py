@@ -31,22 +31,29 @@ _REACH = 3  # px across which two segments are neighbours
 _FILL = 0.45  # opacity of a segment; its contour is opaque
 
 
-def shown_strength(thin: Float[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """Strength of thin edges stretched to [0, 1] for the eye.
+def shown_strength(
+    values: Float[np.ndarray, "h w"], thin: Float[np.ndarray, "h w"] | None = None
+) -> Float32[np.ndarray, "h w"]:
+    """Strength of edges stretched to [0, 1] for the eye.
 
     Methods differ in how strong their edges are, and the weak ones of one may be the best of
     another. So 1 is what only 2 % of the ridge pixels of this image exceed, but at least 0.25, so
     that an image without edges stays empty; 0 is a fifth of that and less.
+
+    Args:
+        values: thin edges, or the smooth map.
+        thin: the thin edges, where `values` are not.
     """
+    thin = values if thin is None else thin
     ridges = thin[thin > 0]
     strong = max(_STRONG, float(np.percentile(ridges, 98)) if ridges.size else 0)
     weak = strong / 5
-    return np.clip((thin - weak) / (strong - weak), 0, 1, dtype=np.float32)
+    return np.clip((values - weak) / (strong - weak), 0, 1, dtype=np.float32)
 
 
 def edge_image(thin: Float[np.ndarray, "h w"]) -> Image.Image:
     """Thin edges in [0, 1] as lines, white on black (8 bits), stretched by `shown_strength`."""
-    return grey_image(_lines(shown_strength(thin)))
+    return grey_image(lines(shown_strength(thin)))
 
 
 def overlay(image: UInt8[np.ndarray, "h w 3"], thin: Float[np.ndarray, "h w"]) -> Image.Image:
@@ -60,18 +67,20 @@ def overlay(image: UInt8[np.ndarray, "h w 3"], thin: Float[np.ndarray, "h w"]) -
         ValueError: image and edges differ in size.
     """
     _check_size(image, thin.shape, "edges")
-    lines = _lines(shown_strength(thin))
+    drawn = lines(shown_strength(thin))
     stops = np.linspace(0, 1, len(_RAMP))
     channels = np.moveaxis(np.array(_RAMP, dtype=np.float32), 1, 0)  # (3, stops)
-    colour = np.stack([np.interp(lines, stops, channel) for channel in channels], axis=-1)
+    colour = np.stack([np.interp(drawn, stops, channel) for channel in channels], axis=-1)
     grey = image.mean(axis=-1, keepdims=True)
     dimmed = _DIM * (0.6 * image + 0.4 * grey)
-    opacity = np.clip(2 * lines, 0, 1)[..., None]
+    opacity = np.clip(2 * drawn, 0, 1)[..., None]
     return Image.fromarray(np.rint(dimmed + opacity * (colour - dimmed)).astype(np.uint8))
 
 
-def _lines(strength: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """Ridges of one pixel as antialiased lines.
+def lines(
+    strength: Float32[np.ndarray, "h w"], thickness: float = _WIDTH
+) -> Float32[np.ndarray, "h w"]:
+    """Ridges of one pixel as antialiased lines, `thickness` px wide where they are drawn.
 
     They are drawn where the shorter side has some hundred pixels, and enlarged: of a large image
     each block of pixels counts as its strongest.
@@ -83,10 +92,10 @@ def _lines(strength: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
         small = block_reduce(np.pad(strength, padding), (block, block), np.max)
     else:
         small = strength
-    reach = math.ceil(_WIDTH / 2 + 0.5)
+    reach = math.ceil(thickness / 2 + 0.5)
     padded, drawn = np.pad(small, reach), np.zeros_like(small)
     for down, right in itertools.product(range(-reach, reach + 1), repeat=2):
-        covered = _WIDTH / 2 + 0.5 - math.hypot(down, right)  # of a pixel at this distance
+        covered = thickness / 2 + 0.5 - math.hypot(down, right)  # of a pixel at this distance
         if covered > 0:
             shifted = padded[reach + down :, reach + right :][: small.shape[0], : small.shape[1]]
             drawn = np.maximum(drawn, min(1, covered) * shifted)

@@ -12,6 +12,7 @@ _INK = (40, 40, 40)
 _PAPER = (255, 255, 255)
 _GRID = (225, 225, 225)
 _MARK = (230, 30, 80)
+_LEFT, _RIGHT = 52, 14  # px beside a curve
 
 
 def grey_image(values: Float[np.ndarray, "h w"]) -> Image.Image:
@@ -38,7 +39,7 @@ def curve_image(
         size: (width, height) in pixels.
     """
     width, height = size
-    left, right, top, bottom = 52, width - 14, 26, height - 24
+    left, right, top, bottom = _LEFT, width - _RIGHT, 26, height - 24
     image = Image.new("RGB", size, _PAPER)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=12)
     draw.text((left, 6), "KL between consecutive steps, nats", fill=_INK, font=font)
@@ -67,6 +68,18 @@ def curve_image(
     for px, py in points:
         draw.ellipse([px - 3, py - 3, px + 3, py + 3], fill=_INK)
     return image
+
+
+def curve_step(x: float, steps: Sequence[int], width: int) -> int:
+    """The step that lies nearest to a column of `curve_image`.
+
+    Args:
+        x: the column, px.
+        steps: of the curve, the largest among them.
+        width: of the image, px.
+    """
+    at = (x - _LEFT) / (width - _RIGHT - _LEFT) * max([*steps, 1])
+    return min(steps, key=lambda step: abs(step - at))
 
 
 def contact_sheet(

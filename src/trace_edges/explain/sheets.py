@@ -6,6 +6,7 @@ words does not. It is the paper's first figure, for any prompt.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -94,6 +95,7 @@ def explain_prompt(
     backbone: DiffusionBackbone,
     prompt: str,
     settings: PromptSettings | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> tuple[Image.Image, Denoising]:
     """Make an image and draw self-attention, ABDiv and the attention to every word on the way.
 
@@ -101,6 +103,7 @@ def explain_prompt(
         pipeline, backbone: of `load_generator`.
         prompt: for instance "two cats".
         settings: how the image is made.
+        on_step: called with the timestep of every step.
 
     Returns:
         The sheet, of six steps at most, the step t* among them; and how the image came to be.
@@ -113,6 +116,8 @@ def explain_prompt(
     colours = MapColours()
 
     def draw(moment: Moment) -> None:
+        if on_step is not None:
+            on_step(moment.timestep)
         at = f"t = {moment.timestep}"
         divergence = boundary_divergence(moment.attention, moment.grid)[0].cpu().numpy()
         divergences.append(divergence)

@@ -294,32 +294,34 @@ _SAM2_VISION = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def tiny_sam():
-    """A function that writes the folder of a random "sam" or "sam2", and gives it.
+def write_sam(kind: str, folder: Path) -> Path:
+    """Write the folder of a random "sam" or "sam2", and give it.
 
     Its weights are lively enough to answer every prompt differently.
     """
     import transformers
 
-    def write(kind: str, folder: Path) -> Path:
-        vision = {"sam": _SAM_VISION, "sam2": _SAM2_VISION}[kind]
-        names = {"sam": "Sam", "sam2": "Sam2"}[kind]
-        config = getattr(transformers, f"{names}Config")(vision_config=vision, **_SAM)
-        torch.manual_seed(0)
-        model = getattr(transformers, f"{names}Model")(config)
-        generator = torch.Generator().manual_seed(1)
-        with torch.no_grad():
-            for name, weight in model.named_parameters():
-                if weight.ndim > 1:
-                    gain = 0.1 if "iou_prediction_head.proj_out" in name else 2  # scores in [0, 1]
-                    weight.copy_(torch.randn(weight.shape, generator=generator))
-                    weight.mul_(gain / weight[0].numel() ** 0.5)
-                else:
-                    weight.fill_(0.4 if "iou_prediction_head.proj_out" in name else "norm" in name)
-        model.save_pretrained(folder)
-        colours = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.25, 0.5]}
-        (folder / "preprocessor_config.json").write_text(json.dumps(colours), encoding="utf-8")
-        return folder
+    vision = {"sam": _SAM_VISION, "sam2": _SAM2_VISION}[kind]
+    names = {"sam": "Sam", "sam2": "Sam2"}[kind]
+    config = getattr(transformers, f"{names}Config")(vision_config=vision, **_SAM)
+    torch.manual_seed(0)
+    model = getattr(transformers, f"{names}Model")(config)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim > 1:
+                gain = 0.1 if "iou_prediction_head.proj_out" in name else 2  # scores in [0, 1]
+                weight.copy_(torch.randn(weight.shape, generator=generator))
+                weight.mul_(gain / weight[0].numel() ** 0.5)
+            else:
+                weight.fill_(0.4 if "iou_prediction_head.proj_out" in name else "norm" in name)
+    model.save_pretrained(folder)
+    colours = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.25, 0.5]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(colours), encoding="utf-8")
+    return folder
 
-    return write
+
+@pytest.fixture(scope="session")
+def tiny_sam():
+    """`write_sam`."""
+    return write_sam

@@ -146,7 +146,10 @@ TEXTS = {
     "cogview4": [lambda: decoder("GlmModel", 24, layers=2, tokenizer=glm_tokenizer)],
     "hunyuan-dit": [lambda: bert(16), lambda: t5(24)],
 }
-TEXTS |= {"sd3.5-medium": TEXTS["sd3"], "flux-schnell": TEXTS["flux-dev"]}
+TEXTS |= {
+    "sd21": TEXTS["sd15"], "sd3.5-medium": TEXTS["sd3"], "sd3.5-large": TEXTS["sd3"],
+    "flux-schnell": TEXTS["flux-dev"],
+}  # fmt: skip
 
 
 @pytest.fixture

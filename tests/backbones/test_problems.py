@@ -92,7 +92,9 @@ def test_sana_says_why_it_cannot_be(tmp_path):
 
 def test_a_pickle_is_not_read(tmp_path):
     (tmp_path / "model.ckpt").write_bytes(b"weights")
-    assert "is a pickle" in message_of(load_backbone, tmp_path / "model.ckpt")
+    assert "are pickles (.ckpt), which may run any program" in message_of(
+        load_backbone, tmp_path / "model.ckpt"
+    )
 
 
 def test_an_unknown_model_names_the_families(tmp_path):
@@ -106,7 +108,7 @@ def test_an_unknown_model_names_the_families(tmp_path):
 
 def test_an_index_that_is_no_json_is_named(tmp_path):
     (tmp_path / "model_index.json").write_text("{", encoding="utf-8")
-    assert "model_index.json is no JSON" in message_of(load_backbone, tmp_path)
+    assert "model_index.json is no valid JSON" in message_of(load_backbone, tmp_path)
 
 
 def test_a_scheduler_of_the_other_kind_is_named(tiny_model):

@@ -4,15 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from typer.testing import CliRunner
 
+from tests.backbones.hub_layouts import LAYOUTS, as_the_hub_has_it, put_in_cache
 from trace_edges.attention.maps import add_head_mean_blocks
+from trace_edges.backbones import CHECKPOINTS, ENCODERS, load_backbone
 from trace_edges.cli import app
 from trace_edges.doctor import CHECKS, Finding, examine, machine, models, software
 from trace_edges.results import EdgeMap
@@ -168,30 +170,39 @@ def test_a_missing_compiler_is_a_note(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def cached_sd15(tmp_path, monkeypatch):
-    """The hub's cache with sd15 as diffusers fetches it, but for the weights of the VAE."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    repository = tmp_path / "models--stable-diffusion-v1-5--stable-diffusion-v1-5"
-    commit = repository / "snapshots" / ("a" * 40)
-    for part in ("unet", "vae", "scheduler"):
-        (commit / part).mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("a" * 40, encoding="utf-8")
-    (commit / "model_index.json").write_text(
-        '{"_class_name": "StableDiffusionPipeline"}', encoding="utf-8"
-    )
-    (commit / "scheduler" / "scheduler_config.json").write_text("{}", encoding="utf-8")
-    save_file({"w": torch.zeros(1)}, commit / "unet" / "diffusion_pytorch_model.safetensors")
-    return commit
+def cached_sd15(tiny_model, tiny_texts, tmp_path, monkeypatch):
+    """A function that puts files of sd15 in the hub's cache, as they are laid down there."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    folder = tiny_model("sd15", null=False, **tiny_texts("sd15"))
+    as_the_hub_has_it(folder, LAYOUTS["sd15"])
+    return partial(put_in_cache, folder, tmp_path / "hub", CHECKPOINTS["sd15"].hub)
 
 
 def test_backbones_in_the_cache_are_here_or_partly_here(cached_sd15):
-    partly = {one.subject: one for one in models.cached_backbones("cpu")}
-    assert partly["sd15"].told == "partly here, without vae"
-    assert "sdxl" not in partly
-    save_file({"w": torch.zeros(1)}, cached_sd15 / "vae" / "diffusion_pytorch_model.safetensors")
-    wholly = {one.subject: one for one in models.cached_backbones("cpu")}
-    assert wholly["sd15"].told == "here, but for its null condition"
+    def told():
+        return {one.subject: (one.state, one.told) for one in models.cached_backbones("cpu")}
+
+    assert told()["others"] == (
+        "ok",
+        f"{len(CHECKPOINTS) + len(ENCODERS)} that have names are not here",
+    )
+    cached_sd15(only=lambda name: not name.startswith(("vae/d", "text_encoder")))
+    assert told()["sd15"] == ("note", "partly here, without vae")
+    assert "sdxl" not in told()
+    snapshot = cached_sd15(only=lambda name: not name.startswith("text_encoder"))
+    assert told()["sd15"] == ("ok", "here, but for its null condition")
+    cached_sd15()
+    load_backbone("sd15", local_files_only=True)  # which keeps the null condition
+    assert told()["sd15"] == ("ok", "here")
+    (snapshot / "unet" / "diffusion_pytorch_model.safetensors").resolve().unlink()
+    assert told()["sd15"] == ("note", "partly here, without unet")
+    (snapshot / "model_index.json").unlink()
+    (snapshot / "model_index.json").write_text(
+        "[]", encoding="utf-8"
+    )  # spoilt: the others are told of all the same
+    state, said = told()["sd15"]
+    assert (state, said.endswith("holds a list where an object belongs")) == ("note", True)
+    assert "others" in told()
 
 
 def fake_kernel(error):
@@ -238,6 +249,15 @@ def fake_runs(changed):
         return {"training-free": (EdgeMap(edges * (1 - off), ridges), 0.1)}
 
     return run_embedded
+
+
+def test_a_fake_device_without_bfloat16_is_not_broken(monkeypatch):
+    """As macOS before version 14 is."""
+    monkeypatch.setattr(models, "run_embedded", fake_runs(0.001))
+    monkeypatch.setattr("trace_edges.backbones.latents.has_bfloat16", lambda device: False)
+    _, *of_device, last = models.embedded_model("meta")
+    assert [one.state for one in of_device] == ["ok", "ok"]
+    assert (last.state, last.told) == ("note", "meta does not have it: float16 is taken")
 
 
 @pytest.mark.parametrize(

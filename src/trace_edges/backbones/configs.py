@@ -6,14 +6,18 @@ weight. Bounds lie far above any model there is, and far below what harms a mach
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
 
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
 from trace_edges.backbones.problems import BackboneError
+from trace_edges.files import FileError, read_json
 
 _LARGEST_FILE = 64 * 2**20  # bytes; the index of a sharded model of a thousand files has 2**20
 _DEEPEST = 32
@@ -30,7 +34,10 @@ _BOUNDS: tuple[tuple[re.Pattern[str], float], ...] = (
     (re.compile(r"layers|blocks|depth|stages|resnets"), 1000),
     (re.compile(r"timesteps"), 100_000),
     (re.compile(r"sample_size|image_size|pos_embed_max_size|patch_size"), 16_384),
-    (re.compile(r"channels|dim|size|width|heads|groups|mlp|length|max_len"), _LARGEST_SIZE),
+    (
+        re.compile(r"channels|dim|d_model|d_kv|d_ff|size|width|heads|groups|mlp|length|max_len"),
+        _LARGEST_SIZE,
+    ),
     (re.compile(r"lambda_min"), inf),  # -inf, of schedulers that clip nothing
     (re.compile(r""), 2**40),
 )
@@ -41,17 +48,15 @@ def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        BackboneError: it is no JSON, no object, or too large or deep to be what it should.
+        BackboneError: it is no JSON, no object, or too large to be what it should.
         OSError: it cannot be opened.
     """
     if path.stat().st_size > _LARGEST_FILE:
         raise BackboneError(f"{path} has {path.stat().st_size} bytes, which no config has")
     try:
-        content = json.loads(path.read_bytes())
-    except RecursionError as error:
-        raise BackboneError(f"{path} is nested deeper than a config is") from error
-    except ValueError as error:
-        raise BackboneError(f"{path} is no JSON: {error}") from error
+        content = read_json(path)
+    except FileError as error:
+        raise BackboneError(str(error)) from error
     if not isinstance(content, dict):
         raise BackboneError(f"{path} holds {kind_of(content)} where an object belongs")
     return content
@@ -103,3 +108,37 @@ def _values(config: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, A
         yield name, value, depth
         if isinstance(value, dict | list):
             yield from _values(value, name, depth + 1)
+
+
+Colours = tuple[Float32[Tensor, "3 1 1"], Float32[Tensor, "3 1 1"]]
+"""Mean and standard deviation of red, green and blue in [0, 1]."""
+
+
+def read_colours(path: Path | None, default: Mapping[str, Any]) -> Colours:
+    """The colours in the config of a preprocessor.
+
+    Args:
+        path: None: there is none.
+        default: `image_mean` and `image_std` where it has none.
+
+    Raises:
+        BackboneError: they are no three numbers, or nothing can be divided by them.
+    """
+    return colours_of({**default, **(read_object(path) if path else {})}, path)
+
+
+def colours_of(values: Any, path: Path | None) -> Colours:
+    """Those of `image_mean` and `image_std`, from a file for messages.
+
+    Raises:
+        BackboneError: as `read_colours`.
+    """
+    scales = []
+    for key, least in (("image_mean", -inf), ("image_std", 0)):
+        value = values.get(key) if isinstance(values, Mapping) else values
+        three = isinstance(value, list | tuple) and len(value) == 3
+        if not three or not all(type(v) in (int, float) and least < v < inf for v in value or ()):
+            raise BackboneError(f"{path}: {key} is {str(value)[:80]}, where three numbers belong"
+                                + (" above 0" if least == 0 else ""))  # fmt: skip
+        scales.append(torch.tensor(value, dtype=torch.float32).reshape(3, 1, 1))
+    return scales[0], scales[1]

@@ -114,11 +114,16 @@ def default_dtype(device: torch.device) -> torch.dtype:
         return torch.float32
     if device.type == "cuda" and torch.version.hip is None:
         return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+    return torch.bfloat16 if has_bfloat16(device) else torch.float16
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16, be it slowly."""
     try:
         torch.ones(1, dtype=torch.bfloat16, device=device).add_(1)
     except (RuntimeError, TypeError):
-        return torch.float16
-    return torch.bfloat16
+        return False
+    return True
 
 
 def _column(value: float | list[float] | Tensor) -> Float32[Tensor, "#c 1 1"]:

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from trace_edges.backbones.components import named
 from trace_edges.backbones.pipelines import empty_denoiser, has_component, read_pipeline
 from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.backbones.sources import Source
@@ -143,5 +144,5 @@ def _encode(
         for name in wanted.components:
             if isinstance(module := getattr(pipeline, name), torch.nn.Module):
                 module.to(device)
-        null = wanted.encode(pipeline, device)
-    return null
+        with named(f"the text encoders of {source} cannot encode the empty prompt"):
+            return wanted.encode(pipeline, device)

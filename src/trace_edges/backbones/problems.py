@@ -53,6 +53,21 @@ def _bare(name: str) -> str:
     return re.sub(r"^sdv(?=\d)", "sd", letters).replace("flux1", "flux")
 
 
+# The hub did not answer; also errors of httpx, whose own name changes with the hub's version.
+UNREACHED: tuple[type[Exception], ...] = (
+    OfflineModeIsEnabled,
+    *(kind for kind in HfHubHTTPError.__mro__ if issubclass(kind, OSError)),
+    *(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)),
+)
+
+_EXPLAINED: tuple[type[Exception], ...] = (
+    *UNREACHED,
+    OSError,
+    ImportError,
+    EntryNotFoundError,
+    SafetensorError,
+)
+
 # The first class that an error, or one behind it, is of; subclasses before their bases.
 _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (GatedRepoError, "it is gated: accept its licence on its page on the hub, then log in with "
@@ -60,11 +75,11 @@ _MEANINGS: tuple[tuple[type[BaseException], str], ...] = (
     (RepositoryNotFoundError, "the hub knows no such repository: check the spelling, or log in "
                               "with `hf auth login` if it is private"),
     (RevisionNotFoundError, "it has no such revision: give a branch, tag or commit of it"),
-    (LocalEntryNotFoundError, "it is not in the local cache and the hub was not reached: connect, "
-                              "or fetch it elsewhere with `hf download` and give the folder"),
     (OfflineModeIsEnabled, "it is not in the local cache and HF_HUB_OFFLINE keeps the hub away: "
                            "unset it, or fetch it elsewhere with `hf download` and give the "
                            "folder"),
+    (LocalEntryNotFoundError, "it is not in the local cache and the hub was not reached: connect, "
+                              "or fetch it elsewhere with `hf download` and give the folder"),
     (ConnectionError, "the hub was not reached: connect, or fetch it elsewhere with `hf download` "
                       "and give the folder"),
 )  # fmt: skip
@@ -85,7 +100,7 @@ def explained(what: str) -> Iterator[None]:
     except MissingExtraError:
         raise  # its message has already what to install
     # ImportError: a text encoder or tokenizer wants a library that is not installed.
-    except (OSError, ImportError, EntryNotFoundError, HfHubHTTPError, SafetensorError) as error:
+    except _EXPLAINED as error:
         raise BackboneError(f"{what} could not be loaded: {_meaning(error)}") from error
 
 

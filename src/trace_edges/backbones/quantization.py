@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from trace_edges.backbones.configs import kind_of
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.extras import require
 
@@ -74,3 +76,26 @@ def quantization_config(name: str | None, dtype: torch.dtype) -> Any:
             f"{name} needs an accelerator, and there is none; {', '.join(others)} works on a CPU"
         )
     return row.config(dtype)
+
+
+def require_stored(path: Path, config: Mapping[str, Any]) -> None:
+    """Weights that were stored in fewer bits need the library that made them.
+
+    Args:
+        path: of the config.
+
+    Raises:
+        BackboneError: none that is known here made them.
+        MissingExtraError: it is not installed.
+    """
+    stored = config.get("quantization_config")
+    if stored is None:
+        return
+    library = stored.get("quant_method") if isinstance(stored, dict) else kind_of(stored)
+    known = sorted({row.library for row in QUANTIZATIONS.values()})
+    if library not in known:
+        raise BackboneError(
+            f"{path}: quantization_config is of {str(library)[:80]!r}, which is none of "
+            f"{', '.join(known)}: give the model in its own number type"
+        )
+    require(library, "quantize")

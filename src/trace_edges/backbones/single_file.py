@@ -7,6 +7,7 @@ it is a version of.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,8 +19,17 @@ from trace_edges.backbones.nulls import find_null
 from trace_edges.backbones.pipelines import Parts, empty_denoiser
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.schedules import DDPMSchedule
-from trace_edges.backbones.sources import INDEX, Source, family_of_checkpoint, find_source
+from trace_edges.backbones.sources import (
+    INDEX,
+    LORA_ALONE,
+    Source,
+    family_of_checkpoint,
+    find_source,
+)
 from trace_edges.backbones.specs import Config, Family
+from trace_edges.backbones.weights import check_header
+
+_LORA = re.compile(r"lora[_.]")
 
 # What diffusers calls the kinds of files -> the named checkpoint of the same architecture.
 _KINDS = {
@@ -47,6 +57,7 @@ def read_single_file(
     Raises:
         BackboneError: it is of no known kind, or lacks the denoiser or the VAE.
     """
+    check_header(Path(source.place))
     base = recognise(source)
     family = family_of_checkpoint(base)
     with TemporaryDirectory() as folder:
@@ -91,11 +102,14 @@ def recognise(source: Source) -> str:
     """
     from diffusers.loaders.single_file_utils import (
         CHECKPOINT_KEY_NAMES,
+        LDM_VAE_KEYS,
         infer_diffusers_model_type,
     )
 
     with safe_open(source.place, "pt") as file:
         shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    if any(_LORA.search(name) for name in shapes):
+        raise BackboneError(f"{source} is a LoRA {LORA_ALONE}")
     tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     kind = infer_diffusers_model_type(tensors)
     # "v1" is also its answer for a file that it does not know.
@@ -106,6 +120,8 @@ def recognise(source: Source) -> str:
             "write it as a folder with from_single_file and save_pretrained of its pipeline in "
             "diffusers, and give the folder"
         )
+    if not any(name.startswith(tuple(LDM_VAE_KEYS)) for name in shapes):
+        raise BackboneError(_lacking(source, "vae"))
     return _KINDS[kind]
 
 
@@ -142,7 +158,11 @@ def _part(
         # A tensor that was never given a value is an error of torch, of this kind and text.
         if isinstance(error, NotImplementedError) and "meta tensor" not in str(error):
             raise
-        raise BackboneError(
-            f"{source} does not hold all weights of the {name}: put them together in a folder with "
-            "save_pretrained of its pipeline in diffusers, and give the folder"
-        ) from error
+        raise BackboneError(_lacking(source, name)) from error
+
+
+def _lacking(source: Source, part: str) -> str:
+    return (
+        f"{source} does not hold all weights of the {part}: put them together in a folder with "
+        "save_pretrained of its pipeline in diffusers, and give the folder"
+    )

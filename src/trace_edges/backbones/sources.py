@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from glob import escape
 from hashlib import blake2b
@@ -12,9 +13,7 @@ from typing import Any
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
-    HfHubHTTPError,
     LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -22,19 +21,17 @@ from huggingface_hub.errors import (
 from trace_edges.backbones.configs import kind_of, read_object
 from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.backbones.families import CHECKPOINTS, FAMILIES
-from trace_edges.backbones.problems import BackboneError, did_you_mean, explained
+from trace_edges.backbones.problems import UNREACHED, BackboneError, did_you_mean, explained
 from trace_edges.backbones.specs import EMBEDDED, Family, embedded_folder
-from trace_edges.backbones.weights import choose_variant, files_of_variant, variant_of
+from trace_edges.backbones.weights import UNREAD, choose_variant, files_of_variant, variant_of
 
 INDEX = "model_index.json"
-_PICKLED = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 _READ = (".json", ".txt", ".model", ".jinja")  # beside weights: configs and tokenizers
 
-# The hub did not answer: also errors of httpx, whose own name changes with the hub's version.
-_UNREACHED: tuple[type[Exception], ...] = (
-    OfflineModeIsEnabled,
-    *(kind for kind in HfHubHTTPError.__mro__ if issubclass(kind, OSError)),
-    *(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)),
+_LORA = re.compile(r"(^|/)(pytorch_lora_weights|adapter_model|adapter_config)\.")
+LORA_ALONE = (
+    "alone: put it on its model in diffusers (load_lora_weights, fuse_lora, unload_lora_weights), "
+    "save that with save_pretrained, and give its folder"
 )
 
 # Pipelines that cannot be read, by how their names begin, and why.
@@ -52,6 +49,7 @@ class Source:
         place: a folder, or a hub id (owner/name).
         revision, local_files_only: as in huggingface_hub.
         variant: of the weights' files, as in diffusers ("fp16").
+        noun: what it is, in messages.
     """
 
     name: str
@@ -59,11 +57,12 @@ class Source:
     revision: str | None = None
     local_files_only: bool = False
     variant: str | None = None
+    noun: str = "backbone"
 
     def __str__(self) -> str:
         at = f" ({self.place})" if self.place != self.name else ""
         revision = f", revision {self.revision!r}" if self.revision else ""
-        return f"backbone {self.name!r}{at}{revision}"
+        return f"{self.noun} {self.name!r}{at}{revision}"
 
     @property
     def is_folder(self) -> bool:
@@ -80,39 +79,43 @@ class Source:
         """Options of every call that may go to the hub."""
         return {"revision": self.revision, "local_files_only": self.local_files_only}
 
-    def find(self, file: str) -> Path | None:
-        """A file of the folder or repository, fetched if need be; None if it carries none."""
+    def find(self, file: str, *, must: bool = False) -> Path | None:
+        """A file of the folder or repository, fetched if need be; None if it carries none.
+
+        Args:
+            must: what is not known to be there, since the hub is out of reach, is an error.
+
+        Raises:
+            BackboneError: it can be no file: a pipe, or of no possible revision.
+            OSError: as of huggingface_hub.
+        """
         if self.is_file:
             return None
         if self.is_folder:
             path = Path(self.place) / file
+            if path.exists() and not path.is_file():
+                raise BackboneError(f"{path} is no regular file, and may never end: give a file")
             return path if path.exists() else None
         try:
             return Path(hf_hub_download(self.place, file, **self.hub))
         except LocalEntryNotFoundError:  # not here, and the hub was not reached
-            if file == INDEX:
+            if must:
                 raise
             return None  # the pipeline itself is here: so would this be, if there were one
         except EntryNotFoundError:
             return None
+        except ValueError as error:  # of a name that can be none
+            raise BackboneError(f"{self} could not be loaded: {error}") from error
 
     def fetch(self, file: str) -> Path:
         """A file of the folder or repository that there must be, fetched if need be.
 
         Raises:
-            BackboneError: the folder or repository lacks it.
-            OSError: as of huggingface_hub; the hub was not reached, for instance.
+            BackboneError: the folder or repository lacks it, or the hub was not reached.
         """
-        if self.is_folder:
-            path = Path(self.place) / file
-        else:
-            try:
-                path = Path(hf_hub_download(self.place, file, **self.hub))
-            except LocalEntryNotFoundError:
-                raise
-            except EntryNotFoundError:
-                path = Path(self.place) / file
-        if not path.exists():
+        with explained(f"{self}: its {file}"):
+            path = self.find(file, must=True)
+        if path is None:
             raise BackboneError(f"{self} could not be loaded: it has no {file}")
         return path
 
@@ -123,12 +126,10 @@ class Source:
             BackboneError: there is none, or it cannot be fetched or read.
         """
         with explained(str(self)):
-            path = self.find(INDEX)
-        if path is None:
-            raise BackboneError(
-                f"{self} could not be loaded: it has no {INDEX}; give a pipeline in "
-                "diffusers' format"
-            )
+            path = self.find(INDEX, must=True)
+            if path is None:
+                instead = _instead([] if self.is_file else self.files()[0])
+                raise BackboneError(f"{self} could not be loaded: it has no {INDEX}; {instead}")
         index = read_object(path)
         pipeline = index.get("_class_name")
         if isinstance(pipeline, list):
@@ -140,22 +141,25 @@ class Source:
             raise BackboneError(f"{path}: _class_name is {kind_of(pipeline)}, and no name")
         return index
 
-    def files(self) -> list[str]:
-        """Paths of all files in the folder or repository; of those in the cache where the hub is
-        not to be asked, or does not answer.
+    def files(self) -> tuple[list[str], str]:
+        """Paths of all files in the folder or repository, down to its folders, and where they were
+        looked for: in the cache, if the hub is not to be asked or does not answer.
         """
-        root = Path(self.place)
+        root, where = Path(self.place), ""
         if not self.is_folder:
             try:
                 if not self.local_files_only:
-                    return HfApi().list_repo_files(self.place, revision=self.revision)
+                    return HfApi().list_repo_files(self.place, revision=self.revision), where
             except (RepositoryNotFoundError, RevisionNotFoundError):  # also of a gated one
                 raise
-            except _UNREACHED:  # there may be enough in the cache
+            except UNREACHED:  # there may be enough in the cache
                 pass
             root = Path(snapshot_download(self.place, revision=self.revision,
                                           local_files_only=True))  # fmt: skip
-        return [path.relative_to(root).as_posix() for path in root.glob("*/*") if path.is_file()]
+            where = " in the local cache, and the hub was not reached"
+        # Links whose file is gone as well, so that they are missed and no other variant is taken.
+        found = [path for path in (*root.glob("*"), *root.glob("*/*")) if not path.is_dir()]
+        return [path.relative_to(root).as_posix() for path in found], where
 
     def fetch_parts(
         self, parts: Mapping[str, bool], leading: str
@@ -163,7 +167,7 @@ class Source:
         """Fetch parts of a pipeline, each in one variant of its weights.
 
         Args:
-            parts: names of their folders, and whether there are weights in it.
+            parts: names of their folders ("." is the whole), and whether there are weights in it.
             leading: the part that must have the variant asked for; others may have plain weights.
 
         Returns:
@@ -172,18 +176,19 @@ class Source:
         Raises:
             BackboneError: a part is missing, or has no weights, no such variant, or only pickles.
         """
-        names, wanted, variants = self.files(), list[str](), dict[str, str | None]()
+        names, where = self.files()
+        wanted, variants = list[str](), dict[str, str | None]()
         for part, has_weights in parts.items():
             here = [PurePosixPath(n).name for n in names if str(PurePosixPath(n).parent) == part]
-            what = f"{self}: its {part}"
             if not here:
-                raise BackboneError(f"{self} could not be loaded: it has no {part}/")
+                raise BackboneError(f"{self} could not be loaded: it has no {part}/{where}")
             kept = [name for name in here if name.endswith(_READ) and variant_of(name) is None]
             variants[part] = None
             if has_weights:
+                what = f"{self}: its {part}" if part != "." else str(self)
                 variants[part] = choose_variant(here, self.variant, what, must=part == leading)
                 kept += files_of_variant(here, variants[part])
-            wanted += [escape(f"{part}/{name}") for name in kept]
+            wanted += [escape(str(PurePosixPath(part) / name)) for name in kept]
         if self.is_folder or not wanted:
             return Path(self.place), variants
         return Path(snapshot_download(self.place, allow_patterns=wanted, **self.hub)), variants
@@ -200,6 +205,22 @@ class Source:
                 state = path.stat()
                 digest.update(f"{path.name} {state.st_size} {state.st_mtime_ns}".encode())
         return digest.hexdigest()
+
+
+def _instead(names: Collection[str]) -> str:
+    """What a folder or repository without a pipeline has, and what to give instead."""
+    if found := [name for name in names if _LORA.search(name)]:
+        return f"{found[0]} is a LoRA {LORA_ALONE}"
+    for name in names:
+        if "/" in name:
+            continue
+        if name.endswith(".safetensors") and variant_of(name) is None:
+            return f"if {name} is the whole model, give that file"
+        if (why := UNREAD.get(PurePosixPath(name).suffix)) is not None:
+            return f"its weights are {why.format(name)}"
+    if "config.json" in names:
+        return "if it is one part of a pipeline, give the folder of the whole"
+    return "give a pipeline in diffusers' format"
 
 
 def find_source(
@@ -224,11 +245,10 @@ def find_source(
         place, revision = checkpoint.hub, revision or checkpoint.revision
     elif place in ENCODERS:
         raise BackboneError(f"backbone {place!r} is an encoder: here it must be a diffusion model")
-    elif Path(place).suffix in _PICKLED and Path(place).is_file():
-        raise BackboneError(
-            f"backbone {place!r} is a pickle, which may run any program when it is read: "
-            "give its .safetensors, or a folder"
-        )
+    elif Path(place).is_file() and (kind := Path(place).suffix) != ".safetensors":
+        if (why := UNREAD.get(kind)) is not None:
+            raise BackboneError(f"backbone {place!r} has only weights that are {why.format(kind)}")
+        raise BackboneError(f"backbone {place!r} is no .safetensors file: give one, or a folder")
     elif not place or (not Path(place).exists() and place.count("/") != 1):
         names = (EMBEDDED, *CHECKPOINTS, *ENCODERS)
         raise BackboneError(

@@ -91,34 +91,48 @@ def _divergence(where: Any) -> Iterator[Finding]:
 
 def cached_backbones(device: str) -> Iterator[Finding]:
     """Which backbones that have names are in the hub's cache, wholly or in part."""
-    from huggingface_hub import get_token, try_to_load_from_cache
+    from huggingface_hub import get_token
 
-    from trace_edges.backbones import CHECKPOINTS, ENCODERS, take_inventory
+    from trace_edges.backbones import CHECKPOINTS, ENCODERS, BackboneError
 
-    found = {name: take_inventory(name) for name in CHECKPOINTS}
-    for name, one in found.items():
-        missing = [part for part, here in one.components.items() if not here]
-        if not missing:
-            null = one.nulls[one.family.default_null]
-            yield Finding(name, "here" + ("" if null else ", but for its null condition"))
-        elif one.folder is not None:
-            mend = "the next command that names it fetches the rest"
-            yield Finding(name, f"partly here, without {', '.join(missing)}", "note", mend)
-    encoders = [
-        name for name, row in ENCODERS.items()
-        if isinstance(try_to_load_from_cache(row.hub, "config.json"), str)
-    ]  # fmt: skip
-    for name in encoders:
-        yield Finding(name, "here")
-    absent = sum(one.folder is None for one in found.values()) + len(ENCODERS) - len(encoders)
+    absent = 0
+    for name in (*CHECKPOINTS, *ENCODERS):
+        try:
+            found = _cached(name)
+        except BackboneError as error:
+            found = Finding(
+                name, str(error), "note", "remove it from the cache, and fetch it again"
+            )
+        absent += found is None
+        if found is not None:
+            yield found
     yield Finding("others", f"{absent} that have names are not here")
     yield Finding("hub login", "yes" if get_token() else "no: gated models need one")
+
+
+def _cached(name: str) -> Finding | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    from trace_edges.backbones import ENCODERS, take_inventory
+
+    if name in ENCODERS:
+        config = try_to_load_from_cache(ENCODERS[name].hub, "config.json")
+        return Finding(name, "here") if isinstance(config, str) else None
+    one = take_inventory(name)
+    if one.folder is None:
+        return None
+    if missing := [part for part, here in one.components.items() if not here]:
+        mend = "the next command that names it fetches the rest"
+        return Finding(name, f"partly here, without {', '.join(missing)}", "note", mend)
+    null = one.nulls[one.family.default_null]
+    return Finding(name, "here" + ("" if null else ", but for its null condition"))
 
 
 def embedded_model(device: str) -> Iterator[Finding]:
     """The embedded model on a drawn image: edges where they must be, the same on every device."""
     import torch
 
+    from trace_edges.backbones.latents import has_bfloat16
     from trace_edges.edge_model import Loading
 
     where: torch.device = Loading(device=device).placement["device"]
@@ -136,7 +150,10 @@ def embedded_model(device: str) -> Iterator[Finding]:
             yield _compared(f"{method}, {dtype}", worst, EDGE_TOLERANCE[dtype], told)
 
     for dtype in _DTYPES:
-        yield from attempted(f"both, {dtype}", partial(like_cpu, dtype))
+        if dtype == "bfloat16" and not has_bfloat16(where):
+            yield Finding("both, bfloat16", f"{where} does not have it: float16 is taken", "note")
+        else:
+            yield from attempted(f"both, {dtype}", partial(like_cpu, dtype))
 
 
 def drawn_image() -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,6 @@ scaled here and not by the processors of transformers: that of SAM 2 needs torch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from trace_edges.backbones.components import read_model
+from trace_edges.backbones.configs import colours_of, read_config, read_object
+from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.sources import Source
 from trace_edges.images import ImageSource, load_image
 from trace_edges.instances.refine import overlapping
 from trace_edges.instances.seeds import Seeds
@@ -208,49 +210,21 @@ def load_sam(
     Raises:
         SamError: it is not found, is no SAM, or lacks weights.
     """
-    from transformers import ImageProcessingMixin, PretrainedConfig
-
-    source = str(name)
-    if not Path(source).is_dir() and source.count("/") != 1:
-        raise SamError(f"SAM {source!r} is neither a folder nor a hub id (owner/name)")
-    hub: dict[str, Any] = {"revision": revision, "local_files_only": local_files_only}
+    source = Source(str(name), str(name), revision, local_files_only, noun="SAM")
+    if not source.is_folder and source.place.count("/") != 1:
+        raise SamError(f"{source} is neither a folder nor a hub id (owner/name)")
     try:
-        with _quiet_transformers():  # the weights of SAM 2 hold the video's memory too
-            config, _ = PretrainedConfig.get_config_dict(source, **hub)
+        with explained(str(source)):  # the weights of SAM 2 hold the video's memory too
+            config = read_config(source.fetch("config.json"))
             model_class = _model_class(source, config.get("model_type", "model of unknown type"))
-            model, info = model_class.from_pretrained(
-                source, use_safetensors=True, output_loading_info=True, **hub
-            )
-            processor, _ = ImageProcessingMixin.get_image_processor_dict(source, **hub)
-    except SamError:
-        raise
-    except (OSError, ValueError, RuntimeError) as error:  # missing, gated, damaged, no network
-        reason = " ".join(str(error).split())
-        raise SamError(f"SAM {source!r} could not be loaded: {reason}") from error
-    if missing := sorted(info["missing_keys"]):
-        raise SamError(
-            f"SAM {source!r} lacks {len(missing)} weights, {missing[0]} for one: fetch it again"
-        )
-    mean, std = (
-        torch.tensor(processor[f"image_{kind}"]).reshape(3, 1, 1) for kind in ("mean", "std")
-    )
-    return SamSegmenter(source, model.eval().to(device, dtype), mean, std)
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Hide its progress bar and its warnings about weights that are not used."""
-    from transformers.utils import logging
-
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
+            folder, variants = source.fetch_parts({".": True}, leading=".")
+            model = read_model(folder, model_class, dtype, variants["."])
+            file = source.find("processor_config.json") or source.fetch("preprocessor_config.json")
+            processor = read_object(file)
+            mean, std = colours_of(processor.get("image_processor", processor), file)
+    except BackboneError as error:
+        raise SamError(str(error)) from error
+    return SamSegmenter(source.name, model.eval().to(device), mean, std)
 
 
 def prompt_kinds(prompts: str) -> set[str]:
@@ -268,17 +242,17 @@ def prompt_kinds(prompts: str) -> set[str]:
     return kinds
 
 
-def _model_class(source: str, kind: str) -> Any:
+def _model_class(source: Source, kind: Any) -> Any:
     import transformers
 
-    if kind not in _MODELS:
+    if not isinstance(kind, str) or kind not in _MODELS:
         raise SamError(
-            f"SAM {source!r} is a {kind}, which is none of {', '.join(_MODELS)}; use one such as "
-            "facebook/sam-vit-base or facebook/sam2.1-hiera-small"
+            f"{source} is a {str(kind)[:80]}, which is none of {', '.join(_MODELS)}; use one such "
+            "as facebook/sam-vit-base or facebook/sam2.1-hiera-small"
         )
     if not hasattr(transformers, _MODELS[kind]):
         raise SamError(
-            f"SAM {source!r} is a {kind}, which transformers {transformers.__version__} does not "
+            f"{source} is a {kind}, which transformers {transformers.__version__} does not "
             "know: pip install --upgrade transformers"
         )
     return getattr(transformers, _MODELS[kind])

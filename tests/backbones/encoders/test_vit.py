@@ -95,6 +95,6 @@ def test_a_text_model_is_refused(tmp_path):
                         intermediate_size=32, vocab_size=40)  # fmt: skip
     BertModel(config).save_pretrained(tmp_path / "text")
     with pytest.raises(
-        BackboneError, match="is of the kind 'bert', whose attention cannot be read; known: vit"
+        BackboneError, match="model_type is 'bert', whose attention cannot be read; known: vit"
     ):
         load_vit(tmp_path / "text")

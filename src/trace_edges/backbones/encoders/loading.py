@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import safe_open
 from torch import Tensor
 
+from trace_edges.backbones.components import named, read_model
+from trace_edges.backbones.configs import Colours, colours_of, read_colours, read_config
 from trace_edges.backbones.encoders.encoder import (
     EncoderBackbone,
     Tower,
@@ -25,18 +26,18 @@ from trace_edges.backbones.encoders.encoder import (
 from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.backbones.problems import BackboneError, did_you_mean, explained
 from trace_edges.backbones.sources import INDEX, Source, find_source
-from trace_edges.backbones.weights import choose_variant
+from trace_edges.backbones.weights import check_header, listed_weights
 from trace_edges.extras import require
 
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
-_PREPROCESSOR = "preprocessor_config.json"
+PREPROCESSOR = "preprocessor_config.json"
 
-Colours = dict[str, list[float]]
+_MOST_TIMES = 8  # that a model is larger than the file of its weights
 
-_IMAGENET: Colours = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-_CLIP: Colours = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
-                  "image_std": [0.26862954, 0.26130258, 0.27577711]}  # fmt: skip
-_HALF: Colours = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+_IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+_CLIP = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
+         "image_std": [0.26862954, 0.26130258, 0.27577711]}  # fmt: skip
+_HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 
 # `model_type` of the config -> colours where no preprocessor has them. Their attention is one
 # softmax without a bias, which is what can be read.
@@ -137,32 +138,31 @@ def read_tower(source: Source, dtype: torch.dtype) -> Tower:
 
     Raises:
         BackboneError: it has none that can be read.
+        MissingExtraError: it is of timm, which is not installed.
     """
-    config = json.loads(source.fetch(_CONFIG).read_text(encoding="utf-8"))
+    path = source.fetch(_CONFIG)
+    config = read_config(path)
     kind = config.get("model_type")
-    if kind is None and "architecture" in config:
-        return _of_timm(source, config, dtype)
-    if kind in _TOWERS:
-        return _within(source, kind, dtype)
-    if kind in _PLAIN:
-        return _plain(source, kind, dtype)
-    raise BackboneError(
-        f"{source} is of the kind {kind!r}, whose attention cannot be read; known: "
-        f"{', '.join([*_PLAIN, *_TOWERS])}, and those of timm"
-    )
+    timm = kind is None and "architecture" in config
+    if not timm and (not isinstance(kind, str) or kind not in _PLAIN | _TOWERS.keys()):
+        raise BackboneError(
+            f"{path}: model_type is {str(kind)[:80]!r}, whose attention cannot be read; known: "
+            f"{', '.join([*_PLAIN, *_TOWERS])}, and those of timm"
+        )
+    # What its keys have no right value for is found out by torch, in the end.
+    with named(f"{path} does not describe an encoder"):
+        if timm:
+            return _of_timm(source, path, config, dtype)
+        return (_within if kind in _TOWERS else _plain)(source, str(kind), dtype)
 
 
 def _plain(source: Source, kind: str, dtype: torch.dtype) -> Tower:
-    if source.is_folder:
-        choose_variant((path.name for path in Path(source.place).iterdir()), None, str(source))
+    folder, variants = source.fetch_parts({".": True}, leading=".")
     from transformers import AutoModel
 
-    model = AutoModel.from_pretrained(
-        source.place, dtype=dtype, attn_implementation="sdpa", use_safetensors=True,
-        trust_remote_code=False, **source.hub,
-    )  # fmt: skip
+    model = read_model(folder, AutoModel, dtype, variants["."], attn_implementation="sdpa")
     model = getattr(model, "vision_model", model)  # of a pair with a text encoder: CLIP, SigLIP
-    return _tower(model, _colours(source, _PLAIN[kind]))
+    return _tower(model, read_colours(source.find(PREPROCESSOR), _PLAIN[kind]))
 
 
 def _within(source: Source, kind: str, dtype: torch.dtype) -> Tower:
@@ -183,35 +183,39 @@ def _within(source: Source, kind: str, dtype: torch.dtype) -> Tower:
         raise BackboneError(
             f"{source} lacks weights of its vision tower (first: {min(found['missing_keys'])!r})"
         )
-    colours = _colours(source, _CLIP)
+    colours = read_colours(source.find(PREPROCESSOR), _CLIP)
     return _qwen(model, colours) if kind == "qwen2_5_vl" else _tower(model, colours)
 
 
-def _of_timm(source: Source, config: dict[str, Any], dtype: torch.dtype) -> Tower:
+def _of_timm(source: Source, path: Path, config: dict[str, Any], dtype: torch.dtype) -> Tower:
     timm = require("timm", "timm")
     if ":" in str(config["architecture"]):  # timm would fetch another model, its pickles too
         raise BackboneError(f"{source}: {_CONFIG}: architecture must be a name of timm's")
     weights = source.fetch(_WEIGHTS)
+    check_header(weights)
     options = dict(config.get("model_args") or {})
     options |= {"num_classes": config["num_classes"]} if "num_classes" in config else {}
-    model = timm.create_model(
-        config["architecture"], checkpoint_path=str(weights), dynamic_img_size=True, **options
-    )
+    options |= {"model_name": config["architecture"], "pretrained": False,
+                "dynamic_img_size": True}  # fmt: skip
+    with torch.device("meta"):
+        size = sum(weight.nbytes for weight in timm.create_model(**options).parameters())
+    if size > _MOST_TIMES * weights.stat().st_size:
+        raise BackboneError(f"{source}: {_CONFIG} describes a model of {size} bytes, and "
+                            f"{_WEIGHTS} has {weights.stat().st_size}")  # fmt: skip
+    model = timm.create_model(checkpoint_path=str(weights), **options)
     cell = model.patch_embed.patch_size[0]
     trained = config["pretrained_cfg"]
-    colours = {"image_mean": trained["mean"], "image_std": trained["std"]}
+    colours = colours_of({"image_mean": trained["mean"], "image_std": trained["std"]}, path)
     layers = attention_layers(model)
     return Tower(
-        model.to(dtype), *_scales(colours), cell, cell, trained["input_size"][-1], layers,
+        model.to(dtype), *colours, cell, cell, trained["input_size"][-1], layers,
         run_timm, row_by_row,
     )  # fmt: skip
 
 
 def _tower(model: Any, colours: Colours) -> Tower:
     cell, size = model.config.patch_size, model.config.image_size
-    return Tower(
-        model, *_scales(colours), cell, cell, size, attention_layers(model), run_plain, row_by_row
-    )
+    return Tower(model, *colours, cell, cell, size, attention_layers(model), run_plain, row_by_row)
 
 
 def _qwen(model: Any, colours: Colours) -> Tower:
@@ -222,7 +226,7 @@ def _qwen(model: Any, colours: Colours) -> Tower:
     cell, wide = config.patch_size, config.fullatt_block_indexes
     layers = tuple(f"blocks.{index}.attn" for index in wide)
     return Tower(
-        model, *_scales(colours), cell, cell * config.spatial_merge_size, _QWEN_RESOLUTION, layers,
+        model, *colours, cell, cell * config.spatial_merge_size, _QWEN_RESOLUTION, layers,
         run_qwen, qwen_order(config), batched=False,
     )  # fmt: skip
 
@@ -230,27 +234,14 @@ def _qwen(model: Any, colours: Colours) -> Tower:
 def _tensors(source: Source, pattern: re.Pattern[str]) -> dict[str, Tensor]:
     """Tensors of the files of weights whose names begin so, named without the beginning."""
     index = source.find(f"{_WEIGHTS}.index.json")
-    if index is None:
-        names = {_WEIGHTS}
-    else:
-        holds = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names = {file for tensor, file in holds.items() if pattern.match(tensor)}
+    names = {_WEIGHTS}
+    if index is not None:
+        names = {file for name, file in listed_weights(index).items() if pattern.match(name)}
     tensors = {}
     for name in sorted(names):
-        with safe_open(source.fetch(name), "pt") as file:
+        check_header(path := source.fetch(name))
+        with safe_open(path, "pt") as file:
             for key in file.keys():  # noqa: SIM118
                 if start := pattern.match(key):
                     tensors[key[start.end() :]] = file.get_tensor(key)
     return tensors
-
-
-def _colours(source: Source, default: Colours) -> Colours:
-    file = source.find(_PREPROCESSOR)
-    return default | (json.loads(file.read_text(encoding="utf-8")) if file else {})
-
-
-def _scales(colours: Colours) -> tuple[Tensor, Tensor]:
-    mean, std = (
-        torch.tensor(colours[f"image_{kind}"]).reshape(3, 1, 1) for kind in ("mean", "std")
-    )
-    return mean, std

@@ -130,7 +130,7 @@ def test_an_absent_part_is_named(tiny_model):
         ("{}", "_class_name is null, and no name"),
         ('{"_class_name": ["pipeline", "My"]}', "code that comes with a model is never run"),
         ('{"_class_name": 3}', "_class_name is a number"),
-        ("[" * 100_000, "is nested deeper"),
+        ("[" * 100_000, "is no valid JSON (maximum recursion depth"),
     ],
 )
 def test_an_index_that_is_none(tmp_path, content, said):

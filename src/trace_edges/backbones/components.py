@@ -159,8 +159,8 @@ def read_model(
     if missing and others:
         raise BackboneError(
             f"{told.format(f'lacks {len(missing)} weights', missing[0])}, and holds "
-            f"{len(others)} others (first: {others[0]}): if a LoRA or a wrapper was on, unload it "
-            "before saving"
+            f"{len(others)} others (first: {others[0]}): if a LoRA was on, unload it "
+            "before saving, and a wrapper too"
         )
     if missing:
         lacks = told.format(f"lacks {len(missing)} weights", missing[0])

@@ -282,7 +282,9 @@ def test_a_diffusion_folder_is_none_and_an_encoder_is(saved, tiny_model):
 def test_other_kinds_are_refused_in_one_line(tmp_path):
     config = transformers.SwinConfig(embed_dim=12, depths=[1], num_heads=[2], image_size=32)
     transformers.SwinModel(config).save_pretrained(tmp_path)
-    with pytest.raises(BackboneError, match="of the kind 'swin', whose attention cannot") as caught:
+    with pytest.raises(
+        BackboneError, match="model_type is 'swin', whose attention cannot"
+    ) as caught:
         open_backbone(tmp_path)
     assert "\n" not in str(caught.value)
 

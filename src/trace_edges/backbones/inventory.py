@@ -67,8 +67,8 @@ def take_inventory(
     checkpoint = CHECKPOINTS.get(str(name))
     try:
         index = source.index()
-    except BackboneError:
-        if checkpoint is None:
+    except BackboneError as error:
+        if checkpoint is None or not isinstance(error.__cause__, OSError):  # it is here, and broken
             raise
         family = family_of_checkpoint(str(name))
         components = dict.fromkeys((family.denoiser, "vae", "scheduler"), False)

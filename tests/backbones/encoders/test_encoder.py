@@ -14,6 +14,7 @@ from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen
 
 from trace_edges.backbones import (
     BackboneError,
+    fitting,
     load_backbone,
     load_encoder,
     open_backbone,
@@ -381,7 +382,7 @@ def test_out_of_memory_says_which_resolution_would_fit_faked_device(
     assert needed[0].peak - needed[0].weights > 4 * tokens**2  # the map is among it
     assert needed[0].peak < needed[1].peak
     halfway = (needed[0].peak + needed[1].peak) // 2
-    monkeypatch.setattr(sizing, "available_memory", lambda device: int(halfway / 0.9))
+    monkeypatch.setattr(fitting, "available_memory", lambda device: int(halfway / 0.9))
 
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -389,7 +390,7 @@ def test_out_of_memory_says_which_resolution_would_fit_faked_device(
     monkeypatch.setattr(pipe, "_read", full)
     with pytest.raises(BackboneError, match=r"at 192 x 192 px .*: a resolution of 64 would fit$"):
         pipe(np.zeros((192, 192, 3), np.uint8), resolution=192)
-    monkeypatch.setattr(sizing, "available_memory", lambda device: 1000)
+    monkeypatch.setattr(fitting, "available_memory", lambda device: 1000)
     with pytest.raises(BackboneError, match="its weights alone take"):
         pipe(np.zeros((192, 192, 3), np.uint8), resolution=192)
     for name, tensor in pipe.backbone.model.state_dict().items():

@@ -189,6 +189,8 @@ def test_edges_of_a_picture_that_is_not_square_random_weights(saved, kind):
 
 @torch.no_grad()
 def test_qwen_shuffles_its_tokens_as_its_own_code_says_random_weights(saved):
+    if not hasattr(qwen, "get_vision_window_index"):
+        pytest.skip("this transformers has the order inside of its model")
     model = load_encoder(saved("qwen")).model
     config = model.config
     for h, w in [(8, 12), (14, 6), (6, 6), (2, 26)]:
@@ -204,12 +206,13 @@ def test_qwen_shuffles_its_tokens_as_its_own_code_says_random_weights(saved):
 
 @torch.no_grad()
 def test_qwen_is_given_what_its_processor_makes_random_weights(saved):
-    from transformers import Qwen2VLImageProcessorPil
-
     encoder = load_encoder(saved("qwen"))
-    processor = Qwen2VLImageProcessorPil(
-        patch_size=4, temporal_patch_size=2, merge_size=2, min_pixels=1, max_pixels=10**6
-    )
+    try:
+        processor = transformers.Qwen2VLImageProcessorPil(
+            patch_size=4, temporal_patch_size=2, merge_size=2, min_pixels=1, max_pixels=10**6
+        )
+    except ImportError:
+        pytest.skip("the processor of this transformers needs torchvision")
     picture = PICTURE[:32, :48]
     made = processor(picture, return_tensors="pt", do_resize=False)
     expected = encoder.model(made["pixel_values"], grid_thw=made["image_grid_thw"])

@@ -4,6 +4,7 @@ import io
 import itertools
 
 import numpy as np
+import PIL
 import pytest
 import torch
 from hypothesis import given
@@ -89,6 +90,8 @@ CASES = {  # format, image, options of saving, known result, tolerance
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_format_and_mode_comes_back_as_the_known_rgb(case, tmp_path):
+    if case == "tiff YCbCr" and int(PIL.__version__.partition(".")[0]) < 13:
+        pytest.skip("Pillow before 13 cannot read the TIFF of YCbCr that it writes")
     kind, image, options, expected, tolerance = CASES[case]
     content = encode(image, kind, **options)
     path = tmp_path / "picture"

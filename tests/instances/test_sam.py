@@ -122,9 +122,12 @@ def test_points_and_boxes_are_where_the_library_has_them(segmenter, image):
 
 def test_the_images_of_sam_are_those_of_its_own_processor(tiny_sam, tmp_path, image):
     segmenter = load_sam(tiny_sam("sam", tmp_path))
-    processor = transformers.models.sam.image_processing_pil_sam.SamImageProcessorPil(
-        size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE}, **PROCESSOR
-    )
+    try:
+        processor = transformers.models.sam.image_processing_pil_sam.SamImageProcessorPil(
+            size={"longest_edge": SIDE}, pad_size={"height": SIDE, "width": SIDE}, **PROCESSOR
+        )
+    except ImportError:
+        pytest.skip("the processor of this transformers needs torchvision")
     expected = processor(image, return_tensors="pt")["pixel_values"]
     torch.testing.assert_close(segmenter._pixels(image), expected, atol=1e-5, rtol=1e-5)
 

@@ -38,7 +38,8 @@ def maskcut(
         ValueError: the grid does not have the cells of `affinity`.
     """
     check_grid(affinity, grid)
-    weights = np.where(affinity > threshold, 1, weak).astype(np.float32)
+    # In one order of memory: where cuts tie, the order of the sums would decide.
+    weights = np.ascontiguousarray(np.where(affinity > threshold, 1, weak), dtype=np.float32)
     found: list[np.ndarray] = []
     while len(found) < masks:
         mask = salient_half(second_eigenvector(weights), grid)

@@ -70,6 +70,7 @@ def boundaries_from_labels(
 
 def ignored_region(void: Bool[np.ndarray, "h w"], max_distance: float) -> Bool[np.ndarray, "h w"]:
     """Pixels in void or within `max_distance` pixels of it, where "ignore" counts no error."""
+    void = np.asarray(void, dtype=bool)  # of 0 and 1, ~ would be something else
     if not void.any():
         return void
     return distance_transform_edt(~void) <= max_distance

@@ -135,8 +135,9 @@ def suppress_non_maxima(strength: Float[np.ndarray, "h w"]) -> Float[np.ndarray,
     angle = np.arctan2(2 * rc, rr - cc) / 2 + np.where(rr + cc < 0, np.pi / 2, 0)
     step = np.stack([np.cos(angle), np.sin(angle)])  # (2, h, w), rows and columns
     place = np.mgrid[: strength.shape[0], : strength.shape[1]]
+    readable = strength.astype(np.float32) if strength.dtype == np.float16 else strength  # by SciPy
     across = [
-        map_coordinates(strength, place + sign * step, order=1, mode="nearest") for sign in (1, -1)
+        map_coordinates(readable, place + sign * step, order=1, mode="nearest") for sign in (1, -1)
     ]
     ridge = np.maximum(*across) <= strength * _MARGIN
     return np.where(ridge, strength, np.zeros_like(strength))

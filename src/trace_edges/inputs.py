@@ -1,7 +1,4 @@
-"""Which images a command was given, and what their results are called.
-
-Nothing here opens an image.
-"""
+"""Which images a command was given, and what their results are called; none is opened here."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ from fnmatch import fnmatch
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path, PurePath
-from typing import NoReturn
 
 from trace_edges import outputs
 from trace_edges.errors import InputError
@@ -119,7 +115,7 @@ def stem(name: str) -> str:
 def visible_files(
     folder: str,
     recursive: bool,
-    errors: list[OSError] | None = None,
+    errors: list[OSError],
     seen: set[str] | None = None,
     *,
     with_results: bool = False,
@@ -128,14 +124,13 @@ def visible_files(
     folder once.
 
     Args:
-        errors: takes those of folders that cannot be listed; None: they are raised.
+        errors: takes those of folders that cannot be listed.
         seen: real folders that were visited before.
         with_results: give what a command of ours wrote there too.
     """
     results: set[str] = set()
     seen = set() if seen is None else seen
-    onerror = _raise if errors is None else errors.append
-    for parent, folders, names in os.walk(folder, onerror=onerror, followlinks=True):
+    for parent, folders, names in os.walk(folder, onerror=errors.append, followlinks=True):
         real = os.path.realpath(parent)
         known, wanted = real in seen, recursive and real not in seen
         seen.add(real)
@@ -239,10 +234,6 @@ def _reads(suffix: str) -> bool:
 
         return bool(features.check(needed))
     return find_spec(needed) is not None
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
 
 
 def _counted(suffixes: Counter[str]) -> str:

@@ -11,7 +11,10 @@ from trace_edges.inputs import visible_files
 
 def list_files(folder: Path, suffixes: Collection[str], *, recursive: bool = False) -> list[Path]:
     """The visible files of a folder with one of the suffixes, sorted."""
-    paths = visible_files(str(folder), recursive, with_results=True)
+    shut: list[OSError] = []
+    paths = list(visible_files(str(folder), recursive, shut, with_results=True))
+    for error in shut:
+        raise error
     return sorted(path for path in paths if path.suffix.lower() in suffixes)
 
 

@@ -125,12 +125,10 @@ def load_generator(
 ) -> tuple[Any, DiffusionBackbone]:
     """The whole pipeline of a backbone, text encoders and all, and the backbone inside of it.
 
-    Args: as of `load_backbone`, and
-        offload: keep the weights in the computer's memory, each model on `device` while it runs.
-        vae_tiling: decode large images in tiles.
+    Args: as of `load_backbone` and `Loading`.
 
     Raises:
-        BackboneError: it cannot be found or read, or cannot follow a prompt.
+        BackboneError: it cannot be found or read, or follows no prompt.
     """
     source = find_source(name, revision, local_files_only, variant)
     if source.is_file:

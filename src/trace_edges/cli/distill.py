@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -18,9 +18,6 @@ from trace_edges.cli.options import FILES, MODEL, BackboneName, Files, Reporting
 from trace_edges.distillation.options import Overrides, TrainingOptions
 from trace_edges.edge_model import EMBEDDED, EdgeModel, Loading
 from trace_edges.outputs import Outputs
-
-if TYPE_CHECKING:
-    from trace_edges.backbones import DiffusionBackbone
 
 _OF_TEACHER = {
     "dtype": "Number type of a training-free teacher; the student's is --student-dtype.",
@@ -93,6 +90,7 @@ def distill(
     unusable = [str(problem) for problem in found.problems]
     for problem in unusable:
         error(problem)
+    from trace_edges.backbones import DiffusionBackbone
     from trace_edges.distillation.destination import check_room
     from trace_edges.distillation.run import RUN_FILES, distill_detector
     from trace_edges.distillation.settings import read_config
@@ -111,6 +109,8 @@ def distill(
     as_trained = replace(loading, dtype=settings.dtype)
     if teacher is None:
         source = loading.load_pipeline(backbone)
+        if not isinstance(source.backbone, DiffusionBackbone):
+            raise ValueError(f"{backbone} is an encoder: only diffusion models are distilled")
     else:
         source = EdgeModel(name=teacher, loading=replace(loading, dtype="float32")).load()
 

@@ -93,7 +93,8 @@ def open_lines(edges: Edges, labels: Labels, strength: float) -> bool:
     enclose nothing.
 
     Args:
-        labels: (h, w) the regions that edges of more than `strength` closed.
+        labels: (h, w) the smallest regions that the edges close, of whatever strength.
+        strength: weaker lines are passed over.
     """
     drawn = edges > 0
     lines = edges > strength

@@ -84,7 +84,7 @@ class Regions:
             return Found(proposals(tree, limit=chosen.proposals, min_area=chosen.min_area))
         strength = self.describe()["strength"]
         found = instances_at(tree, strength, min_area=chosen.min_area)
-        if not chosen.blur and open_lines(subject.smooth, found.label_map, strength):
+        if not chosen.blur and open_lines(subject.smooth, tree.labels, strength):
             raise ValueError(
                 f"its edges are thin lines with gaps, which enclose {len(found)} regions: give a "
                 "smooth map (detect --soft), or the best regions of the lines (--blur 2 "

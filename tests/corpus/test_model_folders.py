@@ -339,8 +339,8 @@ def other_places() -> Iterator[Case]:
 CASES = [*wrong_values(), *wrong_files(), *wrong_weights(), *other_places()]
 
 
-@pytest.mark.parametrize("case", shared_out(CASES, every=25, short=250))
-def test_every_twenty_fifth_case(case: Case, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", shared_out(CASES, every=75, short=300))
+def test_every_seventy_fifth_case(case: Case, tmp_path: Path) -> None:
     """All of them are `python -m tests.corpus model_folders`."""
     check(case, tmp_path)
 

@@ -48,7 +48,7 @@ def wait_for(condition, process):
 
 
 def records(out):
-    return sorted(path.name for path in out.glob("*.json")) if out.exists() else []
+    return sorted(path.name for path in out.glob("[!.]*.json")) if out.exists() else []
 
 
 def visible(out):

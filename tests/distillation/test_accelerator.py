@@ -66,9 +66,10 @@ def run(tiny_model, tmp_path, monkeypatch):
 def cases():
     paper = {("sd15", "float16"), ("sdxl", "float16"), ("pixart", "float16"),
              ("sd3.5-large", "bfloat16"), ("flux-dev", "bfloat16")}  # fmt: skip
-    for turn, kind in enumerate(TINY):
+    # diffusers' HunyuanDiT knows no checkpoints.
+    for turn, kind in enumerate(kind for kind in TINY if kind != "hunyuan-dit"):
         for place, dtype in enumerate(TYPES):
-            if (kind, dtype) in paper or (turn + place) % 3 == 0:  # every kind in one at least
+            if (kind, dtype) in paper or (turn % 2 == 0 and place == turn // 2 % 3):
                 marks = () if kind == "sd3.5-large" and dtype == "bfloat16" else pytest.mark.long
                 yield pytest.param(kind, dtype, id=f"{kind}-{dtype}", marks=marks)
 

@@ -36,6 +36,15 @@ def write_text(text: str, path: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def publish(record: Any, text: str, json: Path | None, markdown: Path | None) -> None:
+    """Print a table, and write it and what it is made of where files are named for them."""
+    print(text)
+    if json is not None:
+        write_json(record, json, indent=1)
+    if markdown is not None:
+        write_text(text, markdown)
+
+
 def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table of these cells."""
     lines = [header, ["---"] * len(header), *rows]

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks._shared.reports import guarded, markdown, write_json, write_text
+from benchmarks._shared.reports import guarded, markdown, publish
 from benchmarks._shared.timing import median
 from trace_edges.attention import maps
 from trace_edges.backbones import load_backbone
@@ -64,12 +64,7 @@ def main() -> None:
         for batch in options.batches if resolution == options.resolutions[0] else [1]:
             record["rows"].append(stages(options, resolution, batch))
             print(f"{resolution} px, batch of {batch}: measured", flush=True)
-    text = table(record)
-    print(text)
-    if options.json:
-        write_json(record, options.json, indent=1)
-    if options.markdown:
-        write_text(text, options.markdown)
+    publish(record, table(record), options.json, options.markdown)
 
 
 @torch.inference_mode()

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import trace_edges as te
-from benchmarks._shared.reports import markdown, write_json, write_text
+from benchmarks._shared.reports import guarded, markdown, publish
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.doctor.machine import processor
 from trace_edges.drawing.visualize import grey_image
@@ -53,12 +53,7 @@ def main() -> None:
     for name, code in {"import torch": "import torch", "import and load": LOAD}.items():
         rows[name] = {"seconds": min(_process(code) for _ in range(options.repeats)), "gflop": 0.0}
     record = {"machine": processor(), "threads": 1, "peaks_gflop_s": peaks, "rows": rows}
-    text = table(record)
-    print(text)
-    if options.json:
-        write_json(record, options.json, indent=1)
-    if options.markdown:
-        write_text(text, options.markdown)
+    publish(record, table(record), options.json, options.markdown)
 
 
 @torch.inference_mode()
@@ -239,4 +234,4 @@ class _Difference(nn.Module):
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks._shared.reports import guarded
 from trace_edges.backbones.sizing import _Live, _PlainValues, _weights, empty_backbone
 from trace_edges.detector import Student
 from trace_edges.distillation import CONFIGS
@@ -90,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

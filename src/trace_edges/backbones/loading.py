@@ -68,33 +68,17 @@ def load_backbone(
         BackboneError: not found, unsupported family, or neither null condition nor text encoder.
         MissingExtraError: the library that quantises is not installed.
     """
-    ways = {"variant": variant, "prediction_type": prediction_type}
-    if str(name) == EMBEDDED and not any((null, quantize, *ways.values())):
-        embedded = read_embedded(dtype).to(device)
-        embedded.loaded_with = {
-            "null": None, "revision": revision, "quantize": None, "vae_tiling": None
-        }  # fmt: skip
-        return embedded
     source = find_source(name, revision, local_files_only, variant)
-    read = read_single_file if source.is_file else _read_pipeline
-    quantization = quantization_config(quantize, dtype)
-    with explained(str(source)):
-        parts = read(source, dtype, torch.device(device), null, quantization)
-    try:
-        schedule = parts.family.schedule(parts.scheduler)
-        if prediction_type is not None:
-            schedule = schedule.predicting(prediction_type)
-    except ValueError as error:
-        raise BackboneError(f"{source}: {error}") from error
-    backbone = DiffusionBackbone(
-        str(name), parts.family, parts.denoiser, parts.vae, schedule, parts.null, parts.defaults
-    )
-    backbone.loaded_with = {
-        "null": null, "revision": revision, "quantize": quantize, "vae_tiling": None
-    }  # fmt: skip
-    # Named only where they were given: records and caches from before have neither.
+    # Named in `loaded_with` only where they were given: records from before have neither.
     given = {"variant": variant, "prediction_type": prediction_type}
-    backbone.loaded_with |= {name: value for name, value in given.items() if value is not None}
+    given = {way: value for way, value in given.items() if value is not None}
+    if str(name) == EMBEDDED and not (null or quantize or given):
+        backbone = read_embedded(dtype)
+    else:
+        backbone = _read(source, str(name), dtype, device, null, prediction_type, quantize)
+    backbone.loaded_with = {
+        "null": null, "revision": revision, "quantize": quantize, "vae_tiling": None, **given
+    }  # fmt: skip
 
     def advice() -> str:
         return (
@@ -106,6 +90,26 @@ def load_backbone(
     with out_of_memory(advice):
         backbone.to(device)
     return backbone
+
+
+def _read(
+    source: Source, name: str, dtype: torch.dtype, device: str | torch.device, null: str | None,
+    prediction_type: str | None, quantize: str | None,
+) -> DiffusionBackbone:  # fmt: skip
+    """A model of diffusers by its files, on the CPU but for what is quantised."""
+    read = read_single_file if source.is_file else _read_pipeline
+    quantization = quantization_config(quantize, dtype)
+    with explained(str(source)):
+        parts = read(source, dtype, torch.device(device), null, quantization)
+    try:
+        schedule = parts.family.schedule(parts.scheduler)
+        if prediction_type is not None:
+            schedule = schedule.predicting(prediction_type)
+    except ValueError as error:
+        raise BackboneError(f"{source}: {error}") from error
+    return DiffusionBackbone(
+        name, parts.family, parts.denoiser, parts.vae, schedule, parts.null, parts.defaults
+    )
 
 
 def open_backbone(name: str | Path = EMBEDDED, **options: Any) -> Backbone:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -46,18 +46,11 @@ def masks(
     outputs = Outputs("evaluate masks", (predictions, ground_truth))
     outputs.check(*([] if out is None else [out]))
     from trace_edges.evaluation.masks import evaluate_masks
-    from trace_edges.files import write_json
 
     scores = evaluate_masks(predictions, ground_truth, score=score, backend=backend)
     files = {"predictions": predictions, "ground_truth": ground_truth}
     record = score_record(scores, files, "pycocotools", scores.backend)
-    if out is not None:
-        with outputs.writing():
-            write_json(record, out, indent=2)
-    if reporting.json:
-        typer.echo(json.dumps(record))
-    elif not reporting.quiet:
-        _print_masks(scores)
+    _report(record, out, outputs, reporting, lambda: _print_masks(scores))
 
 
 @command
@@ -86,7 +79,6 @@ def panoptic(
     outputs = Outputs("evaluate panoptic", tuple(path for path in read if path is not None))
     outputs.check(*([] if out is None else [out]))
     from trace_edges.evaluation.panoptic import evaluate_panoptic
-    from trace_edges.files import write_json
 
     with image_progress(not reporting.prints_table) as report:
         scores = evaluate_panoptic(
@@ -104,14 +96,26 @@ def panoptic(
         "ground_truth": ground_truth,
         "ground_truth_folder": ground_truth_folder,
     }
-    record = score_record(scores, files)
+    _report(score_record(scores, files), out, outputs, reporting, lambda: _print_panoptic(scores))
+
+
+def _report(
+    record: dict[str, Any],
+    out: Path | None,
+    outputs: Outputs,
+    reporting: Reporting,
+    show: Callable[[], None],
+) -> None:
+    """Write the scores where that was asked for, and print them as it was."""
+    from trace_edges.files import write_json
+
     if out is not None:
         with outputs.writing():
             write_json(record, out, indent=2)
     if reporting.json:
         typer.echo(json.dumps(record))
     elif not reporting.quiet:
-        _print_panoptic(scores)
+        show()
 
 
 def score_record(scores: Any, files: Mapping[str, Path | None], *packages: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from trace_edges.explore.photograph import Photograph
 from trace_edges.explore.recording import Recording, record
 from trace_edges.explore.toolkit import KEPT, SelectData, gr, needed, picture, plain_errors
 from trace_edges.explore.working import in_steps
-from trace_edges.training_free.settings import TraceSettings
+from trace_edges.training_free.settings import TraceSettings, attention_only
 
 _CURVE = (640, 300)  # px
 _COARSE, _FINE = "coarse: seconds", "as the edges: slower"
@@ -31,8 +31,10 @@ def attention_tab(models: Models, photograph: Any) -> None:
                 cancel = gr.Button("Cancel", elem_id="cancel-attention")
             status = gr.Markdown(elem_id="attention-facts")
             step = gr.Radio([], label="Timestep", elem_id="timestep")
-            across = gr.Slider(0, 100, 50, step=1, label="Place: % from the left", elem_id="across")
-            down = gr.Slider(0, 100, 50, step=1, label="Place: % from the top", elem_id="down")
+            across = gr.Slider(
+                0, 100, 50, step=0.1, label="Place: % from the left", elem_id="across"
+            )
+            down = gr.Slider(0, 100, 50, step=0.1, label="Place: % from the top", elem_id="down")
         with gr.Column(scale=3):
             # fmt: off
             with gr.Row():
@@ -67,11 +69,10 @@ def attention_tab(models: Models, photograph: Any) -> None:
             image = needed(image)
             nothing = (None, None, None, gr.skip())
             yield None, gr.skip(), "Loading the model ...", *nothing
-            pipe = models.pipe()
-            described = pipe.describe(TraceSettings())
-            fine = described["resolution"]
-            coarse = described["emergence_resolution"] or fine
-            settings = TraceSettings(resolution=fine if grid == _FINE else coarse, subcell=1)
+            pipe = models.pipe
+            settings = TraceSettings(subcell=1)
+            if grid == _COARSE:
+                settings = attention_only(settings, pipe.describe(settings))
             found = yield from in_steps(
                 lambda tell: record(pipe, image.pixels, settings, tell),
                 lambda step: (None, gr.skip(), f"Step {step + 1} ...", *nothing),
@@ -88,7 +89,9 @@ def attention_tab(models: Models, photograph: Any) -> None:
         if image is None:
             return gr.skip(), gr.skip()
         height, width, _ = image.shown.shape
-        return round(100 * event.index[0] / width), round(100 * event.index[1] / height)
+        return [
+            round(100 * at / side, 1) for at, side in zip(event.index, (width, height), strict=True)
+        ]
 
     def choose(found: Recording | None, event: SelectData) -> Any:
         if found is None:

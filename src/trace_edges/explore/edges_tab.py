@@ -73,11 +73,11 @@ def edges_tab(models: Models, photograph: Any, method: str) -> tuple[Any, dict[s
             image = needed(image)
             yield None, None, None, "Loading the model ..."
             if method == "one-step":
-                detector = models.one_step()
+                detector = models.one_step
                 yield None, None, None, "Looking at the image ..."
                 edges = detector(image.pixels)
             else:
-                pipe = models.pipe()
+                pipe = models.pipe
                 edges = yield from in_steps(
                     lambda tell: pipe(image.pixels, on_step=lambda step: tell(step.timestep)),
                     lambda step: (None, None, None, f"Read the attention at t = {step} ..."),

@@ -18,7 +18,7 @@ from trace_edges.explore.toolkit import (
 )
 from trace_edges.formats.registry import get_format, names
 from trace_edges.instances.hierarchy import build_hierarchy
-from trace_edges.instances.regions import STRENGTH, TRAINING_FREE_STRENGTH
+from trace_edges.instances.regions import STRENGTH, usual_strength
 from trace_edges.results import EdgeMap
 
 _ACTIONS = ("merge two", "split", "delete")
@@ -51,7 +51,7 @@ def instances_tab(photograph: Any, edges: Any) -> None:
         if edges is None:
             return None, gr.skip()
         training_free = edges.settings.get("method") == "training-free"
-        chosen = TRAINING_FREE_STRENGTH if training_free else STRENGTH
+        chosen = usual_strength(training_free=training_free)
         with plain_errors():
             return Regions.at(build_hierarchy(edges), chosen), chosen
 

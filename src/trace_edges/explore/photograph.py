@@ -11,8 +11,9 @@ from jaxtyping import Float, Float32, Int32, UInt8
 from PIL import Image
 from skimage.measure import block_reduce
 
-from trace_edges.drawing.overlays import edge_image, overlay, segment_overlay, shown_strength
-from trace_edges.drawing.visualize import grey_image, heat_image
+from trace_edges.drawing.control import control_image
+from trace_edges.drawing.overlays import overlay, segment_overlay
+from trace_edges.drawing.visualize import heat_image
 from trace_edges.images import ImageError, read_image
 from trace_edges.results import EdgeMap
 
@@ -95,8 +96,8 @@ class Photograph:
         """
         thin = self.strongest(found.thin[0])
         thin = np.where(thin >= threshold, thin, np.float32(0))
-        alone = grey_image(shown_strength(self.strongest(found.edges[0])))
-        return overlay(self.shown, thin), alone if soft else edge_image(thin)
+        edges = self.strongest(found.edges[0]) if soft else thin
+        return overlay(self.shown, thin), control_image(edges, thin, "soft" if soft else "thin")
 
     def tinted(self, labels: Int32[np.ndarray, "h w"]) -> Image.Image:
         """The photograph with a colour for each number of a map of its pixels but 0."""

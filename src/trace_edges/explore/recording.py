@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -88,10 +89,11 @@ def record(
     size = pipe.preparation(settings)(image).size
     grid = size[0] // pipe.backbone.cell, size[1] // pipe.backbone.cell
     shape = len(timesteps), grid[0] * grid[1], grid[0] * grid[1]
-    if 2 * np.prod(shape, dtype=np.int64) > MOST_BYTES:
+    needed = 2 * math.prod(shape)
+    if needed > MOST_BYTES:
         raise ValueError(
             f"the attention of {shape[0]} steps on a grid of {grid[0]} x {grid[1]} takes "
-            f"{2 * np.prod(shape, dtype=np.int64) / 2**30:.1f} GiB, and "
+            f"{needed / 2**30:.1f} GiB, and "
             f"{MOST_BYTES / 2**30:.0f} GiB are kept at most: choose a smaller resolution"
         )
     folder = TemporaryDirectory(prefix="trace-edges-", ignore_cleanup_errors=True)

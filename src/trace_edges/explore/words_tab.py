@@ -31,7 +31,7 @@ def words_tab(models: Models) -> None:
     def run(prompt: str, steps: int, seed: int | None) -> Any:
         with plain_errors():
             yield None, "Loading the model ..."
-            pipeline, backbone = models.generator()
+            pipeline, backbone = models.generator
             settings = PromptSettings(steps=steps or None, seed=seed or 0)
             drawn, made = yield from in_steps(
                 lambda tell: explain_prompt(pipeline, backbone, prompt, settings, tell),

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from scipy.ndimage import find_objects
 
 from trace_edges.files import write_json
 from trace_edges.formats.listing import Entry, ImageList, OneOrMany, bare, by_name, plain
 from trace_edges.formats.pixels import UNLABELLED, colour_ids, id_colours, read_pixels, write_png
 from trace_edges.results import Category, PanopticMap
+from trace_edges.results.masks import label_windows
 
 _LARGEST = 2**24 - 1  # number of a segment in three bytes
 
@@ -125,11 +125,9 @@ def _check_segments(
 def segments_info(panoptic: PanopticMap) -> list[Entry]:
     """COCO's entry of every segment."""
     entries = []
-    numbers, inverse, areas = np.unique(panoptic.ids, return_inverse=True, return_counts=True)
-    boxes = find_objects(inverse.reshape(panoptic.ids.shape).astype(np.int32) + 1)
-    places = {number: place for place, number in enumerate(numbers.tolist())}
+    windows = label_windows(panoptic.ids)
     for segment in panoptic.segments:
-        rows, columns = boxes[places[segment.id]]
+        (rows, columns), mask = windows[segment.id]
         left, top = columns.start, rows.start
         width, height = columns.stop - left, rows.stop - top
         entries.append(
@@ -137,7 +135,7 @@ def segments_info(panoptic: PanopticMap) -> list[Entry]:
                 "id": segment.id,
                 "category_id": segment.category,
                 "iscrowd": 0,
-                "area": int(areas[places[segment.id]]),
+                "area": int(np.count_nonzero(mask)),
                 "bbox": [left, top, width, height],
                 "score": plain(segment.score),
             }

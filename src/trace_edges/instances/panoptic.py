@@ -7,13 +7,13 @@ from dataclasses import asdict, replace
 
 import numpy as np
 from jaxtyping import Integer
-from scipy.ndimage import find_objects
 
 from trace_edges.instances.bgp import PROPAGATION, Propagation, enlargement
 from trace_edges.instances.components import Edges, by_falling_size, check_edges, edge_array
 from trace_edges.instances.dividing import divide
 from trace_edges.instances.fragments import ATTACHMENT, Attachment, attach_fragments
 from trace_edges.results import EdgeMap, PanopticMap, Segment
+from trace_edges.results.masks import label_windows
 
 
 def panoptic_from_semantic(
@@ -58,11 +58,9 @@ def panoptic_from_semantic(
     check_edges(edges, semantic.shape)
     if both := set(things) & (set(stuff or ()) | ({void} - {None})):
         raise ValueError(f"class {min(both)} is a thing and also stuff or void: list it once")
-    numbers, places = np.unique(semantic, return_inverse=True)
-    boxes = find_objects(places.reshape(semantic.shape).astype(np.int32) + 1)
     windows = {
-        int(number): (box, semantic[box] == number)
-        for number, box in zip(numbers, boxes, strict=True)
+        number: window
+        for number, window in label_windows(semantic).items()
         if number != void and (stuff is None or number in stuff or number in things)
     }
     divided = [number for number in windows if number in things]

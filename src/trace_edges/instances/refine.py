@@ -24,6 +24,7 @@ from trace_edges.instances.components import (
 from trace_edges.instances.dividing import divide
 from trace_edges.instances.fragments import Attachment, attach_fragments
 from trace_edges.results import EdgeMap, InstanceMasks
+from trace_edges.results.masks import label_windows
 
 
 @overload
@@ -187,13 +188,7 @@ def _refine_labels(
     check_edges(edges, labels.shape)
     refined = np.zeros(labels.shape, dtype=np.int32)
     count = 0
-    numbers, places = np.unique(labels, return_inverse=True)
-    boxes = find_objects(places.reshape(labels.shape).astype(np.int32) + 1)
-    windows = [
-        (box, labels[box] == number)
-        for number, box in zip(numbers, boxes, strict=True)
-        if number != 0
-    ]
+    windows = [window for number, window in label_windows(labels).items() if number != 0]
     for (box, mask), divided in zip(windows, divide(windows, edges, how), strict=True):
         fragments = _fragments(mask, divided, how.scaled(edges.shape), split_parts)
         refined[box][mask] = fragments[mask] + count

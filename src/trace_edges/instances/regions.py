@@ -34,8 +34,13 @@ def instances_from_edges(
     """
     if strength is None:
         method = edges.settings.get("method") if isinstance(edges, EdgeMap) else None
-        strength = TRAINING_FREE_STRENGTH if method == "training-free" else STRENGTH
+        strength = usual_strength(training_free=method == "training-free")
     return instances_at(build_hierarchy(edges), strength, min_area=min_area)
+
+
+def usual_strength(*, training_free: bool) -> float:
+    """The strength that is taken where none is given."""
+    return TRAINING_FREE_STRENGTH if training_free else STRENGTH
 
 
 def instances_at(

@@ -47,7 +47,7 @@ class Selection:
 
     def described(self, *, training_free: bool) -> dict[str, Any]:
         """As JSON holds it, with the strength that is taken."""
-        from trace_edges.instances.regions import STRENGTH, TRAINING_FREE_STRENGTH
+        from trace_edges.instances.regions import usual_strength
 
-        default = TRAINING_FREE_STRENGTH if training_free else STRENGTH
-        return asdict(self) | {"strength": default if self.strength is None else self.strength}
+        usual = usual_strength(training_free=training_free)
+        return asdict(self) | {"strength": usual if self.strength is None else self.strength}

@@ -269,15 +269,20 @@ class InstanceMasks(Shown):
         if labels.size and labels.min() < 0:
             raise ValueError(f"a label map holds {labels.min()}: numbers of instances are 0 or "
                              "more; give pixels without an instance the background's")  # fmt: skip
-        numbers, inverse = np.unique(labels, return_inverse=True)
-        places = inverse.reshape(labels.shape).astype(np.int32) + 1
-        found = [
-            (window, places[window] == place)
-            for place, window in enumerate(find_objects(places), 1)
-            if numbers[place - 1] != background
-        ]
-        windows, crops = [one for one, _ in found], [one for _, one in found]
-        return cls.cropped(windows, crops, labels.shape, None, settings)
+        windows = label_windows(labels)
+        windows.pop(background, None)
+        boxes, crops = [box for box, _ in windows.values()], [crop for _, crop in windows.values()]
+        return cls.cropped(boxes, crops, labels.shape, None, settings)
+
+
+def label_windows(labels: np.ndarray) -> dict[int, tuple[Window, Crop]]:
+    """Of every number in a label map (H, W), ascending: its box, and where it lies in it."""
+    numbers, inverse = np.unique(labels, return_inverse=True)
+    boxes = find_objects(inverse.reshape(labels.shape).astype(np.int32) + 1)
+    return {
+        number: (box, labels[box] == number)
+        for number, box in zip(numbers.tolist(), boxes, strict=True)
+    }
 
 
 def _plain_array(given: Any) -> np.ndarray:

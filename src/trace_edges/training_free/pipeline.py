@@ -278,10 +278,8 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         defaults = self.backbone.defaults
         resolution = settings.resolution or defaults.resolution
         emergence = settings.emergence_resolution or defaults.emergence_resolution or resolution
-        if settings.timestep is not None or is_single_pass(
-            self.backbone
-        ):  # there is nothing to find
-            emergence = resolution
+        if settings.timestep is not None or is_single_pass(self.backbone):
+            emergence = resolution  # there is nothing to find
         return resolution, min(emergence, resolution)
 
     def _emergence_view(

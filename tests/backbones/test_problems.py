@@ -210,6 +210,7 @@ def test_out_of_memory_says_which_resolution_would_fit(tiny_model, monkeypatch):
     assert "ask for a smaller resolution" in message_of(pipe, picture, resolution=256)
 
 
+@pytest.mark.long
 def test_out_of_memory_says_which_batch_would_fit(tiny_model, monkeypatch):
     """Where nine images are too many, the largest number that the device has room for."""
     from trace_edges.backbones import fitting

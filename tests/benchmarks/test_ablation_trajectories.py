@@ -46,6 +46,7 @@ def assert_equal(one, other):
     assert one.settings == other.settings
 
 
+@pytest.mark.long
 def test_every_setting_gives_what_the_pipeline_gives(trace_mini, remembering):
     plain, first, again = TraceEdgePipeline(trace_mini), remembering(), remembering()
     for settings in SETTINGS:

@@ -253,7 +253,7 @@ def wrong_files() -> Iterator[Case]:
 CASES = [*wrong_values(), *wrong_pictures(), *wrong_lists(), *wrong_files()]
 
 
-@pytest.mark.parametrize("case", shared_out(CASES, every=18, short=90))
+@pytest.mark.parametrize("case", shared_out(CASES, every=18, short=180))
 def test_every_eighteenth_case(case: Case, tmp_path: Path) -> None:
     """All of them are `python -m tests.corpus panoptic`."""
     check(case, tmp_path)

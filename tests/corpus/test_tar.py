@@ -264,6 +264,7 @@ def test_the_command_ends_as_it_should(one, tmp_path):
     check(one, tmp_path)
 
 
+@pytest.mark.long
 def test_every_bad_tar_of_a_folder_is_reported_and_every_good_one_done(tmp_path):
     """All kinds in one folder."""
     shards = tmp_path / "shards"

@@ -133,6 +133,7 @@ def test_a_merged_lora_draws_the_same_and_is_saved_as_it_was(backbone, picture, 
     assert one.read_bytes() == two.read_bytes()
 
 
+@pytest.mark.long
 def test_a_compiled_detector_draws_the_same():
     # In a process of its own: what checks shapes in these tests cannot be compiled.
     code = (

@@ -70,14 +70,14 @@ def cases():
     for turn, kind in enumerate(kind for kind in TINY if kind != "hunyuan-dit"):
         for place, dtype in enumerate(TYPES):
             if (kind, dtype) in paper or (turn % 2 == 0 and place == turn // 2 % 3):
-                marks = () if kind == "sd3.5-large" and dtype == "bfloat16" else pytest.mark.long
-                yield pytest.param(kind, dtype, id=f"{kind}-{dtype}", marks=marks)
+                yield pytest.param(kind, dtype, id=f"{kind}-{dtype}")
 
 
 def weights(student):
     return {name: weight.detach().cpu() for name, weight in student.trained()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "dtype"), list(cases()))
 def test_two_steps_and_a_resume_are_those_of_the_cpu_faked_device(run, tmp_path, kind, dtype):
     """LoRA, checkpoints, L_rec, the VAE moved to and fro: weights go where the CPU's go."""

@@ -70,6 +70,7 @@ def test_the_folder_opens_and_finds_edges(run, tmp_path):
         assert min(sheet.size) > 100
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_ends_with_the_same_bytes(run, tmp_path):
     run("a")
     for stop in (("autoencoder", 1), ("autoencoder", 3), ("denoiser", 2), ("denoiser", 4)):
@@ -129,6 +130,7 @@ def test_the_card_says_what_was_measured_and_what_was_assumed(run, settings, tmp
     assert carbon(3600, provenance) == pytest.approx((0.2, 60))
 
 
+@pytest.mark.long
 def test_the_command_trains_and_goes_on(tmp_path):
     command = ["pretrain", "--out", str(tmp_path / "a"), "--steps", "1", "--autoencoder-steps", "1",
                "--batch-size", "1", "--scenes", "2", "--check-scenes", "2", "--device",

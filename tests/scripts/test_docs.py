@@ -23,6 +23,18 @@ RUNNING = ["../README.md", "index.md", "tutorial.md", "how-to/own-images.md",
            "how-to/labelling-tools.md", "how-to/controlnet.md"]  # fmt: skip
 
 
+# Those that people read first; the others run in `make test-long`.
+OFTEN = ("../README.md", "README.md", "tutorial.md", "how-to/controlnet.md")
+
+
+def often(pages):
+    """The pages as parameters of a test."""
+    return [
+        pytest.param(page, id=page, marks=() if page in OFTEN else pytest.mark.long)
+        for page in pages
+    ]
+
+
 def blocks(page, *languages):
     return [
         code
@@ -76,7 +88,7 @@ def test_there_are_commands_to_test():
     assert len(list(modules())) > 15
 
 
-@pytest.mark.parametrize("page", RUNNING)
+@pytest.mark.parametrize("page", often(RUNNING))
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     """With small images in the place of the examples."""
     monkeypatch.chdir(tmp_path)
@@ -142,7 +154,7 @@ def small_data(folder):
     (folder / "masks.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", COMMANDS_RUN)
+@pytest.mark.parametrize("name", often(COMMANDS_RUN))
 def test_the_commands_of_a_page_run(name, tmp_path, monkeypatch):
     small_data(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -203,3 +203,10 @@ def test_jpeg_in_tiff_and_lab_are_left_to_pillow():
     content = io.BytesIO()
     Image.fromarray(RGB).save(content, "TIFF", compression="jpeg", quality=95)
     assert close(load_image(content), RGB, 20)
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (8, 1)])
+def test_luma_and_chroma_without_compression_are_read_in_their_colours(orientation, turns):
+    content = io.BytesIO()
+    Image.fromarray(RGB).convert("YCbCr").save(content, "TIFF", tiffinfo={274: orientation})
+    assert close(load_image(content), np.rot90(RGB, turns), 3)

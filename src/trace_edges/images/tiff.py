@@ -96,6 +96,10 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
         orientation = page.tags.valueof(274, 1)
         orientation = orientation if isinstance(orientation, int) else 1
         photometric = getattr(page.photometric, "name", str(page.photometric))
+        if photometric == "YCBCR" and page.compression == 1 and page.subsampling in (None, (1, 1)):
+            # Pillow writes such a file, and its version 12 cannot read it back.
+            drawn = np.asarray(Image.fromarray(_decoded(page), "YCbCr").convert("RGB"))
+            return Tiff(drawn, "RGB", orientation, notes=notes)
         if photometric in _PILLOWS:
             return Tiff(None, photometric, 1, image=_pillow(file, index), notes=notes)
         if photometric not in _PLAIN:

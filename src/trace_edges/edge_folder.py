@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from trace_edges.formats.edge_maps import EdgeMaps, read_edge_map
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.formats.folders import NamedFiles
 from trace_edges.sources import EdgeError, EdgeSource, Preparation, Prepared, Reading, Size
 
 
@@ -40,7 +41,7 @@ class EdgeFolder(EdgeSource[FolderSettings]):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._maps = EdgeMaps(self.folder)
+        self._maps = NamedFiles(find_edge_maps(self.folder))
         self._found: dict[str, Path | None] = {}
         # Results lists name images by number alone: 139 is 000000000139.
         paths = self._maps.paths.items()

@@ -98,3 +98,38 @@ def test_edges_in_one_folder_are_not_those_of_two_images_of_one_name():
     run("segment", "photographs/day1", "--edges", "flat", "--out", "one", "--quiet")
     words = ("photographs/day1", "photographs/top.png", "--edges", "edges", "--out", "two")
     assert CliRunner().invoke(app, ["segment", *words]).exit_code == 1  # whose img is it?
+
+
+@pytest.fixture
+def truth():
+    """Label maps of the three photographs: a square each, wherever its edges lie."""
+    for shift, name in enumerate(NAMES):
+        labels = np.zeros((64, 64), dtype=np.uint8)
+        labels[10 + 4 * shift : 40 + 4 * shift, 10:41] = 1
+        path = Path(f"truth/{name}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(labels).save(path)
+    return "truth"
+
+
+def test_ground_truth_photographs_and_peers_meet_by_their_paths(truth):
+    options = ["--images", "photographs", "--peer", "sobel", "--thresholds", 3, "--workers", 1]
+    options += ["--max-distance", 0.03]
+    words = ["edges", truth, "--kind", "labels", *options, "--out", "e", "--json"]
+    scores = json.loads(run("evaluate", "edges", *words).stdout)
+    assert sorted(scores["images"]) == NAMES
+    assert scores["methods"]["edges"]["ods"] > 0.9
+    assert all(Path(f"e/peers/sobel/{name}.png").is_file() for name in NAMES)
+    assert run("evaluate", "check", truth, "--images", "photographs", "--kind", "labels").stdout
+    run("evaluate", "boundaries", truth, "--kind", "labels", "--out", "drawn")
+    assert all(Path(f"drawn/{name}.png").is_file() for name in NAMES)
+
+
+def test_panoptic_pngs_of_subfolders_alone_are_found(truth):
+    Path("truth/top.png").unlink()
+    run("panoptic", truth, "edges", "--things", "1", "--out", "p")
+    pngs = sorted(path.relative_to("p/panoptic").as_posix() for path in Path("p").rglob("*.png"))
+    assert pngs == ["day1/img.png", "day2/img.png"]
+    run("evaluate", "check", "p/panoptic.json")
+    words = ["edges", "p/panoptic.json", "--workers", 1, "--thresholds", 3, "--out", "e", "--json"]
+    assert len(json.loads(run("evaluate", "edges", *words).stdout)["images"]) == 2

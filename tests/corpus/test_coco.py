@@ -99,7 +99,7 @@ WRONG: list[tuple[tuple[str | int, ...], frozenset[str], frozenset[str]]] = [
         frozenset({"refine"}),
         NO_NUMBER | {"negative", "fraction", "1e300", "a thousand million"},
     ),
-    (("annotations", 0, "bbox"), frozenset({"check"}), ALL - {"missing"}),
+    (("annotations", 0, "bbox"), frozenset({"check"}), ALL - {"missing", "null"}),
     (("images", 0, "id"), READERS, ALL),
     (
         ("images", 0, "file_name"),

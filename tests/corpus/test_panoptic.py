@@ -118,7 +118,7 @@ WRONG: list[Rule] = [
     ),
     (("annotations", 0, "segments_info", 0, "iscrowd"), READERS, ALL - {"missing", "null", "true"}),
     (("annotations", 0, "segments_info", 0, "area"), READERS, NO_NUMBER | {"negative", "1e300"}),
-    (("annotations", 0, "segments_info", 0, "bbox"), ONLY_CHECKED, ALL - {"missing"}),
+    (("annotations", 0, "segments_info", 0, "bbox"), ONLY_CHECKED, ALL - {"missing", "null"}),
     (("images", 0, "id"), ONLY_CHECKED, ALL),
     (("images", 0, "id"), ONLY_EDGES, NO_ID),
     (("images", 0, "file_name"), ONLY_CHECKED, ALL - {"text", "number as text"}),

@@ -163,7 +163,8 @@ def test_masks_that_are_none_or_leave_the_image(check, instances):
         ({"size": [6, 4], "counts": [24]}, box),
         ({"size": [4, 6], "counts": [24]}, box),
         ([[0, 0, 3, 0, 3, 40, 0, 40]], box),
-        (LEFT_HALF, None),
+        (LEFT_HALF, None),  # as if there were none, which is right as well
+        (LEFT_HALF, [0, 0, 3]),
     ]
     instances["annotations"] = [
         {"id": n, "image_id": 1, "category_id": 7, "segmentation": mask, "bbox": bbox}
@@ -177,7 +178,7 @@ def test_masks_that_are_none_or_leave_the_image(check, instances):
         "width)",
         "warning annotation 2 of a.jpg: its mask is empty",
         "warning annotation 3 of a.jpg: its polygon leaves the image",
-        "error annotation 4 of a.jpg: its box is not [x, y, width, height]",
+        "error annotation 5 of a.jpg: its box is not [x, y, width, height]",
     ]
 
 

@@ -228,6 +228,15 @@ def test_label_pictures_stay_label_pictures(edges, labels, tmp_path, dtype):
     assert {path.name for path in (tmp_path / "out").glob("[!.]*")} == {"a.png", "settings.json"}
 
 
+@pytest.mark.parametrize("suffix", ["tif", "tiff", "TIF"])
+def test_tiff_label_maps_become_label_pictures(edges, labels, tmp_path, suffix):
+    Image.fromarray((PAIR * 400).astype(np.uint16)).save(labels / f"a.{suffix}", format="TIFF")
+    (outcome,) = refine_labels(labels, edges, tmp_path / "out")
+    assert (outcome.key, *number_of_masks(outcome)) == ("a", 1, 2)
+    with Image.open(tmp_path / "out" / "a.png") as found:
+        assert split_labels(np.asarray(found))
+
+
 def test_arrays_stay_arrays_of_their_kind(edges, labels, tmp_path):
     np.save(labels / "a.npy", PAIR * np.int64(7))
     np.save(labels / "b.npy", np.stack([PAIR, np.zeros_like(PAIR)]))

@@ -188,16 +188,18 @@ def _folders(given: list[str]) -> dict[str, Path]:
 def _find_photographs(images: Path | None, truth: Collection[str], needed: bool) -> dict[str, Path]:
     """The photograph of each image with ground truth, by name."""
     from trace_edges.files import find_images
+    from trace_edges.formats.folders import NamedFiles, by_name
 
     if images is None:
         if needed:
             raise ValueError("--peer draws edges of the photographs: give their folder as --images")
         return {}
-    found = {path.stem: path for path in find_images([str(images)]).images}
+    files, _ = by_name(find_images([images], recursive=True).images, images)
+    found = NamedFiles(files).of(truth)
     missing = [name for name in truth if name not in found]
     if missing:
         raise ValueError(
             f"{images} lacks {len(missing)} of {len(truth)} photographs, first {missing[0]}: "
             "give the folder that holds them all"
         )
-    return {name: found[name] for name in truth}
+    return found

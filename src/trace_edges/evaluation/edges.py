@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from trace_edges.files import write_text
-from trace_edges.formats.edge_maps import EdgeMaps, read_edge_map
+from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
+from trace_edges.formats.folders import NamedFiles
 from trace_edges.formats.labels import write_drawn
 from trace_edges.formats.truth import GroundTruth, Segments
 from trace_edges.metrics.boundaries import boundaries_from_labels, ignored_region
@@ -91,7 +92,7 @@ def evaluate_edge_folders(
     Raises:
         ValueError: a folder holds no maps, or no image is left that all methods have.
     """
-    folders = {method: EdgeMaps(folder) for method, folder in methods.items()}
+    folders = {method: NamedFiles(find_edge_maps(folder)) for method, folder in methods.items()}
     maps = {method: found.of(list(ground_truth)) for method, found in folders.items()}
     unused = {
         method: len({*found.paths.values()} - {*maps[method].values()})

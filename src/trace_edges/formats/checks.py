@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from trace_edges.files import find_images
 from trace_edges.formats.coco_checks import inspect_coco
-from trace_edges.formats.folders import by_stem, list_files
+from trace_edges.formats.folders import NamedFiles, by_name, list_files
 from trace_edges.formats.ground_truth import KINDS, locate
 from trace_edges.formats.pixels import upright_size
 from trace_edges.formats.registry import get_format
@@ -51,21 +51,16 @@ def check_ground_truth(
     if kind not in ("auto", *KINDS):
         raise ValueError(f"unknown kind {kind!r}: choose from auto, {', '.join(KINDS)}")
     below = find_images([images], recursive=True).images if images is not None else ()
-    photographs, findings = by_stem(path for path in below if _is_top(path, images))
+    files, findings = by_name(below, images or Path())
     try:
         inspection = _inspect_source(source, kind)
     except (OSError, ValueError) as error:
         return [*findings, _finding(error, source)]
     findings += inspection.findings
-    if images is not None and any("/" in name for name in inspection.images):
-        # Images of one stem are called day1/cat and day2/cat.
-        photographs |= {
-            path.relative_to(images).with_suffix("").as_posix(): path
-            for path in below
-            if not _is_top(path, images)
-        }
+    photographs = NamedFiles(files).of(inspection.images)
     if images is not None:
-        findings += _strangers(photographs, inspection, images)
+        alone = sorted({*files.values()} - {*photographs.values()})
+        findings += _strangers(photographs, alone, inspection, images)
     for done, (name, inspect) in enumerate(inspection.images.items(), 1):
         try:
             size, found = inspect()
@@ -91,7 +86,7 @@ def _inspect_source(source: Path, kind: str) -> Inspection:
         return inspect_coco(found.kind, found.path, found.content)
     form = get_format(found.kind)
     suffixes, read = form.suffixes, form.function("truth")
-    files, findings = by_stem(list_files(found.path, suffixes))
+    files, findings = by_name(list_files(found.path, suffixes, recursive=True), found.path)
     if not files:
         problem = f"holds no file of {', '.join(suffixes)}"
         findings.append(Finding(str(found.path), problem, "give the folder they are in"))
@@ -157,21 +152,17 @@ def _check_splits(root: Path, files: Collection[str]) -> list[Finding]:
     return findings
 
 
-def _is_top(path: Path, given: Path | None) -> bool:
-    """Whether an image lies in the folder that was given, or is what was given."""
-    return given is None or path.parent == given or not given.is_dir()
-
-
-def _strangers(photographs: dict[str, Path], inspection: Inspection, images: Path) -> list[Finding]:
+def _strangers(
+    photographs: Collection[str], alone: Sequence[Path], inspection: Inspection, images: Path
+) -> list[Finding]:
     """Annotations without photograph, each; photographs without annotation, as one."""
     findings = [
         Finding(name, f"has no photograph in {images}", "add it or remove the annotation")
         for name in inspection.images
         if name not in photographs
     ]
-    alone = [path.name for name, path in photographs.items() if name not in inspection.images]
     if alone:
-        problem = f"photographs without annotation: {len(alone)}, {alone[0]} first"
+        problem = f"photographs without annotation: {len(alone)}, {alone[0].name} first"
         mend = "leave them out of predictions, or add the annotations"
         findings.append(Finding(str(images), problem, mend, "warning"))
     return findings

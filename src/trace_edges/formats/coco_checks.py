@@ -18,7 +18,6 @@ from trace_edges.formats.coco_masks import checked_runs
 from trace_edges.formats.coco_models import (
     ANNOTATION,
     LISTED_CATEGORY,
-    NO_BOX,
     PANOPTIC_ANNOTATION,
     PANOPTIC_CATEGORY,
     TRUE_IMAGE,
@@ -103,7 +102,9 @@ def _inspect_panoptic_json(
     except GroundTruthError as error:
         return Inspection([*findings, error.finding])
     named = {annotation.file_name for annotation in annotations}
-    unnamed = [png.name for png in list_files(folder, coco_truth.PNG) if png.name not in named]
+    pngs = list_files(folder, coco_truth.PNG, recursive=folder != path.parent)
+    below = [png.relative_to(folder).as_posix() for png in pngs]
+    unnamed = [name for name in below if name not in named]
     if unnamed:
         problem = f"PNGs that are not in {path.name}: {len(unnamed)}, {unnamed[0]} first"
         mend = "add their annotations or remove them"
@@ -211,7 +212,7 @@ _CATEGORY = "add the category or mend the id"
 
 def _box_flaws(name: str, box: Any, height: int, width: int, flaw: Flaw) -> Iterator[Finding]:
     mend = "give [x, y, width, height] in pixels of this image"
-    if box is NO_BOX:
+    if box is None:
         return
     try:
         leaves = _leaves(BOX.validate_python(box), height, width)

@@ -29,7 +29,6 @@ from trace_edges.formats.values import (
     Text,
 )
 
-NO_BOX = "no box"  # a `bbox` that is not there
 CATEGORY = 1  # of every mask: evaluators that find no category 0 in a ground truth score nothing
 
 _FARTHEST = 1_000_000  # px: further out no vertex of a polygon is
@@ -189,7 +188,7 @@ class Annotation(Mask):
 
     id: Key
     category_id: Key
-    bbox: Any = NO_BOX
+    bbox: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +215,7 @@ class PanopticSegment:
     category_id: CategoryId
     iscrowd: Crowd = False
     area: Area | None = None
-    bbox: Any = NO_BOX
+    bbox: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,7 @@ def png_folder(path: Path) -> Path:
         GroundTruthError: there is none.
     """
     for folder in (path.parent / path.stem, path.parent / "panoptic", path.parent):
-        if folder.is_dir() and list_files(folder, PNG):
+        if folder.is_dir() and list_files(folder, PNG, recursive=folder != path.parent):
             return folder
     problem = f"its PNGs are neither in {path.stem}/ nor in panoptic/ beside it, nor with it"
     raise refusal(path, problem, "put or link their folder there")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -32,42 +30,6 @@ def find_edge_maps(folder: Path) -> dict[str, Path]:
         ValueError: there is no such folder, no map in it, or two of one image.
     """
     return find_by_name(folder, "edge map", SUFFIXES, of=".edges", without=(".overlay",))
-
-
-class EdgeMaps:
-    """The edge maps of a folder, found by the name of their image.
-
-    The map of day1/cat is that of cat in the folder day1. Where one side knows no folders, as many
-    lists of images and detectors of edges do not, the map of cat is that of day1/cat and the other
-    way round: if no other image of a list, and no other map, is called cat.
-
-    Attributes:
-        folder: where they are.
-        paths: see `find_edge_maps`.
-
-    Raises:
-        ValueError: as `find_edge_maps`.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.paths = find_edge_maps(folder)
-        self._below: dict[str, list[str]] = {}
-        for name in self.paths:
-            self._below.setdefault(name.rpartition("/")[2], []).append(name)
-
-    def of(self, names: Collection[str]) -> dict[str, Path]:
-        """The maps of images, by their names, for those that have one."""
-        uses = Counter(name.rpartition("/")[2] for name in names)
-        found = {}
-        for name in names:
-            stem = name.rpartition("/")[2]
-            known = self._below.get(stem, [])
-            if name in self.paths:
-                found[name] = self.paths[name]
-            elif uses[stem] == 1 and len(known) == 1 and (stem in (name, known[0])):
-                found[name] = self.paths[known[0]]
-        return found
 
 
 def read_edge_map(path: Path) -> EdgeArray:

@@ -150,7 +150,7 @@ def _locate_json(path: Path, kind: str) -> Located:
 
 def _kind_of_folder(folder: Path) -> str:
     """The kind that the first file gives away."""
-    files = list_files(folder, _FILES)
+    files = list_files(folder, _FILES, recursive=True)
     if not files:
         mend = _choices("give a folder with the files themselves, or one COCO JSON")
         raise refusal(folder, "holds no ground truth of a kind that is known", mend)

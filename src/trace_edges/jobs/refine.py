@@ -178,9 +178,10 @@ def refine_labels(
     and OUT/settings.json. Images that fail are left out.
 
     Args:
-        masks: folder of NAME.png (8- or 16-bit labels, palette, or RGB) and NAME.npy (integer
-            (h, w) or boolean (n, h, w)); NAME.instances.png is of NAME as well. 0 is no instance,
-            and so is void: what is negative, and 255 of 8 bits where there are other labels.
+        masks: folder of NAME.png or NAME.tif (8- or 16-bit labels, palette, or RGB) and NAME.npy
+            (integer (h, w) or boolean (n, h, w)); NAME.instances.png is of NAME as well. 0 is no
+            instance, and so is void: what is negative, and 255 of 8 bits where there are other
+            labels.
         edges: folder of edge maps (`EdgeFolder`).
         out: another folder.
         iou: above which overlapping masks are merged.
@@ -200,7 +201,10 @@ def refine_labels(
     outputs = Outputs("refine", (masks, edges))
     outputs.check(out / SETTINGS)
     paths = find_label_maps(masks)
-    targets = {name: out / f"{name}{path.suffix.lower()}" for name, path in paths.items()}
+    targets = {
+        name: out / f"{name}{'.npy' if path.suffix.lower() == '.npy' else '.png'}"
+        for name, path in paths.items()
+    }
     outputs.check(*targets.values())
     folder = EdgeFolder(edges)
 

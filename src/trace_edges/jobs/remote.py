@@ -14,16 +14,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from fsspec.asyn import sync
 from fsspec.implementations.local import LocalFileSystem
 
 from trace_edges.extras import require
 from trace_edges.files import write_atomically
 from trace_edges.jobs.stores import FileSystem, StoreFile, ask, filesystem, kind_of
+from trace_edges.memory import free
 from trace_edges.outputs import Outputs, current, digest_of
 
 # What is put there becomes visible when it is complete; elsewhere a rename sees to that.
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
 _PROBE = ".annotate-probe"
+LARGEST = 4 << 30  # bytes of a file that is read whole: 400 megapixels of 16-bit RGBA take 3.2e9
 
 HUB = "hf://datasets/"
 
@@ -63,13 +66,36 @@ def read_bytes(url: str, start: int | None = None, length: int | None = None) ->
     """All of a file, or `length` bytes from `start`.
 
     Raises:
-        OSError: it is not there or cannot be read.
+        OSError: it is not there, cannot be read, or is larger than any image.
     """
     system, path = filesystem(url)
-    if isinstance(system, LocalFileSystem) and kind_of(url) == "other":  # would wait for ever
-        raise OSError(errno.EINVAL, "is a pipe or a device, no file", path)
-    end = None if start is None or length is None else start + length
-    return bytes(ask(url, system.cat_file, path, start=start, end=end))
+    if start is not None and length is not None:
+        return bytes(ask(url, system.cat_file, path, start=start, end=start + length))
+    if isinstance(system, LocalFileSystem):
+        if kind_of(url) == "other":  # would wait for ever
+            raise OSError(errno.EINVAL, "is a pipe or a device, no file", path)
+        if os.path.exists(path) and os.path.getsize(path) > LARGEST:
+            raise _too_long(path, LARGEST)
+    if url.startswith(("http://", "https://")):  # whose answers need have no end
+        return ask(url, lambda: sync(system.loop, _fetched, system, path))
+    return bytes(ask(url, system.cat_file, path))
+
+
+async def _fetched(system: Any, url: str) -> bytes:
+    """The content of an address, if it is no longer than `LARGEST` and fits the memory."""
+    session, content = await system.set_session(), bytearray()
+    most = min(LARGEST, free() // 2)
+    async with session.get(system.encode_url(url), **system.kwargs) as answer:
+        answer.raise_for_status()
+        async for piece in answer.content.iter_any():
+            content += piece
+            if len(content) > most:
+                raise _too_long(url, most)
+    return bytes(content)
+
+
+def _too_long(path: str, most: int) -> OSError:
+    return OSError(errno.EFBIG, f"is longer than {most:,} bytes", path)
 
 
 def write_bytes(url: str, content: bytes) -> None:

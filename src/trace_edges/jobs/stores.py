@@ -27,6 +27,7 @@ from trace_edges.files import InputError
 ATTEMPTS = 4  # of each request
 PAUSE = 0.5  # s before the second, twice as much before the third, ...
 SILENCE = 30.0  # s that an http server may say nothing, where fsspec is not configured otherwise
+LONGEST_ANSWER = 600.0  # s that one answer of it may take
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "annotate",
            "https": "annotate"}  # fmt: skip
@@ -203,7 +204,7 @@ def _bound_silence(protocol: str) -> None:
         return  # fsspec says what is missing
     known = fsspec.config.conf.get(protocol, {}).get("client_kwargs", {})
     if "timeout" not in known:
-        limits = ClientTimeout(total=20 * SILENCE, sock_connect=SILENCE, sock_read=SILENCE)
+        limits = ClientTimeout(total=LONGEST_ANSWER, sock_connect=SILENCE, sock_read=SILENCE)
         client = {**known, "timeout": limits}
         fsspec.config.conf.setdefault(protocol, {})["client_kwargs"] = client
 
@@ -227,9 +228,9 @@ def _status(error: BaseException) -> int | None:
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
-        found = (getattr(error, "status", None), getattr(error, "code", None),
-                 getattr(response, "status_code", None))  # fmt: skip
-        status = next((one for one in found if one is not None), None)
+        found = ((error, "status"), (error, "code"), (response, "status_code"))
+        values = (getattr(one, name, None) for one, name in found)
+        status = next((value for value in values if value is not None), None)
     text = str(status)
     return int(text) if text.isdigit() else None
 
@@ -273,7 +274,8 @@ def _of_a_disk(error: OSError) -> bool:
 
 
 def _plain(url: str, error: Exception, attempts: int) -> OSError:
-    reason = " ".join((str(error) or type(error).__name__).split())[:_LONGEST]
+    told = "" if getattr(error, "message", None) == "" else str(error)  # aiohttp's, of redirects
+    reason = " ".join((told or type(error).__name__).split())[:_LONGEST]
     if _lacks_credentials(error):
         return StoreError(f"{url}: the store takes no credentials or not these ({reason}): set "
                           "them as its library reads them")  # fmt: skip

@@ -16,8 +16,8 @@ from .jsons import ALL, NO_ID, NO_NUMBER, SHAPES, VALUES, broken_files, changed
 
 SIDE = 24
 COMMANDS = {
-    "truth": ("evaluate", "panoptic", "ok.json", "it.json"),
-    "predictions": ("evaluate", "panoptic", "it.json", "ok.json"),
+    "truth": ("evaluate", "panoptic", "ok.json", "it.json", "--workers", "1"),
+    "predictions": ("evaluate", "panoptic", "it.json", "ok.json", "--workers", "1"),
     "edges": ("evaluate", "edges", "edges", "it.json", "--thresholds", "3", "--workers", "1"),
     "check": ("evaluate", "check", "it.json"),
 }

@@ -11,10 +11,10 @@ from trace_edges.detector import EdgeDetector, Student, StudentSettings
 from trace_edges.detector.onnx import export_onnx
 from trace_edges.extras import MissingExtraError
 
-READ = [{"blocks": (0, 1)}, {"blocks": (), "attention": 2}]
+READ = [{"blocks": (0, 1)}, {"blocks": (), "attention": 2}, {"reduction": 2}]
 
 
-@pytest.fixture(params=READ, ids=["hidden states", "attention"])
+@pytest.fixture(params=READ, ids=["hidden states", "attention", "reduced"])
 def detector(request, tiny_pixart):
     torch.manual_seed(0)
     settings = StudentSettings(width=16, **request.param)
@@ -38,9 +38,10 @@ def test_onnx_gives_the_edges_of_torch_on_a_picture_that_is_not_square(detector,
 
 @pytest.mark.parametrize("size", [(60, 96), (16, 64)])
 def test_a_size_that_is_no_grid_is_refused(detector, tmp_path, size):
+    cell = detector.student.cell
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    with pytest.raises(ValueError, match="multiples of 16 px, from 32 on"):
+    with pytest.raises(ValueError, match=f"multiples of {cell} px, from {2 * cell} on"):
         export_onnx(detector, tmp_path / "edges.onnx", size)
     assert not (tmp_path / "edges.onnx").exists()
 

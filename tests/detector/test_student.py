@@ -11,9 +11,9 @@ from trace_edges.detector.student import Student, StudentSettings, attention_win
 def student(tiny_pixart):
     """A function that makes a student of a random backbone with cells of 16 px."""
 
-    def make(rank=0, **options):
+    def make(rank=0, reduction=1, **options):
         torch.manual_seed(0)
-        settings = StudentSettings(blocks=(0, -1), width=16, rank=rank)
+        settings = StudentSettings(blocks=(0, -1), width=16, rank=rank, reduction=reduction)
         return Student(load_backbone(tiny_pixart(**options)), settings)
 
     return make
@@ -48,6 +48,22 @@ def test_what_it_was_trained_on_is_told_wherever_that_was(tiny_pixart):
     elsewhere = load_backbone(tiny_pixart()).enable_model_cpu_offload("meta")
     assert here.fingerprint() != elsewhere.fingerprint()
     assert Student(elsewhere, settings).base == Student(here, settings).base == here.fingerprint()
+
+
+def test_the_denoiser_sees_the_image_smaller_and_the_decoder_all_of_it(student):
+    whole, reduced = student(), student(reduction=2)
+    small = IMAGES.unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(-2, -1))  # of 2 x 2 px each
+    assert reduced.cell == 2 * whole.cell
+    expected, output = whole.features(small)
+    features, seen = reduced.features(IMAGES)
+    assert torch.allclose(features, expected, atol=1e-5)
+    assert torch.allclose(seen, output, atol=1e-5)
+    logits, _ = reduced(IMAGES)
+    assert logits.shape == (2, 64, 96)
+    # Moved within the 2 x 2 px, they are the same to the denoiser, and others to the decoder.
+    swapped = IMAGES.unflatten(3, (-1, 2)).flip(-1).flatten(3)
+    assert torch.allclose(reduced.features(swapped)[0], features, atol=1e-5)
+    assert not torch.allclose(reduced(swapped)[0], logits, atol=1e-5)
 
 
 def test_given_features_are_taken_in_place_of_a_pass(student):

@@ -126,9 +126,10 @@ def test_the_frozen_backbone_is_not_changed(run):
     assert student.base == load_backbone(student.backbone.name).fingerprint()
 
 
-def test_reconstruction_trains_the_lora(run):
+@pytest.mark.parametrize("reduction", [1, 2])
+def test_reconstruction_trains_the_lora(run, reduction):
     pytest.importorskip("peft")
-    student = replace(SETTINGS.student, rank=2)
+    student = replace(SETTINGS.student, rank=2, reduction=reduction)
     plain = trained(run("a", replace(SETTINGS, student=student)))
     both = trained(run("b", replace(SETTINGS, student=student, reconstruction_weight=1.0)))
     lora = [name for name in plain if "lora_B" in name]
@@ -136,8 +137,10 @@ def test_reconstruction_trains_the_lora(run):
     assert all(not torch.equal(plain[name], both[name]) for name in lora)
 
 
-def test_what_is_saved_is_lora_and_decoder_and_comes_back(run, tmp_path, photographs):
-    detector = EdgeDetector(run("a"), 128)
+@pytest.mark.parametrize("reduction", [1, 2])
+def test_what_is_saved_is_lora_and_decoder_and_comes_back(run, tmp_path, photographs, reduction):
+    student = replace(SETTINGS.student, reduction=reduction)
+    detector = EdgeDetector(run("a", replace(SETTINGS, student=student)), 128)
     detector.save_pretrained(tmp_path / "saved")
     again = EdgeDetector.from_pretrained(tmp_path / "saved")
     weights = load_file(tmp_path / "saved" / "detector.safetensors")

@@ -215,7 +215,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
     def preparation(self, settings: DetectorSettings) -> Preparation:
         """The student sees the image at its resolution, in whole cells."""
         resolution = settings.resolution or self.resolution
-        return Preparation(resolution, self.student.backbone.cell, shrink=True)
+        return Preparation(resolution, self.student.cell, shrink=True)
 
     def drawing(self, settings: DetectorSettings) -> ProbabilityDrawing:
         """A spline through the probabilities, and its ridges."""

@@ -27,7 +27,7 @@ def export_onnx(detector: EdgeDetector, path: str | Path, size: tuple[int, int])
     Args:
         detector: as it was loaded, on the CPU in float32.
         path: of the file.
-        size: (H, W) in px, multiples of the backbone's cell.
+        size: (H, W) in px, multiples of the student's cell.
 
     Raises:
         ValueError: the size does not fit, or what was written answers otherwise than torch; then
@@ -36,7 +36,7 @@ def export_onnx(detector: EdgeDetector, path: str | Path, size: tuple[int, int])
     """
     for library in ("onnx", "onnxruntime"):
         require(library, "onnx")
-    cell = detector.student.backbone.cell
+    cell = detector.student.cell
     if any(side < 2 * cell or side % cell for side in size):
         raise ValueError(f"size {size} must be two multiples of {cell} px, from {2 * cell} on")
     image = torch.from_numpy(

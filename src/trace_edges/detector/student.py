@@ -10,7 +10,7 @@ import torch
 from annotated_types import Interval, Len, MultipleOf
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
-from torch.nn.functional import pixel_unshuffle
+from torch.nn.functional import avg_pool2d, pixel_unshuffle
 
 from trace_edges.attention.maps import Grid
 from trace_edges.backbones import DiffusionBackbone
@@ -33,6 +33,8 @@ class StudentSettings:
     Attributes:
         blocks: whose hidden states the decoder reads, counted from 0 in the order of a pass;
             negative ones from the end, so that -1 is the last one (of a UNet, on its way up).
+        reduction: the denoiser sees the image so many times smaller than the decoder, which finds
+            where exactly a border runs in the image itself. A pass costs far less then.
         attention: radius in cells of the window of SA(X_0), the aggregated self-attention, that
             the decoder reads as well; the paper's reads SA alone. 0: none.
         width: of the decoder on the grid.
@@ -45,6 +47,7 @@ class StudentSettings:
     width: Annotated[int, Interval(ge=16, le=4096), MultipleOf(8)] = 64
     rank: Annotated[int, Interval(ge=0, le=4096)] = 0
     attention: Annotated[int, Interval(ge=0, le=32)] = 0
+    reduction: Literal[1, 2, 4, 8] = 1
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -58,6 +61,7 @@ class Student(nn.Module):
     """Images to edge logits in one pass of the denoiser.
 
     Attributes:
+        cell: px of the image to a cell of the denoiser's grid.
         base: fingerprint of the backbone that it is trained on.
         trained_in: number type that this backbone's weights have in training.
         rounded: fingerprints of these weights in half precision, if they were float32.
@@ -77,6 +81,7 @@ class Student(nn.Module):
     ) -> None:
         super().__init__()
         self.settings, self.backbone = settings, backbone
+        self.cell = backbone.cell * settings.reduction
         names = backbone.blocks
         if wrong := [index for index in settings.blocks if not -len(names) <= index < len(names)]:
             raise ValueError(f"{backbone.name} has no block {wrong[0]}, only 0 .. {len(names) - 1}")
@@ -90,7 +95,7 @@ class Student(nn.Module):
         channels += (2 * settings.attention + 1) ** 2 if settings.attention else 0
         if settings.rank:
             add_lora(backbone, settings.rank)
-        self.decoder = EdgeDecoder(channels, settings.width, backbone.cell)
+        self.decoder = EdgeDecoder(channels, settings.width, self.cell)
         self.decoder.to(backbone.device, torch.float32)  # whatever the default is
         self.denoiser = backbone.denoiser  # a submodule, so that its LoRA is trained and moved
 
@@ -113,7 +118,7 @@ class Student(nn.Module):
         attention grid, and the output as it is.
         """
         with torch.no_grad():
-            latents = self.backbone.encode(images)
+            latents = self.backbone.encode(self.reduced(images))
         self.backbone.offload_vae()
         if radius := self.settings.attention:
             with self.backbone.recording(latents, differentiable=True) as average:
@@ -127,6 +132,10 @@ class Student(nn.Module):
         ]
         return torch.cat(states, dim=1), output
 
+    def reduced(self, images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 3 h w"]:
+        """Images as the denoiser sees them: means of `reduction` x `reduction` px."""
+        return avg_pool2d(images, self.settings.reduction)
+
     def check_finite(
         self, logits: Float[Tensor, "b H W"], images: Float[Tensor, "b 3 H W"]
     ) -> None:
@@ -136,12 +145,13 @@ class Student(nn.Module):
         if logits.isfinite().all():
             return
         backbone = self.backbone
-        backbone.check_finite(backbone.encode(images), "the latent of its VAE")
+        backbone.check_finite(backbone.encode(self.reduced(images)), "the latent of its VAE")
         backbone.check_finite(self.features(images)[0], "what the denoiser computes at t = 0")
         backbone.check_finite(logits, "what the detector's decoder computes")
 
     def reconstruct(self, output: Float32[Tensor, "b z lh lw"]) -> Float[Tensor, "b 3 H W"]:
-        """I_hat: the output read as the clean latent itself, through the frozen VAE decoder.
+        """I_hat, as large as the denoiser sees the image: the output read as the clean latent
+        itself, through the frozen VAE decoder.
 
         x0_hat at t = 0 hardly depends on the weights, so L_rec through it would teach nothing.
         """

@@ -52,7 +52,7 @@ def read_example(
     """Read a photograph with its labels, and its features if the denoiser is frozen."""
     photograph = load_image(path)
     height, width, _ = photograph.shape
-    size = model_size(height, width, settings.resolution, student.backbone.cell)
+    size = model_size(height, width, settings.resolution, student.cell)
     image = resize_image(photograph, size)
     labels = cache.labels(path, image, settings.labels)
     features = None

@@ -73,10 +73,9 @@ def train_student(
     if accelerator.num_processes > 1:  # each has a device of its own
         student.backbone.to(accelerator.device)
         student.to(accelerator.device)
-    if settings.crop < student.backbone.cell:
+    if settings.crop < student.cell:
         raise ValueError(
-            f"crops of {settings.crop} px are less than a cell of {student.backbone.name}: "
-            f"{student.backbone.cell} px"
+            f"crops of {settings.crop} px are less than a cell of the student: {student.cell} px"
         )
     learn, check = (
         [read_example(path, cache, student, settings) for path in paths]
@@ -118,7 +117,7 @@ def fit_student(
     """`train_student` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
     seed_student(student, settings.seed)
     student.decoder.train()
-    cell, parts = student.backbone.cell, accelerator.gradient_accumulation_steps
+    cell, parts = student.cell, accelerator.gradient_accumulation_steps
     destination = Destination(folder, LEAST + checkpoint_bytes(student))
     batch_of = (settings.seed, 0, accelerator.process_index)
 
@@ -171,6 +170,8 @@ def _begun_with(
     # They change no weight; and of the number type, the backbone's fingerprint knows.
     for name in ("dtype", "gradient_checkpointing", "offload_vae"):
         del described[name]
+    if described["student"]["reduction"] == 1:  # runs that were begun before know nothing else
+        del described["student"]["reduction"]
     described["teacher"] = first_names(described["teacher"])
 
     def digest(paths: Sequence[Path]) -> str:

@@ -30,7 +30,7 @@ def batch_loss(
     loss = settings.edge_weight * EDGE_LOSSES[settings.edge_loss](logits, target, counts)
     if settings.reconstruction_weight:
         decoded = student.reconstruct(output)
-        images = batch.images.to(decoded.device)
+        images = student.reduced(batch.images).to(decoded.device)
         loss = loss + settings.reconstruction_weight * reconstruction_loss(decoded, images)
     return loss
 

@@ -36,7 +36,7 @@ def validation_loss(
     student: Student, examples: Sequence[Example], settings: DistillationSettings
 ) -> float:
     """Give the loss of the same crops of held-out photographs, whenever it is asked for."""
-    cell = student.backbone.cell
+    cell = student.cell
     student.decoder.eval()
     losses = []
     for number in range(_BATCHES):
@@ -111,7 +111,7 @@ def _thin_edges(student: Student, path: Path, resolution: int) -> np.ndarray:
     """(H, W) at the size of the image."""
     image = load_image(path)
     height, width, _ = image.shape
-    size = model_size(height, width, resolution, student.backbone.cell)
+    size = model_size(height, width, resolution, student.cell)
     logits, _ = student(to_tensor(resize_image(image, size))[None])
     probabilities = logits[0].float().sigmoid().cpu().numpy()
     edges, ridges = draw_probabilities(probabilities, (height, width))

@@ -119,7 +119,7 @@ def main() -> None:
 
 def plan(out: Path, device: str, tiny: bool) -> tuple[Step, ...]:
     """The steps, the most valuable first."""
-    cli = ("-m", "trace_edges.cli", "doctor", "--device", device, "--out")
+    cli = ("-m", "trace_edges", "doctor", "--device", device, "--out")
     tests = ("-m", "pytest", "tests/gpu", "-m", "gpu", "-p", "no:cacheprovider",
              f"--junitxml={out / 'tests.xml'}")  # fmt: skip
     sizes = ("--px", "64", "--repeats", "1") if tiny else ("--px", "512", "1024", "--whole")

@@ -177,7 +177,7 @@ def run(command: Command, folder: Path, checkout: Path) -> str | None:
         return None
     command.prepare(folder)
     words = [command.out if word == "OUT" else word for word in command.arguments]
-    line = [sys.executable, "-m", "trace_edges.cli", *words, "--quiet"]
+    line = [sys.executable, "-m", "trace_edges", *words, "--quiet"]
     line += ["--device", "cpu"] if command.device else []
     ended = subprocess.run(
         line, cwd=folder, env=_environment(checkout), capture_output=True, text=True, check=False

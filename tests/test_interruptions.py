@@ -26,7 +26,7 @@ def photos(tmp_path):
 
 
 def start(photos, out, **options):
-    command = [sys.executable, "-m", "trace_edges.cli", "detect", str(photos), "--out", str(out)]
+    command = [sys.executable, "-m", "trace_edges", "detect", str(photos), "--out", str(out)]
     command += [
         "--training-free",
         "--resolution",

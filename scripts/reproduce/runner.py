@@ -122,7 +122,7 @@ def perform(step: Step, out: Path) -> None:
 
 def call(command: Sequence[str]) -> int:
     """The exit status of `trace-edges` with these arguments."""
-    return subprocess.run([sys.executable, "-m", "trace_edges.cli", *command]).returncode
+    return subprocess.run([sys.executable, "-m", "trace_edges", *command]).returncode
 
 
 def read_number(step: Step, metric: str) -> float:

@@ -137,7 +137,7 @@ def test_a_library_that_cannot_be_imported_is_told_of(tmp_path):
     )
     path = os.pathsep.join([str(tmp_path), *sys.path])
     ended = subprocess.run(
-        [sys.executable, "-m", "trace_edges.cli", "doctor"],
+        [sys.executable, "-m", "trace_edges", "doctor"],
         capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path},
     )  # fmt: skip
     assert ended.returncode == 1

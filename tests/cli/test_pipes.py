@@ -8,7 +8,7 @@ import pytest
 
 @pytest.mark.parametrize("words", [["backbones"], ["backbones", "--json"]])
 def test_a_closed_pipe_is_no_error_of_ours(words):
-    command = [sys.executable, "-m", "trace_edges.cli", *words]
+    command = [sys.executable, "-m", "trace_edges", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     said = process.stderr.read()

@@ -28,7 +28,7 @@ def photos(tmp_path):
 
 
 def start(photos, out):
-    command = [sys.executable, "-m", "trace_edges.cli", "distill", photos, "--out", out]
+    command = [sys.executable, "-m", "trace_edges", "distill", photos, "--out", out]
     options = (
         f"--config toy --label-resolution 256 --steps {STEPS} --hold-out 3 --device cpu --quiet"
     )

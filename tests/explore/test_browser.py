@@ -47,7 +47,7 @@ def serve():
     running = []
 
     def start(*arguments):
-        command = [sys.executable, "-m", "trace_edges.cli", "explore", *map(str, arguments)]
+        command = [sys.executable, "-m", "trace_edges", "explore", *map(str, arguments)]
         process = subprocess.Popen(
             [*command, "--no-browser"], stdout=subprocess.PIPE, text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},

@@ -1,0 +1,5 @@
+"""`python -m trace_edges` is `trace-edges`, also where the command is not on the path."""
+
+from trace_edges.cli import main
+
+main()

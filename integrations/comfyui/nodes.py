@@ -104,7 +104,7 @@ class TraceInstances:
             | {
                 "strength": (
                     "FLOAT",
-                    {"default": 0.125, "tooltip": "Boundaries up to it are removed."} | share,
+                    {"default": 0.05, "tooltip": "Boundaries up to it are removed."} | share,
                 ),
                 "min_area": (
                     "FLOAT",

@@ -61,7 +61,7 @@ def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):
     assert {path.name for path in out.glob("[!.]*")} == expected | {"instances.json"}
     record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
     assert (record["timestep"], record["settings"]["source"]) == (0, "edges")
-    assert record["settings"]["strength"] == 0.25  # a detector's edges are lower, and have 0.125
+    assert record["settings"]["strength"] == 0.1  # a detector's edges are lower, and have 0.05
     with Image.open(out / "coffee.instances.png") as labels:
         assert labels.mode == "I;16"
         numbers = np.unique(np.asarray(labels))
@@ -79,7 +79,7 @@ def test_edges_are_those_of_the_detector_unless_asked_otherwise(photos, tmp_path
     record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
     assert record["timestep"] is None
     assert record["settings"]["detector"]["method"] == "one-step"
-    assert record["settings"]["strength"] == 0.125
+    assert record["settings"]["strength"] == 0.05
     detected = EdgeDetector.from_pretrained()(photos / "coffee.jpg", detect_resolution=64)
     expected = instances_from_edges(detected.edges[0])
     with Image.open(out / "coffee.instances.png") as labels:
@@ -100,6 +100,7 @@ def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):
         (["--count", 2], [1, 2, 1, 2]),
         (["--proposals", 2], [1, 2, 1, 2]),
         (["--strength", 0.9], [1, 1, 1, 1]),
+        (["--find", "areas"], [1, 2, 3, 4]),
         (["--count", 2, "--min-area", 0.5], [1, 0, 1, 0]),
     ):
         out = tmp_path / "_".join(map(str, ["out", *options]))
@@ -112,6 +113,15 @@ def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):
         assert [drawn.tolist().index(n) for n in drawn] == [corners.index(n) for n in corners]
 
 
+def test_regions_of_several_levels_are_alternatives(quarters, tmp_path):
+    photos, edges = quarters
+    result = run(photos, "--out", tmp_path, "--edges", edges, "--levels", "0.01,0.5,0.9")
+    assert result.exit_code == 0, result.output
+    (found,) = read_coco_masks(tmp_path / "instances.json").values()
+    assert len(found) == 7  # four quarters, two halves, and the whole
+    assert found.masks[:, 0, 0].sum() == 3
+
+
 def test_what_is_there_is_skipped_and_still_listed(quarters, tmp_path):
     photos, edges = quarters
     command = [photos, "--out", tmp_path / "out", "--edges", edges]
@@ -120,7 +130,7 @@ def test_what_is_there_is_skipped_and_still_listed(quarters, tmp_path):
     (tmp_path / "out" / "instances.json").unlink()
     assert "0 done, 1 skipped, 0 failed" in run(*command).stdout
     assert (tmp_path / "out" / "instances.json").read_bytes() == summary
-    assert "strength 0.125, not 0.5: --overwrite" in run(*command, "--strength", 0.5).stderr
+    assert "strength 0.05, not 0.5: --overwrite" in run(*command, "--strength", 0.5).stderr
     assert "1 done" in run(*command, "--overwrite").stdout
     (tmp_path / "out" / "g.json").unlink()
     assert "1 done" in run(*command).stdout
@@ -219,6 +229,9 @@ def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
     [
         (["--count", 2, "--proposals", 3], "exclude each other"),
         (["--count", 2, "--strength", 0.3], "exclude each other"),
+        (["--levels", "0.1,0.2", "--count", 2], "exclude each other"),
+        (["--levels", "0.1;0.2"], "no list of strengths: write them as 0.03,0.06,0.125"),
+        (["--levels", "0.1,nan"], "--levels must lie in [0, 1], not nan"),
         (["--strength", 2], "strength must lie in [0, 1]"),
         (["--count", 9], "the edges give 1 to 4 regions, not 9"),
         (["--masks", "maskcut", "--count", 2], "choose among regions of edges"),

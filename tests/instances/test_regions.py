@@ -8,6 +8,7 @@ from trace_edges.instances.regions import (
     instances_of_count,
     proposals,
 )
+from trace_edges.results import EdgeMap
 
 # Three rooms side by side: a weak wall (0.2) at column 10, a strong one (0.8) at column 20.
 #   columns 0 .. 9 | wall | 11 .. 19 | wall | 21 .. 30
@@ -26,6 +27,42 @@ def test_a_strength_gives_the_regions_that_stronger_edges_close(strength, region
     assert len(found) == regions
     assert (found.masks.sum(axis=0) == 1).all()  # a partition
     assert found.settings["strength"] == strength
+
+
+def test_regions_of_several_levels_are_alternatives_and_none_is_there_twice():
+    found = instances_at(TREE, (0.5, 0.1))
+    # Level .5: the two rooms to the left as one, and the right one; level .1 divides the left two.
+    assert found.areas.tolist() == sorted(found.areas.tolist(), reverse=True)
+    assert sorted(found.masks[:, 5, [3, 15, 27]].astype(int).tolist()) == [
+        [0, 0, 1],
+        [0, 1, 0],
+        [1, 0, 0],
+        [1, 1, 0],
+    ]
+    assert found.settings["strength"] == [0.5, 0.1]
+    assert instances_from_edges(ROOMS, [0.0, 1.0]).masks[0].all()  # the whole, and its parts
+    with pytest.raises(ValueError, match="no strength is given"):
+        instances_at(TREE, [])
+
+
+@pytest.mark.parametrize(
+    ("find", "method", "strength"),
+    [
+        ("objects", "one-step", 0.05),
+        ("areas", "one-step", 0.125),
+        ("objects", "training-free", 0.1),
+        ("areas", "training-free", 0.25),
+    ],
+)
+def test_the_usual_strength_is_for_objects_or_for_areas(find, method, strength):
+    edges = np.zeros((1, 6, 9), dtype=np.float32)
+    drawn = EdgeMap(edges, edges > 0, settings={"method": method})
+    assert instances_from_edges(drawn, find=find).settings["strength"] == strength
+
+
+def test_an_aim_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="find must be one of objects, areas, not 'things'"):
+        instances_from_edges(ROOMS, find="things")
 
 
 def test_a_count_gives_that_many_regions():

@@ -148,8 +148,10 @@ def _finder(
         find = Regions(selection, training_free=model.method == "training-free")
     else:
         if selection != Selection():
-            raise ValueError("strength, count, proposals, min_area and blur choose among regions "
-                             "of edges: choose that source, or leave them out")  # fmt: skip
+            raise ValueError(
+                "--find, --strength, --levels, --count, --proposals, --min-area and --blur choose "
+                "among regions of edges: leave them out, or --masks"
+            )
         encoder = pipe = None
         if masks.encoder is not None:
             encoder = load_encoder(masks.encoder, loading)

@@ -26,7 +26,7 @@ _SIDE = 480  # px of the shorter side where lines are drawn
 
 _TURN = (5**0.5 - 1) / 2  # of the hue circle, from one colour to the next: the golden angle
 _APART = 150  # Euclidean distance in RGB that tells two neighbours apart
-_SPARE = 24  # colours to choose from beyond those that are needed
+_SPARE = 24  # colours that are free from which one chooses
 _REACH = 3  # px across which two segments are neighbours
 _FILL = 0.45  # opacity of a segment; its contour is opaque
 
@@ -196,7 +196,7 @@ def segment_colours(
     for number in wanted:
         near = [colours[other] for other in neighbours.get(number, ()) if other in colours]
         gaps: list[float] = []
-        for one in free:  # mostly the first will do
+        for one in free[:_SPARE]:  # mostly the first will do
             gaps.append(min((_distance(one, other) for other in near), default=_APART))
             if gaps[-1] >= _APART:
                 break

@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from trace_edges.files import write_json
 from trace_edges.formats.listing import Entry, OneOrMany, by_name, check_name, plain
 from trace_edges.results import InstanceMasks
+from trace_edges.results.masks import Window
 
 _WORD, _SIZES = 8, (3, 4, 8, 16)  # bits of a value, and of the lengths that a block may have
 _CHANNELS = 4  # a brush stroke is an RGBA image
@@ -71,33 +72,47 @@ def _strokes(instances: InstanceMasks, name: str, category: str) -> list[Entry]:
             "original_width": width,
             "original_height": height,
             "image_rotation": 0,
-            "value": {"format": "rle", "rle": list(brush_rle(mask)), "brushlabels": [category]},
+            "value": {
+                "format": "rle",
+                "rle": list(brush_rle(crop, window, instances.shape)),
+                "brushlabels": [category],
+            },
             "score": plain(score),
         }
-        for number, (mask, score) in enumerate(
-            zip(instances.masks, instances.scores, strict=True), 1
+        for number, (crop, window, score) in enumerate(
+            zip(instances.crops, instances.windows, instances.scores, strict=True), 1
         )
     ]
 
 
-def brush_rle(mask: Bool[np.ndarray, "h w"]) -> bytes:
+def brush_rle(crop: Bool[np.ndarray, "a b"], window: Window, size: tuple[int, int]) -> bytes:
     """A mask in Label Studio's run lengths: of its RGBA image, row by row, 255 inside.
 
     After the count of values (32 bits), the bits of a value less one (5) and of each kind of length
     less one (4 x 4), a run is: 1, which kind of length (2), the length less one, the value.
+
+    Args:
+        crop: the mask within its box.
+        window: the rows and columns of the box.
+        size: (h, w) of the image.
     """
-    values = mask.ravel()
-    ends = np.flatnonzero(np.append(values[1:] != values[:-1], True))
-    lengths = np.diff(ends, prepend=-1) * _CHANNELS
-    code = [f"{values.size * _CHANNELS:032b}", f"{_WORD - 1:05b}"]
-    code += [f"{size - 1:04b}" for size in _SIZES]
+    values = size[0] * size[1] * _CHANNELS
+    rows, columns = np.nonzero(np.diff(crop, axis=1, prepend=False, append=False))
+    places = (rows + window[0].start) * size[1] + columns + window[1].start
+    # Where a row ends at the right border and the next begins at the left one, nothing changes.
+    places, times = np.unique(places, return_counts=True)
+    turns = np.concatenate([[0], _CHANNELS * places[times == 1], [values]])
+    code = [f"{values:032b}", f"{_WORD - 1:05b}", *(f"{bits - 1:04b}" for bits in _SIZES)]
     longest = 2 ** _SIZES[-1]
-    for length, inside in zip(lengths.tolist(), values[ends].tolist(), strict=True):
-        value = "1" * _WORD if inside else "0" * _WORD
+    for number, length in enumerate(np.diff(turns).tolist()):
+        word = "01"[number % 2] * _WORD
         full, rest = divmod(length, longest)
-        for part in [longest] * full + [rest] * (rest > 0):
-            kind = next(n for n, size in enumerate(_SIZES) if part <= 2**size)
-            code += ["1", f"{kind:02b}", f"{part - 1:0{_SIZES[kind]}b}", value]
+        code.append(_run(longest, word) * full + (_run(rest, word) if rest else ""))
     bits = "".join(code)
-    size = -(-len(bits) // 8)
-    return int(bits.ljust(8 * size, "0"), 2).to_bytes(size, "big")
+    count = -(-len(bits) // 8)
+    return int(bits.ljust(8 * count, "0"), 2).to_bytes(count, "big")
+
+
+def _run(length: int, word: str) -> str:
+    kind = next(n for n, bits in enumerate(_SIZES) if length <= 2**bits)
+    return f"1{kind:02b}{length - 1:0{_SIZES[kind]}b}{word}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Int64
-from scipy.spatial import cKDTree
+from scipy.spatial import Delaunay
 from skimage.measure import find_contours
 
 from trace_edges.files import write_text
@@ -91,7 +91,8 @@ def _rings(mask: Bool[np.ndarray, "h w"]) -> list[Int64[np.ndarray, "k 2"]]:
 
 
 def _joined(rings: list[Int64[np.ndarray, "k 2"]], points: Int64[np.ndarray, "n 2"]) -> list[int]:
-    """All points in the order of one closed path: each ring is hung on the nearest one before it.
+    """All points in the order of one closed path: each ring hangs on another, by bridges that are
+    as short together as they can be.
 
     Args:
         rings: in the order of `points`, which are theirs.
@@ -100,23 +101,53 @@ def _joined(rings: list[Int64[np.ndarray, "k 2"]], points: Int64[np.ndarray, "n 
     lengths = [len(ring) for ring in rings]
     owner = np.repeat(np.arange(len(rings)), lengths)
     starts = np.cumsum([0, *lengths])
+    largest = int(np.argmax(lengths))
     hung: dict[int, list[int]] = defaultdict(list)  # by the point they hang on: points of rings
-    distance = np.full(len(points), np.inf)
-    anchor = np.zeros(len(points), dtype=np.int64)
-    free = np.ones(len(points), dtype=np.bool_)
-    newest = int(np.argmax(lengths))
-    first = int(starts[newest])
-    for _ in rings[1:]:
-        free[owner == newest] = False
-        waiting = np.flatnonzero(free)
-        away, nearest = cKDTree(rings[newest]).query(points[waiting])
-        closer = away < distance[waiting]
-        distance[waiting[closer]] = away[closer]
-        anchor[waiting[closer]] = starts[newest] + nearest[closer]
-        point = int(waiting[distance[waiting].argmin()])
-        hung[int(anchor[point])].append(point)
-        newest = int(owner[point])
-    return list(_walk(first, owner, starts, hung))
+    beside = _bridges(points, owner) if len(rings) > 1 else {}
+    waiting, seen = [largest], {largest}
+    for ring in waiting:
+        for anchor, point in beside.get(ring, []):
+            other = int(owner[point])
+            if other not in seen:
+                hung[anchor].append(point)
+                waiting.append(other)
+                seen.add(other)
+    return list(_walk(int(starts[largest]), owner, starts, hung))
+
+
+def _bridges(
+    points: Int64[np.ndarray, "n 2"], owner: Int64[np.ndarray, " n"]
+) -> dict[int, list[tuple[int, int]]]:
+    """The bridges of a spanning tree over all rings, by ring: its own point, and the other's."""
+    one, other = _near(points).T
+    apart = owner[one] != owner[other]
+    one, other = one[apart], other[apart]
+    order = np.argsort(np.square(points[one] - points[other]).sum(axis=1), kind="stable")
+    root = list(range(int(owner[-1]) + 1))
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for a, b in zip(one[order].tolist(), other[order].tolist(), strict=True):
+        rings = tops = int(owner[a]), int(owner[b])
+        while (above := (root[tops[0]], root[tops[1]])) != tops:
+            root[tops[0]], root[tops[1]] = root[above[0]], root[above[1]]  # shorter next time
+            tops = above
+        if tops[0] != tops[1]:
+            root[tops[0]] = tops[1]
+            found[rings[0]].append((a, b))
+            found[rings[1]].append((b, a))
+    return found
+
+
+def _near(points: Int64[np.ndarray, "n 2"]) -> Int64[np.ndarray, "p 2"]:
+    """Pairs of points among which are the shortest bridges between any two sets of them: those of
+    a Delaunay triangulation, of points on a line those that follow each other.
+    """
+    order = np.lexsort(points.T)
+    ends = [np.stack([order[:-1], order[1:]], axis=1)]  # points at one place follow each other too
+    away = points[order] - points[order[0]]
+    if (away[:, 0] * away[-1, 1] != away[:, 1] * away[-1, 0]).any():  # not all on one line
+        corners = Delaunay(points).simplices
+        ends += [corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]]
+    return np.concatenate(ends)
 
 
 def _walk(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Int64
@@ -14,51 +15,70 @@ from trace_edges.results import EdgeMap, InstanceMasks
 
 Nodes = Int64[np.ndarray, "_"]
 
-# Where regions cover the true segments of photographs best (`benchmarks.masks.regions`): those of a
-# detector's edges, which are expected strengths and so lower, and of E / (E + 1 nat) itself.
-STRENGTH, TRAINING_FREE_STRENGTH = 0.125, 0.25
+Aim = Literal["objects", "areas"]
+
+# Where regions find most things of photographs, and where they cover all true segments best
+# (`benchmarks.masks.regions`): those of a detector's edges, which are expected strengths and so
+# lower, and of E / (E + 1 nat) itself.
+_STRENGTHS: dict[str, tuple[float, float]] = {"objects": (0.05, 0.1), "areas": (0.125, 0.25)}
+STRENGTH = _STRENGTHS["objects"][0]
 
 
 def instances_from_edges(
-    edges: Edges | EdgeMap, strength: float | None = None, *, min_area: float = 0.0
+    edges: Edges | EdgeMap,
+    strength: float | Sequence[float] | None = None,
+    *,
+    find: Aim = "objects",
+    min_area: float = 0.0,
 ) -> InstanceMasks:
     """Regions that edges close, from the edges alone; see `build_hierarchy`, `instances_at`.
 
     Args:
         edges: (h, w) in [0, 1], smooth. Of an `EdgeMap` of one image, its `edges`, not `thin`.
-        strength: boundaries up to it are removed. None: `STRENGTH`, or `TRAINING_FREE_STRENGTH` of
-            an EdgeMap that says that the training-free method made it.
+        strength: boundaries up to it are removed; several strengths are levels. None: the usual
+            one, which is higher for an EdgeMap that says that the training-free method made it.
+        find: what the usual strength was chosen for. "objects": most things are found, among many
+            small regions. "areas": few regions, which cover things and background best.
 
     Raises:
-        ValueError: `edges` is no map in [0, 1], or of several images.
+        ValueError: `edges` is no map in [0, 1], or of several images; or there is no such aim.
     """
     if strength is None:
         method = edges.settings.get("method") if isinstance(edges, EdgeMap) else None
-        strength = usual_strength(training_free=method == "training-free")
+        strength = usual_strength(find, training_free=method == "training-free")
     return instances_at(build_hierarchy(edges), strength, min_area=min_area)
 
 
-def usual_strength(*, training_free: bool) -> float:
+def usual_strength(find: Aim = "objects", *, training_free: bool) -> float:
     """The strength that is taken where none is given."""
-    return TRAINING_FREE_STRENGTH if training_free else STRENGTH
+    if find not in get_args(Aim):
+        raise ValueError(f"find must be one of {', '.join(get_args(Aim))}, not {find!r}")
+    return _STRENGTHS[find][training_free]
 
 
 def instances_at(
-    tree: Hierarchy, strength: float = STRENGTH, *, min_area: float = 0.0
+    tree: Hierarchy, strength: float | Sequence[float] = STRENGTH, *, min_area: float = 0.0
 ) -> InstanceMasks:
     """The regions left when all boundaries of up to `strength` are removed.
 
     Args:
+        strength: one, or several: levels, whose regions are alternatives. One that is a region of
+            several levels is returned once.
         min_area: share of the image below which a region is left out; with 0 every pixel belongs
             to one.
 
     Returns:
         Masks by falling area; a score is the strength at which the region merges with another.
     """
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength must lie in [0, 1], not {strength}")
-    settings = {"source": "edges", "strength": strength, "min_area": min_area}
-    return _instances(tree, _large(tree, tree.nodes_at(strength), min_area), settings)
+    levels = np.atleast_1d(np.asarray(strength, dtype=np.float64))
+    if odd := [level for level in levels.tolist() if not 0 <= level <= 1]:
+        raise ValueError(f"strength must lie in [0, 1], not {odd[0]:g}")
+    if not len(levels):
+        raise ValueError("no strength is given: give one, or several levels")
+    nodes = np.concatenate([tree.nodes_at(level) for level in levels])
+    given = strength if np.ndim(strength) == 0 else levels.tolist()
+    settings = {"source": "edges", "strength": given, "min_area": min_area}
+    return _instances(tree, _large(tree, nodes, min_area), settings)
 
 
 def instances_of_count(tree: Hierarchy, count: int, *, min_area: float = 0.0) -> InstanceMasks:

@@ -12,11 +12,16 @@ TaskName = Literal["edges", "instances", "panoptic"]
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of the regions that edges close are taken: by one of three rules.
+    """Which of the regions that edges close are taken: by one of four rules.
 
     Attributes:
+        find: what the usual strength is for: objects finds most things, among many small regions;
+            areas gives few regions, which cover the image best.
         strength: only edges stronger than this separate regions; a lower value gives more and
-            smaller regions. None: 0.125, or 0.25 for edges of the training-free method.
+            smaller regions. None: for objects 0.05, or 0.1 for edges of the training-free method;
+            for areas 0.125, or 0.25.
+        levels: take the regions of several strengths at once, as alternatives that overlap; for
+            example 0.03,0.06,0.125.
         count: merge regions until this many are left, instead of using a strength.
         proposals: return up to this many overlapping regions of all strengths instead.
         min_area: leave out regions that cover a smaller share of the image than this.
@@ -24,17 +29,21 @@ class Selection:
             lines need 2.
     """
 
+    find: Literal["objects", "areas"] = "objects"
     strength: float | None = None
+    levels: str | None = None
     count: int | None = None
     proposals: int | None = None
     min_area: float = 0.0
     blur: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.count is not None and self.proposals is not None:
-            raise ValueError("count and proposals exclude each other: give one")
-        if self.strength is not None and (self.count is not None or self.proposals is not None):
-            raise ValueError("--strength, --count and --proposals exclude each other: give one")
+        rules = (self.strength, self.levels, self.count, self.proposals)
+        if sum(rule is not None for rule in rules) > 1:
+            raise ValueError(
+                "--strength, --levels, --count and --proposals exclude each other: give one"
+            )
+        self._levels()  # now, not after the first image
         for name in ("count", "proposals"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise ValueError(f"{name} must be 1 or more, not {number}")
@@ -45,9 +54,25 @@ class Selection:
         if self.blur < 0:
             raise ValueError(f"blur must be 0 or more pixels, not {self.blur}")
 
-    def described(self, *, training_free: bool) -> dict[str, Any]:
-        """As JSON holds it, with the strength that is taken."""
+    def strengths(self, *, training_free: bool) -> float | list[float]:
+        """The strength that is taken, or those of all levels."""
         from trace_edges.instances.regions import usual_strength
 
-        usual = usual_strength(training_free=training_free)
-        return asdict(self) | {"strength": usual if self.strength is None else self.strength}
+        usual = usual_strength(self.find, training_free=training_free)
+        return self._levels() or (usual if self.strength is None else self.strength)
+
+    def _levels(self) -> list[float]:
+        if self.levels is None:
+            return []
+        try:
+            levels = [float(part) for part in self.levels.split(",")]
+        except ValueError as error:
+            raise ValueError(f"--levels {self.levels!r} is no list of strengths: write them as "
+                             "0.03,0.06,0.125") from error  # fmt: skip
+        if odd := [level for level in levels if not 0 <= level <= 1]:
+            raise ValueError(f"--levels must lie in [0, 1], not {odd[0]:g}")
+        return levels
+
+    def described(self, *, training_free: bool) -> dict[str, Any]:
+        """As JSON holds it, with the strength that is taken."""
+        return asdict(self) | {"strength": self.strengths(training_free=training_free)}

@@ -82,9 +82,9 @@ class Regions:
             return Found(instances_of_count(tree, chosen.count, min_area=chosen.min_area))
         if chosen.proposals is not None:
             return Found(proposals(tree, limit=chosen.proposals, min_area=chosen.min_area))
-        strength = self.describe()["strength"]
+        strength = chosen.strengths(training_free=self.training_free)
         found = instances_at(tree, strength, min_area=chosen.min_area)
-        if not chosen.blur and open_lines(subject.smooth, tree.labels, strength):
+        if not chosen.blur and open_lines(subject.smooth, tree.labels, np.min(strength)):
             raise ValueError(
                 f"its edges are thin lines with gaps, which enclose {len(found)} regions: give a "
                 "smooth map (detect --soft), or the best regions of the lines (--blur 2 "

@@ -155,7 +155,7 @@ def _score(
                 (best * sizes).sum(),
                 sizes.sum(),
                 len(nodes),
-            )  # fmt: skip
+            )
         )
     return np.array(rows)
 

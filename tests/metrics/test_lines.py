@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 from skimage.morphology import thin as thin_skimage
 
 from trace_edges.metrics.lines import (
@@ -155,6 +156,70 @@ def test_the_toolbox_follows_a_slanted_ridge():
         lines = suppress_as_the_toolbox(np.exp(-0.5 * (away / 2) ** 2))
         assert (np.abs(away[lines > 0]) < 1).all()
         assert (lines > 0).sum() >= 45  # of 50 between the frames
+
+
+def toolbox_pixel_by_pixel(strength):
+    """What the toolbox's description says, one pixel after the other."""
+    height, width = strength.shape
+
+    def mirrored(place, side):  # the frame's own pixels are repeated
+        place = place % (2 * side)
+        return min(place, 2 * side - 1 - place)
+
+    def smoothed(values, radius):
+        for axis, side in ((0, height), (1, width)):
+            weights = {
+                k: (radius + 1 - abs(k)) / (radius + 1) ** 2 for k in range(-radius, radius + 1)
+            }
+            columns = np.moveaxis(values, axis, 0)
+            made = [
+                sum(weight * columns[mirrored(i + k, side)] for k, weight in weights.items())
+                for i in range(side)
+            ]
+            values = np.moveaxis(np.array(made), 0, axis)
+        return values
+
+    def slope(values, axis):  # half of the difference of both neighbours; at the frame, of one
+        values = np.moveaxis(values, axis, 0)
+        last = len(values) - 1
+        made = [
+            (values[min(i + 1, last)] - values[max(i - 1, 0)]) / (2 if 0 < i < last else 1)
+            for i in range(last + 1)
+        ]
+        return np.moveaxis(np.array(made), 0, axis)
+
+    smooth = smoothed(strength, 1)
+    wide = smoothed(smooth, 4)
+    xx, xy = slope(slope(wide, 1), 1), slope(slope(wide, 0), 1)
+    yy = slope(slope(wide, 0), 0)
+    kept = np.zeros_like(smooth)
+    for y in range(height):
+        for x in range(width):
+            angle = np.arctan(yy[y, x] * np.sign(-xy[y, x]) / (xx[y, x] + 1e-5)) % np.pi
+            beside = []
+            for sign in (1, -1):
+                row = np.clip(y + sign * np.sin(angle), 0, height - 1)
+                column = np.clip(x + sign * np.cos(angle), 0, width - 1)
+                top, left = min(int(row), height - 2), min(int(column), width - 2)
+                down, right = row - top, column - left
+                beside.append(
+                    (1 - down) * ((1 - right) * smooth[top, left] + right * smooth[top, left + 1])
+                    + down
+                    * ((1 - right) * smooth[top + 1, left] + right * smooth[top + 1, left + 1])
+                )
+            if 1.01 * smooth[y, x] >= max(beside):
+                near = [min(place, side - 1 - place) for place, side in ((y, height), (x, width))]
+                kept[y, x] = smooth[y, x] * np.prod([min(1, one / 5) for one in near])
+    return kept
+
+
+def test_the_toolbox_is_as_its_description_pixel_by_pixel():
+    rng = np.random.default_rng(3)
+    strength = gaussian_filter(rng.random((26, 31)), 1.5)
+    strength = (strength - strength.min()) / np.ptp(strength)
+    expected = toolbox_pixel_by_pixel(strength)
+    assert 0.1 < (expected > 0).mean() < 0.6  # it keeps some, and not all
+    np.testing.assert_allclose(suppress_as_the_toolbox(strength), expected, atol=1e-9)
 
 
 def test_an_empty_map_stays_empty_by_every_suppression():

@@ -255,6 +255,21 @@ def test_wrong_options_end_in_one_line(quarters, tiny_sam, tmp_path, options, wo
     assert not (tmp_path / "out").exists()
 
 
+def test_thin_lines_with_gaps_are_refused_with_what_to_do(quarters, tmp_path):
+    photos, edges = quarters
+    open_lines = np.zeros((41, 41), dtype=np.float32)
+    open_lines[8, 5:30] = open_lines[20:36, 30] = open_lines[30, 4:20] = 1  # they enclose nothing
+    np.save(edges / "g.npy", open_lines)
+    command = [photos, "--edges", edges, "--quiet"]
+    refused = run(*command, "--out", tmp_path / "refused")
+    assert refused.exit_code == 1
+    (line,) = lines(refused.stderr)
+    assert "thin lines with gaps" in line and "detect --soft" in line and "--blur 2" in line
+    advised = run(*command, "--out", tmp_path / "out", "--blur", 2, "--proposals", 100)
+    assert advised.exit_code == 0, advised.output
+    assert len(read_coco_masks(tmp_path / "out" / "instances.json")["g"]) > 1
+
+
 def test_results_do_not_cover_the_edges_or_the_list(quarters, tmp_path):
     photos, edges = quarters
     assert (

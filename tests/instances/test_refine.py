@@ -2,8 +2,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
-from trace_edges.instances import Propagation, merge_overlapping, refine_instances
+from trace_edges.instances import (
+    Propagation,
+    instances_from_edges,
+    merge_overlapping,
+    refine_instances,
+)
+from trace_edges.metrics.boundaries import boundaries_from_labels
+from trace_edges.metrics.lines import suppress_non_maxima
 from trace_edges.results import InstanceMasks
 
 NO_EDGES = np.zeros((80, 80), dtype=np.float32)
@@ -189,3 +197,23 @@ def test_no_mask_and_a_wrong_iou():
     assert len(merge_overlapping(bars())) == 0
     with pytest.raises(ValueError, match="iou must lie in"):
         merge_overlapping(bars((0, 4)), 1.5)
+
+
+@pytest.mark.parametrize("strength", [0.05, 0.125, 0.3])
+@pytest.mark.parametrize("dividing", [0, 0.95])
+def test_regions_refined_at_the_edges_that_closed_them_stay_as_they_are(strength, dividing):
+    # Nine rooms, whose walls have strengths of .1 to 1, smoothed as a detector's.
+    rooms = np.zeros((120, 120), dtype=int)
+    rooms[:] = np.arange(120)[:, None] // 40 * 3 + np.arange(120) // 40
+    walls = boundaries_from_labels(rooms) * np.linspace(0.1, 1, 9)[rooms]
+    edges = gaussian_filter(walls, 1.5)
+    edges = (edges / edges.max()).astype(np.float32)
+    lines = suppress_non_maxima(edges)
+    found = instances_from_edges(edges, strength)
+    how = Propagation(dividing=dividing)
+    refined = refine_instances(found, lines, propagation=how)
+    assert 1 < len(found) <= 9
+    assert np.array_equal(refined.label_map, found.label_map)
+    whole = np.ones((1, 120, 120), dtype=bool)  # these lines do cut what they divide
+    how = Propagation(threshold=0.2, dividing=0)
+    assert len(refine_instances(whole, lines, propagation=how)) > 1

@@ -112,6 +112,36 @@ def test_lists_and_tensors_are_taken():
     assert len(InstanceMasks.from_labels([[1, 1], [0, 2]])) == 2
 
 
+def test_masks_are_indexed_iterated_and_joined_as_lists_are():
+    masks = two_masks()
+    assert [one.areas.tolist() for one in masks] == [[12], [4]]
+    assert masks[-1].areas.tolist() == masks[1:].areas.tolist() == [4]
+    assert masks[masks.areas > 5].scores.tolist() == masks[[True, False]].scores.tolist() == [0.5]
+    assert (masks + masks[[1, 0]]).areas.tolist() == [12, 4, 4, 12]
+    for odd in ([True], 2, [2]):
+        with pytest.raises(IndexError):
+            masks[odd]
+    with pytest.raises(TypeError, match="masks have no names, as 'dog'"):
+        masks["dog"]
+    with pytest.raises(TypeError, match="InstanceMasks"):
+        masks + [masks]
+    with pytest.raises(ValueError, match="are not of one image"):
+        masks + InstanceMasks(np.ones((1, 2, 2), dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([[-1, 1]], "a label map holds -1"),
+        ([[0.5, 1]], r"a label map is \(h, w\) integers, not float64"),
+        ([[[0, 1]]], r"a label map is \(h, w\) integers, not int64 \(1, 1, 2\)"),
+    ],
+)
+def test_label_maps_that_are_none_are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        InstanceMasks.from_labels(labels)
+
+
 def test_tensors_of_torchvision():
     tensors = two_masks().to("cpu")
     assert tensors["boxes"].tolist() == [[2, 1, 6, 4], [5, 3, 7, 5]]

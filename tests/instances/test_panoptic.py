@@ -93,5 +93,7 @@ def test_names_of_classes_are_refused():
     semantic, edges, _ = street()
     with pytest.raises(ValueError, match="'dog' is no number of a class"):
         panoptic_from_semantic(semantic, edges, things=["dog"])
+    with pytest.raises(ValueError, match=r"things is a collection of classes: give \{1\}"):
+        panoptic_from_semantic(semantic, edges, things=1)
     known = panoptic_from_semantic(semantic, edges, {CAR}).segments
     assert panoptic_from_semantic(semantic, edges, np.array([CAR])).segments == known

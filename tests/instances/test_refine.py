@@ -142,6 +142,8 @@ def test_wrong_masks():
         refine_instances(np.ones((2, 5, 7)), np.zeros((5, 7)))
     with pytest.raises(ValueError, match="integer labels"):
         refine_instances(np.ones((2, 5, 7), dtype=np.uint8), np.zeros((5, 7)))
+    with pytest.raises(ValueError, match="a label map holds -1"):
+        refine_instances(np.full((5, 7), -1), np.zeros((5, 7)))
 
 
 def bars(*spans, scores=None, width=100):

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 from trace_edges.metrics import counts as module
 from trace_edges.metrics.boundaries import boundaries_from_labels
@@ -287,3 +288,11 @@ def test_a_result_is_scored_by_its_thin_edges():
     assert evaluate_edges([out[0], out[1]], truths, protocol=FIVE).ods == 1
     assert evaluate_edges(out[1], line(20), protocol=FIVE).ods == 1
     assert evaluate_edges(out[1], line(9), protocol=FIVE).ods == 0
+
+
+def test_maps_may_be_tensors_and_one_may_come_alone():
+    edges = np.zeros((20, 30), dtype=np.float32)
+    edges[:, 10] = 0.8
+    strength, truth = torch.tensor(edges), torch.tensor(edges > 0)
+    for given in ((strength, truth), ([strength], [truth]), (edges, [[truth, truth]])):
+        assert evaluate_edges(*given).ods == 1

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from trace_edges.files import write_json
 from trace_edges.formats.listing import Entry, OneOrMany, by_name, check_name, plain
 from trace_edges.results import InstanceMasks
-from trace_edges.results.masks import Window
+from trace_edges.results.labels import Window
 
 _WORD, _SIZES = 8, (3, 4, 8, 16)  # bits of a value, and of the lengths that a block may have
 _CHANNELS = 4  # a brush stroke is an RGBA image

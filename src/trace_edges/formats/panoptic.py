@@ -13,7 +13,7 @@ from trace_edges.files import write_json
 from trace_edges.formats.listing import Entry, ImageList, OneOrMany, bare, by_name, plain
 from trace_edges.formats.pixels import UNLABELLED, colour_ids, id_colours, read_pixels, write_png
 from trace_edges.results import Category, PanopticMap
-from trace_edges.results.masks import label_windows
+from trace_edges.results.labels import label_windows
 
 _LARGEST = 2**24 - 1  # number of a segment in three bytes
 

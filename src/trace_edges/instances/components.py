@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int32, Int64
 from skimage.measure import label
 
 from trace_edges.results import EdgeMap
+from trace_edges.results.labels import plain_array
 
 Mask = Bool[np.ndarray, "h w"]
 Edges = Float[np.ndarray, "h w"]
@@ -16,7 +17,8 @@ SIDES = (np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1])
 
 
 def edge_array(edges: Edges | EdgeMap, *, thin: bool = False) -> Edges:
-    """The (h, w) edges that a function works on: an array as it is, or those of an `EdgeMap`.
+    """The (h, w) edges that a function works on: of an array, a tensor or lists as they are, or
+    those of an `EdgeMap`.
 
     Args:
         thin: take the lines of an `EdgeMap` (`thin`, to cut masks) and not its bands (`edges`,
@@ -26,7 +28,7 @@ def edge_array(edges: Edges | EdgeMap, *, thin: bool = False) -> Edges:
         ValueError: the `EdgeMap` is not of one image.
     """
     if not isinstance(edges, EdgeMap):
-        return edges
+        return plain_array(edges)
     if len(edges) != 1:
         raise ValueError(
             f"an EdgeMap of {len(edges)} images where one is wanted; iterate: one image at a time"

@@ -29,6 +29,7 @@ from trace_edges.instances.components import (
     grown,
 )
 from trace_edges.results import EdgeMap
+from trace_edges.results.labels import plain_array
 
 Box = tuple[slice, slice]
 
@@ -52,7 +53,7 @@ def propagate(mask: Mask, edges: Edges | EdgeMap, how: Propagation = PROPAGATION
     Raises:
         ValueError: the sizes differ, or the edges are not in [0, 1] or of several images.
     """
-    edges = edge_array(edges, thin=True)
+    edges, mask = edge_array(edges, thin=True), plain_array(mask)
     check_edges(edges, mask.shape)
     labels = np.zeros(mask.shape, dtype=np.int32)
     if mask.any():

@@ -13,7 +13,7 @@ from trace_edges.instances.components import Edges, by_falling_size, check_edges
 from trace_edges.instances.dividing import divide
 from trace_edges.instances.fragments import ATTACHMENT, Attachment, attach_fragments
 from trace_edges.results import EdgeMap, PanopticMap, Segment
-from trace_edges.results.masks import label_windows
+from trace_edges.results.labels import label_windows, plain_array
 
 
 def panoptic_from_semantic(
@@ -47,11 +47,14 @@ def panoptic_from_semantic(
         ValueError: the sizes differ, the edges are not in [0, 1] or of several images, or a class
             is on two lists.
     """
+    semantic = plain_array(semantic)
     if semantic.ndim != 2 or not np.issubdtype(semantic.dtype, np.integer):
         raise ValueError(
             f"a semantic map is (h, w) integers, not {semantic.dtype} {semantic.shape}: "
             "one number per class"
         )
+    if isinstance(things, int | np.integer):
+        raise ValueError(f"things is a collection of classes: give {{{things}}}")
     if odd := [k for k in (*things, *(stuff or ())) if not isinstance(k, int | np.integer)]:
         raise ValueError(f"{odd[0]!r} is no number of a class: the map has no names, give numbers")
     edges = edge_array(edges, thin=True)

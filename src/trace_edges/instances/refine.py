@@ -24,7 +24,7 @@ from trace_edges.instances.components import (
 from trace_edges.instances.dividing import divide
 from trace_edges.instances.fragments import Attachment, attach_fragments
 from trace_edges.results import EdgeMap, InstanceMasks
-from trace_edges.results.masks import label_windows
+from trace_edges.results.labels import label_array, label_windows, plain_array
 
 
 @overload
@@ -79,12 +79,13 @@ def refine_instances(
     edges = edge_array(edges, thin=True)
     if isinstance(masks, InstanceMasks):
         return _refine(masks, edges, propagation, iou, split_parts)
+    masks = plain_array(masks)
     if masks.dtype == np.bool_ and masks.ndim in (2, 3):
         stack = masks.reshape(-1, *masks.shape[-2:])
         given = InstanceMasks(stack[stack.any(axis=(1, 2))])
         return _refine(given, edges, propagation, iou, split_parts).masks.copy()
     if np.issubdtype(masks.dtype, np.integer) and masks.ndim == 2:
-        return _refine_labels(masks, edges, propagation, split_parts)
+        return _refine_labels(label_array(masks), edges, propagation, split_parts)
     raise ValueError(
         f"masks must be InstanceMasks, boolean (n, h, w) or integer labels (h, w), not "
         f"{masks.dtype} {masks.shape}: compare a soft mask with a threshold first"

@@ -28,6 +28,7 @@ from trace_edges.metrics.counts import (
 )
 from trace_edges.metrics.protocol import BSDS, EdgeProtocol
 from trace_edges.results import EdgeMap
+from trace_edges.results.labels import plain_array
 
 Truth = Annotation | Sequence[Annotation] | EdgeTruth
 PredictionSource = Prediction | EdgeMap | Callable[[], Prediction]
@@ -152,7 +153,7 @@ def spread(
 def _by_name(entries: EdgeMap | Collection[Any] | Mapping[Any, Any]) -> Mapping[Any, Any]:
     if isinstance(entries, EdgeMap):
         entries = list(entries.thin)
-    elif isinstance(entries, np.ndarray) and entries.ndim == 2:
+    elif getattr(entries, "ndim", None) == 2:  # an array or a tensor
         entries = [entries]
     return entries if isinstance(entries, Mapping) else {str(i): e for i, e in enumerate(entries)}
 
@@ -163,9 +164,11 @@ def _count(task: Task) -> tuple[str, EdgeCounts]:
     if isinstance(strength, EdgeMap):
         (strength,) = strength.thin
     drawn = truth() if callable(truth) else truth
+    if hasattr(drawn, "detach"):
+        drawn = plain_array(drawn)
     try:
-        single = isinstance(drawn, np.ndarray) and drawn.ndim == 2
-        return name, edge_counts(strength, [drawn] if single else drawn, protocol)
+        single = getattr(drawn, "ndim", None) == 2
+        return name, edge_counts(plain_array(strength), [drawn] if single else drawn, protocol)
     except (TypeError, ValueError) as error:
         raise type(error)(f"image {name}: {error}") from error
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
-from scipy.ndimage import find_objects
 
 from trace_edges.results.archive import read_archive, unpacked, write_archive
+from trace_edges.results.labels import Crop, Window, label_array, label_windows, plain_array
 from trace_edges.results.showing import Shown
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _FORM = "trace-edges instance masks 1"
-
-Crop = Bool[np.ndarray, "a b"]
-Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -59,7 +56,7 @@ class InstanceMasks(Shown):
         Raises:
             ValueError: they are not that.
         """
-        stack = _plain_array(masks)
+        stack = plain_array(masks)
         if stack.ndim != 3 or stack.dtype != np.bool_:
             raise ValueError(
                 f"masks must be boolean (n, H, W), not {stack.dtype} {stack.shape}: compare soft "
@@ -100,7 +97,7 @@ class InstanceMasks(Shown):
         scores: Any,
         settings: Mapping[str, Any] | None,
     ) -> None:
-        numbers = np.ones(len(crops)) if scores is None else _plain_array(scores)
+        numbers = np.ones(len(crops)) if scores is None else plain_array(scores)
         if numbers.shape != (len(crops),):
             raise ValueError(f"{len(crops)} masks need as many scores, not {numbers.shape}")
         if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):
@@ -120,8 +117,10 @@ class InstanceMasks(Shown):
         if isinstance(which, int | np.integer):
             index = range(len(self))[which]  # raises the IndexError that ends an iteration
             which = slice(index, index + 1)
+        elif isinstance(which, str):
+            raise TypeError(f"masks have no names, as {which!r}: index them by number")
         elif not isinstance(which, slice):
-            which = _plain_array(which)
+            which = plain_array(which)
         kept = np.arange(len(self))[which if isinstance(which, slice) or len(which) else slice(0)]
         crops = [self.crops[index] for index in kept]
         return self._of(crops, self.boxes[kept], self.shape, self.scores[kept], self.settings)
@@ -136,6 +135,8 @@ class InstanceMasks(Shown):
         Raises:
             ValueError: the sizes of the images differ.
         """
+        if not isinstance(other, InstanceMasks):
+            return NotImplemented
         if self.shape != other.shape:
             raise ValueError(f"masks of {self.shape} and of {other.shape} (height, width) are not "
                              "of one image")  # fmt: skip
@@ -263,31 +264,13 @@ class InstanceMasks(Shown):
         """One mask per number in a label map (H, W), but for `background`; scores are 1.
 
         Raises:
-            ValueError: a number is below 0, as maps have it that mark borders or void with -1.
+            ValueError: as in `label_array`.
         """
-        labels = _plain_array(labels)
-        if labels.size and labels.min() < 0:
-            raise ValueError(f"a label map holds {labels.min()}: numbers of instances are 0 or "
-                             "more; give pixels without an instance the background's")  # fmt: skip
+        labels = label_array(labels)
         windows = label_windows(labels)
         windows.pop(background, None)
         boxes, crops = [box for box, _ in windows.values()], [crop for _, crop in windows.values()]
         return cls.cropped(boxes, crops, labels.shape, None, settings)
-
-
-def label_windows(labels: np.ndarray) -> dict[int, tuple[Window, Crop]]:
-    """Of every number in a label map (H, W), ascending: its box, and where it lies in it."""
-    numbers, inverse = np.unique(labels, return_inverse=True)
-    boxes = find_objects(inverse.reshape(labels.shape).astype(np.int32) + 1)
-    return {
-        number: (box, labels[box] == number)
-        for number, box in zip(numbers.tolist(), boxes, strict=True)
-    }
-
-
-def _plain_array(given: Any) -> np.ndarray:
-    """An array of an array, a tensor or a list."""
-    return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
 
 
 def _boxes(windows: Sequence[Window]) -> Int64[np.ndarray, "n 4"]:

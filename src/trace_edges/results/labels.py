@@ -1,0 +1,44 @@
+"""Label maps: where each number lies. Arrays of whatever was given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+from scipy.ndimage import find_objects
+
+Crop = Bool[np.ndarray, "a b"]
+Window = tuple[slice, slice]
+
+
+def label_array(given: Any) -> np.ndarray:
+    """A label map (H, W) of an array, a tensor or lists.
+
+    Raises:
+        ValueError: it is not of integers, or a number is below 0, as maps have it that mark borders
+            or void with -1.
+    """
+    labels = plain_array(given)
+    if labels.ndim != 2 or labels.dtype.kind not in "iub":
+        raise ValueError(f"a label map is (h, w) integers, not {labels.dtype} {labels.shape}: one "
+                         "number per instance")  # fmt: skip
+    if labels.size and labels.min() < 0:
+        raise ValueError(f"a label map holds {labels.min()}: numbers of instances are 0 or "
+                         "more; give pixels without an instance the background's")  # fmt: skip
+    return labels
+
+
+def label_windows(labels: np.ndarray) -> dict[int, tuple[Window, Crop]]:
+    """Of every number in a label map (H, W), ascending: its box, and where it lies in it."""
+    numbers, inverse = np.unique(labels, return_inverse=True)
+    boxes = find_objects(inverse.reshape(labels.shape).astype(np.int32) + 1)
+    return {
+        number: (box, labels[box] == number)
+        for number, box in zip(numbers.tolist(), boxes, strict=True)
+    }
+
+
+def plain_array(given: Any) -> np.ndarray:
+    """An array of an array, a tensor or a list."""
+    return np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)

@@ -124,7 +124,7 @@ def test_masks_are_indexed_iterated_and_joined_as_lists_are():
     with pytest.raises(TypeError, match="masks have no names, as 'dog'"):
         masks["dog"]
     with pytest.raises(TypeError, match="InstanceMasks"):
-        masks + [masks]
+        masks + list(masks)
     with pytest.raises(ValueError, match="are not of one image"):
         masks + InstanceMasks(np.ones((1, 2, 2), dtype=bool))
 

@@ -164,11 +164,11 @@ def _count(task: Task) -> tuple[str, EdgeCounts]:
     if isinstance(strength, EdgeMap):
         (strength,) = strength.thin
     drawn = truth() if callable(truth) else truth
-    if hasattr(drawn, "detach"):
-        drawn = plain_array(drawn)
+    if not isinstance(drawn, EdgeTruth):
+        single = getattr(drawn, "ndim", None) == 2  # of one annotator
+        drawn = [plain_array(one) for one in ([drawn] if single else drawn)]
     try:
-        single = getattr(drawn, "ndim", None) == 2
-        return name, edge_counts(plain_array(strength), [drawn] if single else drawn, protocol)
+        return name, edge_counts(plain_array(strength), drawn, protocol)
     except (TypeError, ValueError) as error:
         raise type(error)(f"image {name}: {error}") from error
 

@@ -10,11 +10,14 @@ better. "Half true" are the true boundaries of every other segment, and "with tr
 detector's edges are drawn too, a little weaker: a detector that misses half of the boundaries, or
 none. Each kind of edges is compared with no edges by 95 % of 1,000 paired resamplings of the
 photographs. Writes defaults.json and defaults.md.
+
+With --scan, instead, the detector's edges alone at several thresholds, to see whether one of them
+gains anything; it needs an --out of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +58,13 @@ from trace_edges.results import Category
 HALF, BOTH = "half true, with trace", "true, with trace"
 KINDS = (NOTHING, SHUFFLED, "canny", "sobel", "trace", HALF, BOTH, TRUTH)
 SETTINGS = {"the defaults": Propagation(), "without `dividing`": Propagation(dividing=0)}
+SCANNED = {
+    f"`threshold` {threshold}, `dividing` {dividing}": Propagation(
+        threshold=threshold, dividing=dividing
+    )
+    for threshold in (0.3, 0.45, 0.6)
+    for dividing in (0.95, 0.8, 0.6)
+}
 MASKS = ("parts", "true masks")
 
 
@@ -63,6 +73,8 @@ class Task:
     photograph: Photograph
     categories: tuple[Category, ...]
     out: Path
+    kinds: tuple[str, ...]
+    settings: Mapping[str, Propagation]
 
 
 def edges_of(kind: str, photograph: Photograph, truth: Panoptic) -> np.ndarray:
@@ -93,7 +105,7 @@ def measure(task: Task) -> dict[str, Any]:
 
     def make(key: str) -> dict[str, Any]:
         kind, _, setting = key.partition("/")
-        edges, how = edges_of(kind, photograph, truth), SETTINGS[setting]
+        edges, how = edges_of(kind, photograph, truth), task.settings[setting]
         found = predicted(semantic, edges, things, how)
         made: dict[str, Any] = {
             "panoptic": table_of(panoptic_counts(found, truth, task.categories))
@@ -105,7 +117,7 @@ def measure(task: Task) -> dict[str, Any]:
             made[name] = matched(encoded(stack), areas, *true)
         return made
 
-    keys = [f"{kind}/{setting}" for kind in KINDS for setting in SETTINGS]
+    keys = [f"{kind}/{setting}" for kind in task.kinds for setting in task.settings]
     return remembered(task.out / "defaults" / f"{photograph.name}.json", keys, make)
 
 
@@ -126,17 +138,20 @@ def summary(
 
 
 def main() -> None:
-    arguments, data = begin(command_line(__doc__))
-    settings = {name: asdict(how) for name, how in SETTINGS.items()}
+    parser = command_line(__doc__)
+    parser.add_argument("--scan", action="store_true", help="thresholds of the detector's edges")
+    arguments, data = begin(parser)
+    kinds, hows = ((NOTHING, "trace"), SCANNED) if arguments.scan else (KINDS, SETTINGS)
+    settings = {name: asdict(how) for name, how in hows.items()}
     inputs = {"images": [one.name for one in data.photographs], "edges": sorted(arguments.edges)}
     same_settings({**inputs, "settings": settings}, arguments.out / "defaults")
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for half, photographs in (("odd", data.odd), ("even", data.even)):
-        tasks = [Task(one, data.categories, arguments.out) for one in photographs]
+        tasks = [Task(one, data.categories, arguments.out, kinds, hows) for one in photographs]
         records = measured(measure, tasks, arguments.workers)
-        for setting in SETTINGS:
+        for setting in hows:
             nothing = summary(records, f"{NOTHING}/{setting}", data.categories)["drawn"]
-            for kind in KINDS:
+            for kind in kinds:
                 found = summary(records, f"{kind}/{setting}", data.categories)
                 apart = {
                     name: interval(drawn - nothing[name]) for name, drawn in found["drawn"].items()
@@ -158,7 +173,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     )  # fmt: skip
     lines = []
     for row in rows:
-        if row["edges"] == NOTHING and row["settings"] != next(iter(SETTINGS)):
+        if row["edges"] == NOTHING and row["settings"] != rows[0]["settings"]:
             continue
         cells = [row["edges"], row["settings"] if row["edges"] != NOTHING else ""]
         for half in ("odd", "even"):

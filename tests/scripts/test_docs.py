@@ -106,7 +106,7 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
 
 # Pages whose commands run as they stand, but for a small --resolution; and why those of others
 # are only parsed.
-COMMANDS_RUN = ["README.md", "index.md", "tutorial.md", "own-images.md"]
+COMMANDS_RUN = ["README.md", "index.md", "tutorial.md", "labelling-tools.md", "own-images.md"]
 COMMANDS_PARSED = {
     "CONTRIBUTING.md": "doctor, which tests/cli/test_doctor.py runs",
     "annotate.md": "stores, data sets and clusters; tests/jobs runs them on small ones",
@@ -118,10 +118,11 @@ COMMANDS_PARSED = {
     "explore.md": "a page that stays open; tests/explore looks at it in a browser",
     "faq.md": "none beyond those of the other pages",
     "gpu.md": "weights of gigabytes, and a GPU",
-    "labelling-tools.md": "weights of SAM; tests/cli/test_segment.py runs --sam on a tiny one",
     "offline.md": "weights of gigabytes",
+    "own-backbone.md": "a model of the reader; tests/cli runs the options on tiny models",
     "pretraining.md": "minutes of training; tests/recipes runs it",
     "quality.md": "100 photographs of COCO",
+    "sam.md": "weights of SAM; tests/cli/test_segment.py runs --sam on a tiny one",
     "segmentation.md": "100 photographs of COCO, and weights of SAM",
     "training.md": "data sets; tests/scripts/test_training_scripts.py runs the scripts",
 }

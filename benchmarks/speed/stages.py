@@ -1,135 +1,182 @@
-"""Time of one image, stage by stage, and how it grows.
+"""Where the time of one image goes, beside two detectors that users would take instead.
 
-    python -m benchmarks.speed.stages PHOTOGRAPH --json out/stages.json --markdown out/stages.md
+    python -m benchmarks.speed.stages examples/cat.jpg --json stages.json --markdown stages.md
 
-Stages of the training-free method on one step: load (decode), encode (VAE), pass (the denoiser
-alone), capture (what recording adds to the pass), KL, ABDiv, subcell (the shifted views beyond the
-first), draw (from the grid to pixels, with NMS), write (PNG). Median of --repeats after one to warm
-up. Beside them the capture that keeps every head, (heads, N, N) at once, as the naive one. Ratios
-are to the plain pass. Growth: --resolutions and --batches. CPU, or --device cuda.
+CPU seconds on one thread (the least of --repeats, so that other work on the machine counts little),
+operations, and operations a second as a share of what this machine reaches in a large product of
+matrices. HED and PiDiNet are shapes with random weights (`peers.py`), at the size that the student
+sees. Import and load are of a process of their own. Several --resolutions show how stages grow.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import os
-from collections.abc import Callable
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+import trace_edges as te
 from benchmarks._shared.reports import guarded, markdown, publish
-from benchmarks._shared.timing import median
-from trace_edges.attention import maps
-from trace_edges.backbones import load_backbone
+from benchmarks.speed.peers import Hed, PiDiNet
+from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.doctor.machine import processor
 from trace_edges.drawing.visualize import grey_image
-from trace_edges.images import load_image, model_size
+from trace_edges.images import load_image, model_size, resize_image, to_tensor
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.emergence import map_change
 from trace_edges.training_free.ridges import draw_edges
-from trace_edges.training_free.shifts import shifted_views
 
-COLUMNS = ("load", "encode", "pass", "capture", "kl", "abdiv", "subcell", "draw", "write")
+Shape = tuple[int, ...]
+
 TIMESTEP = 99
+LOAD = "import trace_edges as te; te.EdgeDetector.from_pretrained()"
 
 
 def main() -> None:
     """Parse, measure, print a table, write JSON and Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photograph", type=Path)
-    parser.add_argument("--backbone", default="trace-mini")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--resolutions", type=int, nargs="+", default=[256, 384, 512])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--resolutions", type=int, nargs="+", default=[512])
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    cuda = options.device.startswith("cuda")
-    record = {
-        "backbone": options.backbone,
-        "dtype": options.dtype,
-        "device": torch.cuda.get_device_name() if cuda else processor(),
-        "threads": options.threads,
-        "load_average": os.getloadavg()[0],
-        "rows": [],
-    }
-    for resolution in options.resolutions:
-        for batch in options.batches if resolution == options.resolutions[0] else [1]:
-            record["rows"].append(stages(options, resolution, batch))
-            print(f"{resolution} px, batch of {batch}: measured", flush=True)
-    publish(record, table(record), options.json, options.markdown)
+    torch.set_num_threads(1)
+    peaks = {"matmul": _peak(_product), "convolution": _peak(_convolution)}
+    sizes = {px: measure(options.photograph, px, options.repeats) for px in options.resolutions}
+    starts = {"import torch": "import torch", "import and load": LOAD}
+    start = {name: min(_process(code) for _ in range(options.repeats))
+             for name, code in starts.items()}  # fmt: skip
+    record = {"machine": processor(), "peaks_gflop_s": peaks, "start": start, "sizes": sizes}
+    publish(record, report(record), options.json, options.markdown)
 
 
 @torch.inference_mode()
-def stages(options: argparse.Namespace, resolution: int, batch: int) -> dict:
-    """Seconds of every stage for `batch` copies of the photograph, and the ratios."""
-    placement = {"device": options.device, "dtype": getattr(torch, options.dtype)}
-    backbone = load_backbone(options.backbone, **placement)
-
-    def timed(call: Callable[[], object]) -> float:
-        return median(call, options.repeats, options.device)
-
-    content = options.photograph.read_bytes()
+def measure(photograph: Path, resolution: int, repeats: int) -> dict[str, dict[str, float]]:
+    """CPU seconds and GFLOP of every stage at one resolution, one-step first, by name."""
+    detector = te.EdgeDetector.from_pretrained()
+    student, backbone = detector.student, detector.student.backbone
+    content = photograph.read_bytes()
     image = load_image(content)
     height, width, _ = image.shape
-    size = model_size(height, width, resolution, backbone.cell)
-    images = next(shifted_views([image] * batch, size, backbone.cell, 1))[1].to(options.device)
+    size = model_size(height, width, resolution, detector.student.cell)
+
+    def prepared() -> Tensor:
+        return to_tensor(resize_image(load_image(content), size))[None]
+
+    images = prepared()
     latents = backbone.encode(images)
+    features, _ = student.features(images)
+    seen = student.decoder(features, images).sigmoid()[0].numpy()
+    edges, ridges = draw_probabilities(seen, (height, width))
     attention, grid = backbone.attend(latents, TIMESTEP)[-2:]
-    raw = boundary_divergence(attention, grid).cpu().numpy()
-    edges, ridges = draw_edges(raw[0], (height, width), 1, 1.0)
-
-    seconds = {
-        "load": batch * timed(lambda: load_image(content)),
-        "encode": timed(lambda: backbone.encode(images)),
-        "pass": timed(lambda: backbone.predict(latents, TIMESTEP)),
-        "kl": timed(lambda: map_change(attention, attention, grid, "kl")),
-        "abdiv": timed(lambda: boundary_divergence(attention, grid)),
-        "draw": batch * timed(lambda: draw_edges(raw[0], (height, width), 1, 1.0)),
-        "write": batch * timed(lambda: grey_image(edges * ridges).save(io.BytesIO(), "PNG")),
+    raw = boundary_divergence(attention, grid).numpy()[0]
+    stages: dict[str, Callable[[], object]] = {
+        "decode and resize": prepared,
+        "encoder": lambda: backbone.encode(images),
+        "pass": lambda: backbone.predict(latents, 0),
+        "decoder": lambda: student.decoder(features, images),
+        "ridges": lambda: draw_probabilities(seen, (height, width)),
+        "write": lambda: grey_image(edges * ridges).save(io.BytesIO(), "PNG"),
+        "one step, whole": lambda: detector(image, resolution=resolution),
+        "training-free: pass and capture": lambda: backbone.attend(latents, TIMESTEP),
+        "training-free: KL": lambda: map_change(attention, attention, grid, "kl"),
+        "training-free: ABDiv": lambda: boundary_divergence(attention, grid),
+        "training-free: ridges": lambda: draw_edges(raw, (height, width), 1, 1.0),
     }
-    captured = timed(lambda: backbone.attend(latents, TIMESTEP))
-    blocks, maps.add_head_mean = maps.add_head_mean, add_head_mean_naive
-    naive = timed(lambda: backbone.attend(latents, TIMESTEP))
-    maps.add_head_mean = blocks
-    seconds["capture"] = captured - seconds["pass"]
-    # Three more views of everything between the image and ABDiv, at subcell = 2.
-    seconds["subcell"] = 3 * (seconds["encode"] + captured + seconds["abdiv"])
+    pixels = images.contiguous(memory_format=torch.channels_last)
+    for name, kind in {"HED": Hed, "PiDiNet": PiDiNet}.items():
+        peer = kind().eval().to(memory_format=torch.channels_last)
+        stages[f"{name}'s shape"] = lambda peer=peer: peer(pixels)
     return {
-        "px": resolution,
-        "tokens": grid[0] * grid[1],
-        "batch": batch,
-        "seconds": seconds,
-        "pass_and_capture": captured / seconds["pass"],
-        "pass_and_naive_capture": naive / seconds["pass"],
+        name: {"seconds": least(call, repeats), "gflop": gflop(call)}
+        for name, call in stages.items()
     }
 
 
-def add_head_mean_naive(total: Tensor, q: Tensor, k: Tensor, scale: float) -> None:
-    """The formula as it stands: all heads at once."""
-    total += torch.softmax(q.float() @ k.float().mT * scale, dim=-1).mean(dim=1)
+def _attention(query: Shape, key: Shape, value: Shape, *args: Any, **options: Any) -> int:
+    return sdpa_flop_count(query, key, value)
 
 
-def table(record: dict) -> str:
-    """Markdown: milliseconds of every stage, and the ratios."""
-    head = ["px", "tokens", "batch", *COLUMNS, "pass + capture", "naive"]
-    title = (
-        f"{record['backbone']}, {record['dtype']}, {record['device']}, "
-        f"{record['threads']} threads, load average {record['load_average']:.1f}; ms"
-    )
+# PyTorch counts what a GPU runs, and not the kernel of CPUs.
+_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+
+
+def least(call: Callable[[], object], repeats: int) -> float:
+    """CPU seconds of the fastest call, after one to warm up."""
+    call()
+    taken = []
+    for _ in range(repeats):
+        started = time.process_time()
+        call()
+        taken.append(time.process_time() - started)
+    return min(taken)
+
+
+def gflop(call: Callable[[], object]) -> float:
+    """10^9 operations of products and convolutions, two for a multiply and add."""
+    with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
+        call()
+    return counter.get_total_flops() / 1e9
+
+
+def _peak(call: Callable[[], object]) -> float:
+    with torch.inference_mode():
+        return gflop(call) / least(call, 3)
+
+
+def _product() -> Tensor:
+    square = torch.ones(2048, 2048)
+    return square @ square
+
+
+def _convolution() -> Tensor:
+    maps = torch.ones(1, 256, 128, 128).contiguous(memory_format=torch.channels_last)
+    return F.conv2d(maps, torch.ones(256, 256, 3, 3), padding=1)
+
+
+def _process(code: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def report(record: dict) -> str:
+    """Markdown: the peaks, a table for every resolution, and the start."""
+    peaks = record["peaks_gflop_s"]
+    parts = [
+        f"{record['machine']}, one thread, float32; peak {peaks['matmul']:.0f} GFLOP/s in products "
+        f"of matrices, {peaks['convolution']:.0f} in convolutions. GPU: not measured."
+    ]
+    for px, rows in record["sizes"].items():
+        parts += [f"{px} px:", table(rows, peaks["matmul"])]
+    starts = (f"{name} {seconds:.1f} s" for name, seconds in record["start"].items())
+    return "\n\n".join((*parts, f"Start of a process: {', '.join(starts)}."))
+
+
+def table(rows: Mapping[str, Mapping[str, float]], peak: float) -> str:
+    """Markdown: seconds, operations, speed and its share of the peak, and the ratio to HED."""
+    hed = rows["HED's shape"]["seconds"]
     lines = []
-    for row in record["rows"]:
-        times = [f"{1000 * row['seconds'][name]:.0f}" for name in COLUMNS]
-        ratios = [f"{row[name]:.2f} x" for name in ("pass_and_capture", "pass_and_naive_capture")]
-        lines.append((row["px"], row["tokens"], row["batch"], *times, *ratios))
-    return f"{title}\n\n{markdown(head, lines)}"
+    for name, row in rows.items():
+        speed = row["gflop"] / row["seconds"]
+        computed = (f"{row['gflop']:.1f}", f"{speed:.0f}", f"{speed / peak:.0%}")
+        if not row["gflop"]:
+            computed = ("", "", "")
+        lines.append((name, f"{row['seconds']:.3f}", *computed, f"{row['seconds'] / hed:.2f}"))
+    head = ("stage", "CPU s", "GFLOP", "GFLOP/s", "of the peak", "HED's shape = 1")
+    return markdown(head, lines)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,12 @@ print(code, heavy)
 """
 
 
+def test_an_image_in_the_place_of_a_command_is_answered_with_what_to_type():
+    done = subprocess.run([sys.executable, "-c", RUN, "photo.JPG"], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "2 []"
+    assert "trace-edges detect photo.JPG" in done.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_a_mistyped_path_costs_no_import(command, tmp_path):
     done = subprocess.run(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from trace_edges import __version__
 from trace_edges.cli.annotate import annotate
@@ -19,11 +21,24 @@ from trace_edges.cli.explore import explore
 from trace_edges.cli.panoptic import panoptic
 from trace_edges.cli.refine import refine
 from trace_edges.cli.segment import segment
+from trace_edges.inputs import IMAGE_SUFFIXES
 
 # torch and diffusers take seconds to import: the commands import what they run, so that --help
 # and a mistyped option answer at once.
 
+
+class Verbs(TyperGroup):
+    """The commands; an image in the place of one is answered with what to type."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        word = args[0]
+        if word not in self.commands and Path(word).suffix.lower() in IMAGE_SUFFIXES:
+            ctx.fail(f"{word!r} is no command. For its edges: trace-edges detect {word}")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Verbs,
     name="trace-edges",
     help="Find the edges between object instances with diffusion models, without labels (TRACE).",
     no_args_is_help=True,

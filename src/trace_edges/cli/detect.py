@@ -38,13 +38,13 @@ from trace_edges.training_free.settings import TraceSettings
 @command
 def detect(
     inputs: InputImages,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
     choice: Annotated[Choice, MODEL],
     settings: Annotated[TraceSettings, TRACE],
     loading: Annotated[Loading, LOADING],
     output: Annotated[EdgeOutput, Fields("Edge maps")],
     files: Annotated[Files, FILES],
     reporting: Annotated[Reporting, FILES],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("edges"),
     batch_size: BatchSize = 1,
 ) -> None:
     """Detect instance edges and write an edge map, an overlay and a record of each image.

@@ -70,10 +70,12 @@ class Classes:
 def panoptic(
     semantic: Annotated[Path, typer.Argument(help="Folder of semantic maps: PNG, TIFF or .npy.")],
     edges: EdgeMaps,
-    out: Annotated[Path, typer.Option(help="Folder for panoptic.json and panoptic/NAME.png.")],
     classes: Annotated[Classes, Fields("Classes")],
     cutting: Annotated[Splitting, SPLITTING],
     reporting: Annotated[Reporting, FILES],
+    out: Annotated[
+        Path, typer.Option(help="Folder for panoptic.json and panoptic/NAME.png.")
+    ] = Path("panoptic"),
     semantic_pngs: Annotated[
         bool,
         typer.Option("--semantic-pngs", help="Also write the semantic maps, as semantic/NAME.png."),

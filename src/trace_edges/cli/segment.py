@@ -74,7 +74,6 @@ class Masks:
 @command
 def segment(
     inputs: InputImages,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
     masks: Annotated[Masks, Fields("Masks")],
     selection: Annotated[Selection, Fields("Regions that edges enclose")],
     cutting: Annotated[Cutting, CUTTING],
@@ -83,6 +82,7 @@ def segment(
     loading: Annotated[Loading, LOADING],
     files: Annotated[Files, FILES],
     reporting: Annotated[Reporting, FILES],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("instances"),
 ) -> None:
     """Find the instances in images and write label maps, overlays and one COCO file.
 

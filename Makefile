@@ -8,7 +8,7 @@ CONSTRAINTS ?= constraints.txt
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 LOWEST := .venv-lowest/bin/python
 # Without those of the documents, the benchmarks and the recipes, which nobody installs.
-OF_THE_PACKAGE := tests --ignore tests/benchmarks --ignore tests/recipes --ignore tests/scripts --ignore tests/corpus --ignore tests/attention/test_tiles.py
+OF_THE_PACKAGE := tests --ignore tests/benchmarks --ignore tests/recipes --ignore tests/scripts --ignore tests/corpus
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
 .PHONY: demo test test-long test-lowest lint docs package clean

@@ -119,7 +119,7 @@ class _Drawing:
     raw: Float32[np.ndarray, "gh gw"]
     size: tuple[int, int]
     subcell: int
-    half_edge: float
+    half_edge: float | None
 
     def draw(self) -> UInt8[np.ndarray, "h w"]:
         """What `trace-edges detect` writes: thin lines in 255 levels."""

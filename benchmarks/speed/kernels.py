@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from benchmarks._shared.reports import guarded, markdown, write_json
 from trace_edges.attention import kernels
-from trace_edges.attention.tiles import FUSION, Card, tiles_for
+from trace_edges.attention.tiles import FUSION, Card, multiplied_as, tiles_for
 
 # Shared memory that a program can have, from the table of technical specifications in NVIDIA's
 # CUDA C++ programming guide; from memory for 100 and 120.
@@ -31,7 +32,7 @@ CARDS = {
     for arch, kib in {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}.items()
 }
 HEAD_DIMENSIONS = (8, 32, 40, 64, 72, 80, 96, 128, 160, 256)
-DTYPES = {"fp16": 2, "bf16": 2, "fp32": 4}  # bytes of a number
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 HEAD_MEAN = ("_log_sums", "_add_mean")
 
 
@@ -57,12 +58,15 @@ class Compiled:
 def compile_head_mean(
     name: str, arch: int, dtype: str, d: int, instructions: bool = False
 ) -> Compiled:
-    """Compile one of the two kernels of the head mean for a card, with the tiles it would take.
+    """Compile one of the two kernels of the head mean for a card, as it would be launched there.
 
     Args:
+        dtype: of the model.
         instructions: count them; that takes as long as compiling.
     """
-    constants = {"D": d, **tiles_for(d, DTYPES[dtype], CARDS[arch]).options()}
+    kind = multiplied_as(DTYPES[dtype], CARDS[arch])
+    (dtype,) = (known for known, one in DTYPES.items() if one == kind)
+    constants = {"D": d, **tiles_for(d, kind.itemsize, CARDS[arch]).options()}
     found, cubin = _compiled(name, arch, dtype, constants, unit_strides=("qd", "kd", "tm"))
     return replace(found, **_instructions(cubin)) if instructions else found
 
@@ -161,8 +165,6 @@ def main() -> None:
     rows = []
     for arch in options.cards:
         for dtype in DTYPES:
-            if arch < 80 and dtype == "bf16":  # which these cards do not have
-                continue
             for d in HEAD_DIMENSIONS:
                 for name in HEAD_MEAN:
                     found = compile_head_mean(name, arch, dtype, d, instructions=True)

@@ -9,6 +9,7 @@ import torch
 
 from trace_edges.attention import fused, maps
 from trace_edges.attention.maps import add_head_mean, add_head_mean_blocks
+from trace_edges.attention.tiles import Card
 from trace_edges.edge_model import Loading
 from trace_edges.training_free import divergence
 
@@ -155,6 +156,21 @@ def test_kernels_run_on_the_tensors_device_with_a_mocked_guard(monkeypatch):
     kernels.add_head_mean_fused(total, q, q, 0.5)
     kernels.kl_between_rows_fused(total, total, torch.arange(6), torch.arange(6), 1e-9)
     assert [one.launches for one in watching] == [1, 1, 1]
+
+
+def test_a_faked_t4_multiplies_in_float32(monkeypatch):
+    kinds = []
+
+    class Watching(FakeKernel):
+        def __call__(self, *arguments, **options):
+            kinds.extend(one.dtype for one in arguments if getattr(one, "ndim", 0) == 4)
+
+    for name in ("_log_sums", "_add_mean"):
+        monkeypatch.setattr(kernels, name, Watching())
+    monkeypatch.setattr(kernels, "card_of", lambda device: Card(75, 64 << 10))
+    q = torch.randn(1, 2, 6, 8).half()
+    kernels.add_head_mean_fused(torch.zeros(1, 6, 6), q, q, 0.5)
+    assert kinds == [torch.float32] * 4
 
 
 def test_nothing_is_tried_on_other_devices(monkeypatch):

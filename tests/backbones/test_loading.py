@@ -78,7 +78,7 @@ def test_defaults_are_read_from_the_folder(tiny_pixart):
     folder = tiny_pixart()
     (folder / "trace_edges.json").write_text('{"resolution": 512, "subcell": 4}', encoding="utf-8")
     defaults = load_backbone(str(folder)).defaults
-    assert (defaults.resolution, defaults.subcell, defaults.half_edge) == (512, 4, 0.5)
+    assert (defaults.resolution, defaults.subcell, defaults.half_edge) == (512, 4, None)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"size": 512}', '{"subcell": 2}', "\xff", "3"])

@@ -232,6 +232,25 @@ def test_half_edge_is_the_divergence_that_is_drawn_as_one_half():
     assert (middles.ravel().argsort() == raw.ravel().argsort()).all()
 
 
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 40.0])
+def test_a_maps_own_half_edge_makes_strength_independent_of_its_scale(scale):
+    """So that a backbone of flat attention and one of sharp attention draw alike."""
+    raw = np.random.default_rng(0).random((6, 8))
+    raw *= 2 / raw.mean()
+    expected, _ = drawn(raw, half_edge=0.57 * 2)
+    found, _ = drawn(scale * raw, half_edge=None)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    raw[:] = 2
+    np.testing.assert_allclose(drawn(scale * raw, half_edge=None)[0], 1 / 1.57, atol=1e-6)
+
+
+def test_rows_that_differ_by_rounding_alone_have_no_edges():
+    noise = 1e-7 * np.random.default_rng(0).random((6, 8))
+    for raw in (noise, np.zeros((6, 8))):
+        edges, _ = drawn(raw, half_edge=None)
+        assert 0 <= edges.min() <= edges.max() < 2e-3
+
+
 @pytest.mark.parametrize("subcell", [1, 2])
 def test_level_divergence_is_drawn_level_up_to_the_frame(subcell):
     edges, _ = drawn(np.full((8, 12), 3.0), subcell)

@@ -23,7 +23,7 @@ import triton.language as tl
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from trace_edges.attention.tiles import FUSION, Tiles, card_of, tiles_for
+from trace_edges.attention.tiles import FUSION, Tiles, card_of, multiplied_as, tiles_for
 
 ROW_BLOCK = 1024  # keys of a row that a program takes at a time
 _LOG2_E = 1.4426950408889634
@@ -43,7 +43,8 @@ def add_head_mean_fused(
 ) -> Float32[Tensor, "b n m"]:
     """Add the mean over heads of softmax(q k^T * scale) to `total`, in float32, and return it.
 
-    Products are of q and k as they come, sums are float32: within 1e-5 of `add_head_mean_blocks`.
+    Products are of q and k as they come (`multiplied_as`), sums are float32: within 1e-5 of
+    `add_head_mean_blocks`.
     The extra memory is one float32 for each query of each head. `total` is written by the last
     launch only: where one fails, it is as it was.
 
@@ -52,8 +53,10 @@ def add_head_mean_fused(
     """
     b, heads, n, d = q.shape
     m = k.shape[2]
-    q, k = (x.to(torch.promote_types(q.dtype, k.dtype)) for x in (q, k))
-    tiles = tiles or tiles_for(d, q.element_size(), card_of(total.device))
+    card = card_of(total.device)
+    dtype = multiplied_as(torch.promote_types(q.dtype, k.dtype), card)
+    q, k = q.to(dtype), k.to(dtype)
+    tiles = tiles or tiles_for(d, q.element_size(), card)
     sums = torch.empty(b, heads, n, device=q.device, dtype=torch.float32)
     rows, columns = triton.cdiv(n, tiles.queries), triton.cdiv(m, tiles.keys)
     given = (sums, scale * _LOG2_E, heads, n, m, *q.stride(), *k.stride())

@@ -61,6 +61,15 @@ class Tiles:
         return {name.upper(): value for name, value in names.items()} | triton | FUSION
 
 
+def multiplied_as(dtype: torch.dtype, card: Card) -> torch.dtype:
+    """The number type that queries and keys of this one are multiplied in.
+
+    NVIDIA's cards before Ampere multiply in float32: Triton uses no tensor cores there, and its
+    versions before 3.4 compile no half precision for them.
+    """
+    return torch.float32 if 0 < card.capability < 80 else dtype
+
+
 def tiles_for(d: int, itemsize: int, card: Card) -> Tiles:
     """The tiles for a head dimension `d` and numbers of `itemsize` bytes."""
     if card.capability < 80:  # Triton multiplies without tensor cores there, from registers

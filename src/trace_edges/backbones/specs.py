@@ -54,13 +54,14 @@ class Defaults:
     Attributes:
         resolution: sqrt(H * W) in pixels of what the model sees.
         subcell: k x k views shifted by 1/k of an attention cell.
-        half_edge: e0 in nats: edges = E / (E + e0), so a divergence of e0 is an edge of 0.5.
+        half_edge: e0 in nats: edges = E / (E + e0), so a divergence of e0 is an edge of 0.5. None:
+            of every map its own (`own_half_edge`).
         emergence_resolution: where the KL curve is read; None: where the edges are (the paper's).
     """
 
     resolution: int
     subcell: int = 1
-    half_edge: float = 0.5
+    half_edge: float | None = None
     emergence_resolution: int | None = None
 
 

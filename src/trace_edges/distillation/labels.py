@@ -31,7 +31,7 @@ class LabelSettings:
     Attributes:
         rule: "ridge", lines that keep their strength (ours), or the paper's ternary labels, of E
             ("literal") or of log E ("log").
-        half_edge: e0 in nats of the strength E / (E + e0).
+        half_edge: e0 in nats of the strength E / (E + e0). None: of every map its own.
         weakest: ridges whose log strength lies less than so many sigma above the photograph's mean
             are no lines. Of "ridge" only, as is `sigma`.
         sigma: px; how fast a line's strength falls beside it.
@@ -43,7 +43,7 @@ class LabelSettings:
     __pydantic_config__ = STRICT
 
     rule: Rule = "ridge"
-    half_edge: Annotated[float, Interval(gt=0, le=1000)] = 1.0
+    half_edge: Annotated[float, Interval(gt=0, le=1000)] | None = 1.0
     weakest: Annotated[float, Interval(ge=-1000, le=1000)] = 0.3
     sigma: Annotated[float, Interval(gt=0, le=1000)] = 1.5
     snap: Annotated[int, Interval(ge=0, le=64)] = 4

@@ -139,7 +139,8 @@ CONFIGS = {
     "cpu": DistillationSettings(steps=600, detect_resolution=512),
     # The paper's student (rank 64, L_rec) with our labels, on one card.
     "24gb": DistillationSettings(
-        student=StudentSettings(width=128, rank=64), resolution=512, crop=384, batch_size=4,
+        student=StudentSettings(width=128, rank=64), labels=LabelSettings(half_edge=None),
+        resolution=512, crop=384, batch_size=4,
         steps=10_000, learning_rate=2e-4, reconstruction_weight=1.0,
         dtype="bfloat16", gradient_checkpointing=True, offload_vae=True,
     ),

@@ -154,7 +154,7 @@ def _percent(shares: Float32[np.ndarray, "h w"]) -> str:
 
 
 def _summary(
-    made: Denoising, divergence: Float32[np.ndarray, "gh gw"], half_edge: float
+    made: Denoising, divergence: Float32[np.ndarray, "gh gw"], half_edge: float | None
 ) -> list[Captioned]:
     height, width, _ = made.image.shape
     edges, ridges = draw_edges(divergence, (height, width), 1, half_edge)

@@ -25,7 +25,7 @@ from trace_edges.images import MIN_SIDE, ImageSource, model_size
 from trace_edges.results import EdgeMap, Emergence
 from trace_edges.sources import BATCH_SIZE, EdgeSource, Preparation, Prepared, Reading, Size, Step
 from trace_edges.training_free.emergence import emergence_index
-from trace_edges.training_free.ridges import DivergenceDrawing
+from trace_edges.training_free.ridges import DivergenceDrawing, own_half_edge
 from trace_edges.training_free.settings import (
     OF_TRAJECTORY,
     TraceSettings,
@@ -148,6 +148,13 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         if is_single_pass(self.backbone):
             described |= {"method": "encoder", **dict.fromkeys(OF_TRAJECTORY)}
         return described
+
+    def record(self, reading: Reading, prepared: Prepared) -> dict[str, Any]:
+        """Also e0, where it is the map's own."""
+        recorded = super().record(reading, prepared)
+        if self.backbone.defaults.half_edge is None:
+            recorded["half_edge"] = own_half_edge(reading.values)
+        return recorded
 
     def fingerprint(self) -> str:
         """Equal for backbones whose weights are equal, on whatever device they lie."""

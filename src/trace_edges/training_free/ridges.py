@@ -24,6 +24,9 @@ _STRIP_PIXELS = 4_000_000
 # from sample to sample, with ridges of its own. In cells; chosen on photographs (docs/quality.md).
 _VIEW_BLUR = 0.35
 
+_SHARE = 0.57
+_LEAST = 1e-4  # nats: rows that are equal but for rounding have no edge between them
+
 Spline = Callable[..., np.ndarray]
 
 
@@ -32,7 +35,7 @@ class DivergenceDrawing:
     """Draws ABDiv as edges E / (E + half_edge); see `draw_edges`."""
 
     subcell: int
-    half_edge: float
+    half_edge: float | None
 
     def __call__(
         self, values: Float32[np.ndarray, "gh gw"], size: tuple[int, int]
@@ -41,7 +44,7 @@ class DivergenceDrawing:
 
 
 def draw_edges(
-    raw: Float[np.ndarray, "gh gw"], size: tuple[int, int], subcell: int, half_edge: float
+    raw: Float[np.ndarray, "gh gw"], size: tuple[int, int], subcell: int, half_edge: float | None
 ) -> tuple[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
     """Edges in [0, 1] and their ridges at the pixels of the input, from divergence on the grid.
 
@@ -49,15 +52,25 @@ def draw_edges(
         raw: ABDiv in nats, >= 0.
         size: (H, W) of the input.
         subcell: how many samples a cell has along a side.
-        half_edge: e0 in nats of the rule E / (E + e0). It is monotone and the same for every image,
-            so edges of different images can be compared, and a threshold means the same for all.
+        half_edge: e0 in nats of the rule E / (E + e0). With a number the rule is the same for every
+            image. None: `own_half_edge` of the map.
     """
-    strength = raw / (raw + half_edge)
+    strength = raw / (raw + (own_half_edge(raw) if half_edge is None else half_edge))
     if subcell > 1:
         strength = gaussian_filter(strength, _VIEW_BLUR * subcell, mode="nearest")
     surface = fit_surface(strength, size, subcell)
     # A cubic spline overshoots a little beside steep edges.
     return surface_height(surface, size).clip(0, 1), surface_ridges(surface, size)
+
+
+def own_half_edge(raw: Float[np.ndarray, "gh gw"]) -> float:
+    """e0 in nats of a map itself: a share of its mean, so that strengths do not depend on how sharp
+    the attention of a backbone is. A cell of mean divergence has a strength of 0.64.
+
+    Of trace-mini, whose constant was chosen, this gives the same for the median of photographs, and
+    as good edges (`python -m benchmarks.edges.half_edge`).
+    """
+    return max(_SHARE * float(raw.mean()), _LEAST)
 
 
 def sample_positions(samples: int, subcell: int) -> Float[np.ndarray, " samples"]:

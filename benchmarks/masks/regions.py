@@ -82,7 +82,8 @@ def main() -> None:
                 measured[row][name] = _score(tree, ids, numbers, is_thing)
     record: dict[str, Any] = {"strengths": STRENGTHS.tolist(), "blur": options.blur}
     record |= {"area_power": options.area_power, "images": halves, "methods": {}}
-    rows = []
+    rows: list[Sequence[str]] = []
+    reported: dict[str, np.ndarray] = {}  # (images, columns) at the strengths that were chosen
     for method, by_name in measured.items():
         odd, even = (np.stack([by_name[name] for name in half]) for half in halves.values())
         chosen = {aim: int(_scores(odd.sum(axis=0))[score].argmax()) for aim, score in AIMS.items()}
@@ -92,11 +93,18 @@ def main() -> None:
             for half, of_half in (("odd", odd), ("even", even))
         }
         record["methods"][method]["chosen"] = {k: STRENGTHS[p] for k, p in chosen.items()}
-        apart = _apart(even, chosen["objects"], chosen["areas"])
-        record["methods"][method]["objects minus areas, even"] = apart
         rows += [_row(method, aim, place, odd, even) for aim, place in chosen.items()]
-        differences = [percent_interval(apart[score], 1) for score in SCORES]
-        rows.append((method, "objects minus areas, even", *differences, ""))
+        at = {f"{method}, {aim}": even[:, place] for aim, place in chosen.items()}
+        pairs = [(f"{method}, objects", f"{method}, areas")]
+        if method.endswith(", shuffled"):
+            pairs = [(f"{method.removesuffix(', shuffled')}, {aim}", f"{method}, {aim}")
+                     for aim in AIMS]  # fmt: skip
+        reported |= at
+        for one, other in pairs:
+            apart = _apart(reported[one], reported[other])
+            record["methods"][method][f"{one} minus {other}, even"] = apart
+            differences = [percent_interval(apart[score], 1) for score in SCORES]
+            rows.append((one, f"minus {other}, even", *differences, ""))
     header = ("edges", "strength", "AR, odd / even", "found", "things", "covering", "regions, even")
     print(markdown(header, rows))
     write_json(record, options.out, indent=1)
@@ -114,10 +122,10 @@ def _row(method: str, aim: str, place: int, odd: np.ndarray, even: np.ndarray) -
     return (method, f"{STRENGTHS[place]:g} (best on odd for {aim})", *cells, regions)
 
 
-def _apart(images: np.ndarray, one: int, other: int) -> dict[str, list[float]]:
-    """How much better the scores are at one strength than at another, as intervals."""
-    drawn = np.einsum("di,isc->dsc", draws(len(images)), images[:, [one, other]])
-    return {score: interval(of[:, 0] - of[:, 1]) for score, of in _scores(drawn).items()}
+def _apart(one: np.ndarray, other: np.ndarray) -> dict[str, list[float]]:
+    """How much better the scores of the one are, as intervals; both (images, columns)."""
+    first, second = (_scores(draws(len(of)) @ of) for of in (one, other))
+    return {score: interval(first[score] - second[score]) for score in SCORES}
 
 
 def _score(

@@ -29,6 +29,7 @@ _APART = 150  # Euclidean distance in RGB that tells two neighbours apart
 _SPARE = 24  # colours that are free from which one chooses
 _REACH = 3  # px across which two segments are neighbours
 _FILL = 0.45  # opacity of a segment; its contour is opaque
+_ROWS = 256  # tinted at once
 
 
 def shown_strength(
@@ -252,11 +253,14 @@ def _tinted(
     labels: Int32[np.ndarray, "h w"],
     colours: Mapping[int, Colour],
 ) -> UInt8[np.ndarray, "h w 3"]:
-    numbers, places = np.unique(labels, return_inverse=True)
-    table = np.array([colours.get(number, (0, 0, 0)) for number in numbers.tolist()])  # (k, 3)
-    tint = table[places.reshape(labels.shape)]
-    mixed = np.rint((1 - _FILL) * image + _FILL * tint).astype(np.uint8)
-    return np.where((labels != 0)[..., None], mixed, image)
+    drawn = image.copy()
+    for top in range(0, len(labels), _ROWS):  # floats of a whole large image take gigabytes
+        part, below = labels[top : top + _ROWS], drawn[top : top + _ROWS]
+        numbers, places = np.unique(part, return_inverse=True)
+        table = np.array([colours.get(number, (0, 0, 0)) for number in numbers.tolist()])  # (k, 3)
+        mixed = (1 - _FILL) * below + _FILL * table[places.reshape(part.shape)]
+        below[part != 0] = np.rint(mixed).astype(np.uint8)[part != 0]
+    return drawn
 
 
 def _outline(

@@ -61,7 +61,7 @@ def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):
     assert {path.name for path in out.glob("[!.]*")} == expected | {"instances.json"}
     record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
     assert (record["timestep"], record["settings"]["source"]) == (0, "edges")
-    assert record["settings"]["strength"] == 0.1  # a detector's edges are lower, and have 0.05
+    assert record["settings"]["strength"] == 0.15  # a detector's edges are lower, and have 0.05
     with Image.open(out / "coffee.instances.png") as labels:
         assert labels.mode == "I;16"
         numbers = np.unique(np.asarray(labels))

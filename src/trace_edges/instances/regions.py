@@ -20,7 +20,7 @@ Aim = Literal["objects", "areas"]
 # Where regions find most things of photographs, and where they cover all true segments best
 # (`benchmarks.masks.regions`): those of a detector's edges, which are expected strengths and so
 # lower, and of E / (E + 1 nat) itself.
-_STRENGTHS: dict[str, tuple[float, float]] = {"objects": (0.05, 0.1), "areas": (0.125, 0.25)}
+_STRENGTHS: dict[str, tuple[float, float]] = {"objects": (0.05, 0.15), "areas": (0.125, 0.25)}
 STRENGTH = _STRENGTHS["objects"][0]
 
 

@@ -18,7 +18,7 @@ class Selection:
         find: what the usual strength is for: objects finds most things, among many small regions;
             areas gives few regions, which cover the image best.
         strength: only edges stronger than this separate regions; a lower value gives more and
-            smaller regions. None: for objects 0.05, or 0.1 for edges of the training-free method;
+            smaller regions. None: for objects 0.05, or 0.15 for edges of the training-free method;
             for areas 0.125, or 0.25.
         levels: take the regions of several strengths at once, as alternatives that overlap; for
             example 0.03,0.06,0.125.

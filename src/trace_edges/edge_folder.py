@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,20 @@ class EdgeFolder(EdgeSource[FolderSettings]):
             self._found |= {name: self._maps.of([name]).get(name)}
         path = self._found[name]
         return self._numbered.get(int(name)) if path is None and _digits(name) else path
+
+    @property
+    def method(self) -> str | None:
+        """What made the edges, "one-step" or "training-free", as the first record says that
+        `detect` wrote beside its map; None where there is none.
+        """
+        for path in self._maps.paths.values():
+            record = path.with_name(f"{path.stem.removesuffix('.edges')}.json")
+            if record.is_file():
+                try:
+                    return str(json.loads(record.read_bytes())["settings"]["method"])
+                except (OSError, ValueError, KeyError, TypeError):  # somebody's, of another kind
+                    return None
+        return None
 
     def preparation(self, settings: FolderSettings) -> Preparation:
         """An image is only asked for its name and size."""

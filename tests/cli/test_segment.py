@@ -113,6 +113,24 @@ def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):
         assert [drawn.tolist().index(n) for n in drawn] == [corners.index(n) for n in corners]
 
 
+@pytest.mark.parametrize(
+    ("record", "strength"),
+    [
+        ({"settings": {"method": "training-free"}}, 0.15),
+        ({"settings": {"method": "one-step"}}, 0.05),
+        ({"settings": []}, 0.05),
+        (None, 0.05),
+    ],
+)
+def test_the_usual_strength_is_that_of_what_made_the_edges(quarters, tmp_path, record, strength):
+    photos, edges = quarters
+    if record is not None:
+        (edges / "g.json").write_text(json.dumps(record), encoding="utf-8")
+    assert run(photos, "--out", tmp_path / "out", "--edges", edges).exit_code == 0
+    found = json.loads((tmp_path / "out" / "g.json").read_text(encoding="utf-8"))
+    assert found["settings"]["strength"] == strength
+
+
 def test_regions_of_several_levels_are_alternatives(quarters, tmp_path):
     photos, edges = quarters
     result = run(photos, "--out", tmp_path, "--edges", edges, "--levels", "0.01,0.5,0.9")

@@ -97,11 +97,13 @@ def segment(
     names, problems = find_inputs(inputs, files)
     model = _edges_of(masks, choice, settings, loading)
     with waiting(model.name, hidden=not reporting.prints_table):
+        from trace_edges.edge_folder import EdgeFolder
         from trace_edges.jobs.folders import segment_files, segment_outputs
 
         segment_outputs(masks.edges, names, out, overwrite=files.overwrite)
         source = model.load()
-    find = _finder(masks, selection, cutting, model, (choice, settings, loading))
+    made_by = source.method if isinstance(source, EdgeFolder) else model.method
+    find = _finder(masks, selection, cutting, model, made_by, (choice, settings, loading))
     made_with: dict[str, Any] = {"source": masks.masks}
     described = source.describe(model.source_settings())
     made_with |= {"detector": described} if model.method == "one-step" else described
@@ -137,6 +139,7 @@ def _finder(
     selection: Selection,
     cutting: Cutting,
     model: EdgeModel,
+    made_by: str | None,
     attention: tuple[Choice, TraceSettings, Loading],
 ) -> Any:
     """What finds the instances of an image."""
@@ -145,7 +148,7 @@ def _finder(
     choice, settings, loading = attention
     find: Regions | Generated
     if masks.masks == "edges":
-        find = Regions(selection, training_free=model.method == "training-free")
+        find = Regions(selection, training_free=made_by == "training-free")
     else:
         if selection != Selection():
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 import subprocess
 import sys
 
@@ -210,3 +211,12 @@ def test_luma_and_chroma_without_compression_are_read_in_their_colours(orientati
     content = io.BytesIO()
     Image.fromarray(RGB).convert("YCbCr").save(content, "TIFF", tiffinfo={274: orientation})
     assert close(load_image(content), np.rot90(RGB, turns), 3)
+
+
+@pytest.mark.parametrize("back", [0, 1, 2])
+def test_pages_that_point_at_one_another_are_counted_once(back):
+    content = bytearray(tiff(np.stack([GREY, GREY, GREY]), photometric="minisblack", metadata=None))
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        last, tags = file.pages[2].offset, len(file.pages[2].tags)
+        struct.pack_into("<I", content, last + 2 + 12 * tags, file.pages[back].offset)
+    assert read_image(bytes(content)).notes == ("page 1 of 3",)

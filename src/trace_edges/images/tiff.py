@@ -160,13 +160,18 @@ def _coloured(values: np.ndarray, table: np.ndarray, band: slice) -> np.ndarray:
 
 def _first(tiff: TiffFile) -> tuple[int, int]:
     """Index of the first whole page, and how many there are."""
-    whole = []
+    whole: list[int] = []
+    seen: set[int] = set()
+    length = 0
     try:
         for index, page in enumerate(tiff.pages):
+            # Pages that lead back to one another, or lie on one another, would have no end.
+            length += 12 * len(getattr(page, "tags", ()))
+            if page.offset in seen or length > tiff.filehandle.size or index == _MOST_PAGES:
+                break
+            seen.add(page.offset)
             if not int(getattr(page, "subfiletype", 0) or 0) & (_REDUCED | _MASK):
                 whole.append(index)
-            if index == _MOST_PAGES:
-                break
         stack: Any = (tiff.imagej_metadata or {}) if tiff.is_imagej else {}
         pages = max(len(whole), int(stack.get("images", 1)))
     except _DAMAGE:  # of a later page: the first may be sound

@@ -35,6 +35,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks._shared.reports import guarded, markdown, write_json, write_text
+from trace_edges.formats.pixels import stored_pixels
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 _EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
@@ -164,6 +165,7 @@ def _run_here(
     except BaseException:  # noqa: BLE001  as the interpreter would: a traceback and a code
         traceback.print_exc()
         code = 70
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command has ended
     folder.with_suffix(".events").write_text(str(next(seen)), encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()
@@ -257,7 +259,7 @@ def _broken(folder: Path, inputs: dict[str, bytes]) -> list[str]:
 
 def _read(path: Path) -> None:
     readers: dict[str, Callable[[Path], object]] = {
-        ".png": lambda path: Image.open(path).load(),
+        ".png": stored_pixels,
         ".json": lambda path: json.loads(path.read_bytes()),
         ".npy": lambda path: np.load(path, allow_pickle=False),
         ".tar": _members,

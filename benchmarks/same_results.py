@@ -27,6 +27,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from trace_edges.formats.pixels import stored_pixels
+
 # Allowed differences, of records (NAME.json) only, wherever in a record they stand.
 NOT_COMPARED = ("seconds", "trace_edges")  # the time, and the version
 RENAMED_KEYS = {"refine": "subcell"}
@@ -71,8 +73,7 @@ def make_semantic_maps(folder: Path) -> None:
     """Three classes out of the labels of `segment`: label % 3."""
     (folder / "semantic").mkdir(exist_ok=True)
     for path in sorted((folder / "segment").glob("*.instances.png")):
-        with Image.open(path) as image:
-            classes = (np.asarray(image) % 3).astype(np.uint8)
+        classes = (stored_pixels(path)[0] % 3).astype(np.uint8)
         Image.fromarray(classes).save(folder / "semantic" / path.name.replace(".instances", ""))
 
 

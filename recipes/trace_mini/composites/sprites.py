@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from trace_edges.files import FileError
+from trace_edges.images.opening import decoding, open_file, open_pillow
 
 Sprite = UInt8[np.ndarray, "s s 4"]
 
@@ -62,8 +62,8 @@ def _from_folder(folder: Path) -> dict[str, Sprite]:
 
 
 def _read(path: Path) -> Sprite:
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGBA"))
+    with open_file(path, str(path)) as file, decoding(str(path)):
+        pixels = np.asarray(open_pillow(file, str(path)).convert("RGBA"))
     if (pixels[..., 3] == 255).all():
         raise FileError(path, "has no transparent ground", "cut the object out, or leave it away")
     missing = [max(pixels.shape[:2]) - side for side in pixels.shape[:2]]

@@ -19,6 +19,7 @@ from trace_edges.files import write_atomically, write_json
 from trace_edges.formats.coco import export_coco
 from trace_edges.formats.labels import write_label_png
 from trace_edges.formats.panoptic import export_panoptic
+from trace_edges.formats.pixels import stored_pixels
 from trace_edges.metrics.panoptic import Category
 from trace_edges.results import InstanceMasks, PanopticMap, Segment
 
@@ -151,8 +152,8 @@ class _Labels(Mapping[str, Any]):
         return len(self.scenes)
 
     def ids(self, name: str) -> Int32[np.ndarray, "h w"]:
-        with Image.open(self.folder / f"{name}.png") as image:
-            return np.asarray(image).astype(np.int32)
+        values, _, _ = stored_pixels(self.folder / f"{name}.png")
+        return values.astype(np.int32)
 
 
 class _Instances(_Labels):

@@ -68,7 +68,7 @@ COMMANDS = {
     "evaluate voc-instances": "evaluate voc-instances VOC2012 --out out/voc.json",
     "explain": "explain photos/day1/a.png --out out/a.png --resolution 64 --stride 450 "
     "--device cpu",
-    "distill": "distill photos/day1 --config toy --out out --steps 4 --hold-out 1 "
+    "distill": "distill photos photos/day1 photos/day2 --config toy --out out --steps 4 --hold-out 2 "
     "--label-resolution 64 --device cpu --quiet",
     "composites": "composites --out out --n 3 --height 96 --width 96 --quiet",
 }  # fmt: skip
@@ -210,6 +210,8 @@ def measure(
     if code not in (0, 1) or "Traceback" in said:
         return Row(name, 0, 0, {}, (f"undisturbed it ends with {code}: {said[-500:]}",))
     events, wanted = moments(alone), _contents(alone)
+    if not events:
+        return Row(name, 0, 0, {}, (f"undisturbed it writes nothing: {said[-500:]}",))
     stops: dict[str, int] = {}
     faults: list[str] = []
     for number in range(runs):

@@ -68,8 +68,8 @@ COMMANDS = {
     "evaluate voc-instances": "evaluate voc-instances VOC2012 --out out/voc.json",
     "explain": "explain photos/day1/a.png --out out/a.png --resolution 64 --stride 450 "
     "--device cpu",
-    "distill": "distill photos photos/day1 photos/day2 --config toy --out out --steps 4 --hold-out 2 "
-    "--label-resolution 64 --device cpu --quiet",
+    "distill": "distill photos photos/day1 photos/day2 --config toy --out out --steps 4 "
+    "--hold-out 2 --label-resolution 64 --device cpu --quiet",
     "composites": "composites --out out --n 3 --height 96 --width 96 --quiet",
 }  # fmt: skip
 

@@ -1,14 +1,16 @@
 """The engine itself: the order of outcomes, images that fail, and what a task is given."""
 
 import io
+import threading
 
 import pytest
 import torch
 from PIL import Image
 
 from trace_edges.edge_folder import EdgeFolder
-from trace_edges.jobs import memory
-from trace_edges.jobs.engine import Engine, stretches_of
+from trace_edges.images import read_image
+from trace_edges.jobs import engine, memory
+from trace_edges.jobs.engine import Engine, Prepare, stretches_of
 from trace_edges.jobs.entries import Item, PathPlace
 from trace_edges.jobs.task import Result, Task, TaskError
 
@@ -88,6 +90,34 @@ def test_an_image_too_large_to_be_drawn_is_refused_and_the_small_ones_are_done(
     ]
     (message,) = (one.message for one in outcomes if one.message)
     assert "large.png: its 480 x 480 px need about 0.0 GiB of memory" in message
+
+
+def test_large_images_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    """Two workers on 480 x 480 px at 23 bytes each take 10.6 MB, of which 10 are free."""
+    monkeypatch.setattr(memory, "free", lambda: 10_000_000)
+    begun, release = threading.Event(), threading.Event()
+    decoded = []
+
+    def slow(content):
+        decoded.append(threading.current_thread().name)
+        begun.set()
+        release.wait(60)
+        return read_image(content)
+
+    monkeypatch.setattr(engine, "read_image", slow)
+    (tmp_path / "large.png").write_bytes(png(2, width=480, height=480))
+    item = Item(0, "large", PathPlace(str(tmp_path / "large.png")), "large.png")
+    prepare = Prepare(FakeSource([]).preparation(None), workers=2)
+    threads = [threading.Thread(target=prepare, args=((0, item),), name=name) for name in "ab"]
+    threads[0].start()
+    assert begun.wait(60)
+    threads[1].start()
+    threads[1].join(0.3)
+    assert decoded == ["a"]  # the other waits
+    release.set()
+    for thread in threads:
+        thread.join(60)
+    assert decoded == ["a", "b"]
 
 
 def test_other_errors_of_a_source_are_not_taken_for_a_lack_of_memory(tmp_path):

@@ -13,6 +13,7 @@ from jaxtyping import Int32, UInt8
 from PIL import Image
 
 from trace_edges.files import FileError, write_atomically
+from trace_edges.images.loading import image_size
 from trace_edges.images.opening import (
     begin,
     decoding,
@@ -23,7 +24,7 @@ from trace_edges.images.opening import (
 )
 from trace_edges.images.png import deep_mode, deep_values, raw_mode
 from trace_edges.images.stored import LABELS, MAX_PIXELS, ImageError, check_memory, upright
-from trace_edges.images.tiff import Tiff, read_tiff, tiff_size
+from trace_edges.images.tiff import Tiff, read_tiff
 
 _SPREAD = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey of few bits
 
@@ -110,12 +111,8 @@ def upright_size(path: str | PathLike[str]) -> tuple[int, int]:
     Raises:
         FileNotFoundError, FileError: as in `stored_pixels`.
     """
-    with _as_file_errors(path), open_file(path, str(path)) as file, decoding(str(path)):
-        if is_tiff(begin(file, str(path))):
-            return tiff_size(file)
-        image = open_pillow(file, str(path))
-        turned = orientation_of(image) in (5, 6, 7, 8)
-        return (image.width, image.height) if turned else (image.height, image.width)
+    with _as_file_errors(path):
+        return image_size(path)
 
 
 def _mode(tiff: Tiff) -> str:

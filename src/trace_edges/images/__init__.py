@@ -21,6 +21,7 @@ What every source is turned into, and by which rule:
 from trace_edges.images.loading import (
     ImageSource,
     LoadedImage,
+    image_size,
     load_image,
     load_images,
     read_image,
@@ -35,6 +36,7 @@ __all__ = [
     "ImageError",
     "ImageSource",
     "LoadedImage",
+    "image_size",
     "load_image",
     "load_images",
     "model_size",

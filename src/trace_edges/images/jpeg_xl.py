@@ -22,7 +22,7 @@ def read_jpeg_xl(content: bytes, imagecodecs: ModuleType, name: str) -> Stored:
         ImageError: its size will not do.
         Exception: nearly anything that the decoder raises on damaged data.
     """
-    height, width = _declared_size(content)
+    height, width = declared_size(content)
     check_size(height, width, name)
     check_memory(height, width, 8, name)
     values = imagecodecs.jpegxl_decode(content, index=0)
@@ -31,7 +31,7 @@ def read_jpeg_xl(content: bytes, imagecodecs: ModuleType, name: str) -> Stored:
     return Stored(values.__getitem__, *values.shape[:2])
 
 
-def _declared_size(content: bytes) -> tuple[int, int]:
+def declared_size(content: bytes) -> tuple[int, int]:
     """Height and width by the codestream's header (ISO/IEC 18181-1, SizeHeader)."""
     start = content.index(_CODESTREAM) + len(_CODESTREAM)
     if content.startswith(_CONTAINER):

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from trace_edges.images.arrays import Array, from_array
-from trace_edges.images.opening import decoding, from_pillow, open_file, read_stored
+from trace_edges.images.opening import decoding, from_pillow, open_file, read_stored, stored_size
 from trace_edges.images.stored import ImageError, Stored, refusal, render
 
 File: TypeAlias = IO[Any] | io.IOBase  # both, since BytesIO is no IO at run time
@@ -53,6 +53,18 @@ def load_image(source: ImageSource) -> UInt8[np.ndarray, "h w 3"]:
 def read_image(source: ImageSource | list[Any] | tuple[Any, ...]) -> LoadedImage:
     """`load_image`, with notes of what was done to the image."""
     return _read(source, _name(source))
+
+
+def image_size(source: str | os.PathLike[str] | bytes) -> tuple[int, int]:
+    """Height and width of an encoded image, upright; its pixels are not decoded.
+
+    Raises:
+        ImageError: As in `load_image`, as far as its header tells.
+    """
+    name = _name(source)
+    opened = io.BytesIO(source) if isinstance(source, bytes) else open_file(source, name)
+    with opened as file, decoding(name):
+        return stored_size(file, name)
 
 
 def load_images(

@@ -22,10 +22,10 @@ from PIL import EpsImagePlugin, ExifTags, Image, ImageFile, TiffImagePlugin, fea
 
 from trace_edges.extras import MissingExtraError, require
 from trace_edges.files import FileError
-from trace_edges.images.jpeg_xl import is_jpeg_xl, read_jpeg_xl
+from trace_edges.images.jpeg_xl import declared_size, is_jpeg_xl, read_jpeg_xl
 from trace_edges.images.png import deep_mode, deep_values, without_texts
 from trace_edges.images.stored import ImageError, Stored, check_memory, check_size, refusal
-from trace_edges.images.tiff import make_room, read_tiff, stored_tiff
+from trace_edges.images.tiff import make_room, read_tiff, stored_tiff, tiff_size
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # that Pillow always reads
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -120,6 +120,18 @@ def begin(file: IO[bytes], name: str) -> bytes:
     if not signature:
         raise refusal(name, "is empty (0 bytes); fetch or save it again")
     return signature
+
+
+def stored_size(file: IO[bytes], name: str) -> tuple[int, int]:
+    """Height and width by the header, upright. Errors: `open_pillow`."""
+    signature = begin(file, name)
+    if is_tiff(signature):
+        return tiff_size(file)
+    if is_jpeg_xl(signature):
+        return declared_size(file.read())
+    image = open_pillow(file, name)
+    turned = orientation_of(image) in (5, 6, 7, 8)
+    return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def read_stored(file: IO[bytes], name: str) -> Stored:

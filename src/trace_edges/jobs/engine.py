@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trace_edges.files import FileError
-from trace_edges.images import ImageError, read_image
+from trace_edges.images import ImageError, image_size, read_image
 from trace_edges.jobs import memory
 from trace_edges.jobs.entries import Item
 from trace_edges.jobs.task import (
@@ -51,6 +51,7 @@ class Prepare:
     """Decodes an item; the failure, where it cannot be. Runs in a worker."""
 
     preparation: Preparation
+    workers: int = 0
 
     def __call__(self, numbered: tuple[int, Item]) -> Prepared | Outcome:
         item = numbered[1]
@@ -58,7 +59,8 @@ class Prepare:
             return Prepared(None, (0, 0), None, item.key)
         try:
             content = item.place.read()
-            loaded = read_image(content)
+            with memory.alone(*image_size(content), memory.DECODING, self.workers):
+                loaded = read_image(content)
             return replace(self.preparation(loaded.pixels, item.key), notes=loaded.notes)
         except OSError as error:
             reason = f"{item.name}: cannot be read ({error}); fetch it again"
@@ -86,8 +88,8 @@ class Finish:
     ) -> Outcome:  # fmt: skip
         height, width = shape = prepared.shape or (reading.values.shape[0], reading.values.shape[1])
         try:
-            with memory.room(height, width, self.workers) as too_large:
-                if too_large:
+            with memory.alone(height, width, memory.DRAWING, self.workers):
+                if too_large := memory.refusal(height, width):
                     return _failed(item, f"{item.name}: {too_large}")
                 edges, ridges = self.drawing(reading.values, shape)
                 result = self.task(Subject(item.key, edges, ridges, reading, prepared.image))
@@ -144,7 +146,7 @@ class Engine:
         preparation = self.source.preparation(self.settings)
         if self.task.wants_image:  # as it is, not as the model takes it
             preparation = replace(preparation, shrink=False)
-        prepare = Prepare(preparation)
+        prepare = Prepare(preparation, workers.count)
         finish = Finish(self.source.drawing(self.settings), self.task, self.keep, workers.count)
         failed: list[Outcome] = []
 

@@ -16,24 +16,24 @@ from filelock import FileLock
 from trace_edges.memory import free
 
 DRAWING = 48  # bytes per pixel: DivergenceDrawing takes 37 at its peak, the task's files the rest
+DECODING = 23  # at most: four bands of 16 bits with copies of them, and the result
 
 
 @contextmanager
-def room(height: int, width: int, workers: int) -> Iterator[str]:
-    """Waits until there is memory to draw an image of this size, and says why there will be none;
-    else it says nothing.
-
-    What would not fit `workers` times is drawn while no other such image is, in any process of the
-    user on this machine: several large ones at a time would take the small ones around them along.
+def alone(height: int, width: int, bytes_per_pixel: int, workers: int) -> Iterator[None]:
+    """Waits where an image of this size would not fit the memory `workers` times: it is at work
+    while no other such image is, in any process of the user on this machine. Several large ones at
+    a time would take the small ones around them along.
     """
-    needed = height * width * DRAWING
-    alone = needed * max(1, workers) > free()
     path = Path(tempfile.gettempdir(), f"trace-edges-{getpass.getuser()}.lock")
-    with FileLock(path) if alone else nullcontext():
-        yield _refusal(height, width, needed)
+    many = height * width * bytes_per_pixel * max(1, workers) > free()
+    with FileLock(path) if many else nullcontext():
+        yield
 
 
-def _refusal(height: int, width: int, needed: int) -> str:
+def refusal(height: int, width: int) -> str:
+    """Why an image of this size cannot be drawn; nothing where there is memory enough."""
+    needed = height * width * DRAWING
     if needed <= (there := free()):
         return ""
     return (

@@ -35,6 +35,8 @@ PRELOADED = [
     "numba", "skimage.measure", "trace_edges.cli", "trace_edges.evaluation.masks",
     "trace_edges.evaluation.edges", "trace_edges.evaluation.panoptic", "trace_edges.jobs.folders",
     "trace_edges.jobs.refine", "trace_edges.jobs.job", "trace_edges.detector.detector",
+    "trace_edges.evaluation.report", "matplotlib.pyplot", "matplotlib.backends.backend_agg",
+    "transformers", "tests.corpus.warm",
 ]  # fmt: skip
 _LONGEST_LINE = 600
 _TRACEBACK = "Traceback (most recent call last)"

@@ -4,15 +4,12 @@ process, and the images beside it, along.
 
 from __future__ import annotations
 
-import getpass
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 import torch
-from filelock import FileLock
 
+from trace_edges.jobs.locks import lock
 from trace_edges.memory import free
 
 DRAWING = 48  # bytes per pixel: DivergenceDrawing takes 37 at its peak, the task's files the rest
@@ -25,9 +22,8 @@ def alone(height: int, width: int, bytes_per_pixel: int, workers: int) -> Iterat
     while no other such image is, in any process of the user on this machine. Several large ones at
     a time would take the small ones around them along.
     """
-    path = Path(tempfile.gettempdir(), f"trace-edges-{getpass.getuser()}.lock")
     many = height * width * bytes_per_pixel * max(1, workers) > free()
-    with FileLock(path) if many else nullcontext():
+    with lock() if many else nullcontext():
         yield
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from trace_edges import __version__
 from trace_edges.files import FileError, read_json, write_atomically, write_json
 from trace_edges.jobs.entries import Item, PathPlace
+from trace_edges.jobs.locks import lock
 from trace_edges.jobs.task import Facts, Result
 from trace_edges.outputs import Outputs, new_digest
 
@@ -94,8 +95,10 @@ class Records:
     def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
         """Writes the results and the record of an image; gives the record."""
         path = self.record(item.key)
-        older = read_record(path) or {}
-        with self.outputs.writing():
+        place = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
+        # A second process at work here would mix its results with these.
+        with lock(place[:2]), self.outputs.writing():
+            older = read_record(path) or {}
             self.outputs.remove(path)  # an older one must not vouch for new results
             for suffix, content in result.files.items():
                 with write_atomically(self.folder / f"{item.key}.{suffix}") as temporary:
@@ -113,7 +116,7 @@ class Records:
                 **result.record,
             }
             write_json(record, path, indent=self.indent)
-        self._remove_stale(older, item.key)
+            self._remove_stale(older, item.key)
         return record
 
     def _refuse_others(self, path: Path, record: Mapping[str, Any], image: Path) -> None:

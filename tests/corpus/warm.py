@@ -1,0 +1,17 @@
+"""Loaded once, before the cases are forks of a process that has it: what takes long the first time."""
+
+import io
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from trace_edges.metrics.counts import cldice, edge_counts
+from trace_edges.metrics.protocol import BSDS
+
+_LINE = np.zeros((24, 24), dtype=bool)
+_LINE[12] = True
+edge_counts(_LINE.astype(np.float32), [_LINE], BSDS)  # compiled when they are first called
+cldice(_LINE, _LINE, 1)
+_figure = Figure()
+_figure.subplots().set_title("fonts")
+_figure.savefig(io.BytesIO())

@@ -1,4 +1,4 @@
-"""Loaded once, before the cases are forks of a process that has it: what takes long the first time."""
+"""What takes long the first time: done once, in the process that all cases are forks of."""
 
 import io
 

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 
 def lock(name: str = "") -> FileLock:
-    """The lock of this name; its file lies with the temporary ones, not beside anybody's results."""
+    """The lock of this name; its file lies with the temporary ones and not beside the results."""
     # A container need not know the name of its user.
     user = getpass.getuser() if sys.platform == "win32" else os.getuid()
     return FileLock(Path(tempfile.gettempdir(), f"trace-edges-{user}{name and '-'}{name}.lock"))

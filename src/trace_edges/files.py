@@ -6,7 +6,7 @@ import re
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from hashlib import blake2b
@@ -24,6 +24,7 @@ from trace_edges.inputs import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from trace_edges.inputs import RESULT_SUFFIXES as RESULT_SUFFIXES
 from trace_edges.inputs import Found as Found
 from trace_edges.inputs import find_images as find_images
+from trace_edges.memory import bounded
 
 # A name of `write_atomically`: the machine and its start, the process, and a number.
 _TEMPORARY = re.compile(r"\.([0-9a-f]{6})([0-9a-f]{6})[0-9a-f]{4}\.part(\..*)?")
@@ -105,12 +106,20 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        FileError: a `ValueError` of one line: it holds no JSON.
+        FileError: a `ValueError` of one line: it holds no JSON, or more than fits the memory.
     """
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise FileError(path, "is no regular file", "give a file, since others may never end")
+    return parse_json(lambda: Path(path).read_bytes(), path)
+
+
+def parse_json(read: Callable[[], bytes], path: str | os.PathLike[str]) -> Any:
+    """`read_json` of what a function reads, which messages call `path`."""
     try:
-        return json.loads(Path(path).read_bytes(), object_pairs_hook=_unique)
+        with bounded():
+            return json.loads(read(), object_pairs_hook=_unique)
+    except MemoryError as error:
+        raise FileError(path, "is JSON of more than fits the memory", "split it") from error
     except (ValueError, RecursionError) as error:
         raise FileError(path, f"is no valid JSON ({error})", "write or fetch it again") from error
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 _CGROUP = Path("/sys/fs/cgroup")
+_limiting = threading.RLock()
 
 
 def free() -> int:
@@ -27,3 +31,23 @@ def free() -> int:
         if own != resource.RLIM_INFINITY:
             found.append(own - psutil.Process().memory_info().vms)
     return max(0, min(found))
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """What takes more memory meanwhile than is free ends in a `MemoryError`, before the system ends
+    the process, where the system knows such limits (Linux).
+    """
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    import resource
+
+    with _limiting:
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limit = psutil.Process().memory_info().vms + free()
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

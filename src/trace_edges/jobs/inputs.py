@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from trace_edges.files import FileError, InputError
+from trace_edges.files import FileError, InputError, parse_json
 from trace_edges.inputs import (
     FURTHER_SUFFIXES,
     IMAGE_SUFFIXES,
@@ -100,10 +99,7 @@ class CocoSource:
         check_there(self.json)
 
     def entries(self) -> Iterator[Entry]:
-        try:
-            content = json.loads(read_bytes(self.json))
-        except (ValueError, RecursionError) as error:
-            raise FileError(self.json, f"is no valid JSON ({error})", "fetch it again") from error
+        content = parse_json(lambda: read_bytes(self.json), self.json)
         listed = content.get("images") if isinstance(content, dict) else None
         if not isinstance(listed, list):
             raise FileError(self.json, "lists no images", "give a JSON with COCO's images")

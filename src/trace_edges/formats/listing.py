@@ -7,9 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from trace_edges.inputs import FURTHER_SUFFIXES, IMAGE_SUFFIXES
 from trace_edges.results import InstanceMasks, PanopticMap
-
-_SUFFIXES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "bmp")
 
 Entry = dict[str, Any]
 Result = TypeVar("Result")
@@ -101,7 +100,7 @@ def check_name(name: str) -> None:
 def bare(name: str) -> str:
     """The name of an image without the suffix of an image file, if it has one."""
     stem, dot, suffix = name.rpartition(".")
-    return stem if dot and suffix.lower() in _SUFFIXES else name
+    return stem if dot + suffix.lower() in (*IMAGE_SUFFIXES, *FURTHER_SUFFIXES) else name
 
 
 def plain(value: float) -> float:

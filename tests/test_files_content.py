@@ -20,7 +20,7 @@ def test_what_is_no_json_is_refused_by_name(tmp_path, content):
     path = tmp_path / "a.json"
     path.write_bytes(content)
     with pytest.raises(
-        FileError, match=r"a\.json is no valid JSON \(.*\): write or fetch"
+        FileError, match=r"a\.json is not valid JSON \(.*\): write or fetch"
     ) as caught:
         read_json(path)
     assert "\n" not in str(caught.value)

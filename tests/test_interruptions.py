@@ -75,7 +75,7 @@ def test_ctrl_c_is_a_clean_stop_and_the_same_command_goes_on(photos, tmp_path):
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stderr.strip().splitlines() == [
-        "trace-edges: stopped; what was finished is kept, the same command goes on from there"
+        "trace-edges: stopped; what was finished is kept, and the same command continues from there"
     ]
     assert 2 <= len(records(out)) < IMAGES
     hidden = {path.name for path in out.iterdir() if path.name.startswith(".")}

@@ -80,7 +80,7 @@ def test_links_and_folders_are_not_replaced(tmp_path):
     os.symlink("nowhere", tmp_path / "broken.json")
     (tmp_path / "folder.json").mkdir()
     for name in ("link", "broken", "folder"):
-        with pytest.raises(FileError, match="is there and is no plain file"):
+        with pytest.raises(FileError, match="exists and is not a regular file"):
             write("ours", tmp_path / f"{name}.json")
     assert (tmp_path / "target").read_text(encoding="utf-8") == "mine"
 

@@ -109,7 +109,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         FileError: a `ValueError` of one line: it holds no JSON, or more than fits the memory.
     """
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        raise FileError(path, "is no regular file", "give a file, since others may never end")
+        raise FileError(path, "is not a regular file", "give a file, not a pipe or device")
     return parse_json(lambda: Path(path).read_bytes(), path)
 
 
@@ -121,7 +121,7 @@ def parse_json(read: Callable[[], bytes], path: str | os.PathLike[str]) -> Any:
     except MemoryError as error:
         raise FileError(path, "is JSON of more than fits the memory", "split it") from error
     except (ValueError, RecursionError) as error:
-        raise FileError(path, f"is no valid JSON ({error})", "write or fetch it again") from error
+        raise FileError(path, f"is not valid JSON ({error})", "write or fetch it again") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Outputs:
         """Refuse a folder of results that is a file, or would lie in one."""
         there = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
         if there.exists() and not there.is_dir():
-            raise FileError(there, "is no folder", "give one for the results")
+            raise FileError(there, "is not a folder", "give one for the results")
 
     def remove(self, path: str | os.PathLike[str]) -> None:
         """Take away a file of the command, if it is there; errors as in `check`."""
@@ -165,7 +165,7 @@ class Outputs:
 
     def _whose(self, path: Path) -> str:
         if not path.is_file() or path.is_symlink():
-            return "is there and is no plain file"
+            return "exists and is not a regular file"
         listed = _listed(*self._place(path))
         if self.ledger is not None:
             listed = _listed(path.with_name(LEDGER), path.name) + listed

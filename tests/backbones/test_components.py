@@ -96,7 +96,7 @@ def test_a_text_encoder_that_lacks_weights_is_refused(tiny_model, tiny_texts):
                                        f"{diffusers.__version__} does not know"),
         (["my_unet", "MyUNet"], "its unet is a MyUNet of 'my_unet', which is none of diffusers"),
         (["os", "system"], "its unet is a system of 'os'"),
-        (["diffusers", "logging"], "is no part of a pipeline"),
+        (["diffusers", "logging"], "is not a part of a pipeline"),
         (["diffusers", "ControlNetModel"], "its unet is a ControlNetModel; that of a "
                                            "StableDiffusionPipeline is a UNet2DConditionModel"),
         (["diffusers"], "no pair of names for unet"),
@@ -104,7 +104,7 @@ def test_a_text_encoder_that_lacks_weights_is_refused(tiny_model, tiny_texts):
         ([], "no pair of names for unet"),
         ([None, None], "has no unet: model_index.json names none"),
         (None, "has no unet: model_index.json names none"),
-        ("UNet2DConditionModel", "a string for unet, where a library and a class belong"),
+        ("UNet2DConditionModel", "a string for unet instead of a library and a class"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("load", [load_backbone, load_generator])
@@ -125,12 +125,12 @@ def test_an_absent_part_is_named(tiny_model):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("[]", "model_index.json holds a list where an object belongs"),
+        ("[]", "model_index.json holds a list instead of an object"),
         ("null", "model_index.json holds null"),
         ("{}", "_class_name is null, and no name"),
         ('{"_class_name": ["pipeline", "My"]}', "code that comes with a model is never run"),
         ('{"_class_name": 3}', "_class_name is a number"),
-        ("[" * 100_000, "is no valid JSON (maximum recursion depth"),
+        ("[" * 100_000, "is not valid JSON (maximum recursion depth"),
     ],
 )
 def test_an_index_that_is_none(tmp_path, content, said):

@@ -108,7 +108,7 @@ def test_an_unknown_model_names_the_families(tmp_path):
 
 def test_an_index_that_is_no_json_is_named(tmp_path):
     (tmp_path / "model_index.json").write_text("{", encoding="utf-8")
-    assert "model_index.json is no valid JSON" in message_of(load_backbone, tmp_path)
+    assert "model_index.json is not valid JSON" in message_of(load_backbone, tmp_path)
 
 
 def test_a_scheduler_of_the_other_kind_is_named(tiny_model):

@@ -115,10 +115,10 @@ def test_beside_weights_in_fewer_bits_random_weights(distill, tiny_model, tmp_pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--teacher", "t", "--shift", 3], "--shift is of the training-free teacher"),
-        (["--teacher", "t", "--offload"], "--offload is of the training-free teacher"),
-        (["--teacher", "t", "--vae-tiling"], "--vae-tiling is of the training-free teacher"),
-        (["--teacher", "t", "--dtype", "float16"], "--dtype is of the training-free teacher"),
+        (["--teacher", "t", "--shift", 3], "--shift is for a training-free teacher"),
+        (["--teacher", "t", "--offload"], "--offload is for a training-free teacher"),
+        (["--teacher", "t", "--vae-tiling"], "--vae-tiling is for a training-free teacher"),
+        (["--teacher", "t", "--dtype", "float16"], "--dtype is for a training-free teacher"),
         (["--shift", 3], "shift 3.0 is for flow models"),
         (["--null", "x"], "has no null condition 'x'"),
     ],

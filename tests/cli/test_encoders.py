@@ -51,7 +51,7 @@ def test_detect_refuses_a_stride_in_one_line(vit, photo, tmp_path):
     options = ["--backbone", vit, "--device", "cpu", "--stride", 50]
     result = run("detect", photo, "--out", tmp_path / "out", *options)
     assert result.exit_code == 1
-    assert "looks once, without noise: leave stride out" in result.stderr
+    assert "makes a single pass without noise: leave stride out" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -87,4 +87,4 @@ def test_the_table_lists_encoders():
     assert "Qwen/Qwen2.5-VL-7B-Instruct" in about
     assert "without windows" in about
     refused = run("backbones", "dinov2-base", "--prepare")
-    assert "dinov2-base is no diffusion model" in refused.stderr
+    assert "dinov2-base is not a diffusion model" in refused.stderr

@@ -73,7 +73,7 @@ def test_libraries_read_what_the_command_writes_as_perfect(folders, tmp_path, li
     [
         ([], "Give --categories, or --things"),
         (["--categories", "voc", "--things", "1"], "leave --things and --stuff"),
-        (["--things", "one"], "'one' is no list of class numbers"),
+        (["--things", "one"], "'one' is not a list of class numbers"),
         (["--categories", "nothing.json"], "nothing.json"),
         (["--things", "3"], "has class 4, which the table of classes lacks"),
     ],

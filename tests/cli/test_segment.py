@@ -87,7 +87,7 @@ def test_edges_are_those_of_the_detector_unless_asked_otherwise(photos, tmp_path
     refused = run(photos, "--out", out, *SMALL, "--timestep", 0)
     assert "--timestep belongs to the training-free method" in refused.stderr
     refused = run(photos, "--out", out, "--edges", photos, "--training-free")
-    assert "--edges are there already" in refused.stderr
+    assert "--edges gives the edges" in refused.stderr
 
 
 def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):
@@ -248,7 +248,7 @@ def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
         (["--count", 2, "--proposals", 3], "exclude each other"),
         (["--count", 2, "--strength", 0.3], "exclude each other"),
         (["--levels", "0.1,0.2", "--count", 2], "exclude each other"),
-        (["--levels", "0.1;0.2"], "no list of strengths: write them as 0.03,0.06,0.125"),
+        (["--levels", "0.1;0.2"], "is not a list of strengths: write them as 0.03,0.06,0.125"),
         (["--levels", "0.1,nan"], "--levels must lie in [0, 1], not nan"),
         (["--strength", 2], "strength must lie in [0, 1]"),
         (["--count", 9], "the edges give 1 to 4 regions, not 9"),

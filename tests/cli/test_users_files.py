@@ -69,7 +69,7 @@ def refused(here, words, *parts):
 
 def test_annotations_beside_a_photograph_stay_and_the_rest_is_done(here):
     said = refused(here, ("detect", "photos", "--out", "photos", *FAST),
-                   "photos/cat.json", "is no record of trace-edges", "another place")  # fmt: skip
+                   "photos/cat.json", "is not a record of", "another place")  # fmt: skip
     assert "1 done, 0 skipped, 1 failed" in said.stdout
     assert Path("photos/dog.edges.png").exists()
     assert not Path("photos/cat.edges.png").exists()
@@ -171,7 +171,7 @@ def test_the_same_command_may_be_given_again(here, words):
 def test_a_file_in_the_place_of_the_folder_of_results_is_named(here, verb, out):
     words = {"annotate": ("annotate", "photos", out, "--task", "edges", *JOB)}
     said = refused(here, words.get(verb, (verb, "photos", "--out", out, *FAST)),
-                   "images.json", "is no folder")  # fmt: skip
+                   "images.json", "is not a folder")  # fmt: skip
     assert len(said.stderr.splitlines()) == 1
 
 

@@ -198,8 +198,8 @@ KINDS = [
     Kind("long name without a member", GOOD + member("n", b"2.png\0", b"L") + END, ("1",), (DAMAGED,)),
     Kind("thousands of long names", GOOD + member("n", b"x\0", b"L") * 3000 + MORE + END, ("1",), (DAMAGED,)),
     # The end.
-    Kind("two tars in one", SOUND + tar([("3.png", THREE)]), ("1", "2"), ("goes on behind its end",)),
-    Kind("text behind the end", SOUND + b"more", ("1", "2"), ("goes on behind its end",)),
+    Kind("two tars in one", SOUND + tar([("3.png", THREE)]), ("1", "2"), ("goes on after its end",)),
+    Kind("text behind the end", SOUND + b"more", ("1", "2"), ("goes on after its end",)),
     # What is in it.
     Kind("broken picture", tar([("1.png", ONE), ("2.png", TWO[:60])]), ("1",), (PICTURE,)),
     Kind("text as a picture", tar([("1.png", ONE), ("2.png", b"text" * 9)]), ("1",), ("is not a JPEG",)),

@@ -39,5 +39,5 @@ def test_the_scale_of_a_channel_does_not_matter(decoder):
 
 
 def test_a_cell_that_cannot_be_doubled_to_is_refused():
-    with pytest.raises(ValueError, match="6 px is no power of two"):
+    with pytest.raises(ValueError, match="6 px is not a power of two"):
         EdgeDecoder(channels=6, cell=6)

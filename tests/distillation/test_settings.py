@@ -53,7 +53,7 @@ def test_a_detector_of_the_first_names_of_settings_is_repeated():
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("{", "is no valid JSON"),
+        ("{", "is not valid JSON"),
         ('{"step": 7}', "step"),
         ('{"steps": 0}', "steps is 0, and should be at least 1"),
         ('{"student": {"size": 3}}', "has student.size, which is unknown"),

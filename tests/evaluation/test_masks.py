@@ -308,7 +308,7 @@ def test_bad_ground_truth(tmp_path):
         evaluate_masks([], truth(box(0, 0), images=(1, 1)))
     broken = tmp_path / "broken.json"
     broken.write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"broken\.json: is no valid JSON"):
+    with pytest.raises(ValueError, match=r"broken\.json: is not valid JSON"):
         evaluate_masks([], broken)
 
 

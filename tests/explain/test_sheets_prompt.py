@@ -76,7 +76,7 @@ def test_the_steps_shown_are_few_and_hold_the_chosen_one(steps, star):
     ("prompt", "message"),
     [
         ("!?", r"the prompt '!\?' has no word"),
-        ("a " * 76 + "dog", "too long: 'dog' lies behind the 77 tokens"),
+        ("a " * 76 + "dog", "too long: 'dog' lies beyond the 77 tokens"),
     ],
 )
 def test_prompts_that_cannot_be_read(sd15, prompt, message):

@@ -134,7 +134,7 @@ def test_a_long_prompt_is_cut_off_where_the_pipeline_does_faked_encoders(generat
     assert max(reading.words["dog"]) >= len(ids) - 2  # behind it the mark of the end or a space
     for spelling in spelt_words(pipeline, reading, row, ids).values():
         assert spelling == many.replace(" ", "")[: len(spelling)]
-    with pytest.raises(ValueError, match=f"'two' lies behind the {len(ids)} tokens"):
+    with pytest.raises(ValueError, match=f"'two' lies beyond the {len(ids)} tokens"):
         read_prompt(pipeline, backbone.family, many + "two")
 
 
@@ -180,7 +180,7 @@ def test_a_template_that_changes_the_prompt_is_refused(tiny_model, tiny_texts, p
     assert read_prompt(pipeline, backbone.family, prompt).words  # as it is
     template = pipeline.tokenizer.chat_template
     pipeline.tokenizer.chat_template = template.replace("m.content", "m.content | trim")
-    with pytest.raises(ValueError, match="not itself in what ZImagePipeline makes of it"):
+    with pytest.raises(ValueError, match="ZImagePipeline changes the prompt"):
         read_prompt(pipeline, backbone.family, prompt)
 
 

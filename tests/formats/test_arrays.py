@@ -26,7 +26,7 @@ def declares(shape):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "it is no .npy file"),
+        (b"", "it is not an .npy file"),
         (b"PK\x03\x04" + bytes(40), "holds an archive"),
         (b"\x93NUMPY", "cannot be loaded"),
         (b"\x93NUMPY\x09\x00" + bytes(40), "cannot be loaded"),

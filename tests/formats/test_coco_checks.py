@@ -120,7 +120,7 @@ def test_lists_of_a_panoptic_json(check, panoptic, tmp_path):
         "error val.json: images[2] (id 3) lacks file_name, height, width",
         "error val.json: categories[3] (id 11) lacks isthing",
         "error val.json: ids that come twice in `categories`: 7",
-        "error val.json: `images` lacks what annotations belong to: 9",
+        "error val.json: `images` lacks images that annotations name: 9",
         "error val.json: images without annotation: 1, b.jpg first",
         "error val.json: images with two annotations: 1",
         "warning val: PNGs that are not in val.json: 1, unnamed.png first",
@@ -146,7 +146,7 @@ def test_numbers_of_instances(check, instances):
     instances["annotations"].append(first | {"image_id": 5})
     instances["images"].append({"id": 2, "file_name": "b.jpg"} | SIZE)
     assert check(instances) == [
-        "error val.json: `images` lacks what annotations belong to: 5",
+        "error val.json: `images` lacks images that annotations name: 5",
         "warning val.json: images without annotation: 1, b.jpg first",
         "error val.json: ids that two annotations have: 1",
         "error annotation 1 of a.jpg: `categories` lacks its category 9",
@@ -198,7 +198,7 @@ def test_a_json_that_cannot_be_read_is_a_finding(tmp_path):
     for kind in ("auto", "coco-panoptic"):
         (finding,) = check_ground_truth(path, kind)
         assert finding.subject == str(path)
-        assert finding.problem.startswith("is no valid JSON")
+        assert finding.problem.startswith("is not valid JSON")
 
 
 def test_values_of_an_unknown_form_are_a_finding(check, instances, panoptic):

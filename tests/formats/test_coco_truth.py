@@ -118,7 +118,7 @@ def test_a_json_is_read_or_refused_by_name(tmp_path):
     path.write_text(json.dumps({"images": []}), encoding="utf-8")
     assert load_json(path) == {"images": []}
     path.write_text('{"images": [', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"a\.json: is no valid JSON"):
+    with pytest.raises(ValueError, match=r"a\.json: is not valid JSON"):
         load_json(path)
     path.write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match=r"a\.json: holds a list, as detections do"):

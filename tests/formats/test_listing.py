@@ -83,6 +83,6 @@ def test_results_without_names_are_numbered_in_order():
 
 
 def test_an_array_is_no_result(tmp_path, pictures):
-    with pytest.raises(TypeError, match="an array is no result: give InstanceMasks"):
+    with pytest.raises(TypeError, match="an array is not a result: give InstanceMasks"):
         export_coco(pictures["cat"].masks, tmp_path / "a.json")
     assert not list(tmp_path.iterdir())

@@ -40,7 +40,7 @@ def sixteen_bit_colours():
 
 def test_pictures_that_do_not_keep_values_are_refused(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "lossy.png", format="JPEG")
-    with pytest.raises(FileError, match=r"lossy\.png is a JPEG, .*: X is Y: write it anew"):
+    with pytest.raises(FileError, match=r"lossy\.png is a JPEG, .*: X is Y: save it again"):
         read_pixels(tmp_path / "lossy.png", ("RGB",), "X is Y")
     (tmp_path / "deep.png").write_bytes(sixteen_bit_colours())
     with pytest.raises(FileError, match=r"deep\.png has 16 bits a colour"):

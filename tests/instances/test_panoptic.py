@@ -91,7 +91,7 @@ def test_wrong_input():
 
 def test_names_of_classes_are_refused():
     semantic, edges, _ = street()
-    with pytest.raises(ValueError, match="'dog' is no number of a class"):
+    with pytest.raises(ValueError, match="'dog' is not the number of a class"):
         panoptic_from_semantic(semantic, edges, things=["dog"])
     with pytest.raises(ValueError, match=r"things is a collection of classes: give \{1\}"):
         panoptic_from_semantic(semantic, edges, things=1)

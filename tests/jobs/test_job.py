@@ -235,9 +235,9 @@ def test_source_and_destination_may_both_be_urls(tmp_path):
             assert len(tar.getnames()) == 4
         assert memory.cat_file("/to/report.csv") == b"key,reason,state\n"
         assert not memory.exists("/to/.annotate/results")
-        with pytest.raises(ValueError, match="workers do not see the memory"):
+        with pytest.raises(ValueError, match="only this process can read it"):
             annotate(Job(source, task, sink, FakeModel(), dest, workers=1, state=tmp_path))
-        with pytest.raises(ValueError, match="is no folder of this machine"):
+        with pytest.raises(ValueError, match="is not a folder on this machine"):
             annotate(Job(source, task, sink, FakeModel(), dest, workers=0))
     finally:
         memory.rm("/from", recursive=True)

@@ -264,7 +264,9 @@ def test_a_store_that_is_gone_stops_the_job_and_no_image_is_lost(
         kept.extend([path] if kept else [])
 
     plan(monkeypatch, store, gone)
-    with pytest.raises(OSError, match=r"the store of the (images|results) is gone \(stumbling:"):
+    with pytest.raises(
+        OSError, match=r"the store of the (images|results) does not answer \(stumbling:"
+    ):
         annotate(job(tmp_path))
     plan(monkeypatch, store, lambda name, path: None)
     status = annotate(job(tmp_path))

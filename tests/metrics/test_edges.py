@@ -240,7 +240,7 @@ def test_scores_and_protocol_can_be_written_as_json():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_bad_image_is_named(workers):
     prediction, truth = blobs(6)
-    with pytest.raises(ValueError, match=r"image cat: a prediction must stay in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"image cat: a prediction must lie in \[0, 1\]"):
         evaluate_edges({"cat": prediction * 2}, {"cat": truth}, workers=workers)
 
 

@@ -79,7 +79,7 @@ def _give_up(kernel: str, error: BaseException) -> None:
         _failed.add(kernel)
     reason = " ".join(str(error).split())[:200] or "no reason given"
     _log.warning(
-        "Triton's %s does not run here, PyTorch does the same more slowly (%s: %s); "
-        "--no-kernels or %s=0 keeps it from being tried",
+        "Triton's kernel %s does not run here, so PyTorch replaces it and is slower (%s: %s); "
+        "--no-kernels or %s=0 does so from the start",
         kernel, type(error).__name__, reason, SWITCH,
     )  # fmt: skip

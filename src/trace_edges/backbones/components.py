@@ -63,8 +63,8 @@ def component_class(source: Source, index: dict[str, Any], name: str) -> Any:
         raise BackboneError(f"{source} has no {name}: {INDEX} names none")
     if not (isinstance(value, list) and [type(part) for part in value] == [str, str]):
         told = kind_of(value) if not isinstance(value, list) else "no pair of names"
-        raise BackboneError(f"{source}: {INDEX} has {told} for {name}, where a library and a class "
-                            "belong")  # fmt: skip
+        raise BackboneError(f"{source}: {INDEX} has {told} for {name} instead of a library and a "
+                            "class")  # fmt: skip
     library, kind = value
     libraries = _libraries()
     if library not in libraries:
@@ -82,7 +82,7 @@ def component_class(source: Source, index: dict[str, Any], name: str) -> Any:
     # A stand-in for a class whose library is not installed raises when it is asked for anything.
     loadable = hasattr(made, "from_pretrained")
     if not loadable or not isinstance(made, type) or not issubclass(made, bases):
-        raise BackboneError(f"{source}: its {name} is a {kind}, which is no part of a pipeline")
+        raise BackboneError(f"{source}: its {name} is a {kind}, which is not a part of a pipeline")
     return made
 
 
@@ -154,12 +154,12 @@ def read_model(
     if not missing and left and isinstance(model, diffusers.ModelMixin):
         raise BackboneError(
             f"{told.format(f'holds {len(left)} weights that are none', left[0])}: its config "
-            "belongs to another model, or a LoRA is on, which is to be fused before saving"
+            "belongs to another model, or a LoRA is loaded, which must be fused before saving"
         )
     if missing and others:
         raise BackboneError(
             f"{told.format(f'lacks {len(missing)} weights', missing[0])}, and holds "
-            f"{len(others)} others (first: {others[0]}): if a LoRA was on, unload it "
+            f"{len(others)} others (first: {others[0]}): if a LoRA was loaded, unload it "
             "before saving, and a wrapper too"
         )
     if missing:
@@ -167,7 +167,7 @@ def read_model(
         raise BackboneError(f"{lacks}: fetch it again; if a LoRA was on, unload it before saving")
     if other := sorted(found.get("mismatched_keys", ())):
         name, stored, expected = other[0]
-        first = f"{name}, {tuple(stored)} where {tuple(expected)} belongs"
+        first = f"{name}, {tuple(stored)} instead of {tuple(expected)}"
         wrong = told.format(f"has {len(other)} weights of other shapes than those", first)
         raise BackboneError(f"{wrong}: its config belongs to another model")
     return model

@@ -52,13 +52,13 @@ def read_object(path: Path) -> dict[str, Any]:
         OSError: it cannot be opened.
     """
     if path.stat().st_size > _LARGEST_FILE:
-        raise BackboneError(f"{path} has {path.stat().st_size} bytes, which no config has")
+        raise BackboneError(f"{path} has {path.stat().st_size} bytes, too many for a config")
     try:
         content = read_json(path)
     except FileError as error:
         raise BackboneError(str(error)) from error
     if not isinstance(content, dict):
-        raise BackboneError(f"{path} holds {kind_of(content)} where an object belongs")
+        raise BackboneError(f"{path} holds {kind_of(content)} instead of an object")
     return content
 
 
@@ -138,7 +138,7 @@ def colours_of(values: Any, path: Path | None) -> Colours:
         value = values.get(key) if isinstance(values, Mapping) else values
         three = isinstance(value, list | tuple) and len(value) == 3
         if not three or not all(type(v) in (int, float) and least < v < inf for v in value or ()):
-            raise BackboneError(f"{path}: {key} is {str(value)[:80]}, where three numbers belong"
+            raise BackboneError(f"{path}: {key} is {str(value)[:80]}, instead of three numbers"
                                 + (" above 0" if least == 0 else ""))  # fmt: skip
         scales.append(torch.tensor(value, dtype=torch.float32).reshape(3, 1, 1))
     return scales[0], scales[1]

@@ -127,7 +127,7 @@ def open_backbone(name: str | Path = EMBEDDED, **options: Any) -> Backbone:
     if not is_encoder(name, revision, options.get("local_files_only", False)):
         return load_backbone(name, **options)
     if given := [option for option in _DIFFUSION_OPTIONS if options.get(option) is not None]:
-        raise BackboneError(f"{name} is no diffusion model: leave {given[0]} out")
+        raise BackboneError(f"{name} is not a diffusion model: leave {given[0]} out")
     known = {key: value for key, value in options.items() if key not in _DIFFUSION_OPTIONS}
     return load_encoder(name, **known)
 

@@ -50,7 +50,7 @@ class DDPMSchedule:
         alphas = getattr(scheduler, "alphas_cumprod", None)
         if alphas is None:
             raise ValueError(f"the scheduler {type(scheduler).__name__} has no alphas_cumprod; "
-                             "this family wants one of DDPM's kind")  # fmt: skip
+                             "this family needs one of DDPM's kind")  # fmt: skip
         return cls(alphas.cpu().double(), scheduler.config.prediction_type)
 
     @property
@@ -124,8 +124,8 @@ class FlowSchedule:
             ValueError: it is one of DDPM's kind.
         """
         if getattr(scheduler, "alphas_cumprod", None) is not None:
-            raise ValueError(f"the scheduler {type(scheduler).__name__} is of DDPM's kind; "
-                             "this family wants one of flow matching")  # fmt: skip
+            raise ValueError(f"the scheduler {type(scheduler).__name__} is one of DDPM's kind; "
+                             "this family needs one for flow matching")  # fmt: skip
         return cls(scheduler.config.num_train_timesteps)
 
     def predicting(self, prediction_type: str) -> FlowSchedule:

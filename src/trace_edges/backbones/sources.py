@@ -94,7 +94,7 @@ class Source:
         if self.is_folder:
             path = Path(self.place) / file
             if path.exists() and not path.is_file():
-                raise BackboneError(f"{path} is no regular file, and may never end: give a file")
+                raise BackboneError(f"{path} is not a regular file: give a file")
             return path if path.exists() else None
         try:
             return Path(hf_hub_download(self.place, file, **self.hub))
@@ -248,7 +248,7 @@ def find_source(
     elif Path(place).is_file() and (kind := Path(place).suffix) != ".safetensors":
         if (why := UNREAD.get(kind)) is not None:
             raise BackboneError(f"backbone {place!r} has only weights that are {why.format(kind)}")
-        raise BackboneError(f"backbone {place!r} is no .safetensors file: give one, or a folder")
+        raise BackboneError(f"backbone {place!r} is not a .safetensors file: give one, or a folder")
     elif not place or (not Path(place).exists() and place.count("/") != 1):
         names = (EMBEDDED, *CHECKPOINTS, *ENCODERS)
         raise BackboneError(

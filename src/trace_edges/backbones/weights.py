@@ -161,7 +161,7 @@ def check_regular(folder: Path) -> None:
         raise BackboneError(f"{folder} is missing or no folder: fetch it again")
     for path in folder.iterdir():
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise BackboneError(f"{path} is no regular file, and may never end: give a file")
+            raise BackboneError(f"{path} is not a regular file: give a file")
 
 
 def _list(variants: Collection[str]) -> str:

@@ -176,7 +176,7 @@ def read_shard(text: str) -> Shard:
     try:
         index, count = map(int, text.split("/"))
     except ValueError:
-        raise ValueError(f"{text!r} is no shard: write the first of four as 1/4") from None
+        raise ValueError(f"{text!r} is not a shard: write the first of four as 1/4") from None
     return Shard(index, count)
 
 

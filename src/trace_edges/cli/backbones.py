@@ -46,7 +46,7 @@ def backbones(
         return
     if name in ENCODERS:
         if prepare or loading.null:
-            raise ValueError(f"{name} is no diffusion model: it has no null condition")
+            raise ValueError(f"{name} is not a diffusion model: it has no null condition")
         _print_encoder(name, as_json)
         return
     from trace_edges.backbones import prepare_null

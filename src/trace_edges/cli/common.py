@@ -49,7 +49,7 @@ def plain_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise typer.Exit(_NOBODY_READS) from None
     except KeyboardInterrupt:
-        error("stopped; what was finished is kept, the same command goes on from there")
+        error("stopped; what was finished is kept, and the same command continues from there")
         raise typer.Exit(_INTERRUPTED) from None
     except OSError as problem:
         known = problem.filename and problem.strerror  # without them the message is all there is

@@ -152,4 +152,4 @@ def _refuse_of_training_free(overrides: Overrides, loading: Loading) -> None:
     given = {"dtype": loading.dtype != "auto", "shift": overrides.shift is not None,
              "offload": loading.offload, "vae-tiling": loading.vae_tiling}  # fmt: skip
     if names := [name for name, is_given in given.items() if is_given]:
-        raise ValueError(f"--{names[0]} is of the training-free teacher: leave it or --teacher out")
+        raise ValueError(f"--{names[0]} is for a training-free teacher: omit it, or --teacher")

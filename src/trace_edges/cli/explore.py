@@ -35,7 +35,7 @@ def explore(
     one_step = choice.is_one_step  # refuses options that contradict each other
     images = list(find_inputs(inputs, Files())[0]) if inputs else []
     if host not in ("127.0.0.1", "localhost", "::1"):
-        errors.print(f"everybody who reaches {host} can use this page, and there is no password")
+        errors.print(f"anyone who can reach {host} can use this page, without a password")
     with waiting("the page", hidden=False):
         from trace_edges.explore.models import Models
         from trace_edges.explore.page import build_page, open_page

@@ -110,7 +110,7 @@ def _numbers(text: str) -> list[int]:
     try:
         numbers = [int(part) for part in text.split(",")] if text else []
     except ValueError as error:
-        raise ValueError(f"{text!r} is no list of class numbers: write them as 1,2,3") from error
+        raise ValueError(f"{text!r} is not a list of class numbers: write them as 1,2,3") from error
     if odd := [number for number in numbers if not 0 <= number <= _LARGEST]:
         raise ValueError(f"class {odd[0]} must lie in [0, {_LARGEST}], which maps can hold")
     return numbers

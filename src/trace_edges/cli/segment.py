@@ -126,7 +126,7 @@ def _edges_of(masks: Masks, choice: Choice, settings: TraceSettings, loading: Lo
     """Where the edges come from."""
     if masks.edges is not None:
         if choice.training_free or choice.detector is not None:
-            raise ValueError("--edges are there already: leave --training-free and --detector out")
+            raise ValueError("--edges gives the edges: leave out --training-free and --detector")
         return EdgeModel(name=str(masks.edges), method="folder")
     from_attention = masks.masks != "edges" and masks.encoder is None
     if choice.is_one_step and from_attention:  # the options are of the attention

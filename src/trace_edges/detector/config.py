@@ -126,7 +126,7 @@ def read_detector(folder: Path) -> tuple[DetectorConfig, dict[str, Tensor]]:
     for name, weight in weights.items():
         if not weight.is_floating_point():
             raise BackboneError(
-                f"{path}: {name} is {weight.dtype}, no weight of a detector: {_MEND}"
+                f"{path}: {name} is {weight.dtype}, not a weight of a detector: {_MEND}"
             )
         if not weight.float().isfinite().all():  # some small types have no test of their own
             raise BackboneError(f"{path}: {name} holds NaN or infinity: fetch it again")

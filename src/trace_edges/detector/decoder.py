@@ -35,7 +35,7 @@ class EdgeDecoder(nn.Module):
         super().__init__()
         doublings = int(log2(cell))
         if 2**doublings != cell:
-            raise ValueError(f"a cell of {cell} px is no power of two")
+            raise ValueError(f"a cell of {cell} px is not a power of two")
         widths = [max(16, width >> level) for level in range(doublings + 1)]  # grid ... pixels
         self.settings: dict[str, Any] = {"channels": channels, "width": width, "cell": cell}
         # Hidden states differ by orders of magnitude between channels; each is normalised alone.

@@ -109,7 +109,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
             ValueError: the weights are held in fewer bits, and would be rounded again.
         """
         if way := self.student.backbone.loaded_with.get("quantize"):
-            raise ValueError(f"weights held by {way} would be rounded again: leave the LoRA beside")
+            raise ValueError(f"weights quantised by {way} would be rounded again: do not merge")
         for module in self.student.denoiser.modules():
             if hasattr(module, "lora_A") and not module.merged:
                 module.merge()

@@ -93,7 +93,7 @@ def read_ground_truth(source: Source) -> tuple[dict[Key, TrueImage], list[Mask]]
     file = open_coco(source, SIZED_IMAGE, MASK, unnamed=name)
     if not isinstance(file.content, Mapping) or "images" not in file.content:
         mend = "give an object with 'images' and 'annotations'"
-        raise refusal(name, "is no COCO instances file", mend)
+        raise refusal(name, "is not a COCO instances file", mend)
     refuse_unsound(file.findings)
     texts = any(isinstance(key, str) for key in file.images)
     images = {

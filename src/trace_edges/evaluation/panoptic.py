@@ -121,7 +121,7 @@ def _panoptic_json(path: str | PathLike[str]) -> dict[str, Any]:
     content = read_json(path)
     if not isinstance(content, dict) or "annotations" not in content:
         mend = "give an object with 'annotations' that have segments_info"
-        raise FileError(path, "is no COCO panoptic file", mend)
+        raise FileError(path, "is not a COCO panoptic file", mend)
     return content
 
 
@@ -134,7 +134,7 @@ def _files(
     pngs = Path(folder) if folder else next(filter(Path.is_dir, usual), usual[0])
     if not pngs.is_dir():
         raise ValueError(
-            f"{pngs}, with the PNGs of {path}, is no folder: name it (prediction_folder, "
+            f"{pngs}, with the PNGs of {path}, is not a folder: name it (prediction_folder, "
             "ground_truth_folder)"
         )
     annotations, findings = sound_entries(PANOPTIC_ANNOTATION, content, "annotations", path)

@@ -133,5 +133,5 @@ def _grey(image: Num[np.ndarray, "h w *channels"]) -> Num[np.ndarray, "h w"]:
         raise ValueError(f"an image must be grey (h, w) or RGB (h, w, 3), not {image.shape}")
     unit = img_as_float(image)
     if unit.size and not (unit.min() >= 0 and unit.max() <= 1):
-        raise ValueError("a float image must stay in [0, 1]: divide it by its largest value")
+        raise ValueError("a float image must lie in [0, 1]: divide it by its largest value")
     return unit if unit.ndim == 2 else rgb2gray(unit)

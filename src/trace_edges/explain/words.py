@@ -153,7 +153,7 @@ def read_prompt(pipeline: Any, family: Family, prompt: str) -> Reading:
         raise ValueError(f"the prompt {prompt!r} has no word")
     if unread := [word for word, places in words.items() if not places]:
         raise ValueError(
-            f"the prompt is too long: {unread[0]!r} lies behind the {longest} tokens of text that "
+            f"the prompt is too long: {unread[0]!r} lies beyond the {longest} tokens of text that "
             "this model reads"
         )
     return Reading(words, total, visible)
@@ -189,8 +189,8 @@ def _around(template: Callable[[Any, str], str], pipeline: Any, prompt: str) -> 
     before, _, after = template(pipeline, _MARK).partition(_MARK)
     if template(pipeline, prompt) != before + prompt + after:
         raise ValueError(
-            f"the prompt {prompt!r} is not itself in what {type(pipeline).__name__} makes of it: "
-            "take out spaces around it and marks like [IMG]"
+            f"{type(pipeline).__name__} changes the prompt {prompt!r}: remove the spaces around it "
+            "and marks such as [IMG]"
         )
     return before, after
 
@@ -213,8 +213,8 @@ def joint_text(text: PromptFormat, reading: Reading, image: slice, keys: int) ->
     # Behind the text there may be what fills up the shorter of two in a batch.
     if first + reading.total > spare or (image.start and first + reading.total < spare):
         raise BackboneError(
-            f"{keys} tokens in a joint attention are not {tokens} of the image, {reading.total} "
-            "of the text and what is known to fill them up: has the pipeline of diffusers changed?"
+            f"a joint attention has {keys} tokens, which are not the {tokens} of the image, the "
+            f"{reading.total} of the text and known padding: diffusers may have changed"
         )
     return first
 

@@ -38,7 +38,7 @@ def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is none.
-        FileError: a `ValueError` of one line: it is no .npy file, is cut or damaged, holds objects
+        FileError: a `ValueError` of one line: it is not an .npy file, is damaged, holds objects
             (which are never unpickled), no pixel, or more than 400 megapixels or memory has.
     """
     with open_regular(path, mend) as file:
@@ -46,7 +46,7 @@ def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
         if start[:2] == _ZIP:
             raise FileError(path, "holds an archive", mend)
         if start != b"\x93NUMPY":
-            raise FileError(path, "cannot be loaded (it is no .npy file)", mend)
+            raise FileError(path, "cannot be loaded (it is not an .npy file)", mend)
         file.seek(0)
         try:
             shape, dtype = _header(file)

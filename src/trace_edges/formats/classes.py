@@ -57,7 +57,7 @@ class ClassTable:
             raise ValueError("a table of classes lists at least one, each with an id of its own")
         if UNLABELLED in self.by_number:
             raise ValueError(
-                f"class {UNLABELLED} is what is of no known class: number it otherwise"
+                f"class {UNLABELLED} means pixels of no known class: give it another number"
             )
 
     @property
@@ -129,12 +129,12 @@ def read_class_table(path: Path, *, contiguous: bool = False) -> ClassTable:
         content = {"categories": content}
     if not isinstance(content, dict):
         mend = "give a list of categories, each with id, name and isthing (1 or 0)"
-        raise FileError(path, f"is {shown(content)} and no table of classes", mend)
+        raise FileError(path, f"is {shown(content)} and not a table of classes", mend)
     categories = read_categories(NAMED_CATEGORY, content, path)
     try:
         return _contiguous(categories) if contiguous else _identical(categories)
     except ValueError as error:
-        raise FileError(path, "is no table of classes", str(error)) from error
+        raise FileError(path, "is not a table of classes", str(error)) from error
 
 
 def read_categories(
@@ -148,7 +148,7 @@ def read_categories(
     entries, findings = sound_entries(model, content, "categories", path)
     refuse_unsound(findings)
     if len({one.id for one in entries}) < len(entries):
-        raise FileError(path, "gives one id to several categories", "number them anew")
+        raise FileError(path, "gives one id to several categories", "renumber them")
     return tuple(Category(one.id, one.name or str(one.id), one.isthing) for one in entries)
 
 

@@ -51,7 +51,7 @@ def inspect_coco(kind: str, path: Path, content: Entry) -> Inspection:
         findings.append(error.finding)
     annotated = {annotation.image_id for annotation in annotations}
     if strange := annotated - images.keys():
-        problem = f"`images` lacks what annotations belong to: {listed(strange)}"
+        problem = f"`images` lacks images that annotations name: {listed(strange)}"
         findings.append(Finding(str(path), problem, "add the images or remove the annotations"))
     bare = [image for key, image in images.items() if key not in annotated]
     if bare:
@@ -63,7 +63,7 @@ def inspect_coco(kind: str, path: Path, content: Entry) -> Inspection:
         return _inspect_panoptic_json(path, annotations, (images, names), categories, findings)
     if twice := _repeated(annotation.id for annotation in annotations):
         problem = f"ids that two annotations have: {listed(twice)}"
-        findings.append(Finding(str(path), problem, "number the annotations anew"))
+        findings.append(Finding(str(path), problem, "renumber the annotations"))
     own = defaultdict(list)
     for annotation in annotations:
         own[annotation.image_id].append(annotation)

@@ -114,7 +114,7 @@ def read_content(source: Source) -> Any:
         except FileError as error:
             if path.is_file() and (kind := kind_of_file(path)) is not None:
                 other, _, mend = kind.partition(": ")
-                raise FileError(path, f"is no JSON but {other}", mend) from error
+                raise FileError(path, f"is not JSON but {other}", mend) from error
             raise
     if (tool := tool_of(content)) is not None:
         raise refusal(path, f"is a JSON of {tool}", "export or convert it to COCO's")
@@ -135,7 +135,7 @@ def listed_images(
     twice = [id for id, times in Counter(image.id for image in found).items() if times > 1]
     if twice:
         problem = f"gives one id to several images: {listed(twice)}"
-        raise refusal(name, problem, "number them anew")
+        raise refusal(name, problem, "renumber them")
     return {image.id: image for image in found}, findings
 
 

@@ -47,7 +47,7 @@ def read_edge_map(path: Path) -> EdgeArray:
         return _unit_floats(values, path)
     if values.dtype.kind in "iu" and values.dtype.itemsize > 2:
         if values.size and not 0 <= values.min() <= values.max() < 65536:
-            raise ValueError(f"{path} leaves 0 ... 65535; an edge map has 8 or 16 bits")
+            raise ValueError(f"{path} has values outside 0 ... 65535; an edge map has 8 or 16 bits")
         values = values.astype(np.uint16)  # as older 16-bit files are read
     if values.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"{path} holds {values.dtype} values; an edge map has 8 or 16 bits")
@@ -79,7 +79,7 @@ def _check_depth(values: np.ndarray, path: Path) -> None:
     """Raises where values can hardly mean what they say: no edge would ever pass a threshold.
 
     They are refused and not scaled, as another map of the same folder may be empty or full, and
-    all must be scaled by one rule. `detect` writes faint maps of blank images: its are let pass.
+    all must be scaled alike. `detect` writes faint maps of blank images: its are let pass.
     """
     if not values.size or path.stem.endswith(".edges"):
         return
@@ -129,5 +129,5 @@ def _read_array(path: Path) -> EdgeArray:
 def _unit_floats(values: np.ndarray, path: Path) -> Float32[np.ndarray, "h w"]:
     values = np.ascontiguousarray(values, dtype=np.float32)
     if values.size and not (values.min() >= 0 and values.max() <= 1):
-        raise ValueError(f"{path} leaves [0, 1]: scale all maps by one rule")
+        raise ValueError(f"{path} has values outside [0, 1]: scale all maps in the same way")
     return values

@@ -143,7 +143,7 @@ def write_label_png(labels: Integer[np.ndarray, "h w"], path: str | PathLike[str
     if labels.size and not (labels.min() >= 0 and labels.max() <= LARGEST):
         odd = labels.max() if labels.max() > LARGEST else labels.min()
         raise ValueError(
-            f"{path}: label {odd} is not in 0 ... {LARGEST}, which 16 bits hold: number them anew"
+            f"{path}: label {odd} is not in 0 ... {LARGEST}, which 16 bits hold: renumber them"
         )
     write_png(np.ascontiguousarray(labels, dtype=np.uint16), path)
 

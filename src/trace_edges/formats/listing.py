@@ -26,7 +26,7 @@ def by_name(results: OneOrMany[Result]) -> Mapping[str, Result]:
     if isinstance(results, Mapping):
         return results
     if isinstance(results, np.ndarray):
-        raise TypeError("an array is no result: give InstanceMasks, of labels for instance "
+        raise TypeError("an array is not a result: give InstanceMasks, of labels for instance "
                         "InstanceMasks.from_labels(labels)")  # fmt: skip
     # The masks of one image can be taken one by one as well: they are one result all the same.
     whole = isinstance(results, str | InstanceMasks | PanopticMap)

@@ -41,7 +41,7 @@ def read_variable(content: bytes, name: str) -> Any:
         raise NotImplementedError
     order = _ORDERS.get(content[124:_HEADER])
     if order is None:
-        raise ValueError("it is no MATLAB 5 file")
+        raise ValueError("it is not a MATLAB 5 file")
     for kind, data in _elements(memoryview(content)[_HEADER:], order):
         if kind == _COMPRESSED:
             kind, data = next(_elements(_unfolded(data), order), (0, data))
@@ -57,7 +57,7 @@ def _unfolded(data: memoryview) -> memoryview:
     except zlib.error as error:
         raise ValueError(f"its compressed data are damaged: {error}") from error
     if not unfold.eof:
-        raise ValueError(f"it is cut, or unfolds to more than {_LARGEST >> 20:,} MiB")
+        raise ValueError(f"it is truncated, or unpacks to more than {_LARGEST >> 20:,} MiB")
     return memoryview(content)
 
 
@@ -66,7 +66,7 @@ def _elements(data: memoryview, order: str) -> Elements:
     at = 0
     while at < len(data):
         if len(data) - at < 8:
-            raise ValueError("it is cut")
+            raise ValueError("it is truncated")
         kind, size = struct.unpack_from(f"{order}II", data, at)
         begin, following = at + 8, at + 8 + size
         if kind != _COMPRESSED:
@@ -74,7 +74,7 @@ def _elements(data: memoryview, order: str) -> Elements:
         if kind >> 16:  # up to four bytes, which stand where the size would
             kind, size, begin, following = kind & 0xFFFF, kind >> 16, at + 4, at + 8
         if begin + size > min(following, len(data)):
-            raise ValueError("it is cut, or declares more than it holds")
+            raise ValueError("it is truncated, or declares more than it holds")
         yield kind, data[begin : begin + size]
         at = following
 
@@ -119,5 +119,5 @@ def _numbers(parts: Elements, order: str) -> np.ndarray:
         raise ValueError("numbers are missing in it")
     dtype = np.dtype(f"{order}{_NUMBERS[kind]}")
     if len(data) % dtype.itemsize:
-        raise ValueError("it is cut")
+        raise ValueError("it is truncated")
     return np.frombuffer(data, dtype)

@@ -109,7 +109,7 @@ def _check_segments(
     for segment in panoptic.segments:
         what = f"image {name}: segment {segment.id}"
         if not 0 < segment.id <= _LARGEST:
-            raise ValueError(f"{what} must be a number from 1 to {_LARGEST}: number them anew")
+            raise ValueError(f"{what} must be a number from 1 to {_LARGEST}: renumber them")
         if segment.category not in places:
             raise ValueError(f"{what} is of category {segment.category}, which categories lack: "
                              "add it")  # fmt: skip

@@ -48,7 +48,7 @@ def read_pixels(
     values, mode, form = stored_pixels(path)
     if form not in ("PNG", "TIFF"):
         raise FileError(
-            path, f"is a {form}, which need not keep values", f"{kind}: write it anew as PNG"
+            path, f"is a {form}, which may change values", f"{kind}: save it again as PNG"
         )
     if mode.endswith(";16") and mode not in ("I;16", *modes):
         raise FileError(path, "has 16 bits a colour", f"{kind} of 8 bits: save it as that")
@@ -146,7 +146,7 @@ def _as_file_errors(path: str | PathLike[str]) -> Iterator[None]:
         if not os.path.exists(path):
             raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(path)) from error
         told = str(error).removeprefix(f"{path}: ")
-        problem, _, mend = told.rpartition("; ") if "; " in told else (told, "", "save it anew")
+        problem, _, mend = told.rpartition("; ") if "; " in told else (told, "", "save it again")
         if problem.startswith("cannot be decoded"):
             mend = "fetch or save it again"
         raise FileError(path, problem, mend) from error

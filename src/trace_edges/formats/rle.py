@@ -130,7 +130,7 @@ def _decompressed(counts: bytes) -> Runs:
     lengths = np.diff(ends, prepend=-1)
     whole = ends.size and ends[-1] == bits.size - 1
     if not whole or bits.min() < 0 or bits.max() > 63 or lengths.max() > _LONGEST:
-        raise ValueError("its RLE is damaged: its counts are no code")
+        raise ValueError("its RLE is damaged: its counts cannot be decoded")
     starts = ends - lengths + 1
     place = np.arange(bits.size) - np.repeat(starts, lengths)
     runs = np.add.reduceat((bits & 31) << (5 * place), starts)

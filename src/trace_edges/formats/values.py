@@ -45,7 +45,7 @@ def _number(value: Any) -> float:
 def _share(value: Any) -> float:
     number = _number(value)
     if not 0 <= number <= 1:
-        raise ValueError("should lie in [0, 1]: scale all scores by one rule")
+        raise ValueError("should lie in [0, 1]: scale all scores in the same way")
     return number
 
 

@@ -117,7 +117,7 @@ def _read(source: object, name: str) -> LoadedImage:
         return _rendered(from_array(source, name), name)
     if hasattr(source, "read"):
         return _rendered(read_stored(_buffered(source, name), name), name)
-    raise refusal(name, "is no image; give a path, bytes, a file, a PIL image, array or tensor")
+    raise refusal(name, "is not an image; give a path, bytes, a file, a PIL image, array or tensor")
 
 
 def _rendered(stored: Stored, name: str) -> LoadedImage:
@@ -132,7 +132,7 @@ def _buffered(file: Any, name: str) -> io.BytesIO:
             file.seek(0)
         content = file.read()
     except (OSError, ValueError) as error:
-        raise refusal(name, f"cannot be read ({error}); open it anew with mode 'rb'") from error
+        raise refusal(name, f"cannot be read ({error}); open it again with mode 'rb'") from error
     if not isinstance(content, bytes):
         raise refusal(name, "is opened as text; open it with mode 'rb'")
     return io.BytesIO(content)

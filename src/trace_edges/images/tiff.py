@@ -204,7 +204,7 @@ def _bands(
         colours = 3
         notes.append("3 bands taken as red, green and blue")
     if bands < colours:
-        raise refusal(name, f"has {bands} bands where RGB needs 3; save it anew")
+        raise refusal(name, f"has {bands} bands where RGB needs 3; save it again")
     wanted = [*range(colours), *([] if alpha is None else [alpha])]
     others = [str(band + 1) for band in range(bands) if band not in wanted]
     if others:

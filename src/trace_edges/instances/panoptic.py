@@ -56,7 +56,7 @@ def panoptic_from_semantic(
     if isinstance(things, int | np.integer):
         raise ValueError(f"things is a collection of classes: give {{{things}}}")
     if odd := [k for k in (*things, *(stuff or ())) if not isinstance(k, int | np.integer)]:
-        raise ValueError(f"{odd[0]!r} is no number of a class: the map has no names, give numbers")
+        raise ValueError(f"{odd[0]!r} is not the number of a class: give numbers, not names")
     edges = edge_array(edges, thin=True)
     check_edges(edges, semantic.shape)
     if both := set(things) & (set(stuff or ()) | ({void} - {None})):

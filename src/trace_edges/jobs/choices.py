@@ -67,7 +67,7 @@ class Selection:
         try:
             levels = [float(part) for part in self.levels.split(",")]
         except ValueError as error:
-            raise ValueError(f"--levels {self.levels!r} is no list of strengths: write them as "
+            raise ValueError(f"--levels {self.levels!r} is not a list of strengths: write them as "
                              "0.03,0.06,0.125") from error  # fmt: skip
         if odd := [level for level in levels if not 0 <= level <= 1]:
             raise ValueError(f"--levels must lie in [0, 1], not {odd[0]:g}")

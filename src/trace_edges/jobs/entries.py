@@ -168,9 +168,9 @@ def checked(entry: Entry) -> Entry:
     """The entry; one whose key cannot be the name of a file is unusable and has a safe key."""
     parts = entry.key.split("/")
     if not _is_text(entry.key):
-        problem = "its name is no UTF-8"
+        problem = "its name is not UTF-8"
     elif any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
-        problem = "its name leads out of the folder of results, or is no file name"
+        problem = "its name leads out of the folder of results, or is not a file name"
     elif max(len(part.encode()) for part in parts) > _LONGEST - _ROOM:
         room = f"the {_LONGEST - _ROOM} bytes that leave room for suffixes"
         problem = f"its name is longer than {room}"
@@ -258,7 +258,7 @@ def _content(cell: Any, where: str, folder: str = "") -> bytes:
     if not isinstance(cell, bytes):
         held = {"str": "text", "list": "a list", "dict": "a struct", "int": "a number",
                 "float": "a number"}.get(type(cell).__name__, type(cell).__name__)  # fmt: skip
-        raise ImageError(f"{where}: holds {held}, no bytes of an image; name another column")
+        raise ImageError(f"{where}: holds {held}, not the bytes of an image; name another column")
     return cell
 
 

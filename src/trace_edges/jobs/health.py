@@ -53,6 +53,6 @@ class Stores:
                 raise
         except (OSError, ValueError) as error:
             gone = "images" if fault == "source" else "results"
-            raise OSError(f"the store of the {gone} is gone ({error}); what is finished is kept, "
-                          "and the same command goes on from there") from error  # fmt: skip
+            raise OSError(f"the store of the {gone} does not answer ({error}); what is finished is "
+                          "kept, and the same command continues from there") from error  # fmt: skip
         self._answered[fault] = time.monotonic()

@@ -80,8 +80,8 @@ class FolderSource:
         if kind is None:
             raise InputError(f"{self.url}: there is no such file or folder; check the path")
         if not is_image(path.rpartition("/")[2]):
-            raise InputError(f"{self.url}: is no image, tar, Parquet file or COCO JSON; check it, "
-                             "or say what it is with --from")  # fmt: skip
+            raise InputError(f"{self.url}: is not an image, tar, Parquet file or COCO JSON; check "
+                             "it, or say what it is with --from")  # fmt: skip
         return path.rpartition("/")[0], [path]
 
 
@@ -138,7 +138,7 @@ class VocSource:
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such split; give one that is there") from None
         except UnicodeDecodeError as error:
-            raise FileError(path, f"is no text ({error})", "fetch it again") from error
+            raise FileError(path, f"is not text ({error})", "fetch it again") from error
         for name in names:
             yield Entry(name, FilePlace(join(folder, f"{name}.jpg")), f"{name}.jpg")
 
@@ -171,9 +171,9 @@ def _unlike_coco(image: Any, ids: set[int]) -> str | None:
         return "lacks id or file_name: add it or remove the entry"
     number, name = image["id"], image["file_name"]
     if not isinstance(name, str) or not name:
-        return "has a file_name that is no text: mend it"
+        return "has a file_name that is not text: correct it"
     if isinstance(number, bool) or not isinstance(number, int) or abs(number) >= 1 << 63:
-        return f"({name}) has an id that is no whole number of 64 bits: mend it"
+        return f"({name}) has an id that is not a whole number of 64 bits: correct it"
     if number in ids:
         return f"({name}) has the id {number}, which another image has too: give it its own"
     return None

@@ -111,7 +111,7 @@ class Job:
     def check_state(self) -> None:
         """ValueError where nobody said where the state is to lie."""
         if self.state is None and not is_local(self.dest):
-            raise ValueError(f"{self.dest} is no folder of this machine: give one for the state "
+            raise ValueError(f"{self.dest} is not a folder on this machine: give one for the state "
                              "of the job too")  # fmt: skip
 
     def manifest(self, model: dict[str, Any]) -> Manifest:
@@ -284,7 +284,7 @@ def _reachable(entries: Iterable[Any], workers: int) -> Iterator[Any]:
     for entry in entries:
         place = entry.place
         if workers and isinstance(place, FilePlace) and in_memory(place.url):
-            raise ValueError(f"{place.url}: workers do not see the memory of this process: take 0")
+            raise ValueError(f"{place.url}: only this process can read it: give 0 workers")
         yield entry
 
 

@@ -65,9 +65,7 @@ class Manifest:
             raise OSError(f"{path}: {error}") from error
         except sqlite3.DatabaseError as error:
             self._base.close()
-            raise ValueError(f"{path} is no manifest of this program ({error}): remove it") from (
-                error
-            )
+            raise ValueError(f"{path} is not a manifest of a job ({error}): remove it") from (error)
         except BaseException:
             self._base.close()
             raise

@@ -59,7 +59,7 @@ class Records:
         """Whether all results of an image are there.
 
         Raises:
-            FileError: what is there is no record, is of another image or kind, or not ours.
+            FileError: what is there is not a record, is of another image or kind, or not ours.
         """
         path = self.record(name)
         if max(len(os.fsencode(file.name)) for file in (path, *self.files(name))) > _LONGEST:
@@ -68,7 +68,7 @@ class Records:
         if not self.outputs.overwrite and os.path.lexists(path):
             record = read_record(path)
             if record is None:
-                raise FileError(path, "is no record of trace-edges, and is not replaced",
+                raise FileError(path, "is not a record of trace-edges, and is not replaced",
                                 "move it away, or give another place for the results")  # fmt: skip
             self._refuse_others(path, record, image)
             if all(file.exists() for file in self.files(name)):

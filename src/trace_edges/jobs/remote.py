@@ -162,12 +162,12 @@ def check_writable(folder: str) -> None:
     if is_local(folder) and kind_of(folder) is None:
         above = next(one for one in Path(filesystem(folder)[1]).parents if one.exists())
         if not above.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(above))
+            raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(above))
         if not os.access(above, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "nothing can be written there", str(above))
         return
     if is_local(folder) and kind_of(folder) != "directory":
-        raise NotADirectoryError(errno.ENOTDIR, "is no folder", filesystem(folder)[1])
+        raise NotADirectoryError(errno.ENOTDIR, "is not a folder", filesystem(folder)[1])
     probe = join(folder, _PROBE)
     _put(probe, lambda place: filesystem(probe)[0].pipe_file(place, b""))
     with suppress(PermissionError):  # who may write need not have the right to remove

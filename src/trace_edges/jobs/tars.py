@@ -160,9 +160,9 @@ def _end(file: io.BufferedReader, at: int) -> str | None:
     if not block:
         return "has no end: it was cut; what is listed is done, fetch it again"
     if any(block):
-        return f"has a damaged header at byte {at}; what is behind it is lost, fetch it again"
+        return f"has a damaged header at byte {at}; everything after it is lost, fetch it again"
     if any(file.read(_BEHIND)):
-        return "goes on behind its end, as tars do that were put together with cat; pack them anew"
+        return "goes on after its end, as if tars had been joined with cat; pack them again"
     return None
 
 

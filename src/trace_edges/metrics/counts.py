@@ -126,7 +126,7 @@ def unit_strength(prediction: Prediction) -> Float[np.ndarray, "h w"]:
     if not np.issubdtype(prediction.dtype, np.floating):
         raise TypeError(f"a prediction must be float, uint8 or uint16, not {prediction.dtype}")
     if prediction.size and not (prediction.min() >= 0 and prediction.max() <= 1):
-        raise ValueError("a prediction must stay in [0, 1]: rescale all images by one rule")
+        raise ValueError("a prediction must lie in [0, 1]: rescale all images in the same way")
     return prediction
 
 

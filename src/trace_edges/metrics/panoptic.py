@@ -245,7 +245,7 @@ def check_categories(categories: Sequence[Category], protocol: Protocol) -> None
             f"unknown protocol {protocol!r}: choose from {', '.join(get_args(Protocol))}"
         )
     if len({category.id for category in categories}) < len(categories):
-        raise ValueError("two categories share an id: number them anew")
+        raise ValueError("two categories share an id: renumber them")
     things = sum(category.thing for category in categories)
     stuff = len(categories) - things
     if protocol == "voc" and (things, stuff) != (VOC_THINGS, 1):

@@ -60,13 +60,13 @@ class InstanceMasks(Shown):
         if stack.ndim != 3 or stack.dtype != np.bool_:
             raise ValueError(
                 f"masks must be boolean (n, H, W), not {stack.dtype} {stack.shape}: compare soft "
-                "masks with a threshold; of no masks give zeros of (0, H, W)"
+                "masks with a threshold; without masks, give zeros of (0, H, W)"
             )
         windows, crops = [], []
         for mask in stack:
             rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
             if not len(rows):
-                raise ValueError("a mask without a pixel is no instance: leave it out")
+                raise ValueError("a mask without pixels is not an instance: leave it out")
             windows.append((slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)))
             crops.append(mask[windows[-1]].copy())
         self._hold(crops, _boxes(windows), stack.shape[1:], scores, settings)

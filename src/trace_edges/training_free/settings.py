@@ -137,8 +137,8 @@ def visited_steps(backbone: Backbone, settings: TraceSettings) -> tuple[int, ...
         for option, unset in OF_TRAJECTORY.items():
             if getattr(settings, option) != unset:
                 raise ValueError(
-                    f"{backbone.name} looks once, without noise: leave {option.replace('_', ' ')} "
-                    "out"
+                    f"{backbone.name} makes a single pass without noise: leave out "
+                    f"{option.replace('_', ' ')}"
                 )
         return steps
     if settings.timestep is None:

@@ -257,7 +257,7 @@ def test_a_tower_that_lacks_weights_is_refused(saved):
 )  # fmt: skip
 def test_what_only_a_trajectory_has_is_refused(saved, option, value):
     pipe = TraceEdgePipeline.from_pretrained(saved("vit"))
-    with pytest.raises(ValueError, match=f"looks once, without noise: leave {option[:5]}"):
+    with pytest.raises(ValueError, match=f"makes a single pass without noise: leave {option[:5]}"):
         pipe(PICTURE, **{option: value})
 
 
@@ -279,7 +279,7 @@ def test_a_diffusion_folder_is_none_and_an_encoder_is(saved, tiny_model):
     assert not is_encoder(tiny_model("sd15"))
     assert is_encoder("dinov3-base")
     assert not is_encoder("sd3.5-large")
-    with pytest.raises(BackboneError, match="is no diffusion model: leave null out"):
+    with pytest.raises(BackboneError, match="is not a diffusion model: leave null out"):
         open_backbone(saved("dinov2"), null="zeros")
 
 

@@ -265,7 +265,7 @@ def test_a_store_that_is_gone_stops_the_job_and_no_image_is_lost(
 
     plan(monkeypatch, store, gone)
     with pytest.raises(
-        OSError, match=r"the store of the (images|results) does not answer \(stumbling:"
+        OSError, match=r"the store of the \w+ does not answer \(stumbling:"
     ):
         annotate(job(tmp_path))
     plan(monkeypatch, store, lambda name, path: None)

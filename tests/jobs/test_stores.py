@@ -264,9 +264,7 @@ def test_a_store_that_is_gone_stops_the_job_and_no_image_is_lost(
         kept.extend([path] if kept else [])
 
     plan(monkeypatch, store, gone)
-    with pytest.raises(
-        OSError, match=r"the store of the \w+ does not answer \(stumbling:"
-    ):
+    with pytest.raises(OSError, match=r"the store of the \w+ does not answer \(stumbling:"):
         annotate(job(tmp_path))
     plan(monkeypatch, store, lambda name, path: None)
     status = annotate(job(tmp_path))

@@ -64,6 +64,9 @@ def load_backbone(
             scheduler's config says, of a single file what its markers say, else epsilon.
         quantize: hold the denoiser in fewer bits, by a name of `QUANTIZATIONS`.
 
+    Returns:
+        The backbone, with frozen weights.
+
     Raises:
         BackboneError: not found, unsupported family, or neither null condition nor text encoder.
         MissingExtraError: the library that quantises is not installed.

@@ -59,6 +59,9 @@ def evaluate_masks(
         score: "given" takes the scores of the predictions; "constant" and "area" replace them.
         backend: the evaluator; "auto" takes the fastest that is installed.
 
+    Returns:
+        AP, AP50, AP75 and AR@100 in [0, 1], with the numbers of images and masks.
+
     Raises:
         ValueError: a file is of another form, an image is not in the ground truth, sizes differ,
             scores are missing, or there is nothing to find.

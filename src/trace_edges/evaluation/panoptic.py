@@ -74,6 +74,9 @@ def evaluate_panoptic(
             this under `if __name__ == "__main__":`.
         progress: called after each image with how many are done, and how many there are.
 
+    Returns:
+        PQ, SQ and RQ in [0, 1], of all classes, of things, of stuff, and of each class.
+
     Raises:
         OSError: a file is missing, or a JSON unreadable.
         ValueError: a file is of another form or damaged, PNG and JSON disagree, an image is on

@@ -81,6 +81,9 @@ def open_ground_truth(source: Path, kind: str = "auto") -> GroundTruthSet:
             (PNG, TIFF, .npy) or of drawn edge maps (PNG).
         kind: one of `KINDS`, or "auto" for what the files say themselves.
 
+    Returns:
+        A mapping by image name of functions without arguments that read one annotation.
+
     Raises:
         GroundTruthError: a `ValueError` of one line: the kind is not recognised, a file is missing
             or damaged, two images have one name, or there is no image.

@@ -44,6 +44,9 @@ def load_image(source: ImageSource) -> UInt8[np.ndarray, "h w 3"]:
             (h, w, 1 | 3 | 4) of bool, uint8, uint16 or float; a tensor (h, w) or (1 | 3 | 4, h, w)
             of bool, uint8, uint16 or float in [0, 1].
 
+    Returns:
+        (h, w, 3) uint8, at the size of the image.
+
     Raises:
         ImageError: It is missing, unreadable, damaged, or of another format, type, range or size.
     """
@@ -75,6 +78,9 @@ def load_images(
     Args:
         source: Whatever `load_image` takes, a list or tuple of that, an array (n, h, w, c) or a
             tensor (n, c, h, w).
+
+    Returns:
+        One (h, w, 3) uint8 array per image.
 
     Raises:
         ImageError: As in `load_image`, naming e.g. "image 3 of the list"; or there is no image.

@@ -39,6 +39,8 @@ def panoptic_from_semantic(
         stuff: classes that are one segment each; by default every other one but `void`. With a
             list, the pixels of classes in neither list belong to no segment.
         void: the number of pixels without a class, or None.
+        propagation: settings of BGP: which edges cut, and what becomes of the fragments.
+        attachment: settings of the rule by which a fragment is a hidden part of a larger one.
 
     Returns:
         Segments in the order of their class; instances of one class by falling size.

@@ -31,7 +31,7 @@ def instances_from_edges(
     find: Aim = "objects",
     min_area: float = 0.0,
 ) -> InstanceMasks:
-    """Regions that edges close, from the edges alone; see `build_hierarchy`, `instances_at`.
+    """Find the regions that edges enclose, without masks (section 3.5).
 
     Args:
         edges: (h, w) in [0, 1], smooth. Of an `EdgeMap` of one image, its `edges`, not `thin`.
@@ -39,9 +39,15 @@ def instances_from_edges(
             one, which is higher for an EdgeMap that says that the training-free method made it.
         find: what the usual strength was chosen for. "objects": most things are found, among many
             small regions. "areas": few regions, which cover things and background best.
+        min_area: share of the image in [0, 1]; smaller regions are left out.
+
+    Returns:
+        Masks of (h, w) by falling area; a score in [0, 1] is the strength at which the region
+        merges with another.
 
     Raises:
-        ValueError: `edges` is no map in [0, 1], or of several images; or there is no such aim.
+        ValueError: `edges` is not a map in [0, 1], or has several images; a strength is not in
+            [0, 1]; or there is no such aim.
     """
     if strength is None:
         method = edges.settings.get("method") if isinstance(edges, EdgeMap) else None

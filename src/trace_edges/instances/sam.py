@@ -204,11 +204,15 @@ def load_sam(
 
     Args:
         name: folder or hub id, with config.json, model.safetensors and the processor's file.
+        dtype, device: number type and place of the weights.
         revision: branch, tag or commit on the hub.
         local_files_only: never use the network.
 
+    Returns:
+        A segmenter, whose `segment(image, seeds, prompts)` gives one mask for each seed.
+
     Raises:
-        SamError: it is not found, is no SAM, or lacks weights.
+        SamError: it is not found, is not a SAM, or lacks weights.
     """
     source = Source(str(name), str(name), revision, local_files_only, noun="SAM")
     if not source.is_folder and source.place.count("/") != 1:

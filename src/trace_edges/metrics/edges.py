@@ -109,6 +109,9 @@ def evaluate_edges(
             this under `if __name__ == "__main__":`, and functions must be picklable.
         progress: called after each image with the number of images done.
 
+    Returns:
+        ODS, OIS, AP and R50 in [0, 1], with the precision-recall curves.
+
     Raises:
         TypeError, ValueError: as in `edge_counts`, with the image's name; also when the
             collections are empty or do not belong together.

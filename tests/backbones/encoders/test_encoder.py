@@ -257,7 +257,9 @@ def test_a_tower_that_lacks_weights_is_refused(saved):
 )  # fmt: skip
 def test_what_only_a_trajectory_has_is_refused(saved, option, value):
     pipe = TraceEdgePipeline.from_pretrained(saved("vit"))
-    with pytest.raises(ValueError, match=f"makes a single pass without noise: leave {option[:5]}"):
+    with pytest.raises(
+        ValueError, match=f"makes a single pass without noise: leave out {option[:5]}"
+    ):
         pipe(PICTURE, **{option: value})
 
 

@@ -123,7 +123,7 @@ def test_a_scheduler_of_the_other_kind_is_named(tiny_model):
         ),
         encoding="utf-8",
     )
-    assert "wants one of flow matching" in message_of(load_backbone, folder)
+    assert "needs one for flow matching" in message_of(load_backbone, folder)
 
 
 def test_a_library_that_a_text_encoder_wants_is_named(tiny_model, monkeypatch):

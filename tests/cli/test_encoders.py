@@ -51,7 +51,7 @@ def test_detect_refuses_a_stride_in_one_line(vit, photo, tmp_path):
     options = ["--backbone", vit, "--device", "cpu", "--stride", 50]
     result = run("detect", photo, "--out", tmp_path / "out", *options)
     assert result.exit_code == 1
-    assert "makes a single pass without noise: leave stride out" in result.stderr
+    assert "makes a single pass without noise: leave out stride" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 

@@ -164,7 +164,7 @@ def read_model(
         )
     if missing:
         lacks = told.format(f"lacks {len(missing)} weights", missing[0])
-        raise BackboneError(f"{lacks}: fetch it again; if a LoRA was on, unload it before saving")
+        raise BackboneError(f"{lacks}: fetch it again; if a LoRA was loaded, unload it before saving")
     if other := sorted(found.get("mismatched_keys", ())):
         name, stored, expected = other[0]
         first = f"{name}, {tuple(stored)} instead of {tuple(expected)}"

@@ -54,7 +54,7 @@ def test_weights_that_lack_some_are_refused(tiny_model, kind, part, change):
         pytest.skip("nothing changed")
     save_file(changed, path)
     refused(folder, f"{folder / part} lacks {len(lacking)} weights", f"(first: {lacking[0]})",
-            "if a LoRA was loaded, unload it before saving")  # fmt: skip
+            "if a LoRA was on, unload it before saving")  # fmt: skip
 
 
 def test_a_vae_that_lacks_weights_is_refused(tiny_model):

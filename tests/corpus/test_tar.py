@@ -119,8 +119,8 @@ KINDS = [
     Kind("drive", tar([("C:\\1.png", ONE)]), (), (NAME,)),
     Kind("too long", tar([("a" * 240 + ".png", ONE), ("2.png", TWO)]), ("2",), (NAME,)),
     Kind("far too long", tar([("d/" * 2000 + "1.png", ONE), ("2.png", TWO)]), ("2",), (NAME,)),
-    Kind("no UTF-8", member(b"caf\xe9.png", ONE) + MORE + END, ("2",), ("no UTF-8",)),
-    Kind("no UTF-8 by pax", pax(path=b"caf\xe9.png") + GOOD + MORE + END, ("2",), ("no UTF-8",)),
+    Kind("no UTF-8", member(b"caf\xe9.png", ONE) + MORE + END, ("2",), ("not UTF-8",)),
+    Kind("no UTF-8 by pax", pax(path=b"caf\xe9.png") + GOOD + MORE + END, ("2",), ("not UTF-8",)),
     Kind("suffix alone", tar([("d/.png", ONE), ("2.png", TWO)]), ("2",)),
     # Two of a name.
     Kind("twice in a row", tar([("1.png", ONE), ("1.png", TWO)]), ("1",), (TWICE,)),

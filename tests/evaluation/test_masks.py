@@ -300,7 +300,7 @@ def test_bad_predictions(predictions, words):
 def test_bad_ground_truth(tmp_path):
     with pytest.raises(ValueError, match="has no mask to be found"):
         evaluate_masks([], truth(box(0, 0), crowds={0}))
-    with pytest.raises(ValueError, match="no COCO instances file"):
+    with pytest.raises(ValueError, match="not a COCO instances file"):
         evaluate_masks([], results((1, box(0, 0))))
     with pytest.raises(ValueError, match="image 4, which is not listed; list it"):
         evaluate_masks([], truth((4, box(0, 0))))

@@ -139,7 +139,7 @@ def edited(path, edit):
         (lambda c: c["annotations"].append(c["annotations"][0]), "lists image 1 twice"),
         (lambda c: c["annotations"][0].pop("segments_info"), r"annotations.0. lacks segments_info"),
         (lambda c: c["annotations"][0]["segments_info"].pop(), r"0001\.png: segment 20 is in the"),
-        (lambda c: c.pop("annotations"), "no COCO panoptic file"),
+        (lambda c: c.pop("annotations"), "not a COCO panoptic file"),
         (
             lambda c: c["annotations"][1]["segments_info"][0].update(category_id=5),
             r"0002\.png \(image 2\): segment 10 is of category 5",

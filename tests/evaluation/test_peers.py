@@ -64,7 +64,7 @@ def test_canny_at_a_grade_is_canny_at_its_threshold():
 def test_bad_input_is_named(detect):
     with pytest.raises(ValueError, match=r"not \(9, 9, 4\)"):
         detect(np.zeros((9, 9, 4)))
-    with pytest.raises(ValueError, match=r"stay in \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"lie in \[0, 1\]"):
         detect(np.full((9, 9), 255.0))
 
 

@@ -59,8 +59,8 @@ def test_arrays(tmp_path):
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        (np.full((2, 2), 1.5), r"leaves \[0, 1\]"),
-        (np.full((2, 2), np.nan), r"leaves \[0, 1\]"),
+        (np.full((2, 2), 1.5), r"has values outside \[0, 1\]"),
+        (np.full((2, 2), np.nan), r"has values outside \[0, 1\]"),
         (np.zeros((2, 2), dtype=np.int64), "int64"),
         (np.zeros((2, 2, 3)), r"\(h, w\)"),
         (np.array([None]), "cannot be read"),
@@ -97,7 +97,7 @@ def test_floats_of_a_tiff_are_read_as_those_of_an_array_are(tmp_path):
     Image.fromarray(floats).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(read_edge_map(tmp_path / "a.tif"), floats)
     Image.fromarray(floats * 255).save(tmp_path / "b.tif")
-    with pytest.raises(ValueError, match=r"b\.tif leaves \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"b\.tif has values outside \[0, 1\]"):
         read_edge_map(tmp_path / "b.tif")
 
 

@@ -64,7 +64,7 @@ def test_a_second_process_is_shut_out(path):
 def test_what_is_no_manifest_is_refused(path):
     path.parent.mkdir()
     path.write_text("text" * 1000, encoding="utf-8")
-    with pytest.raises(ValueError, match="is not a manifest of this program"):
+    with pytest.raises(ValueError, match="is not a manifest of a job"):
         Manifest(path, SETTINGS)
 
 

@@ -248,7 +248,7 @@ def test_a_bad_image_is_named(workers):
     ("prediction", "truth", "error", "words"),
     [
         (line(1), line(1), TypeError, "float, uint8 or uint16, not bool"),
-        (np.full((30, 40), np.nan), line(1), ValueError, r"stay in \[0, 1\]"),
+        (np.full((30, 40), np.nan), line(1), ValueError, r"lie in \[0, 1\]"),
         (np.zeros((1, 30, 40)), line(1), ValueError, r"one map \(h, w\), not \(1, 30, 40\)"),
         (np.zeros((30, 41)), line(1), ValueError, "of one size"),
         (np.zeros((30, 40)), line(1).astype(np.int64), TypeError, "ground truth must be a boolean"),

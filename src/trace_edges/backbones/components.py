@@ -159,12 +159,12 @@ def read_model(
     if missing and others:
         raise BackboneError(
             f"{told.format(f'lacks {len(missing)} weights', missing[0])}, and holds "
-            f"{len(others)} others (first: {others[0]}): if a LoRA was loaded, unload it "
+            f"{len(others)} others (first: {others[0]}): if a LoRA was on, unload it "
             "before saving, and a wrapper too"
         )
     if missing:
         lacks = told.format(f"lacks {len(missing)} weights", missing[0])
-        raise BackboneError(f"{lacks}: fetch it again; if a LoRA was loaded, unload it before saving")
+        raise BackboneError(f"{lacks}: fetch it again; if a LoRA was on, unload it before saving")
     if other := sorted(found.get("mismatched_keys", ())):
         name, stored, expected = other[0]
         first = f"{name}, {tuple(stored)} instead of {tuple(expected)}"

@@ -194,7 +194,7 @@ def test_a_template_that_changes_the_prompt_is_refused(tiny_model, tiny_texts, p
     ],
 )
 def test_another_number_of_tokens_is_refused(family, image, total, keys):
-    with pytest.raises(BackboneError, match=f"{keys} tokens in a joint attention are not 24"):
+    with pytest.raises(BackboneError, match=f"{keys} tokens, which are not the 24"):
         joint_text(PROMPTS[family], Reading({}, total, total), image, keys)
 
 

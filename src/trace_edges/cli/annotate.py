@@ -111,7 +111,7 @@ class Running(Reporting):
 def annotate(
     source: Annotated[str, typer.Argument(help="Folder, pattern, tars, COCO JSON, ...; or a URL.")],
     dest: Annotated[str, typer.Argument(help="Folder or URL for the results.")],
-    task: Annotated[TaskName, typer.Option(help="What to make of every image.")],
+    task: Annotated[TaskName, typer.Option(help="What to write for each image.")],
     data_set: Annotated[DataSet, Fields("Source", flags={"kind": ("--from",)})],
     running: Annotated[Running, Fields("Running")],
     choice: Annotated[Choice, MODEL],

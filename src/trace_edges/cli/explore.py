@@ -22,7 +22,9 @@ def explore(
     host: Annotated[
         str, typer.Option(help="Address to listen at; others than 127.0.0.1 open it to a network.")
     ] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Default: the first free one from 7860.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen at. Default: the first free one from 7860.")
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
 ) -> None:
     """Open a page in the browser: edges of your images, where each pixel looks, instances to

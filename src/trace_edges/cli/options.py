@@ -112,10 +112,13 @@ class Cutting:
             less, as in texture, no mask is cut; with 0 they always are.
         hysteresis: Down to this share of the threshold an edge also cuts where it continues a
             stronger one; 1 turns this off.
-        close_gap: Gaps in an edge of up to this many pixels (of 640 x 480) are closed.
+        close_gap: Gaps in an edge of up to this many pixels are closed (at 640 x 480 pixels; the
+            value grows with larger images).
         closed: Share of a border that must be edge for its two sides to stay apart.
-        min_fragment: Pieces of fewer pixels (of 640 x 480) fall to their neighbours.
-        min_radius: So do pieces in which no circle of this radius in pixels (of 640 x 480) fits.
+        min_fragment: Pieces of fewer pixels are given to their neighbours (at 640 x 480 pixels; the
+            value grows with larger images).
+        min_radius: Pieces in which no circle of this radius in pixels fits are given to their
+            neighbours (at 640 x 480 pixels; the value grows with larger images).
         method: How the pieces of a mask grow after the cut: by a watershed, or by the random walk
             of the paper, which is much slower.
         iou: Masks whose overlap (IoU) is larger than this are merged.
@@ -148,8 +151,10 @@ class Splitting(Cutting):
     Attributes:
         part_size: A piece may be a part of a larger piece of its class if it has at most this share
             of its area; 0 turns this off.
-        part_distance: A part is no further away than this share of the root of the larger's area.
-        part_behind: At least this share of what lies between must be a thing of another class.
+        part_distance: A part lies at most this far from the larger piece, as a multiple of the
+            square root of its area.
+        part_behind: At least this share of the gap between the two must be a thing of another
+            class.
     """
 
     part_size: float = 0.35

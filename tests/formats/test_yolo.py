@@ -143,3 +143,21 @@ def test_a_name_must_not_lead_elsewhere(tmp_path):
     empty = InstanceMasks(np.zeros((0, 4, 4), dtype=bool), np.zeros(0, dtype=np.float32))
     with pytest.raises(ValueError, match="leads out of the folder"):
         export_yolo({"../a": empty}, tmp_path)
+
+
+def test_parts_in_a_row_hang_on_their_neighbours():
+    mask = np.zeros((3, 23), dtype=bool)
+    mask[:, 0:3] = mask[:, 10:13] = mask[:, 20:23] = True
+    path = polygon(mask)
+    steps = np.abs(np.diff(path, axis=0, append=path[:1])).max(axis=1)
+    assert sorted(steps[steps > 2].tolist()) == [8, 8, 8, 8]  # two bridges, there and back
+
+
+def test_parts_on_one_line_and_rings_that_share_a_pixel():
+    mask = np.zeros((1, 20), dtype=bool)
+    mask[0, [0, 5, 12, 13]] = True
+    assert {(0, 0), (5, 0), (12, 0), (13, 0)} == set(map(tuple, polygon(mask).tolist()))
+    eight = np.ones((4, 7), dtype=bool)
+    eight[1:3, [1, 2, 4, 5]] = False  # the bar between the two holes is one pixel wide
+    corners = set(map(tuple, polygon(eight).tolist()))
+    assert {(0, 0), (6, 0), (6, 3), (0, 3)} <= corners

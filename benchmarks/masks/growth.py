@@ -4,10 +4,11 @@
     OMP_NUM_THREADS=1 python -m benchmarks.masks.growth --large
 
 Instances are cells of a grid with wavy borders. Times are of the CPU, so that other work on the
-machine does not count; of two runs the faster one counts where one is shorter than a second. An exponent is the slope of the logarithm
-of the time over that of the pixels, or of the instances, at four sizes each. What goes through the
-image pixel by pixel has an exponent of 1 in the pixels and of 0 in the instances. --large instead
-makes 2,000 instances at 24 megapixels and prints the seconds and the peak of the memory.
+machine does not count; of two runs the faster one counts where one is shorter than a second. An
+exponent is the slope of the logarithm of the time over that of the pixels, or of the instances, at
+four sizes each. What goes through the image pixel by pixel has an exponent of 1 in the pixels and
+of 0 in the instances. --large instead makes 2,000 instances at 24 megapixels and prints the seconds
+and the peak of the memory.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ from unittest.mock import patch
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode, handle_torch_function
 
 from benchmarks._shared.reports import guarded
-from trace_edges.backbones.sizing import _Live, _PlainValues, _weights, empty_backbone
+from trace_edges.backbones.sizing import LiveBytes, PlainValues, empty_backbone, weights_and_buffers
 from trace_edges.detector import Student
 from trace_edges.distillation import CONFIGS
 from trace_edges.distillation.examples import Batch
@@ -43,8 +44,27 @@ class _Kernel(torch.autograd.Function):
         return tuple(torch.empty_like(one) for one in ctx.saved_tensors[:3])
 
 
+_SDPA = F.scaled_dot_product_attention
+
+
 def _fused(query: Tensor, key: Tensor, value: Tensor, *args: Any, **options: Any) -> Any:
+    """In the place of PyTorch's own; what records attention hears that one still."""
+    if torch._C._is_torch_function_mode_enabled():
+        given = (query, key, value, *args)
+        return handle_torch_function(_SDPA, given[:1], *given, **options)
     return _Kernel.apply(query, key, value)  # type: ignore[no-untyped-call]
+
+
+class _Fused(TorchFunctionMode):
+    """Below what records: the kernel runs."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func is _SDPA:
+            named = dict(zip(("query", "key", "value"), args, strict=False)) | (kwargs or {})
+            return _Kernel.apply(named["query"], named["key"], named["value"])  # type: ignore[no-untyped-call]
+        return func(*args, **(kwargs or {}))
 
 
 def step_memory(config: str, name: str, batch: int, crop: int | None = None) -> dict[str, float]:
@@ -52,7 +72,7 @@ def step_memory(config: str, name: str, batch: int, crop: int | None = None) -> 
     settings = replace(CONFIGS[config], batch_size=batch)
     settings = replace(settings, crop=crop or settings.crop)
     backbone = empty_backbone(name, getattr(torch, settings.dtype))
-    frozen = _bytes(_weights(backbone))
+    frozen = _bytes(weights_and_buffers(backbone))
     student = Student(backbone, settings.student, base="none").to("meta")
     if settings.gradient_checkpointing:
         student.denoiser.enable_gradient_checkpointing()
@@ -60,10 +80,10 @@ def step_memory(config: str, name: str, batch: int, crop: int | None = None) -> 
     size = settings.crop // backbone.cell * backbone.cell
     images = torch.zeros(batch, 3, size, size, device="meta")
     target = torch.zeros(batch, size, size, device="meta")
-    frozen_and_learnt = [*student.parameters(), *_weights(backbone)]
-    # A mode would not hear what the backward pass computes again.
+    frozen_and_learnt = [*student.parameters(), *weights_and_buffers(backbone)]
+    # A mode alone would not hear what the backward pass computes again.
     fused = patch.object(F, "scaled_dot_product_attention", _fused)
-    with _PlainValues(), fused, _Live(frozen_and_learnt) as live:
+    with _Fused(), PlainValues(), fused, LiveBytes(frozen_and_learnt) as live:
         loss = batch_loss(student, student, Batch(images, None, target, target > 0), settings)
         loss.backward()
     learnt = checkpoint_bytes(student)

@@ -8,6 +8,7 @@ import torch
 from trace_edges.backbones import load_backbone
 from trace_edges.backbones.embedded import read_embedded
 from trace_edges.backbones.specs import embedded_folder
+from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +69,11 @@ def test_checkpointing_gives_the_same_gradients():
         gradients.append(weight.grad)
     assert gradients[0].abs().max() > 0
     assert torch.equal(*gradients)
+
+
+def test_tiling_is_not_recorded_where_nothing_is_tiled():
+    pipe = TraceEdgePipeline(load_backbone())
+    before = pipe.fingerprint()
+    assert pipe.enable_vae_tiling() is pipe
+    assert pipe.describe()["vae_tiling"] is None
+    assert pipe.fingerprint() == before

@@ -39,9 +39,6 @@ class Autoencoder(nn.Module):
     def from_config(cls, config: dict[str, Any]) -> Autoencoder:
         return cls(config)
 
-    def enable_tiling(self) -> None:
-        """Nothing: an image that the denoiser has room for takes little here."""
-
     def encode(self, images: Float[Tensor, "b 3 H W"]) -> Fields:
         return Fields(latents=self.encoder(images))
 

@@ -85,7 +85,7 @@ def parameter_count(model: nn.Module) -> int:
 
 def weight_bytes(backbone: Backbone) -> int:
     """Bytes of denoiser and VAE, or of the encoder, as they are held."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in _weights(backbone))
+    return sum(tensor.numel() * tensor.element_size() for tensor in weights_and_buffers(backbone))
 
 
 @torch.no_grad()
@@ -99,7 +99,7 @@ def flops(backbone: DiffusionBackbone, size: tuple[int, int], *, capture: bool =
     """
     latents = _latents(backbone, size)
     run = backbone.attend if capture else backbone.predict
-    with _PlainValues(), FlopCounterMode(display=False) as counter:
+    with PlainValues(), FlopCounterMode(display=False) as counter:
         run(latents, _TIMESTEP)
     return counter.get_total_flops()
 
@@ -135,16 +135,17 @@ def memory(backbone: Backbone, size: tuple[int, int], batch: int = 1) -> Memory:
         size: (H, W) in px.
     """
     images = torch.zeros(batch, 3, *size, device="meta")
-    with _live_bytes(_weights(backbone)) as encoding:
+    with _live_bytes(weights_and_buffers(backbone)) as encoding:
         latents = backbone.encode(images)
-    with _live_bytes(_weights(backbone)) as step:
+    with _live_bytes(weights_and_buffers(backbone)) as step:
         steps = backbone.schedule.levels[:2]  # an encoder has a single one
         alive = [backbone.attend(latents, _TIMESTEP) for _ in steps]
         del alive
     return Memory(weight_bytes(backbone), encoding.peak, step.peak)
 
 
-def _weights(backbone: Backbone) -> list[Tensor]:
+def weights_and_buffers(backbone: Backbone) -> list[Tensor]:
+    """All tensors that a backbone holds."""
     return [
         tensor for model in backbone.models for tensor in [*model.parameters(), *model.buffers()]
     ]
@@ -155,7 +156,7 @@ def _latents(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1)
     return torch.zeros(batch, backbone.channels, h, w, device="meta")
 
 
-class _Live(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):
     """Adds up the bytes of the storages that are alive, of those made within."""
 
     def __init__(self, before: Iterable[Tensor]) -> None:
@@ -185,7 +186,7 @@ class _Live(TorchDispatchMode):
         self.now -= size
 
 
-class _PlainValues(TorchFunctionMode):
+class PlainValues(TorchFunctionMode):
     """Keeps the values of what is made from plain numbers, as sizes of images are: the encoder of
     Qwen2.5-VL takes its windows from them. Where they meet tensors without values they lose them,
     as masks of attention do that had to have values before.
@@ -219,6 +220,6 @@ class _FusedAttention(TorchFunctionMode):
 
 
 @contextmanager
-def _live_bytes(before: Iterable[Tensor]) -> Iterator[_Live]:
-    with _PlainValues(), _FusedAttention(), _Live(before) as live:
+def _live_bytes(before: Iterable[Tensor]) -> Iterator[LiveBytes]:
+    with PlainValues(), _FusedAttention(), LiveBytes(before) as live:
         yield live

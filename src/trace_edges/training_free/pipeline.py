@@ -91,8 +91,9 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
             raise BackboneError(
                 f"{self.backbone.name} has no VAE to tile: it sees the image itself"
             )
-        self.backbone.vae.enable_tiling()
-        self.backbone.loaded_with["vae_tiling"] = True
+        if hasattr(self.backbone.vae, "enable_tiling"):  # trace-mini's needs little memory
+            self.backbone.vae.enable_tiling()
+            self.backbone.loaded_with["vae_tiling"] = True
         return self
 
     def __call__(

@@ -1,6 +1,7 @@
 """What the documents tell people to type is what the package takes."""
 
 import json
+import os
 import re
 import shlex
 from importlib.util import find_spec
@@ -22,6 +23,19 @@ BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 RUNNING = ["../README.md", "index.md", "tutorial.md", "how-to/own-images.md",
            "how-to/labelling-tools.md", "how-to/controlnet.md"]  # fmt: skip
 
+
+# Pages whose Python is compiled alone, and why it does not run.
+COMPILED = {
+    "backbones.md": "weights of gigabytes",
+    "distillation.md": "training; tests/distillation/test_run.py calls it with tiny settings",
+    "evaluation.md": "maps of the reader; tests/metrics/test_edges.py",
+    "explain.md": "weights of gigabytes; tests/explain/test_sheets_prompt.py",
+    "how-to/gpu.md": "weights of gigabytes, and a GPU",
+    "how-to/sam.md": "weights of SAM; tests/instances/test_sam.py",
+    "segmentation.md": "masks of the reader, weights of SAM; tests/instances",
+    "training.md": "weights of gigabytes; tests/scripts/test_training_scripts.py",
+    "trust.md": "files of IRN, which it unpickles",
+}
 
 # Those that people read first; the others run in `make test-long`.
 OFTEN = ("../README.md", "README.md", "tutorial.md", "how-to/controlnet.md")
@@ -86,6 +100,14 @@ def test_a_module_of_the_documents_is_there(name):
 def test_there_are_commands_to_test():
     assert len(list(commands())) > 50
     assert len(list(modules())) > 15
+
+
+def test_the_python_of_every_page_runs_or_is_compiled():
+    for page in PAGES:
+        name = os.path.relpath(page, ROOT / "docs").replace(os.sep, "/")
+        for code in blocks(page, "python"):
+            assert name in {*RUNNING, *COMPILED, "reference/python.md"}, name  # that one imports
+            compile(code, name, "exec")
 
 
 @pytest.mark.parametrize("page", often(RUNNING))

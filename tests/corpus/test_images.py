@@ -221,6 +221,7 @@ ODD = {
     "int64": (torch.zeros(3, 20, 20, dtype=torch.int64), "int64"),
     "dates": (np.zeros((20, 20), "M8[s]"), "give uint8"),
     "NaN": (FLOATS * float("nan"), "values"),
+    "lazy": (torch.nn.UninitializedParameter(), "without values"),
     "no pixels": (np.zeros((0, 0, 3), "u1"), SMALL),
 }  # fmt: skip
 

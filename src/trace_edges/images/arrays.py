@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from torch.nn.parameter import is_lazy
 
 from trace_edges.images.stored import Stored, check_size, refusal
 
@@ -44,6 +45,8 @@ def _plain(array: np.ndarray, name: str) -> np.ndarray:
 
 def _check_tensor(tensor: torch.Tensor, name: str) -> None:
     """Raises an `ImageError` for a tensor whose values do not lie in memory as they are."""
+    if is_lazy(tensor):
+        raise refusal(name, "is a parameter without values; give a plain tensor")
     if tensor.is_nested:
         raise refusal(name, "is a nested tensor; give its images as a list")
     if tensor.layout != torch.strided:

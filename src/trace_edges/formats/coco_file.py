@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter
 
 from trace_edges.files import FileError, read_json
-from trace_edges.formats.coco_models import CATEGORY, ListedImage, Mask, PanopticAnnotation
+from trace_edges.formats.coco_models import CATEGORY, ListedImage, Mask
 from trace_edges.formats.entries import listed, refuse_unsound, shown, sound_entries
 from trace_edges.formats.foreign import instead_of_masks, kind_of_file, tool_of
 from trace_edges.formats.listing import Entry
@@ -185,8 +185,8 @@ def _names(path: str) -> list[str]:
     return list(dict.fromkeys([full.stem, str(full.with_suffix("")), str(full)]))
 
 
-def unlisted(mask: Mask | PanopticAnnotation, name: str) -> Finding:
-    """What is wrong with an annotation whose image no sound entry lists."""
+def unlisted(mask: Mask, name: str) -> Finding:
+    """What is wrong with a mask whose image no sound entry lists."""
     problem = f"{mask.name} is of image {shown(mask.image_id)}, which is not listed"
     return Finding(name, problem, "list it in 'images', or remove the annotation")
 

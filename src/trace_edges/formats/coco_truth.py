@@ -137,6 +137,8 @@ def open_panoptic(path: Path, content: Entry) -> Iterator[tuple[str, Reader]]:
     files = {one.image_id: images.get(one.image_id, one).file_name for one in annotations}
     if len(files) < len(annotations):
         raise refusal(path, "gives several annotations to one image", "keep one of them")
+    if len({one.file_name for one in annotations}) < len(annotations):
+        raise refusal(path, "gives one PNG to several annotations", "keep one of them")
     for id, _, finding in unsound:
         if id not in images:
             raise GroundTruthError(finding)

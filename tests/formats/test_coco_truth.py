@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trace_edges.formats import open_ground_truth
 from trace_edges.formats.coco_masks import checked_runs
 from trace_edges.formats.coco_models import MASK
 from trace_edges.formats.coco_truth import (
@@ -123,3 +124,14 @@ def test_a_json_is_read_or_refused_by_name(tmp_path):
     path.write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match=r"a\.json: holds a list, as detections do"):
         load_json(path)
+
+
+def test_one_png_is_of_one_annotation(tmp_path):
+    write_ids(tmp_path / "cat.png", [[0, 1]])
+    path = tmp_path / "truth.json"
+    images = [{"id": number, "file_name": f"{number}.jpg"} for number in (1, 2)]
+    entry = {"file_name": "cat.png", "segments_info": []}
+    entries = [entry | {"image_id": number} for number in (1, 2)]
+    path.write_text(json.dumps({"images": images, "annotations": entries}), encoding="utf-8")
+    with pytest.raises(ValueError, match="gives one PNG to several annotations; keep one"):
+        open_ground_truth(path)

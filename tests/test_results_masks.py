@@ -49,7 +49,7 @@ def test_labels_become_masks():
         (np.ones((2, 2, 2), dtype=bool), [1], "2 masks need as many scores"),
         (np.ones((1, 2, 2), dtype=bool), [1.5], r"\[0, 1\]"),
         (np.ones((1, 2, 2), dtype=bool), [np.nan], r"\[0, 1\]"),
-        (np.zeros((1, 2, 2), dtype=bool), [1], "without a pixel"),
+        (np.zeros((1, 2, 2), dtype=bool), [1], "without pixels"),
     ],
 )
 def test_wrong_masks_are_refused(masks, scores, message):

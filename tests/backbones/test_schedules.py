@@ -140,7 +140,7 @@ def test_flow_moves_as_diffusers_steps():
 def test_schedulers_of_the_other_kind_are_refused():
     with pytest.raises(ValueError, match="FlowMatchEulerDiscreteScheduler has no alphas_cumprod"):
         DDPMSchedule.of(FlowMatchEulerDiscreteScheduler())
-    with pytest.raises(ValueError, match="DDPMScheduler is of DDPM's kind"):
+    with pytest.raises(ValueError, match="DDPMScheduler is one of DDPM's kind"):
         FlowSchedule.of(REFERENCE)
 
 

@@ -220,3 +220,17 @@ def test_pages_that_point_at_one_another_are_counted_once(back):
         last, tags = file.pages[2].offset, len(file.pages[2].tags)
         struct.pack_into("<I", content, last + 2 + 12 * tags, file.pages[back].offset)
     assert read_image(bytes(content)).notes == ("page 1 of 3",)
+
+
+def test_nothing_is_printed_where_the_size_alone_is_asked_for(tmp_path):
+    path = tmp_path / "cut.tif"
+    path.write_bytes(tiff(RGB)[:8])
+    code = f"""
+from trace_edges.images import ImageError, image_size
+try:
+    image_size({str(path)!r})
+except ImageError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")

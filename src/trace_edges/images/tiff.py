@@ -76,8 +76,7 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
     """
     import tifffile
 
-    # Its warnings on odd tags would go to standard error, where messages are expected.
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    _silence_tifffile()
     with tifffile.TiffFile(file) as tiff:
         index, pages = _first(tiff)
         page = tiff.pages[index]
@@ -125,6 +124,7 @@ def tiff_size(file: IO[bytes]) -> tuple[int, int]:
     """Height and width of the page that `read_tiff` reads, its orientation applied."""
     import tifffile
 
+    _silence_tifffile()
     with tifffile.TiffFile(file) as tiff:
         page = tiff.pages[_first(tiff)[0]]
         if not isinstance(page, tifffile.TiffPage):
@@ -222,6 +222,12 @@ def _palette(page: TiffPage) -> np.ndarray:
     """(3, n) in 8 bits; some writers leave the upper bytes empty."""
     colours = np.asarray(page.colormap)
     return colours >> 8 if colours.max(initial=0) > 255 else colours
+
+
+@cache
+def _silence_tifffile() -> None:
+    """Its warnings on odd tags would go to standard error, where messages are expected."""
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from trace_edges.files import read_json
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.formats.folders import NamedFiles
 from trace_edges.sources import EdgeError, EdgeSource, Preparation, Prepared, Reading, Size
@@ -71,7 +71,7 @@ class EdgeFolder(EdgeSource[FolderSettings]):
             record = path.with_name(f"{path.stem.removesuffix('.edges')}.json")
             if record.is_file():
                 try:
-                    return str(json.loads(record.read_bytes())["settings"]["method"])
+                    return str(read_json(record)["settings"]["method"])
                 except (OSError, ValueError, KeyError, TypeError):  # somebody's, of another kind
                     return None
         return None

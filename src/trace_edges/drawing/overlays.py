@@ -26,7 +26,7 @@ _SIDE = 480  # px of the shorter side where lines are drawn
 
 _TURN = (5**0.5 - 1) / 2  # of the hue circle, from one colour to the next: the golden angle
 _APART = 150  # Euclidean distance in RGB that tells two neighbours apart
-_SPARE = 24  # colours that are free from which one chooses
+_SPARE = 24  # free colours that a segment chooses from
 _REACH = 3  # px across which two segments are neighbours
 _FILL = 0.45  # opacity of a segment; its contour is opaque
 _ROWS = 256  # tinted at once

@@ -10,7 +10,8 @@ import ctypes
 import logging
 import struct
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import IO, TYPE_CHECKING, Any
@@ -74,14 +75,7 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
         ImageError: its size or kind will not do, or a library is missing.
         Exception: nearly anything that a decoder raises on damaged data.
     """
-    import tifffile
-
-    _silence_tifffile()
-    with tifffile.TiffFile(file) as tiff:
-        index, pages = _first(tiff)
-        page = tiff.pages[index]
-        if not isinstance(page, tifffile.TiffPage):
-            page = page.aspage()
+    with _first_page(file) as (page, index, pages):
         height, width = page.imagelength, page.imagewidth
         if smallest:
             check_size(height, width, name)
@@ -122,13 +116,7 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
 
 def tiff_size(file: IO[bytes]) -> tuple[int, int]:
     """Height and width of the page that `read_tiff` reads, its orientation applied."""
-    import tifffile
-
-    _silence_tifffile()
-    with tifffile.TiffFile(file) as tiff:
-        page = tiff.pages[_first(tiff)[0]]
-        if not isinstance(page, tifffile.TiffPage):
-            page = page.aspage()
+    with _first_page(file) as (page, _, _):
         size = page.imagelength, page.imagewidth
         turned = page.tags.valueof(274, 1) in (5, 6, 7, 8)
     return size[::-1] if turned else size
@@ -156,6 +144,18 @@ def _coloured(values: np.ndarray, table: np.ndarray, band: slice) -> np.ndarray:
         return table[np.minimum(part, len(table) - 1)]
     drawn = table[np.minimum(part[..., 0], len(table) - 1)]
     return np.concatenate([drawn, part[..., 1:].astype(np.uint8)], axis=-1)
+
+
+@contextmanager
+def _first_page(file: IO[bytes]) -> Iterator[tuple[TiffPage, int, int]]:
+    """The first whole page of a file, its index, and how many there are."""
+    import tifffile
+
+    _silence_tifffile()
+    with tifffile.TiffFile(file) as tiff:
+        index, pages = _first(tiff)
+        page = tiff.pages[index]
+        yield (page if isinstance(page, tifffile.TiffPage) else page.aspage()), index, pages
 
 
 def _first(tiff: TiffFile) -> tuple[int, int]:

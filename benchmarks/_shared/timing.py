@@ -41,6 +41,12 @@ def median(
     return statistics.median(times[1:])
 
 
+def least(call: Callable[[], object], repeats: int) -> float:
+    """CPU seconds of the fastest call, after one to warm up."""
+    call()
+    return min(stopwatch(call, clock=time.process_time)[0] for _ in range(repeats))
+
+
 def _wait_for(device: str) -> None:
     if device != "cpu":
         torch.accelerator.synchronize()

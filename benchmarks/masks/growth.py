@@ -24,6 +24,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from benchmarks._shared.reports import guarded, markdown, publish
+from benchmarks._shared.timing import stopwatch
 from trace_edges.doctor.machine import processor
 from trace_edges.formats import export_coco, export_label_studio, export_panoptic, export_yolo
 from trace_edges.instances import (
@@ -91,9 +92,7 @@ def seconds(call: Callable[[], object]) -> float:
     """Of the CPU's time."""
     times: list[float] = []
     while len(times) < 1 or (len(times) < 2 and times[0] < 1):
-        started = time.process_time()
-        call()
-        times.append(time.process_time() - started)
+        times.append(stopwatch(call, clock=time.process_time)[0])
     return min(times)
 
 

@@ -15,7 +15,6 @@ import io
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 import trace_edges as te
 from benchmarks._shared.reports import guarded, markdown, publish
+from benchmarks._shared.timing import least
 from benchmarks.speed.peers import Hed, PiDiNet
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.doctor.machine import processor
@@ -110,17 +110,6 @@ def _attention(query: Shape, key: Shape, value: Shape, *args: Any, **options: An
 
 # PyTorch counts what a GPU runs, and not the kernel of CPUs.
 _ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
-
-
-def least(call: Callable[[], object], repeats: int) -> float:
-    """CPU seconds of the fastest call, after one to warm up."""
-    call()
-    taken = []
-    for _ in range(repeats):
-        started = time.process_time()
-        call()
-        taken.append(time.process_time() - started)
-    return min(taken)
 
 
 def gflop(call: Callable[[], object]) -> float:

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.models.attention_processor import AttnProcessor
 
+from tests.attention.shared import hooks_of
 from trace_edges.attention import AttentionRecorder, MapAverage, RecorderError
 from trace_edges.backbones import load_backbone
 
@@ -85,10 +86,6 @@ def test_each_layer_is_seen_once_under_its_name(tiny):
         tiny.predict(latents_for(tiny), TIMESTEP)
     assert seen == LAYERS
     assert r.calls == dict.fromkeys(LAYERS, 1)
-
-
-def hooks_of(model):
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])

@@ -25,6 +25,8 @@ from trace_edges.extras import require
 
 _SIZES = ("config.json", "scheduler_config.json")  # those of tokenizers have numbers such as 1e30
 
+_ADAPTER = "adapter_config.json"
+
 _OF_A_LAYER = re.compile(r"\.\d+\.")  # beside the known ones these are layers left out, or a LoRA
 
 # What libraries raise for a config or for weights that are not what they should be.
@@ -139,6 +141,9 @@ def read_model(
 
     check_weights(folder, variant)
     require_stored(folder / "config.json", read_config(folder / "config.json"))
+    if (folder / _ADAPTER).exists():  # transformers would read another model instead, of any place
+        raise BackboneError(f"{folder} has an {_ADAPTER}, which leads to another model: merge it "
+                            "with merge_and_unload of peft, and save the result")  # fmt: skip
     if not issubclass(kind, diffusers.ModelMixin):  # those of another shape are found
         options |= {"ignore_mismatched_sizes": True, "trust_remote_code": False}
     memory = out_of_memory(lambda: f"{folder} does not fit into the memory that is free")

@@ -44,6 +44,15 @@ def test_the_same_command_finds_its_work_done():
     assert "0 done, 1 skipped, 0 failed" in result.stdout
 
 
+def test_the_same_command_finds_the_work_of_another_backbone_done(tiny_model):
+    """One without a half_edge of its own, so that every map has another."""
+    words = ("--backbone", tiny_model("sd15"), *FAST[1:])
+    assert run("detect", "day1", "--out", "other", *words).exit_code == 0
+    result = run("detect", "day1", "--out", "other", *words)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "0 done, 1 skipped, 0 failed" in result.stdout
+
+
 def test_edges_of_another_folder_are_not_taken_for_those_of_this_one():
     before = Path("e/img.edges.png").read_bytes()
     result = run("detect", "day2", "--out", "e", *FAST)

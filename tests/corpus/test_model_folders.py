@@ -119,7 +119,7 @@ KEYS: Mapping[tuple[str, str, str], frozenset[str]] = {
     ("pipeline", "transformer/config.json", "quantization_config"): _SAME,
     ("pipeline", "vae/config.json", "latent_channels"): frozenset({"missing"}),
     ("pipeline", "vae/config.json", "block_out_channels"): frozenset(),
-    ("pipeline", "vae/config.json", "layers_per_block"): frozenset({"missing"}),
+    ("pipeline", "vae/config.json", "layers_per_block"): frozenset({"missing", "true"}),  # 1
     ("pipeline", "scheduler/scheduler_config.json", "beta_schedule"): frozenset({"missing"}),
     ("pipeline", "scheduler/scheduler_config.json", "prediction_type"): frozenset({"missing"}),
     ("pipeline", "text_encoder/config.json", "d_model"): frozenset(),

@@ -83,7 +83,9 @@ class Records:
         others = [
             f"{key} {made_with.get(key)}, not {value}"
             for key, value in self.settings.items()
-            if made_with.get(key) != value and (key != "weights" or key in made_with)
+            if made_with.get(key) != value
+            and not (key == "weights" and key not in made_with)
+            and not (key == "half_edge" and value is None)  # every map has its own
         ]
         if others:
             return f"was made with {'; '.join(others)}: --overwrite makes it again"

@@ -53,9 +53,8 @@ from benchmarks.masks.photographs import (
     true_masks,
 )
 from trace_edges.evaluation import evaluate_masks
-from trace_edges.instances import refine_instances
+from trace_edges.instances import candidates_from_edges, refine_instances
 from trace_edges.instances.hierarchy import build_hierarchy
-from trace_edges.instances.regions import proposals
 from trace_edges.metrics.panoptic import Panoptic
 
 GRID = (0.0025, 0.005, 0.01, 0.02, 0.04)  # densities: masks want more cutting than true classes do
@@ -88,7 +87,9 @@ def measure(task: Task) -> dict[str, Any]:
     def make(key: str) -> dict[str, Any]:
         source, method, density = cells[key]
         if source == PROPOSALS:
-            found = proposals(build_hierarchy(graded(photograph, truth, method), blur=BLUR))
+            found = candidates_from_edges(
+                build_hierarchy(graded(photograph, truth, method), blur=BLUR)
+            )
             rles = encoded(found.masks)
             return matched(rles, found.scores.tolist(), *true) | {"rles": rles}
         masks = sources[source]

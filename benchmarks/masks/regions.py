@@ -132,16 +132,7 @@ def _score(
     tree: Hierarchy, ids: np.ndarray, numbers: list[int], is_thing: np.ndarray
 ) -> np.ndarray:
     """(strengths, columns) of one photograph."""
-    segments = np.zeros(ids.shape, dtype=np.int64)  # 0: of none
-    for place, number in enumerate(numbers, 1):
-        segments[ids == number] = place
-    kinds = len(numbers) + 1
-    codes = tree.labels.ravel() * kinds + segments.ravel()
-    shared = np.zeros((len(tree.parents), kinds))
-    shared[: tree.leaves] = np.bincount(codes, minlength=tree.leaves * kinds).reshape(-1, kinds)
-    for node, above in enumerate(tree.parents[:-1]):  # a parent comes after its children
-        shared[above] += shared[node]
-    shared = shared[:, 1:]
+    shared = shared_pixels(tree, ids, numbers)
     sizes = shared[-1]  # of the segments: the last node is the whole image
     union = shared.sum(axis=1, keepdims=True) + sizes - shared
     overlap = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
@@ -166,6 +157,20 @@ def _score(
             )
         )
     return np.array(rows)
+
+
+def shared_pixels(tree: Hierarchy, ids: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
+    """(nodes, segments) how many pixels each node shares with the segments of these ids."""
+    segments = np.zeros(ids.shape, dtype=np.int64)  # 0: of none
+    for place, number in enumerate(numbers, 1):
+        segments[ids == number] = place
+    kinds = len(numbers) + 1
+    codes = tree.labels.ravel() * kinds + segments.ravel()
+    shared = np.zeros((len(tree.parents), kinds))
+    shared[: tree.leaves] = np.bincount(codes, minlength=tree.leaves * kinds).reshape(-1, kinds)
+    for node, above in enumerate(tree.parents[:-1]):  # a parent comes after its children
+        shared[above] += shared[node]
+    return shared[:, 1:]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from .formats import open_ground_truth as open_ground_truth
 from .images import ImageError as ImageError
 from .images import load_image as load_image
 from .images import load_images as load_images
+from .instances import candidates_from_edges as candidates_from_edges
 from .instances import instances_from_edges as instances_from_edges
 from .instances import panoptic_from_semantic as panoptic_from_semantic
 from .instances import refine_instances as refine_instances

@@ -69,3 +69,17 @@ def test_missing_scores_end_in_one_line(files, tmp_path):
     (line,) = result.stderr.splitlines()
     assert "1 of 1 predictions have no score" in line
     assert not out.exists()
+
+
+def test_corrected_masks_are_compared_with_what_they_were_made_of(files):
+    _, truth = files
+    found = run(truth, "--against", truth)
+    assert found.exit_code == 0, found.output
+    assert "2 pre-labels became 2 masks in 1 images: 2 kept, 0 adjusted" in found.stdout
+    assert "0 clicks (0.0 minutes)" in " ".join(found.stdout.split())
+    record = json.loads(run(truth, "--against", truth, "--json", "--suggestions").stdout)
+    assert (record["kept"], record["clicks"]) == (2, 2)
+    for arguments in ((truth,), (truth, truth, "--against", truth)):
+        refused = run(*arguments)
+        assert refused.exit_code == 1
+        assert "give the ground truth as second argument" in refused.stderr

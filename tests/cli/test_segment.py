@@ -98,7 +98,7 @@ def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):
     for options, corners in (
         ([], [1, 2, 3, 4]),  # each in a region of its own
         (["--count", 2], [1, 2, 1, 2]),
-        (["--proposals", 2], [1, 2, 1, 2]),
+        (["--find", "candidates", "--top-k", 4, "--ground", "remove"], [1, 2, 3, 4]),
         (["--strength", 0.9], [1, 1, 1, 1]),
         (["--find", "areas"], [1, 2, 3, 4]),
         (["--count", 2, "--min-area", 0.5], [1, 0, 1, 0]),
@@ -245,10 +245,13 @@ def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--count", 2, "--proposals", 3], "exclude each other"),
+        (["--find", "candidates", "--count", 2], "candidates are regions of all strengths"),
         (["--count", 2, "--strength", 0.3], "exclude each other"),
         (["--levels", "0.1,0.2", "--count", 2], "exclude each other"),
-        (["--levels", "0.1;0.2"], "is not a list of strengths: write them as 0.03,0.06,0.125"),
+        (
+            ["--levels", "0.1;0.2"],
+            "is not a list of strengths: write them as 0.03,0.06,0.125, or how many there",
+        ),
         (["--levels", "0.1,nan"], "--levels must lie in [0, 1], not nan"),
         (["--strength", 2], "strength must lie in [0, 1]"),
         (["--count", 9], "the edges give 1 to 4 regions, not 9"),
@@ -284,7 +287,7 @@ def test_thin_lines_with_gaps_are_refused_with_what_to_do(quarters, tmp_path):
     (line,) = lines(refused.stderr)
     for words in ("thin lines with gaps", "detect --soft", "--blur 2"):
         assert words in line
-    advised = run(*command, "--out", tmp_path / "out", "--blur", 2, "--proposals", 100)
+    advised = run(*command, "--out", tmp_path / "out", "--blur", 2, "--find", "candidates")
     assert advised.exit_code == 0, advised.output
     assert len(read_coco_masks(tmp_path / "out" / "instances.json")["g"]) > 1
 
@@ -299,7 +302,7 @@ def test_results_do_not_cover_the_edges_or_the_list(quarters, tmp_path):
     assert "rename it" in run(photos, "--out", tmp_path / "out", "--edges", edges).stderr
 
 
-@pytest.mark.parametrize("option", ["--count", "--proposals"])
+@pytest.mark.parametrize("option", ["--count", "--top-k"])
 def test_no_regions_at_all_cannot_be_meant(quarters, tmp_path, option):
     photos, edges = quarters
     refused = run(photos, "--out", tmp_path / "out", "--edges", edges, option, 0)

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
+from trace_edges.instances.candidates import candidates_from_edges
 from trace_edges.instances.hierarchy import build_hierarchy
 from trace_edges.instances.regions import (
     instances_at,
     instances_from_edges,
     instances_of_count,
-    proposals,
+    is_ground,
+    usual_levels,
 )
-from trace_edges.results import EdgeMap
+from trace_edges.results import EdgeMap, InstanceMasks
 
 # Three rooms side by side: a weak wall (0.2) at column 10, a strong one (0.8) at column 20.
 #   columns 0 .. 9 | wall | 11 .. 19 | wall | 21 .. 30
@@ -88,27 +90,7 @@ def test_transposed_edges_give_transposed_regions():
 
 def test_no_edges_are_one_region():
     assert len(instances_from_edges(np.zeros((20, 30), dtype=np.float32))) == 1
-    assert len(proposals(build_hierarchy(np.zeros((20, 30))))) == 0
-
-
-def test_proposals_are_regions_of_every_strength_the_surest_first():
-    found = proposals(TREE)
-    np.testing.assert_allclose(found.scores, [0.8, 0.8, 0.2, 0.2], rtol=1e-6)
-    assert found.masks[0, 5, [3, 15]].all()  # two rooms
-    assert found.masks[1, 5, 27]  # the third
-
-
-def test_proposals_are_few_large_and_unlike_each_other():
-    edges = noise(8, (60, 60))
-    found = proposals(build_hierarchy(edges), limit=30, max_iou=0.6, min_area=0.002)
-    assert len(found) == 30
-    assert (np.diff(found.scores) <= 0).all()
-    assert (found.areas >= 0.002 * edges.size).all()
-    flat = found.masks.reshape(30, -1).astype(np.float32)
-    shared = flat @ flat.T
-    iou = shared / (found.areas[:, None] + found.areas - shared)
-    np.fill_diagonal(iou, 0)
-    assert 0.3 < iou.max() <= 0.6
+    assert len(candidates_from_edges(np.zeros((20, 30)))) == 0
 
 
 def test_the_least_area_is_a_share_of_the_image_that_a_region_may_just_have():
@@ -119,49 +101,27 @@ def test_the_least_area_is_a_share_of_the_image_that_a_region_may_just_have():
     assert instances_at(tree, 0.25, min_area=0.5).areas.tolist() == [16, 16]
     assert len(instances_at(tree, 0.25, min_area=0.51)) == 0
     assert instances_at(tree, 1.0, min_area=1.0).areas.tolist() == [32]
-    assert len(proposals(tree, min_area=0.5)) == 2
-
-
-def test_an_iou_of_the_limit_is_not_too_like():
-    """Two rooms of 16 px become one of 32 px, of which each is one half; 32 px lie apart."""
-    edges = np.zeros((4, 16), dtype=np.float32)
-    edges[:, 3:5], edges[:, 7:9] = 0.2, 0.8
-    tree = build_hierarchy(edges, area_power=0.0)
-    assert proposals(tree, max_iou=0.5).areas.tolist() == [32, 32, 16, 16]
-    assert proposals(tree, max_iou=0.49).areas.tolist() == [32, 32]
-
-
-def test_of_regions_within_each_other_each_is_compared_with_all_that_hold_it():
-    """From a room slices are cut off one by one, each behind a stronger wall than the one before.
-    Of the nested rooms of 16, 17 .. 23 units no two may stay whose ratio is above 0.9."""
-    edges = np.zeros((8, 4 * 24), dtype=np.float32)
-    for strength, width in enumerate(range(16, 24), 1):
-        edges[:, 4 * width - 1 : 4 * width + 1] = strength / 10
-    tree = build_hierarchy(edges, area_power=0.0)
-    for found in (
-        proposals(tree, max_iou=0.9, min_area=16 / 24),
-        proposals(tree, min_area=16 / 24),
-    ):
-        assert (found.areas // (8 * 4)).tolist() == [23, 20, 18, 16]
-    assert len(proposals(tree, max_iou=1, min_area=16 / 24)) == 8
-
-
-def test_by_default_there_are_a_hundred_at_most_and_none_alike():
-    found = proposals(build_hierarchy(noise(10, (60, 60))))
-    assert len(found) == 100
-    flat = found.masks.reshape(100, -1).astype(np.float32)
-    shared = flat @ flat.T
-    iou = shared / (found.areas[:, None] + found.areas - shared)
-    np.fill_diagonal(iou, 0)
-    assert 0.6 < iou.max() <= 0.9
-
-
-def test_a_limit_keeps_the_first():
-    many, few = (proposals(build_hierarchy(noise(9)), limit=n) for n in (40, 10))
-    np.testing.assert_array_equal(few.masks, many.masks[:10])
+    assert len(candidates_from_edges(tree, min_area=0.5)) == 2
 
 
 @pytest.mark.parametrize("strength", [2, -0.1, np.nan])
 def test_strengths_out_of_range_are_refused(strength):
     with pytest.raises(ValueError, match=r"strength must lie in \[0, 1\]"):
         instances_from_edges(np.zeros((8, 8), dtype=np.float32), strength)
+
+
+def test_three_levels_lead_from_objects_to_areas():
+    assert usual_levels(3, training_free=False) == [0.05, 0.0791, 0.125]
+    assert usual_levels(2, training_free=True) == [0.15, 0.25]
+
+
+def test_ground_touches_three_sides_or_covers_most_of_the_image():
+    masks = np.zeros((5, 20, 30), dtype=bool)
+    masks[0, 14:] = True  # the lowest rows, from side to side
+    masks[1, :, 10:] = True  # three sides
+    masks[2, 5:20, 0:12] = True  # a corner
+    masks[3, 2:18, 2:28] = True  # 416 of 600 px, no side
+    masks[4, 3:9, 0:30] = True  # a band, two sides
+    found = InstanceMasks(masks)
+    assert is_ground(found).tolist() == [True, True, False, True, False]
+    assert is_ground(found, max_area=0.7).tolist() == [True, True, False, False, False]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from trace_edges.cli.common import console, image_progress
 from trace_edges.cli.evaluate_edges import Workers
-from trace_edges.cli.fields import command
+from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import FILES, Reporting
 from trace_edges.outputs import Outputs
 
@@ -24,11 +24,32 @@ if TYPE_CHECKING:
     from trace_edges.metrics.panoptic import PanopticScores
 
 
+@dataclass(frozen=True)
+class Correction:
+    """How corrected masks are compared with what they were made of.
+
+    Attributes:
+        against: COCO JSON of the masks after their correction.
+        suggestions: The masks are suggestions that are picked by a click each, and cost nothing if
+            they are not picked. Otherwise every mask that is wrong is deleted by a click.
+        min_iou: A corrected mask with a lower overlap (IoU) with every pre-label counts as added.
+        seconds_per_click: Seconds that a click takes, to give minutes.
+    """
+
+    against: Path | None = None
+    suggestions: bool = False
+    min_iou: float = 0.5
+    seconds_per_click: float = 2.0
+
+
 @command
 def masks(
     predictions: Annotated[Path, typer.Argument(help="COCO JSON of results or annotations.")],
-    ground_truth: Annotated[Path, typer.Argument(help="COCO JSON of instances.")],
     reporting: Annotated[Reporting, FILES],
+    correction: Annotated[Correction, Fields("Pre-labels and their correction")],
+    ground_truth: Annotated[
+        Path | None, typer.Argument(help="COCO JSON of instances; none with --against.")
+    ] = None,
     score: Annotated[
         Literal["given", "constant", "area"],
         typer.Option(help="Rank masks by the score given, by area, or all alike (constant)."),
@@ -41,14 +62,25 @@ def masks(
 ) -> None:
     """Score masks against ground truth as COCO does, without classes: AP and AR@100.
 
+    With --against, say instead what was changed when the masks were corrected as pre-labels: how
+    many were kept, adjusted, added, deleted, split and merged, and how many clicks that took.
+
     Example: trace-edges evaluate masks masks/instances.json instances_val2017.json
     """
-    outputs = Outputs("evaluate masks", (predictions, ground_truth))
+    other = correction.against or ground_truth
+    if other is None or (correction.against and ground_truth):
+        raise ValueError(
+            "give the ground truth as second argument, or corrected masks by --against"
+        )
+    outputs = Outputs("evaluate masks", (predictions, other))
     outputs.check(*([] if out is None else [out]))
+    if correction.against is not None:
+        _correction(predictions, correction, out, outputs, reporting)
+        return
     from trace_edges.evaluation.masks import evaluate_masks
 
-    scores = evaluate_masks(predictions, ground_truth, score=score, backend=backend)
-    files = {"predictions": predictions, "ground_truth": ground_truth}
+    scores = evaluate_masks(predictions, other, score=score, backend=backend)
+    files = {"predictions": predictions, "ground_truth": other}
     record = score_record(scores, files, "pycocotools", scores.backend)
     _report(record, out, outputs, reporting, lambda: _print_masks(scores))
 
@@ -97,6 +129,34 @@ def panoptic(
         "ground_truth_folder": ground_truth_folder,
     }
     _report(score_record(scores, files), out, outputs, reporting, lambda: _print_panoptic(scores))
+
+
+def _correction(
+    prelabels: Path, how: Correction, out: Path | None, outputs: Outputs, reporting: Reporting
+) -> None:
+    from trace_edges.evaluation.corrections import evaluate_corrections
+
+    assert how.against is not None
+    found = evaluate_corrections(
+        prelabels, how.against, min_iou=how.min_iou, suggestions=how.suggestions
+    )
+    record = found.record(how.seconds_per_click)
+    record |= {"files": {"prelabels": str(prelabels), "corrected": str(how.against)}}
+
+    def show() -> None:
+        counts = ("kept", "adjusted", "added", "deleted", "split", "merged")
+        told = ", ".join(f"{record[name]} {name}" for name in counts)
+        console.print(
+            f"{found.prelabels} pre-labels became {found.corrected} masks in {found.images} images:"
+            f" {told}; {found.classes_changed} classes changed"
+        )
+        console.print(
+            f"{found.clicks} clicks ({record['minutes']:.1f} minutes), and "
+            f"{found.clicks_from_nothing} ({record['minutes_from_nothing']:.1f} minutes) to draw "
+            f"all masks from nothing: {found.saved:.0%} saved"
+        )
+
+    _report(record, out, outputs, reporting, show)
 
 
 def _report(

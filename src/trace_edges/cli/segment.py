@@ -152,7 +152,7 @@ def _finder(
     else:
         if selection != Selection():
             raise ValueError(
-                "--find, --strength, --levels, --count, --proposals, --min-area and --blur choose "
+                "--find, --strength, --count, --top-k, --min-score, --ground and the like choose "
                 "among regions of edges: leave them out, or --masks"
             )
         encoder = pipe = None

@@ -23,7 +23,7 @@ from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, pl
 from trace_edges.formats.rle import encode_crop
 from trace_edges.formats.truth import Finding
 from trace_edges.formats.values import Key
-from trace_edges.results import InstanceMasks
+from trace_edges.results import OBJECT, InstanceMasks
 
 _RESULT_KEYS = ("image_id", "category_id", "segmentation", "bbox", "score")
 
@@ -36,7 +36,7 @@ def export_coco(
     image_ids: Mapping[str, int] | None = None,
     category: str = "object",
 ) -> None:
-    """Write COCO instances: images, annotations and one category.
+    """Write COCO instances: images, annotations, and their classes as categories.
 
     Masks are compressed RLE, so holes, parts and overlaps are kept to the pixel; `iscrowd` is 0.
     Each annotation has its `score` as well, which COCO does not ask for and readers pass over.
@@ -49,7 +49,8 @@ def export_coco(
         file_names: the file of each image name; NAME.jpg where it gives none.
         image_ids: the number of each image name. By default the number that the name is, if all
             names are numbers, else 1, 2, ... in sorted order.
-        category: name of the one category, whose id is 1.
+        category: name of the category 1, of masks whose class is not known. Other classes follow in
+            the order in which they come.
 
     Raises:
         ImportError: pycocotools is not installed.
@@ -60,13 +61,21 @@ def export_coco(
     listed = ImageList(masks, file_names, image_ids)
     images: list[Entry] = []
     annotations: list[Entry] = []
+    ids = {OBJECT: CATEGORY}
     for name in listed.ids:
         instances = masks[name]
         images.append(listed.entry(name, instances.shape))
-        for entry in coco_entries(instances, listed.ids[name]):
+        for one in instances.classes:
+            ids.setdefault(one, len(ids) + 1)
+        for entry in coco_entries(instances, listed.ids[name], ids):
             annotations.append({"id": len(annotations) + 1, **entry})
-    categories = [{"id": CATEGORY, "name": category, "supercategory": category}]
+    categories = coco_categories([category, *list(ids)[1:]])
     write_json({"images": images, "annotations": annotations, "categories": categories}, path)
+
+
+def coco_categories(names: Iterable[str]) -> list[Entry]:
+    """COCO's categories of these names, numbered from 1."""
+    return [{"id": n, "name": name, "supercategory": name} for n, name in enumerate(names, 1)]
 
 
 def export_coco_results(
@@ -90,14 +99,20 @@ def export_coco_results(
     write_json(results, path)
 
 
-def coco_entries(instances: InstanceMasks, image_id: int) -> Iterator[Entry]:
-    """COCO's annotations of one image, without ids of their own."""
+def coco_entries(
+    instances: InstanceMasks, image_id: int, categories: Mapping[str, int] | None = None
+) -> Iterator[Entry]:
+    """COCO's annotations of one image, without ids of their own.
+
+    Args:
+        categories: ids of the classes of the masks. None: all are of category 1.
+    """
     boxes, areas = instances.boxes, instances.areas
     for index, (crop, window) in enumerate(zip(instances.crops, instances.windows, strict=True)):
         left, top, right, bottom = boxes[index].tolist()
         yield {
             "image_id": image_id,
-            "category_id": CATEGORY,
+            "category_id": categories[instances.classes[index]] if categories else CATEGORY,
             "segmentation": encode_crop(crop, window, instances.shape),
             "area": int(areas[index]),
             "bbox": [left, top, right - left, bottom - top],
@@ -151,6 +166,7 @@ class CocoMasks:
         files: of the images, by id; None where the file gives none.
         sizes: (height, width) of these images by id.
         scored: whether any mask has a score.
+        names: of the categories that the file lists, by id.
         findings: what is wrong with the file.
 
     Raises:
@@ -173,7 +189,7 @@ class CocoMasks:
         self.ids = {name: key for key, name in names.items() if key in self.sizes}
         self.scored = any(mask.score is not None for mask in file.masks)
         self.findings = [*file.findings, *self._unsized()]
-        self._image_ids, self._category_ids = _written_ids(file)
+        self._image_ids, self._category_ids, self.names = _written_ids(file)
 
     def _unsized(self) -> Iterator[Finding]:
         """What is wrong with images whose size nothing tells."""
@@ -253,8 +269,10 @@ class CocoMasks:
 
 def _written_ids(
     file: CocoFile[ListedImage, CategoryMask],
-) -> tuple[dict[Key, Any], dict[Key, Any]]:
-    """The ids of images and of categories as they are written: text may stand for a number."""
+) -> tuple[dict[Key, Any], dict[Key, Any], dict[Key, str]]:
+    """The ids of images and of categories as they are written, since text may stand for a number;
+    and the names of categories.
+    """
     content = file.content if isinstance(file.content, Mapping) else {"annotations": file.content}
     given = content["annotations"]
     images = {mask.image_id: given[mask.place]["image_id"] for mask in file.masks}
@@ -264,5 +282,6 @@ def _written_ids(
         mask.category_id: given[mask.place].get("category_id", CATEGORY) for mask in file.masks
     }
     listed, _ = sound_entries(LISTED_CATEGORY, content, "categories", file.name)
-    categories |= {one.id: content["categories"][one.place]["id"] for one in listed}
-    return images, categories
+    own = {one.id: content["categories"][one.place] for one in listed}
+    categories |= {key: entry["id"] for key, entry in own.items()}
+    return images, categories, {key: str(entry.get("name", key)) for key, entry in own.items()}

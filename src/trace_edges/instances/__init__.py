@@ -1,6 +1,7 @@
 """Instances from edges: regions, masks cut at edges, panoptic maps (section 3.5)."""
 
 from trace_edges.instances.bgp import Propagation
+from trace_edges.instances.candidates import candidates_from_edges
 from trace_edges.instances.dividing import propagate
 from trace_edges.instances.fragments import Attachment, attach_fragments
 from trace_edges.instances.grids import (
@@ -19,7 +20,6 @@ from trace_edges.instances.regions import (
     instances_at,
     instances_from_edges,
     instances_of_count,
-    proposals,
 )
 from trace_edges.instances.seeds import Seeds, seeds_from_edges, seeds_from_masks
 
@@ -31,6 +31,7 @@ __all__ = [
     "attach_fragments",
     "attention_affinity",
     "build_hierarchy",
+    "candidates_from_edges",
     "centred_affinity",
     "contours",
     "feature_affinity",
@@ -43,7 +44,6 @@ __all__ = [
     "panoptic_from_semantic",
     "promerge",
     "propagate",
-    "proposals",
     "refine_instances",
     "seeds_from_edges",
     "seeds_from_masks",

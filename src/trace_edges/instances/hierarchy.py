@@ -37,12 +37,14 @@ class Hierarchy:
         parents: (2r - 1,) parent of each node; the last node is its own.
         births: (2r - 1,) strength in [0, 1] at which the node came to be, ascending; 0 for leaves.
         areas: (2r - 1,) pixels.
+        outlines: (2r - 1,) length of the boundary to other regions, in pairs of 4-neighbours.
     """
 
     labels: Int32[np.ndarray, "h w"]
     parents: Int64[np.ndarray, " nodes"]
     births: Float64[np.ndarray, " nodes"]
     areas: Int64[np.ndarray, " nodes"]
+    outlines: Int64[np.ndarray, " nodes"]
 
     @property
     def leaves(self) -> int:
@@ -175,9 +177,10 @@ def _merge(
     counts: Int64[np.ndarray, " p"],
     areas: Int64[np.ndarray, " r"],
     area_power: float,
-) -> tuple[Int64[np.ndarray, " nodes"], Float64[np.ndarray, " nodes"], Int64[np.ndarray, " nodes"]]:
-    """Parents, births and areas of the nodes; greedy, the weakest boundary first."""
+) -> tuple[np.ndarray, ...]:
+    """What a `Hierarchy` knows of its nodes; greedy, the weakest boundary first."""
     leaves, image = len(areas), int(areas.sum())
+    outlines = np.bincount(pairs.ravel(), np.repeat(counts, 2), leaves).astype(np.int64).tolist()
     parents = list(range(2 * leaves - 1))
     births, sizes = [0.0] * leaves, areas.tolist()
 
@@ -201,6 +204,7 @@ def _merge(
         parents[a] = parents[b] = new
         births.append(max(weakest, births[-1]))  # a merge can only come after those before it
         sizes.append(sizes[a] + sizes[b])
+        outlines.append(outlines[a] + outlines[b] - 2 * shared[a][b][1])
         around: dict[int, tuple[float, int]] = {}
         for old, other in ((a, b), (b, a)):
             for node, (total, count) in shared[old].items():
@@ -213,4 +217,4 @@ def _merge(
             shared[node][new] = boundary
             heappush(queue, (strength(node, new), node, new))
         shared[a], shared[b] = {}, {}
-    return np.array(parents), np.array(births), np.array(sizes)
+    return np.array(parents), np.array(births), np.array(sizes), np.array(outlines)

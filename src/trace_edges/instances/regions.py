@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from scipy.ndimage import find_objects
 
 from trace_edges.instances.components import Edges
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
+from trace_edges.instances.scores import node_scores
 from trace_edges.results import EdgeMap, InstanceMasks
 
 Nodes = Int64[np.ndarray, "_"]
@@ -42,8 +43,8 @@ def instances_from_edges(
         min_area: share of the image in [0, 1]; smaller regions are left out.
 
     Returns:
-        Masks of (h, w) by falling area; a score in [0, 1] is the strength at which the region
-        merges with another.
+        Masks of (h, w) by falling area; a score in [0, 1] is the estimated probability that the
+        region has an IoU of at least 0.5 with a thing.
 
     Raises:
         ValueError: `edges` is not a map in [0, 1], or has several images; a strength is not in
@@ -62,6 +63,14 @@ def usual_strength(find: Aim = "objects", *, training_free: bool) -> float:
     return _STRENGTHS[find][training_free]
 
 
+def usual_levels(count: int, *, training_free: bool) -> list[float]:
+    """So many strengths, from that for objects to that for areas, each the same number of times the
+    one before.
+    """
+    low, high = (_STRENGTHS[aim][training_free] for aim in ("objects", "areas"))
+    return [round(float(level), 4) for level in np.geomspace(low, high, count)]
+
+
 def instances_at(
     tree: Hierarchy, strength: float | Sequence[float] = STRENGTH, *, min_area: float = 0.0
 ) -> InstanceMasks:
@@ -74,7 +83,7 @@ def instances_at(
             to one.
 
     Returns:
-        Masks by falling area; a score is the strength at which the region merges with another.
+        Masks by falling area, with scores as of `instances_from_edges`.
     """
     levels = np.atleast_1d(np.asarray(strength, dtype=np.float64))
     if odd := [level for level in levels.tolist() if not 0 <= level <= 1]:
@@ -84,7 +93,7 @@ def instances_at(
     nodes = np.concatenate([tree.nodes_at(level) for level in levels])
     given = strength if np.ndim(strength) == 0 else levels.tolist()
     settings = {"source": "edges", "strength": given, "min_area": min_area}
-    return _instances(tree, _large(tree, nodes, min_area), settings)
+    return masks_of_nodes(tree, _large(tree, nodes, min_area), settings)
 
 
 def instances_of_count(tree: Hierarchy, count: int, *, min_area: float = 0.0) -> InstanceMasks:
@@ -94,28 +103,17 @@ def instances_of_count(tree: Hierarchy, count: int, *, min_area: float = 0.0) ->
         ValueError: the edges do not close so many regions.
     """
     settings = {"source": "edges", "count": count, "min_area": min_area}
-    return _instances(tree, _large(tree, tree.nodes_of_count(count), min_area), settings)
+    return masks_of_nodes(tree, _large(tree, tree.nodes_of_count(count), min_area), settings)
 
 
-def proposals(
-    tree: Hierarchy, *, limit: int = 100, max_iou: float = 0.9, min_area: float = 0.0
-) -> InstanceMasks:
-    """The best regions of all strengths, which overlap: what average recall and precision ask for.
-
-    A region's score is the strength at which it merges with another. The whole image is none.
-
-    Args:
-        limit: the most regions.
-        max_iou: with a better region, above which a region is left out.
-        min_area: share of the image below which a region is left out.
-
-    Returns:
-        Masks by falling score; of equal ones the larger first.
+def is_ground(masks: InstanceMasks, max_area: float = 0.5) -> Bool[np.ndarray, " n"]:
+    """Which masks are ground, sky or walls by their place: they touch at least three sides of the
+    image, or cover more than `max_area` of it.
     """
-    nodes = _large(tree, np.arange(len(tree.parents) - 1), min_area)
-    ranked = nodes[np.argsort(-tree.deaths[nodes], kind="stable")]
-    settings = {"source": "edges", "limit": limit, "max_iou": max_iou, "min_area": min_area}
-    return _instances(tree, _distinct(tree, ranked, limit, max_iou), settings)
+    height, width = masks.shape
+    sides = (masks.boxes == [0, 0, width, height]).sum(axis=1)
+    ground: Bool[np.ndarray, " n"] = (sides >= 3) | (masks.areas > max_area * height * width)
+    return ground
 
 
 def _large(tree: Hierarchy, nodes: Nodes, min_area: float) -> Nodes:
@@ -125,28 +123,8 @@ def _large(tree: Hierarchy, nodes: Nodes, min_area: float) -> Nodes:
     return nodes[np.argsort(-tree.areas[nodes], kind="stable")]
 
 
-def _distinct(tree: Hierarchy, ranked: Nodes, limit: int, max_iou: float) -> Nodes:
-    """The first `limit` of the nodes that are not nearly the same as one before.
-
-    Two nodes of a tree are disjoint, or one lies in the other and their IoU is the ratio of their
-    areas. A node is ranked after every node that holds it (none of these is merged earlier, and all
-    are larger), so only its nearest ancestors can be too like it.
-    """
-    kept: dict[int, None] = {}  # a set in the order of ranks
-    for node in ranked.tolist():
-        if len(kept) == limit:
-            break
-        filled: set[int] = set()  # the ancestors that it nearly fills
-        above = int(tree.parents[node])
-        while above not in filled and tree.areas[node] > max_iou * tree.areas[above]:
-            filled.add(above)
-            above = int(tree.parents[above])
-        if not any(above in kept for above in filled):
-            kept[node] = None
-    return np.array(list(kept), dtype=np.int64)
-
-
-def _instances(tree: Hierarchy, nodes: Nodes, settings: dict[str, Any]) -> InstanceMasks:
+def masks_of_nodes(tree: Hierarchy, nodes: Nodes, settings: dict[str, Any]) -> InstanceMasks:
+    """The regions of these nodes, in their order, with their scores."""
     boxes, first, last, rank = _places(tree)
     windows, crops = [], []
     for node in nodes.tolist():
@@ -154,7 +132,9 @@ def _instances(tree: Hierarchy, nodes: Nodes, settings: dict[str, Any]) -> Insta
         windows.append((slice(top, bottom), slice(left, right)))
         ranks = rank[tree.labels[windows[-1]]]
         crops.append((ranks >= first[node]) & (ranks < last[node]))
-    return InstanceMasks.cropped(windows, crops, tree.labels.shape, tree.deaths[nodes], settings)
+    return InstanceMasks.cropped(
+        windows, crops, tree.labels.shape, node_scores(tree)[nodes], settings
+    )
 
 
 def _places(tree: Hierarchy) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

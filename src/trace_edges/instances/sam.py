@@ -109,7 +109,8 @@ class SamSegmenter:
                 masks = np.stack([self._at_size(logits, size) for logits in decoded[0]])
                 found = masks.any(axis=(1, 2))
                 scores = np.array(decoded[1], dtype=np.float32)
-                drawn += InstanceMasks(masks[found], scores[found])
+                classes = np.array(seeds.regions.classes[part])[found]
+                drawn += InstanceMasks(masks[found], scores[found]).named(classes)
         return _best(drawn, iou)
 
     @property

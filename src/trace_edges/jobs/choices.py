@@ -12,63 +12,82 @@ TaskName = Literal["edges", "instances", "panoptic"]
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of the regions that edges close are taken: by one of four rules.
+    """Which of the regions that edges close are taken, and which of these are kept.
 
     Attributes:
-        find: what the usual strength is for: objects finds most things, among many small regions;
-            areas gives few regions, which cover the image best.
+        find: objects and areas give every pixel to one region. Objects finds most things, among
+            many small regions; areas gives few regions, which cover the image best. Candidates are
+            regions of all sizes that overlap, the likeliest things first.
         strength: only edges stronger than this separate regions; a lower value gives more and
             smaller regions. None: for objects 0.05, or 0.15 for edges of the training-free method;
             for areas 0.125, or 0.25.
-        levels: take the regions of several strengths at once, as alternatives that overlap; for
-            example 0.03,0.06,0.125.
+        levels: take the regions of several strengths at once, as alternatives that overlap: a
+            number of levels, such as 3, or their strengths, such as 0.03,0.06,0.125.
         count: merge regions until this many are left, instead of using a strength.
-        proposals: return up to this many overlapping regions of all strengths instead.
+        top_k: keep this many masks, those with the highest scores. None: all, or 100 candidates.
+        min_score: leave out masks with a lower score. A score estimates the probability that a mask
+            overlaps a thing with an IoU of at least 0.5.
+        ground: what becomes of ground, sky and walls, which are regions that touch three sides of
+            the image or cover more of it than max_area: keep them, mark them by the class ground,
+            or remove them.
+        max_area: share of the image above which a region counts as ground.
         min_area: leave out regions that cover a smaller share of the image than this.
         blur: blur the edges with a Gaussian of this standard deviation in pixels; maps of thin
             lines need 2.
     """
 
-    find: Literal["objects", "areas"] = "objects"
+    find: Literal["objects", "areas", "candidates"] = "objects"
     strength: float | None = None
     levels: str | None = None
     count: int | None = None
-    proposals: int | None = None
+    top_k: int | None = None
+    min_score: float = 0.0
+    ground: Literal["keep", "mark", "remove"] = "keep"
+    max_area: float = 0.5
     min_area: float = 0.0
     blur: float = 0.0
 
     def __post_init__(self) -> None:
-        rules = (self.strength, self.levels, self.count, self.proposals)
-        if sum(rule is not None for rule in rules) > 1:
-            raise ValueError(
-                "--strength, --levels, --count and --proposals exclude each other: give one"
-            )
+        rules = (self.strength, self.levels, self.count)
+        given = sum(rule is not None for rule in rules)
+        if given > 1:
+            raise ValueError("--strength, --levels and --count exclude each other: give one")
+        if given and self.find == "candidates":
+            raise ValueError("candidates are regions of all strengths: leave out --strength, "
+                             "--levels and --count, or --find")  # fmt: skip
         self._levels()  # now, not after the first image
-        for name in ("count", "proposals"):
+        for name in ("count", "top_k"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise ValueError(f"{name} must be 1 or more, not {number}")
-        for name in ("strength", "min_area"):
+        for name in ("strength", "min_area", "min_score", "max_area"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must lie in [0, 1], not {value}")
         if self.blur < 0:
             raise ValueError(f"blur must be 0 or more pixels, not {self.blur}")
 
-    def strengths(self, *, training_free: bool) -> float | list[float]:
-        """The strength that is taken, or those of all levels."""
-        from trace_edges.instances.regions import usual_strength
+    def strengths(self, *, training_free: bool) -> float | list[float] | None:
+        """The strength that is taken, or those of all levels; None for candidates."""
+        from trace_edges.instances.regions import usual_levels, usual_strength
 
-        usual = usual_strength(self.find, training_free=training_free)
-        return self._levels() or (usual if self.strength is None else self.strength)
+        levels = self._levels()
+        if isinstance(levels, int):
+            return usual_levels(levels, training_free=training_free)
+        if self.strength is None and self.find != "candidates":
+            return levels or usual_strength(self.find, training_free=training_free)
+        return levels or self.strength
 
-    def _levels(self) -> list[float]:
+    def _levels(self) -> int | list[float]:
+        """How many levels there are, or their strengths."""
         if self.levels is None:
             return []
+        if self.levels.strip().isdecimal() and int(self.levels) > 1:
+            return int(self.levels)
         try:
             levels = [float(part) for part in self.levels.split(",")]
         except ValueError as error:
             raise ValueError(f"--levels {self.levels!r} is not a list of strengths: write them as "
-                             "0.03,0.06,0.125") from error  # fmt: skip
+                             "0.03,0.06,0.125, or how many there are, as 3") from error  # fmt: skip
         if odd := [level for level in levels if not 0 <= level <= 1]:
             raise ValueError(f"--levels must lie in [0, 1], not {odd[0]:g}")
         return levels

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from trace_edges.formats.coco_models import CATEGORY
 from trace_edges.jobs.entries import Item, Shard
 from trace_edges.jobs.remote import join, write_bytes
 from trace_edges.jobs.sinks import RECORD, FolderSink, write_large
@@ -25,7 +24,7 @@ class CocoSink:
 
     dest: str
     task: Literal["instances", "panoptic"]
-    categories: tuple[tuple[int, str, bool], ...] = ((CATEGORY, "object", True),)
+    categories: tuple[tuple[int, str, bool], ...]
     shard: Shard = field(default_factory=Shard)
     part = None
 

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, UInt8
 from trace_edges.backbones import ViTBackbone
 from trace_edges.images import model_size, resize_image, to_tensor
 from trace_edges.instances.bgp import PROPAGATION, Propagation
+from trace_edges.instances.candidates import TOP_K, candidates_from_edges
 from trace_edges.instances.components import cut_pixels
 from trace_edges.instances.dividing import open_lines
 from trace_edges.instances.grids import (
@@ -24,12 +25,12 @@ from trace_edges.instances.hierarchy import build_hierarchy
 from trace_edges.instances.maskcut import maskcut
 from trace_edges.instances.promerge import promerge
 from trace_edges.instances.refine import refine_instances
-from trace_edges.instances.regions import instances_at, instances_of_count, proposals
+from trace_edges.instances.regions import instances_at, instances_of_count, is_ground
 from trace_edges.instances.sam import SamSegmenter, prompt_kinds
 from trace_edges.instances.seeds import seeds_from_masks
 from trace_edges.jobs.choices import Selection
 from trace_edges.jobs.task import Subject, TaskError
-from trace_edges.results import InstanceMasks
+from trace_edges.results import GROUND, OBJECT, InstanceMasks
 from trace_edges.sources import Step
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.settings import TraceSettings, attention_only
@@ -65,6 +66,11 @@ class Regions:
     wants_image = False
     wants_attention = False
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """As its masks are called."""
+        return (OBJECT, GROUND) if self.selection.ground == "mark" else (OBJECT,)
+
     def describe(self) -> dict[str, Any]:
         """Lists all that the result depends on, plain JSON values."""
         return self.selection.described(training_free=self.training_free)
@@ -78,19 +84,34 @@ class Regions:
         """
         chosen = self.selection
         tree = build_hierarchy(subject.smooth, blur=chosen.blur)
-        if chosen.count is not None:
-            return Found(instances_of_count(tree, chosen.count, min_area=chosen.min_area))
-        if chosen.proposals is not None:
-            return Found(proposals(tree, limit=chosen.proposals, min_area=chosen.min_area))
         strength = chosen.strengths(training_free=self.training_free)
-        found = instances_at(tree, strength, min_area=chosen.min_area)
-        if not chosen.blur and open_lines(subject.smooth, tree.labels, np.min(strength)):
-            raise ValueError(
-                f"its edges are thin lines with gaps, which enclose {len(found)} regions: give a "
-                "smooth map (detect --soft), or the best regions of the lines (--blur 2 "
-                "--proposals 100)"
-            )
-        return Found(found)
+        if chosen.count is not None:
+            found = instances_of_count(tree, chosen.count, min_area=chosen.min_area)
+        elif strength is None:
+            most, least = chosen.top_k or TOP_K, chosen.min_area
+            found = candidates_from_edges(tree, top_k=most, min_area=least)
+        else:
+            found = instances_at(tree, strength, min_area=chosen.min_area)
+            if not chosen.blur and open_lines(subject.smooth, tree.labels, np.min(strength)):
+                raise ValueError(
+                    f"its edges are thin lines with gaps, which enclose {len(found)} regions: give "
+                    "a smooth map (detect --soft), or the best regions of the lines (--blur 2 "
+                    "--find candidates)"
+                )
+        return Found(self._kept(found))
+
+    def _kept(self, found: InstanceMasks) -> InstanceMasks:
+        """The masks that the scores, their number and their place leave, in their order."""
+        chosen, ground = self.selection, is_ground(found, self.selection.max_area)
+        kept = found.scores >= chosen.min_score
+        if chosen.ground == "mark":
+            found = found.named(np.where(ground, GROUND, OBJECT))
+        elif chosen.ground == "remove":
+            kept &= ~ground
+        if chosen.top_k is not None:
+            ranked = np.flatnonzero(kept)[np.argsort(-found.scores[kept], kind="stable")]
+            kept[ranked[chosen.top_k :]] = False
+        return found[kept]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +136,7 @@ class Generated:
     iou: float = 0.5
     crf: bool = False
     wants_image = True
+    classes = (OBJECT,)
 
     @property
     def wants_attention(self) -> bool:
@@ -210,6 +232,11 @@ class Prompted:
     def wants_attention(self) -> bool:
         """As the other finder does."""
         return self.find.wants_attention
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """As the other finder's."""
+        return self.find.classes
 
     def describe(self) -> dict[str, Any]:
         """Lists all that the answer depends on, plain JSON values."""

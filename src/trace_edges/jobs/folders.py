@@ -10,7 +10,7 @@ from typing import Any
 
 from trace_edges.edge_folder import EdgeFolder
 from trace_edges.files import FileError, read_json, write_json
-from trace_edges.formats.coco_models import CATEGORY
+from trace_edges.formats.coco import coco_categories
 from trace_edges.formats.listing import Entry, ImageList
 from trace_edges.jobs.engine import Engine, stretches_of
 from trace_edges.jobs.entries import Item, PathPlace
@@ -123,7 +123,8 @@ def segment_files(
             finished.append(Path(outcome.key))
         told = {k: v for k, v in outcome.record.items() if k != "annotations"}
         yield Outcome(outcome.key, outcome.state, outcome.message, told)
-    _write_summary({names[path]: path for path in sorted(finished, key=list(names).index)}, records)
+    listed = {names[path]: path for path in sorted(finished, key=list(names).index)}
+    _write_summary(listed, records, task)
 
 
 def segment_outputs(
@@ -181,7 +182,7 @@ def _run(engine: Engine, names: Mapping[Path, str], records: Records) -> Iterato
         yield Outcome(str(path), outcome.state, outcome.message, outcome.record)
 
 
-def _write_summary(paths: Mapping[str, Path], records: Records) -> None:
+def _write_summary(paths: Mapping[str, Path], records: Records, task: InstancesTask) -> None:
     """COCO annotations of all images from their records, which also know scores and overlaps."""
     if not paths:
         return
@@ -196,7 +197,7 @@ def _write_summary(paths: Mapping[str, Path], records: Records) -> None:
         images.append(listed.entry(name, (record["height"], record["width"])))
         for entry in record["annotations"]:
             annotations.append({"id": len(annotations) + 1, "image_id": number, **entry})
-    categories = [{"id": CATEGORY, "name": "object", "supercategory": "object"}]
+    categories = coco_categories(task.classes)
     content = {"images": images, "annotations": annotations, "categories": categories}
     with records.outputs.writing():
         write_json(content, records.folder / SUMMARY)

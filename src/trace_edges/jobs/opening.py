@@ -91,7 +91,8 @@ def make_sink(
             raise ValueError("COCO JSON holds instances or panoptic segments, no edges: "
                              "choose folder, tar or parquet")  # fmt: skip
         if task.name == "instances":
-            return CocoSink(dest, "instances", shard=shard)
+            names = tuple((n, name, True) for n, name in enumerate(task.classes, 1))
+            return CocoSink(dest, "instances", names, shard)
         listed = tuple((one.id, one.name, one.thing) for one in task.classes.categories)
         return CocoSink(dest, "panoptic", listed, shard)
     return PartSink(dest, form, (*task.suffixes, RECORD), part, shard.tag)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,7 +15,7 @@ from trace_edges.drawing.overlays import overlay
 from trace_edges.extras import require
 from trace_edges.files import FileError
 from trace_edges.formats.classes import ClassTable
-from trace_edges.formats.coco import coco_entries
+from trace_edges.formats.coco import coco_categories, coco_entries
 from trace_edges.formats.edge_maps import EdgeFormat, stored_edges
 from trace_edges.formats.labels import LARGEST
 from trace_edges.formats.panoptic import segments_info
@@ -76,6 +77,10 @@ class Finder(Protocol):
     @property
     def wants_attention(self) -> bool: ...
 
+    @property
+    def classes(self) -> Sequence[str]:
+        """All that an instance may be called, in the order of their ids from 1."""
+
     def describe(self) -> dict[str, Any]:
         """Lists all that the result depends on, plain JSON values."""
 
@@ -108,6 +113,10 @@ class InstancesTask(Task):
     def wants_attention(self) -> bool:
         return self.find.wants_attention
 
+    @property
+    def classes(self) -> Sequence[str]:
+        return self.find.classes
+
     def describe(self) -> dict[str, Any]:
         return {"task": self.name, **self.find.describe()}
 
@@ -130,9 +139,11 @@ class InstancesTask(Task):
             files["overlay.png"] = _encoded(instances.overlay(subject.image))
         annotations = [
             {name: value for name, value in entry.items() if name != "image_id"}
-            for entry in coco_entries(instances, 0)
+            for entry in coco_entries(instances, 0, {c: n for n, c in enumerate(self.classes, 1)})
         ]
         record: dict[str, Any] = {"annotations": annotations}
+        if len(self.classes) > 1:  # else all are objects
+            record["categories"] = coco_categories(self.classes)
         if found.timestep is not None:
             record = {"timestep": found.timestep, **record}
         return Result(files, record)

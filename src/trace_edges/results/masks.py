@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+OBJECT = "object"  # the class of a mask of which nothing more is known
+GROUND = "ground"
 _FORM = "trace-edges instance masks 1"
 
 
@@ -36,6 +38,7 @@ class InstanceMasks(Shown):
         shape: (H, W) of the image.
         scores: (n,) in [0, 1], the larger the surer; 1 where nothing ranks them.
         settings: what the masks were made with, plain JSON values.
+        classes: the class of each mask, "object" where nothing tells it.
     """
 
     crops: tuple[Crop, ...]
@@ -43,6 +46,7 @@ class InstanceMasks(Shown):
     shape: tuple[int, int]
     scores: Float32[np.ndarray, " n"]
     settings: Mapping[str, Any]
+    classes: tuple[str, ...]
 
     def __init__(
         self, masks: Any, scores: Any = None, settings: Mapping[str, Any] | None = None
@@ -96,7 +100,11 @@ class InstanceMasks(Shown):
         shape: tuple[int, ...],
         scores: Any,
         settings: Mapping[str, Any] | None,
+        classes: Iterable[str] | None = None,
     ) -> None:
+        names = (OBJECT,) * len(crops) if classes is None else tuple(map(str, classes))
+        if len(names) != len(crops):
+            raise ValueError(f"{len(crops)} masks need as many classes, not {len(names)}")
         numbers = np.ones(len(crops)) if scores is None else plain_array(scores)
         if numbers.shape != (len(crops),):
             raise ValueError(f"{len(crops)} masks need as many scores, not {numbers.shape}")
@@ -106,6 +114,16 @@ class InstanceMasks(Shown):
         for name, value in zip(("crops", "boxes", "shape", "scores"), held, strict=True):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "settings", settings or {})
+        object.__setattr__(self, "classes", names)
+
+    def named(self, classes: Iterable[str], scores: Any = None) -> InstanceMasks:
+        """The same masks with these classes, one each; and with other scores, if they are given.
+
+        Raises:
+            ValueError: there are more or fewer than masks.
+        """
+        scores = self.scores if scores is None else scores
+        return self._of(self.crops, self.boxes, self.shape, scores, self.settings, classes)
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -123,7 +141,9 @@ class InstanceMasks(Shown):
             which = plain_array(which)
         kept = np.arange(len(self))[which if isinstance(which, slice) or len(which) else slice(0)]
         crops = [self.crops[index] for index in kept]
-        return self._of(crops, self.boxes[kept], self.shape, self.scores[kept], self.settings)
+        classes = [self.classes[index] for index in kept]
+        scores = self.scores[kept]
+        return self._of(crops, self.boxes[kept], self.shape, scores, self.settings, classes)
 
     def __iter__(self) -> Iterator[InstanceMasks]:
         """Every instance as a result of its own, n = 1."""
@@ -143,7 +163,8 @@ class InstanceMasks(Shown):
         boxes, scores = (np.concatenate(pair) for pair in (
             (self.boxes, other.boxes), (self.scores, other.scores)
         ))  # fmt: skip
-        return self._of(self.crops + other.crops, boxes, self.shape, scores, self.settings)
+        classes = self.classes + other.classes
+        return self._of(self.crops + other.crops, boxes, self.shape, scores, self.settings, classes)
 
     @cached_property
     def masks(self) -> Bool[np.ndarray, "n h w"]:
@@ -213,6 +234,7 @@ class InstanceMasks(Shown):
             "boxes": self.boxes,
             "shape": np.array(self.shape),
             "scores": self.scores,
+            "classes": np.array(self.classes, dtype=np.str_),
         }
         write_archive(path, _FORM, self.settings, arrays)
 
@@ -242,7 +264,10 @@ class InstanceMasks(Shown):
         inside = (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= [width, height]).all()
         if min(shape) < 0 or not inside or not all(crop.any() for crop in crops):
             raise ValueError("boxes and masks do not fit the image")
-        return cls._of(crops, boxes, shape, scores, settings)
+        classes = (
+            data["classes"].tolist() if "classes" in data else None
+        )  # as saved before there were classes
+        return cls._of(crops, boxes, shape, scores, settings, classes)
 
     @property
     def areas(self) -> Int64[np.ndarray, " n"]:

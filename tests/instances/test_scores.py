@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from trace_edges.instances.hierarchy import build_hierarchy
 from trace_edges.instances.scores import WEIGHTS, node_scores, properties
@@ -41,9 +40,3 @@ def test_a_score_is_the_logistic_of_the_weighted_properties():
     assert WEIGHTS[3] > 0  # strong edges
     assert WEIGHTS[4] < 0  # the frame
     assert WEIGHTS[5] > 0  # compactness
-
-
-def test_transposed_edges_have_the_same_scores():
-    edges = np.random.default_rng(4).random((30, 40)).astype(np.float32)
-    one, other = (np.sort(node_scores(build_hierarchy(e))) for e in (edges, edges.T))
-    assert one == pytest.approx(other, abs=1e-6)

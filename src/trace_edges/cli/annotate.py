@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from rich.markup import escape
 from trace_edges.cli.annotate_progress import job_progress
 from trace_edges.cli.common import console, error, errors
 from trace_edges.cli.fields import Fields, command
+from trace_edges.cli.finishing import NAMING, REDRAWING, Naming, Redrawing, finished
 from trace_edges.cli.options import (
     LOADING,
     MODEL,
@@ -119,6 +120,8 @@ def annotate(
     loading: Annotated[Loading, LOADING],
     output: Annotated[EdgeOutput, Fields("Edge maps")],
     selection: Annotated[Selection, Fields("Regions that edges enclose", leave_out=("blur",))],
+    redrawing: Annotated[Redrawing, REDRAWING],
+    naming: Annotated[Naming, NAMING],
     maps: Annotated[SemanticMaps, Fields("Classes (--task panoptic)")],
     cutting: Annotated[Splitting, SPLITTING],
 ) -> None:
@@ -140,6 +143,7 @@ def annotate(
 
     model = EdgeModel.choose(choice, settings, loading)
     what = _task(task, model, output, selection, (maps, cutting))
+    what = _finished(what, redrawing, naming, cutting.iou, loading)
     part_of, out = read_shard(running.shard), absolute(dest)
     images = open_source(source, **vars(data_set))
     sink = make_sink(out, running.to, what, part=running.part, shard=part_of)
@@ -178,6 +182,19 @@ def read_shard(text: str) -> Shard:
     except ValueError:
         raise ValueError(f"{text!r} is not a shard: write the first of four as 1/4") from None
     return Shard(index, count)
+
+
+def _finished(
+    task: Task, redrawing: Redrawing, naming: Naming, iou: float, loading: Loading
+) -> Task:
+    """A task of instances with what is done with them."""
+    from trace_edges.jobs.tasks import InstancesTask
+
+    if isinstance(task, InstancesTask):
+        return replace(task, find=finished(task.find, redrawing, naming, iou, loading))
+    if redrawing != Redrawing() or naming != Naming():
+        raise ValueError("--sam and --class-names are for --task instances: leave them out")
+    return task
 
 
 def _task(

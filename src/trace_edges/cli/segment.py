@@ -17,6 +17,7 @@ from trace_edges.cli.common import (
     waiting,
 )
 from trace_edges.cli.fields import Fields, command
+from trace_edges.cli.finishing import NAMING, REDRAWING, Naming, Redrawing, finished
 from trace_edges.cli.options import (
     CUTTING,
     FILES,
@@ -31,7 +32,6 @@ from trace_edges.cli.options import (
     finish,
     follow,
     load_encoder,
-    load_sam,
 )
 from trace_edges.edge_model import EMBEDDED, Choice, EdgeModel, Loading
 from trace_edges.jobs.choices import Selection
@@ -50,25 +50,16 @@ class Masks:
             self-attention of the backbone at t*.
         crf: Fit the masks of MaskCut and ProMerge to the colours of the image with a CRF, before
             they are cut. Needs the extra crf.
-        sam: Folder or hub id of a SAM or SAM 2 model, which redraws every instance.
-        prompts: How SAM is prompted: with points, boxes or masks, or several, joined by +. None:
-            points+boxes.
-        points: Number of points per instance in SAM's prompt. None: 1.
     """
 
     masks: Literal["edges", "maskcut", "promerge"] = "edges"
     edges: Path | None = None
     encoder: str | None = None
     crf: bool = False
-    sam: str | None = None
-    prompts: str | None = None
-    points: int | None = None
 
     def __post_init__(self) -> None:
         if self.masks == "edges" and (self.encoder is not None or self.crf):
             raise ValueError("--encoder and --crf are for maskcut and promerge: leave them out")
-        if self.sam is None and (self.prompts is not None or self.points is not None):
-            raise ValueError("--prompts and --points are for SAM: give --sam, or leave them out")
 
 
 @command
@@ -76,6 +67,8 @@ def segment(
     inputs: InputImages,
     masks: Annotated[Masks, Fields("Masks")],
     selection: Annotated[Selection, Fields("Regions that edges enclose")],
+    redrawing: Annotated[Redrawing, REDRAWING],
+    naming: Annotated[Naming, NAMING],
     cutting: Annotated[Cutting, CUTTING],
     choice: Annotated[Choice, MODEL],
     settings: Annotated[TraceSettings, TRACE],
@@ -104,6 +97,7 @@ def segment(
         source = model.load()
     made_by = source.method if isinstance(source, EdgeFolder) else model.method
     find = _finder(masks, selection, cutting, model, made_by, (choice, settings, loading))
+    find = finished(find, redrawing, naming, cutting.iou, loading)
     made_with: dict[str, Any] = {"source": masks.masks}
     described = source.describe(model.source_settings())
     made_with |= {"detector": described} if model.method == "one-step" else described
@@ -143,7 +137,7 @@ def _finder(
     attention: tuple[Choice, TraceSettings, Loading],
 ) -> Any:
     """What finds the instances of an image."""
-    from trace_edges.jobs.finding import Generated, Prompted, Regions
+    from trace_edges.jobs.finding import Generated, Regions
 
     choice, settings, loading = attention
     find: Regions | Generated
@@ -163,7 +157,4 @@ def _finder(
         find = Generated(
             masks.masks, encoder, pipe, settings, cutting.propagation(), cutting.iou, masks.crf
         )
-    if masks.sam is None:
-        return find
-    sam = load_sam(masks.sam, loading)
-    return Prompted(find, sam, masks.prompts or "points+boxes", masks.points or 1, cutting.iou)
+    return find

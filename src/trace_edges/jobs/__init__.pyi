@@ -5,8 +5,9 @@ from .entries import Shard as Shard
 from .entries import Source as Source
 from .finding import Found as Found
 from .finding import Generated as Generated
-from .finding import Prompted as Prompted
 from .finding import Regions as Regions
+from .finishing import Named as Named
+from .finishing import Prompted as Prompted
 from .folders import detect_files as detect_files
 from .folders import segment_files as segment_files
 from .job import Job as Job

@@ -99,8 +99,9 @@ class Finish:
             return _failed(item, f"{item.name}: is too large for the memory; make it smaller")
         seconds = round(time.perf_counter() - begun, 3)
         facts = Facts(
-            height, width, reading.timestep, reading.emergence, made_with, seconds, prepared.notes
-        )
+            height, width, reading.timestep, reading.emergence, made_with, seconds,
+            prepared.notes + result.notes,
+        )  # fmt: skip
         try:
             record = self.keep(item, result, facts)
         except KeepError as error:

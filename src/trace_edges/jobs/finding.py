@@ -1,7 +1,8 @@
-"""The instances of one image: of its edges alone, or of a generator cut at them; then SAM's."""
+"""The instances of one image: of its edges alone, or of a generator cut at them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import sqrt
 from typing import Any, Literal
@@ -26,8 +27,6 @@ from trace_edges.instances.maskcut import maskcut
 from trace_edges.instances.promerge import promerge
 from trace_edges.instances.refine import refine_instances
 from trace_edges.instances.regions import instances_at, instances_of_count, is_ground
-from trace_edges.instances.sam import SamSegmenter, prompt_kinds
-from trace_edges.instances.seeds import seeds_from_masks
 from trace_edges.jobs.choices import Selection
 from trace_edges.jobs.task import Subject, TaskError
 from trace_edges.results import GROUND, OBJECT, InstanceMasks
@@ -44,12 +43,21 @@ _SEEDS = 16  # of ProMerge along a side, whatever the grid
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The instances of an image, and the step whose attention they were found on, if one was read
-    beside the edges.
+    """The instances of an image.
+
+    Attributes:
+        instances: their masks.
+        timestep: the step whose attention they were found on, if one was read beside the edges.
+        facts: what else is recorded of the image, plain JSON values.
+        class_scores: how sure the class of each instance is, where a model named them.
+        notes: what the report says of the image.
     """
 
     instances: InstanceMasks
     timestep: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    class_scores: Sequence[float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,57 +208,6 @@ class Generated:
             step = reading.step
         assert step is not None
         return step
-
-
-@dataclass(frozen=True, eq=False)
-class Prompted:
-    """Asks SAM for what another finder found: every instance is a seed, SAM draws its outline.
-
-    Attributes:
-        find: the other finder.
-        sam: of `load_sam`.
-        prompts: "points", "boxes", "masks", or several of them with a plus between.
-        points: for each instance; the first is its pole of inaccessibility.
-        iou: in [0, 1]. Of two masks with a larger IoU SAM's better one stays.
-    """
-
-    find: Regions | Generated
-    sam: SamSegmenter
-    prompts: str = "points+boxes"
-    points: int = 1
-    iou: float = 0.5
-    wants_image = True
-
-    def __post_init__(self) -> None:
-        prompt_kinds(self.prompts)  # now, not after the first image
-        if self.points < 1:
-            raise ValueError(f"a seed needs at least 1 point, not {self.points}")
-        if not 0 <= self.iou <= 1:
-            raise ValueError(f"iou must lie in [0, 1], not {self.iou}")
-
-    @property
-    def wants_attention(self) -> bool:
-        """As the other finder does."""
-        return self.find.wants_attention
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """As the other finder's."""
-        return self.find.classes
-
-    def describe(self) -> dict[str, Any]:
-        """Lists all that the answer depends on, plain JSON values."""
-        kinds = "+".join(sorted(prompt_kinds(self.prompts)))
-        asked = {"name": self.sam.name, "prompts": kinds, "points": self.points, "iou": self.iou}
-        return self.find.describe() | {"sam": asked}
-
-    def __call__(self, subject: Subject) -> Found:
-        """SAM's masks of the instances, by falling score; one that it sees nothing of is gone."""
-        assert subject.image is not None
-        found = self.find(subject)
-        seeds = seeds_from_masks(found.instances, self.points)
-        drawn = self.sam.segment(subject.image, seeds, self.prompts, iou=self.iou)
-        return Found(drawn, found.timestep)
 
 
 def cutting_lines(subject: Subject, propagation: Propagation) -> Float32[np.ndarray, "h w"]:

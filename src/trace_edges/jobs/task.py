@@ -73,13 +73,14 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a task made of one image: files by suffix, entries of its record, and the thing itself
-    for whoever collects things.
+    """What a task made of one image: files by suffix, entries of its record, the thing itself for
+    whoever collects things, and notes for the report.
     """
 
     files: Files = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
     value: Any = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Facts:
         timestep, emergence: of the reading.
         made_with: what the edges of this image depend on beside the settings.
         seconds: since the last image was finished.
-        notes: what was done to the image as it was loaded.
+        notes: what was done to the image as it was loaded, and what the task notes.
     """
 
     height: int

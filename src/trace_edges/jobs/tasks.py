@@ -141,12 +141,14 @@ class InstancesTask(Task):
             {name: value for name, value in entry.items() if name != "image_id"}
             for entry in coco_entries(instances, 0, {c: n for n, c in enumerate(self.classes, 1)})
         ]
-        record: dict[str, Any] = {"annotations": annotations}
+        for entry, sure in zip(annotations, found.class_scores or (), strict=False):
+            entry["class_score"] = round(float(sure), 6)
+        record: dict[str, Any] = {**found.facts, "annotations": annotations}
         if len(self.classes) > 1:  # else all are objects
             record["categories"] = coco_categories(self.classes)
         if found.timestep is not None:
             record = {"timestep": found.timestep, **record}
-        return Result(files, record)
+        return Result(files, record, notes=found.notes)
 
 
 @dataclass(frozen=True)

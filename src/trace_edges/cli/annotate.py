@@ -14,7 +14,7 @@ from rich.markup import escape
 from trace_edges.cli.annotate_progress import job_progress
 from trace_edges.cli.common import console, error, errors
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.finishing import NAMING, REDRAWING, Naming, Redrawing, finished
+from trace_edges.cli.finishing import FINISHING, Finishing, finished
 from trace_edges.cli.options import (
     LOADING,
     MODEL,
@@ -67,7 +67,7 @@ class SemanticMaps(Classes):
 
 
 @dataclass(frozen=True)
-class Running(Reporting):
+class Running(Reporting, EdgeOutput):
     """How the job runs.
 
     Attributes:
@@ -118,10 +118,8 @@ def annotate(
     choice: Annotated[Choice, MODEL],
     settings: Annotated[TraceSettings, TRACE],
     loading: Annotated[Loading, LOADING],
-    output: Annotated[EdgeOutput, Fields("Edge maps")],
     selection: Annotated[Selection, Fields("Regions that edges enclose", leave_out=("blur",))],
-    redrawing: Annotated[Redrawing, REDRAWING],
-    naming: Annotated[Naming, NAMING],
+    finishing: Annotated[Finishing, FINISHING],
     maps: Annotated[SemanticMaps, Fields("Classes (--task panoptic)")],
     cutting: Annotated[Splitting, SPLITTING],
 ) -> None:
@@ -142,8 +140,8 @@ def annotate(
     from trace_edges.jobs.remote import absolute
 
     model = EdgeModel.choose(choice, settings, loading)
-    what = _task(task, model, output, selection, (maps, cutting))
-    what = _finished(what, redrawing, naming, cutting.iou, loading)
+    what = _task(task, model, running, selection, (maps, cutting))
+    what = _finished(what, finishing, cutting.iou, loading)
     part_of, out = read_shard(running.shard), absolute(dest)
     images = open_source(source, **vars(data_set))
     sink = make_sink(out, running.to, what, part=running.part, shard=part_of)
@@ -184,15 +182,13 @@ def read_shard(text: str) -> Shard:
     return Shard(index, count)
 
 
-def _finished(
-    task: Task, redrawing: Redrawing, naming: Naming, iou: float, loading: Loading
-) -> Task:
+def _finished(task: Task, how: Finishing, iou: float, loading: Loading) -> Task:
     """A task of instances with what is done with them."""
     from trace_edges.jobs.tasks import InstancesTask
 
     if isinstance(task, InstancesTask):
-        return replace(task, find=finished(task.find, redrawing, naming, iou, loading))
-    if redrawing != Redrawing() or naming != Naming():
+        return replace(task, find=finished(task.find, how, iou, loading))
+    if how != Finishing():
         raise ValueError("--sam and --class-names are for --task instances: leave them out")
     return task
 

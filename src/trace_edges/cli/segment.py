@@ -17,7 +17,7 @@ from trace_edges.cli.common import (
     waiting,
 )
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.finishing import NAMING, REDRAWING, Naming, Redrawing, finished
+from trace_edges.cli.finishing import FINISHING, Finishing, finished
 from trace_edges.cli.options import (
     CUTTING,
     FILES,
@@ -67,8 +67,7 @@ def segment(
     inputs: InputImages,
     masks: Annotated[Masks, Fields("Masks")],
     selection: Annotated[Selection, Fields("Regions that edges enclose")],
-    redrawing: Annotated[Redrawing, REDRAWING],
-    naming: Annotated[Naming, NAMING],
+    finishing: Annotated[Finishing, FINISHING],
     cutting: Annotated[Cutting, CUTTING],
     choice: Annotated[Choice, MODEL],
     settings: Annotated[TraceSettings, TRACE],
@@ -97,7 +96,7 @@ def segment(
         source = model.load()
     made_by = source.method if isinstance(source, EdgeFolder) else model.method
     find = _finder(masks, selection, cutting, model, made_by, (choice, settings, loading))
-    find = finished(find, redrawing, naming, cutting.iou, loading)
+    find = finished(find, finishing, cutting.iou, loading)
     made_with: dict[str, Any] = {"source": masks.masks}
     described = source.describe(model.source_settings())
     made_with |= {"detector": described} if model.method == "one-step" else described

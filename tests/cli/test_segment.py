@@ -98,7 +98,6 @@ def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):
     for options, corners in (
         ([], [1, 2, 3, 4]),  # each in a region of its own
         (["--count", 2], [1, 2, 1, 2]),
-        (["--find", "candidates", "--top-k", 4, "--ground", "remove"], [1, 2, 3, 4]),
         (["--strength", 0.9], [1, 1, 1, 1]),
         (["--find", "areas"], [1, 2, 3, 4]),
         (["--count", 2, "--min-area", 0.5], [1, 0, 1, 0]),
@@ -111,6 +110,49 @@ def test_edges_that_are_there_need_no_model(quarters, tmp_path, monkeypatch):
         assert len(found) == max(corners), options
         # Which of two regions comes first, by a few pixels of the line between them, is not said.
         assert [drawn.tolist().index(n) for n in drawn] == [corners.index(n) for n in corners]
+
+
+def test_candidates_are_the_likeliest_and_ground_is_marked_or_left_out(quarters, tmp_path):
+    photos, edges = quarters
+    command = [photos, "--edges", edges, "--find", "candidates"]
+    for options, count, names in (
+        (["--top-k", 3], 3, ["object"]),
+        (["--ground", "mark"], 6, ["object", "ground"]),
+        (["--ground", "remove"], 4, ["object"]),  # two halves touch three sides each
+        (["--min-score", 0.99], 0, ["object"]),
+    ):
+        out = tmp_path / options[-1] if isinstance(options[-1], str) else tmp_path / options[0][2:]
+        result = run(*command, "--out", out, *options)
+        assert result.exit_code == 0, result.output
+        content = json.loads((out / "instances.json").read_text(encoding="utf-8"))
+        scores = [entry["score"] for entry in content["annotations"]]
+        assert (len(scores), scores) == (count, sorted(scores, reverse=True)), options
+        assert [one["name"] for one in content["categories"]] == names
+        if "ground" in names:
+            kinds = sorted(entry["category_id"] for entry in content["annotations"])
+            assert kinds == [1, 1, 1, 1, 2, 2]
+
+
+def test_masks_are_named_and_sam_says_what_it_changed(quarters, tiny_sam, tiny_namer, tmp_path):
+    photos, edges = quarters
+    sam, model = tiny_sam("sam", tmp_path / "sam"), tiny_namer("clip", tmp_path / "clip")
+    (tmp_path / "names.txt").write_text("red\n\ngreen \nblue\n", encoding="utf-8")
+    named = ["--class-names", tmp_path / "names.txt", "--class-model", model]
+    command = [photos, "--edges", edges, "--sam", sam, "--iou", 1]
+    result = run(*command, *named, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "out" / "g.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in record["categories"]] == ["red", "green", "blue"]
+    assert all(0 < entry["class_score"] <= 1 for entry in record["annotations"])
+    assert {entry["category_id"] for entry in record["annotations"]} <= {1, 2, 3}
+    assert record["sam"]["regions"] == 4
+    assert record["sam"]["masks"] == len(record["annotations"])
+    assert 0 <= record["sam"]["mean_iou"] < 1
+    assert record["notes"][-1].startswith("SAM made")
+    one = run(photos, "--edges", edges, "--class-names", "coin", "--out", tmp_path / "one")
+    assert one.exit_code == 0, one.output
+    content = json.loads((tmp_path / "one" / "instances.json").read_text(encoding="utf-8"))
+    assert content["categories"] == [{"id": 1, "name": "coin", "supercategory": "coin"}]
 
 
 @pytest.mark.parametrize(
@@ -260,6 +302,11 @@ def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
         (["--masks", "maskcut", "--encoder", "nothing"], "encoder 'nothing'"),
         (["--points", 3], "--prompts and --points are for SAM: give --sam"),
         (["--prompts", "boxes"], "--prompts and --points are for SAM: give --sam"),
+        (["--class-names", "cat,dog"], "several class names need a model"),
+        (["--class-names", "cat, cat"], "--class-names has 'cat' twice"),
+        (["--class-names", ","], "names no class"),
+        (["--class-model", "openai/clip"], "chooses among --class-names: give them too"),
+        (["--class-names", "a,b", "--class-model", "x"], "class model 'x' is neither a folder"),
         (["--sam", "sam-vit-base"], "SAM 'sam-vit-base' is neither a folder nor a hub id"),
         (["--sam", "TINY", "--prompts", "box"], "unknown prompts 'box': give points, boxes"),
     ],

@@ -29,10 +29,7 @@ Background = Literal["keep", "blank"]
 PROMPT = "a photo of a {}"
 _CONTEXT = 1.2  # side of a crop, as a multiple of the longer side of the box
 _BATCH = 32
-_TOKENIZER_FILES = (
-    "tokenizer_config.json", "tokenizer.json", "special_tokens_map.json", "vocab.json",
-    "merges.txt", "spiece.model", "tokenizer.model",
-)  # fmt: skip
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
 _HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 _CLIP = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
          "image_std": [0.26862954, 0.26130258, 0.27577711]}  # fmt: skip
@@ -149,7 +146,9 @@ def load_namer(
                 raise NamingError(f"{source} is a {kind}, which is none of {', '.join(_COLOURS)}; "
                                   "use one such as openai/clip-vit-base-patch32")  # fmt: skip
             folder, variants = source.fetch_parts({".": True}, leading=".")
-            for file in _TOKENIZER_FILES:
+            if set(map(source.find, _VOCABULARIES)) == {None}:
+                raise NamingError(f"{source} has no tokenizer: add its {_VOCABULARIES[0]}")
+            for file in ("tokenizer_config.json", "special_tokens_map.json", "merges.txt"):
                 source.find(file)
             from transformers import AutoModel, AutoTokenizer
 

@@ -93,7 +93,7 @@ COMMANDS = (
     Command("segment-promerge",
             ("segment", "images", "--out", "OUT", "--masks", "promerge", *SHORT)),
     Command("segment-count", ("segment", "images", "--out", "OUT", "--count", "12")),
-    Command("segment-proposals", ("segment", "images", "--out", "OUT", "--proposals", "30")),
+    Command("segment-candidates", ("segment", "images", "--out", "OUT", "--find", "candidates")),
     Command("segment-edges", ("segment", "images", "--out", "OUT", "--edges", EDGES)),
     Command("refined.json", ("refine", "segment/instances.json", EDGES, "--out", "OUT",
                              "--threshold", "0.2"), device=False),

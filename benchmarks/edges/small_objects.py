@@ -3,7 +3,7 @@
     python -m recipes.trace_mini composites --out DIR --n 12 --seed 11 --height 512 --width 512 \
         --smallest 0.012 --largest 0.3 --most 40
     trace-edges detect DIR/images --out EDGES
-    trace-edges segment DIR/images --edges EDGES --blur 2 --proposals 100 --out MASKS
+    trace-edges segment DIR/images --edges EDGES --blur 2 --find candidates --out MASKS
     python -m benchmarks.edges.small_objects DIR --edges trace=EDGES \
         --masks trace=MASKS/instances.json --peer canny --out small.json
 

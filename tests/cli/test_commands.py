@@ -12,6 +12,8 @@ from trace_edges.cli import app
 
 # Options whose default differs between commands, and why.
 DEFAULTS = {
+    "to": "annotate stores results in containers; export must be told the format",
+    "format": "edges have one; masks are written in further ones, or in none",
     "out": "what is written differs: a folder, one file, or nothing",
     "split": "a data set of annotate may have no splits; VOC always has them",
     "seed": "distill has seeds in its configs",
@@ -19,8 +21,8 @@ DEFAULTS = {
     "workers": "annotate needs one process to decode; evaluate divides its images",
 }
 # And those whose help differs: what they say is true of one command only.
-HELPS = {"out", "images", "split", "seed", "shift", "workers", "device", "steps", "dtype",
-         "offload", "vae-tiling", "backbone"}  # fmt: skip
+HELPS = {"out", "format", "from", "to", "categories", "images", "split", "seed", "shift",
+         "workers", "device", "steps", "dtype", "offload", "vae-tiling", "backbone"}  # fmt: skip
 
 
 def walk(command, *words):
@@ -52,7 +54,7 @@ each = pytest.mark.parametrize("words", ALL, ids=" ".join)
 
 
 def test_there_are_commands():
-    assert len(ALL) == 16
+    assert len(ALL) == 17
 
 
 @each

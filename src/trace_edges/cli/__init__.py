@@ -18,6 +18,7 @@ from trace_edges.cli.doctor import doctor
 from trace_edges.cli.evaluate import evaluate
 from trace_edges.cli.explain import explain
 from trace_edges.cli.explore import explore
+from trace_edges.cli.export import export
 from trace_edges.cli.panoptic import panoptic
 from trace_edges.cli.refine import refine
 from trace_edges.cli.segment import segment
@@ -54,6 +55,7 @@ app.command()(segment)
 app.command()(refine)
 app.command()(panoptic)
 app.command()(annotate)
+app.command()(export)
 app.command()(distill)
 app.add_typer(evaluate)
 for name in ("pretrain", "composites"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ import typer
 
 from trace_edges.cli.common import error, progress
 from trace_edges.cli.fields import Fields
-from trace_edges.formats.registry import names
+from trace_edges.formats.registry import exchanged, names
 
 if TYPE_CHECKING:
     from trace_edges.edge_model import Loading
@@ -22,9 +23,16 @@ if TYPE_CHECKING:
     from trace_edges.instances.fragments import Attachment
     from trace_edges.jobs.task import Outcome
 
+    ExchangeFormat = str
+    ListedFormat = str
+
 if not TYPE_CHECKING:
     EdgeFormat = Literal[*names(reads="edges", writes="edges")]
+    ExchangeFormat = Literal[*exchanged()]
+    # typer takes lists of an enumeration, and not of literals
+    ListedFormat = StrEnum("ListedFormat", {name: name for name in exchanged()})
 
+_LISTS = ("instances.json", "panoptic.json")  # of the results in a folder
 _NO_OPTIONS = ("criterion", "ignore_first", "neighbours", "symmetric", "border", "layers")
 
 MODEL = Fields("Model")
@@ -64,6 +72,31 @@ class Files:
 
     recursive: bool = False
     overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Formats:
+    """In which other formats masks are written.
+
+    Attributes:
+        format: Write the masks in this format too, into a folder beside the results, for example
+            masks-cvat; may be given several times. None: none.
+    """
+
+    format: list[ListedFormat] | None = None
+
+    def write(self, results: Path, reporting: Reporting) -> None:
+        """Export results, if they are there, into each of the formats."""
+        from trace_edges.cli.export import report
+        from trace_edges.formats.exchange import export
+        from trace_edges.outputs import Outputs
+
+        for name in (self.format or ()) if results.exists() else ():
+            place = results.absolute()
+            place = place.parent if place.name in _LISTS else place.with_suffix("")
+            with Outputs("export", (results,)).writing():
+                done = export(results, name, place.with_name(f"{place.name}-{name}"))
+            report(done, name, Reporting(quiet=not reporting.prints_table))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from trace_edges.cli.options import (
     FILES,
     SPLITTING,
     EdgeMaps,
+    Formats,
     Reporting,
     Splitting,
     check_inputs,
@@ -72,6 +73,7 @@ def panoptic(
     edges: EdgeMaps,
     classes: Annotated[Classes, Fields("Classes")],
     cutting: Annotated[Splitting, SPLITTING],
+    formats: Annotated[Formats, FILES],
     reporting: Annotated[Reporting, FILES],
     out: Annotated[
         Path, typer.Option(help="Folder for panoptic.json and panoptic/NAME.png.")
@@ -103,6 +105,7 @@ def panoptic(
         count = sum(outcome.record.get("after", 0) for outcome in outcomes)
         where = f"; {count} segments in {escape(str(out / 'panoptic.json'))}" if count else ""
         console.print(f"{len(outcomes) - failed} done, {failed} failed{where}")
+    formats.write(out / "panoptic.json", reporting)
     finish(outcomes)
 
 

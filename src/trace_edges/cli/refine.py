@@ -14,6 +14,7 @@ from trace_edges.cli.options import (
     FILES,
     Cutting,
     EdgeMaps,
+    Formats,
     Reporting,
     check_inputs,
     finish,
@@ -30,6 +31,7 @@ def refine(
     edges: EdgeMaps,
     out: Annotated[Path, typer.Option(help="JSON file or folder to write, in the form of MASKS.")],
     cutting: Annotated[Cutting, CUTTING],
+    formats: Annotated[Formats, FILES],
     reporting: Annotated[Reporting, FILES],
     image_list: Annotated[
         Path | None,
@@ -72,4 +74,5 @@ def refine(
         console.print(
             f"{len(outcomes) - failed} done, {failed} failed; {before} masks became {after}"
         )
+    formats.write(out, reporting)
     finish(outcomes)

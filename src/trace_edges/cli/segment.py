@@ -26,6 +26,7 @@ from trace_edges.cli.options import (
     TRACE,
     Cutting,
     Files,
+    Formats,
     InputImages,
     Reporting,
     find_inputs,
@@ -73,6 +74,7 @@ def segment(
     settings: Annotated[TraceSettings, TRACE],
     loading: Annotated[Loading, LOADING],
     files: Annotated[Files, FILES],
+    formats: Annotated[Formats, FILES],
     reporting: Annotated[Reporting, FILES],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("instances"),
 ) -> None:
@@ -112,6 +114,7 @@ def segment(
         columns["instances"] = lambda record: str(record["instances"])
         columns["seconds"] = seconds_cell
         print_outcomes(outcomes, columns, ("image", "size"), out)
+    formats.write(out / "instances.json", reporting)
     finish(outcomes, problems)
 
 

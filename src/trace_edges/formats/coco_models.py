@@ -227,6 +227,14 @@ class ListedCategory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalledCategory(ListedCategory):
+    """An entry of `categories` whose name goes on to a result."""
+
+    name: Text = ""
+    isthing: Flag = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PanopticCategory:
     """An entry of `categories` that says whether its segments are things."""
 
@@ -253,5 +261,6 @@ ANNOTATION = TypeAdapter(Annotation)
 PANOPTIC_ANNOTATION = TypeAdapter(PanopticAnnotation)
 PANOPTIC_SEGMENT = TypeAdapter(PanopticSegment)
 LISTED_CATEGORY = TypeAdapter(ListedCategory)
+CALLED_CATEGORY = TypeAdapter(CalledCategory)
 PANOPTIC_CATEGORY = TypeAdapter(PanopticCategory)
 NAMED_CATEGORY = TypeAdapter(NamedCategory)

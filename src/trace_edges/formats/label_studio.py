@@ -1,8 +1,11 @@
-"""Instance masks as Label Studio predictions, written: brush strokes that annotators start from."""
+"""Instance masks as Label Studio predictions, written: brush strokes that annotators start from.
+
+What annotators export is read in `label_studio_tasks`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 
 import numpy as np
@@ -55,13 +58,14 @@ def export_label_studio(
         check_name(name)
         if name not in places:
             raise ValueError(f"images lacks {name}: say where Label Studio finds it")
-        result = _strokes(masks[name], name, category)
+        result = strokes(masks[name], name, [category] * len(masks[name]))
         prediction = {"model_version": version, "result": result}
         tasks.append({"data": {"image": places[name]}, "predictions": [prediction]})
     write_json(tasks, path)
 
 
-def _strokes(instances: InstanceMasks, name: str, category: str) -> list[Entry]:
+def strokes(instances: InstanceMasks, name: str, categories: Sequence[str]) -> list[Entry]:
+    """The result of a prediction: a brush stroke for each mask, with the name of its category."""
     height, width = instances.shape
     return [
         {
@@ -79,8 +83,8 @@ def _strokes(instances: InstanceMasks, name: str, category: str) -> list[Entry]:
             },
             "score": plain(score),
         }
-        for number, (crop, window, score) in enumerate(
-            zip(instances.crops, instances.windows, instances.scores, strict=True), 1
+        for number, (crop, window, score, category) in enumerate(
+            zip(instances.crops, instances.windows, instances.scores, categories, strict=True), 1
         )
     ]
 

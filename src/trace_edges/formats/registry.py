@@ -12,7 +12,10 @@ from pkgutil import resolve_name
 from typing import Any, Literal, get_args
 
 Content = Literal["edges", "instances", "panoptic", "semantic"]
-Role = Literal["read", "write", "truth", "truth_json"]
+Role = Literal["read", "write", "truth", "truth_json", "opens", "exports"]
+# What some formats cannot hold of masks; holes and parts all of them hold.
+Keeps = Literal["overlaps", "crowds", "scores", "names", "image ids", "mask ids", "category ids"]
+_ALL: frozenset[Keeps] = frozenset(get_args(Keeps))
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,10 @@ class Format:
         write: writes edges of one image, or masks or maps by image name.
         truth: reads the file of one image as ground truth, the segments of every annotator.
         truth_json: reads the content of a JSON as ground truth: by image, what reads its segments.
+        opens, exports: read and write a set of masks with all that the format holds (`labelled`);
+            between those that have `exports`, `trace-edges export` converts.
+        exchange: what the format is called there, if not `name`.
+        keeps: what it holds of masks.
     """
 
     name: str
@@ -36,6 +43,10 @@ class Format:
     write: str | None = None
     truth: str | None = None
     truth_json: str | None = None
+    opens: str | None = None
+    exports: str | None = None
+    exchange: str = ""
+    keeps: frozenset[Keeps] = _ALL
 
     def function(self, role: Role) -> Callable[..., Any]:
         """The function of that role.
@@ -53,10 +64,13 @@ FORMATS = (
     Format(
         "coco-panoptic", "panoptic", (".png",), write="panoptic:export_panoptic",
         truth="coco_truth:read_panoptic_segments", truth_json="coco_truth:open_panoptic",
+        opens="panoptic_set:read_panoptic_set", exports="panoptic_set:write_panoptic",
+        keeps=_ALL - {"overlaps"},
     ),
     Format(
         "coco-instances", "instances", (".json",), read="coco:read_coco_masks",
         write="coco:export_coco", truth_json="coco_truth:open_instances",
+        opens="coco_set:read_coco", exports="coco_set:write_coco", exchange="coco",
     ),
     Format(
         "coco-results", "instances", (".json",), read="coco:read_coco_masks",
@@ -67,10 +81,33 @@ FORMATS = (
     Format(
         "labels", "instances", (".png", ".tif", ".tiff", ".npy"), read="labels:read_masks",
         write="labels:export_labels", truth="labels:read_labels",
+        opens="label_set:read_label_maps", exports="label_set:write_label_maps", exchange="png",
+        keeps=frozenset(),
     ),
     Format("boundaries", "edges", (".png",), write="labels:write_drawn", truth="labels:read_drawn"),
-    Format("yolo", "instances", (".txt",), write="yolo:export_yolo"),
-    Format("label-studio", "instances", (".json",), write="label_studio:export_label_studio"),
+    Format(
+        "yolo", "instances", (".txt",), write="yolo:export_yolo",
+        opens="yolo_set:read_yolo", exports="yolo_set:write_yolo",
+        keeps=frozenset({"overlaps", "names"}),
+    ),
+    Format(
+        "label-studio", "instances", (".json",), write="label_studio:export_label_studio",
+        opens="label_studio_tasks:read_label_studio",
+        exports="label_studio_tasks:write_label_studio",
+        keeps=frozenset({"overlaps", "scores", "names", "image ids"}),
+    ),
+    Format(
+        "cvat", "instances", (".xml",), opens="cvat:read_cvat", exports="cvat:write_cvat",
+        keeps=_ALL - {"mask ids", "category ids"},
+    ),
+    Format(
+        "labelme", "instances", (".json",), opens="labelme:read_labelme",
+        exports="labelme:write_labelme", keeps=_ALL - {"category ids"},
+    ),
+    Format("fiftyone", "instances", (".json",), opens="coco_set:read_coco",
+           exports="coco_set:write_fiftyone"),
+    Format("annotate", "instances", (".tar", ".parquet", ".json"),
+           opens="annotated:read_annotated"),
     Format(
         "semantic", "semantic", (".png", ".tif", ".tiff", ".npy"), read="semantic:read_semantic",
     ),
@@ -115,6 +152,23 @@ def get_format(name: str) -> Format:
         if one.name == name:
             return one
     raise ValueError(f"unknown format {name!r}: choose from {', '.join(names())}")
+
+
+def exchanged() -> tuple[str, ...]:
+    """Names of the formats between which sets of masks are converted."""
+    return tuple(one.exchange or one.name for one in FORMATS if one.exports)
+
+
+def get_exchange(name: str) -> Format:
+    """The format that is called so where masks are converted, or whose results are read there.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for one in FORMATS:
+        if one.opens and name in (one.exchange or one.name, one.name):
+            return one
+    raise ValueError(f"unknown format {name!r}: choose from {', '.join(exchanged())}")
 
 
 def truth_kinds(holds: Content | None = None) -> tuple[str, ...]:

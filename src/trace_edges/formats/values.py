@@ -67,6 +67,12 @@ def _file_name(name: str) -> str:
     return name
 
 
+def is_size(height: Any, width: Any) -> bool:
+    """Whether these are the sides of an image that can be read."""
+    whole = all(isinstance(side, int) and side > 0 for side in (height, width))
+    return whole and height * width <= MAX_PIXELS
+
+
 def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, Real) and not isinstance(value, bool) else value
 
@@ -92,3 +98,4 @@ FILE_NAME: TypeAdapter[str] = TypeAdapter(FileName)
 BOX: TypeAdapter[tuple[float, float, float, float]] = TypeAdapter(
     tuple[Number, Number, Number, Number]
 )
+SHARE: TypeAdapter[float] = TypeAdapter(Share)

@@ -53,7 +53,7 @@ def export_yolo(
         found = masks[name]
         corners = found.boxes[:, None, :2]  # (n, 1, 2)
         lines = [
-            _line(polygon(crop) + corner, found.shape)
+            label_line(polygon(crop) + corner, found.shape)
             for crop, corner in zip(found.crops, corners, strict=True)
         ]
         write_text(
@@ -172,6 +172,7 @@ def _walk(
             path += [(inner, True) for inner in reversed(circle(other))]
 
 
-def _line(path: Int64[np.ndarray, "k 2"], size: tuple[int, int]) -> str:
+def label_line(path: Int64[np.ndarray, "k 2"], size: tuple[int, int], number: int = 0) -> str:
+    """The line of a label file: the number of the class, and the path (column, row)."""
     relative = (path + _WITHIN) / size[::-1]
-    return " ".join(["0", *(f"{value:.{_DIGITS}f}" for value in relative.ravel())])
+    return " ".join([str(number), *(f"{value:.{_DIGITS}f}" for value in relative.ravel())])

@@ -1,0 +1,107 @@
+"""`trace-edges export`: masks into the formats of labelling tools, and from one into another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from trace_edges.cli.common import console, error, errors
+from trace_edges.cli.fields import command
+from trace_edges.cli.options import FILES, ExchangeFormat, Reporting, check_inputs
+
+if TYPE_CHECKING:
+    from trace_edges.formats.exchange import Exported
+
+_SHOWN = 20
+
+
+@command
+def export(
+    results: Annotated[
+        Path,
+        typer.Argument(
+            help="Results of segment, refine, panoptic or annotate, or a file or folder of another "
+            "tool in one of the formats."
+        ),
+    ],
+    to: Annotated[ExchangeFormat, typer.Option(help="Format to write.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    reporting: Annotated[Reporting, FILES],
+    source_format: Annotated[
+        str | None,
+        typer.Option("--from", help="Format of RESULTS. Default: recognised from RESULTS."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the images: their file names are written, and YOLO's labels are read "
+            "with their sizes."
+        ),
+    ] = None,
+    categories: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of the classes by id: a JSON in COCO's form, a text file with a name a "
+            "line, coco or voc."
+        ),
+    ] = None,
+    polygons: Annotated[
+        bool,
+        typer.Option(
+            "--polygons",
+            help="Write polygons instead of run lengths where they are exactly the mask (coco, "
+            "fiftyone, cvat).",
+        ),
+    ] = False,
+    image_root: Annotated[
+        str,
+        typer.Option(help="What Label Studio finds the images under; their names come after it."),
+    ] = "/data/local-files/?d=",
+) -> None:
+    """Convert masks into the format of a labelling tool or a trainer, or from one into another.
+
+    Holes, parts, overlaps, crowds, ids, classes and scores are kept where the format can hold
+    them; what it cannot hold is counted and printed. Images that cannot be read are listed, and
+    all others are written.
+
+    Example: trace-edges export masks --to cvat --out cvat --images photos
+    """
+    check_inputs(results, images)
+    from trace_edges.formats.exchange import export as run
+    from trace_edges.outputs import Outputs
+
+    outputs = Outputs("export", (results, *([] if images is None else [images])))
+    with outputs.writing():
+        done = run(
+            results, to, out, source_format=source_format, images=images, categories=categories,
+            polygons=polygons, image_root=image_root,
+        )  # fmt: skip
+    report(done, to, reporting)
+    if any(finding.severity == "error" for finding in done.findings):
+        raise typer.Exit(1)
+
+
+def report(done: Exported, to: str, reporting: Reporting) -> None:
+    """Print what was written, what is lost, and what is wrong."""
+    for finding in done.findings[:_SHOWN]:
+        error(str(finding))
+    if len(done.findings) > _SHOWN:
+        errors.print(f"... and {len(done.findings) - _SHOWN} more")
+    if reporting.json:
+        typer.echo(json.dumps({
+            "images": done.images, "masks": done.masks, "files": list(map(str, done.files)),
+            "lost": dict(done.lost), "findings": list(map(str, done.findings)),
+        }))  # fmt: skip
+        return
+    if done.lost:
+        lost = "; ".join(f"{count} {what}" for what, count in done.lost.items())
+        errors.print(escape(f"{to} does not hold: {lost}"))
+    if done.without_photograph:
+        errors.print(f"{done.without_photograph} images have no file in the folder of images")
+    if reporting.prints_table:
+        where = ", ".join(map(str, done.files))
+        console.print(escape(f"{done.images} images, {done.masks} masks: {where}"))

@@ -1,0 +1,140 @@
+"""COCO's instances with their ids, categories, crowds and scores: written and read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trace_edges.files import write_atomically
+from trace_edges.formats.coco_file import image_names, open_coco
+from trace_edges.formats.coco_masks import checked_runs, mask_sizes
+from trace_edges.formats.coco_models import (
+    CALLED_CATEGORY,
+    CATEGORY_MASK,
+    LISTED_IMAGE,
+    CategoryMask,
+)
+from trace_edges.formats.entries import sound_entries
+from trace_edges.formats.labelled import (
+    Categories,
+    Labelled,
+    LabelledSet,
+    Mark,
+    MaskList,
+    Reading,
+    Writing,
+    finding_of,
+)
+from trace_edges.formats.listing import check_name
+from trace_edges.formats.outlines import border_polygons
+from trace_edges.formats.rle import decode_crop, encode_crop
+from trace_edges.formats.streams import Ids, write_lists
+from trace_edges.formats.truth import Finding
+from trace_edges.formats.values import Key
+
+FILE, FIFTYONE_FILE = "instances.json", "labels.json"
+
+
+def write_coco(images: Iterable[Labelled], writing: Writing, file: str = FILE) -> list[Path]:
+    """Write COCO's annotations JSON. Masks are compressed RLE, or polygons where these are exactly
+    the mask and are asked for; crowds have `iscrowd` 1 and each annotation its `score`.
+    """
+    path = writing.file(file)
+    image_ids, mask_ids = Ids(), Ids()
+
+    def lists(write: Any) -> None:
+        for image in images:
+            check_name(image.name)
+            height, width = image.masks.shape
+            number = image_ids(image.id)
+            entry = {"id": number, "file_name": image.photograph, "height": height, "width": width}
+            write("images", entry)
+            for place, (crop, window, score, mark) in enumerate(image):
+                left, top, right, bottom = image.masks.boxes[place].tolist()
+                outline = None
+                if writing.polygons and not mark.crowd:
+                    outline = border_polygons(crop, window, (height, width))
+                write("annotations", {
+                    "id": mask_ids(mark.id),
+                    "image_id": number,
+                    "category_id": mark.category.id,
+                    "segmentation": outline or encode_crop(crop, window, (height, width)),
+                    "area": int(np.count_nonzero(crop)),
+                    "bbox": [left, top, right - left, bottom - top],
+                    "iscrowd": int(mark.crowd),
+                    "score": score,
+                })  # fmt: skip
+        for one in writing.categories():
+            write("categories", {"id": one.id, "name": one.name, "supercategory": one.name})
+
+    with write_atomically(path) as temporary:
+        write_lists(temporary, ("images", "annotations", "categories"), lists)
+    return [path]
+
+
+def write_fiftyone(images: Iterable[Labelled], writing: Writing) -> list[Path]:
+    """Write OUT/labels.json, COCO's JSON where FiftyOne's COCODetectionDataset looks for it."""
+    return write_coco(images, writing, FIFTYONE_FILE)
+
+
+def read_coco(path: Path, reading: Reading) -> LabelledSet:
+    """The masks of COCO's annotations, of a results list, or of SAM's JSON.
+
+    Raises:
+        GroundTruthError: as in `open_coco`.
+        OSError: it cannot be read.
+    """
+    source = path if reading.content is None else reading.content
+    file = open_coco(source, LISTED_IMAGE, CATEGORY_MASK, unnamed=str(path))
+    content = file.content if isinstance(file.content, Mapping) else {}
+    categories = listed_categories(content, file.name)
+    masks: dict[Key, list[CategoryMask]] = defaultdict(list)
+    for mask in file.masks:
+        masks[mask.image_id].append(mask)
+    sizes = mask_sizes(file.images, masks)
+    files: dict[Key, str | None] = {key: one.file_name for key, one in file.images.items()}
+    names = image_names(files or dict.fromkeys(masks), file.name)
+    full = {key: _full_name(files.get(key), name) for key, name in names.items()}
+
+    def images() -> Iterator[Labelled | Finding]:
+        yield from file.findings
+        for key, name in full.items():
+            if key not in sizes:
+                problem = f"image {key} has no height or width, and no RLE tells"
+                yield Finding(file.name, problem, "add them")
+                continue
+            held = MaskList(sizes[key])
+            for mask in masks.pop(key, []):
+                try:
+                    runs = checked_runs(mask, sizes[key], file.name)
+                    if not runs[1::2].any():
+                        raise ValueError("has no pixel")
+                    window, crop = decode_crop(runs, sizes[key])
+                    mark = Mark(categories(mask.category_id), mask.iscrowd, mask.id)
+                    score = 1.0 if mask.score is None else mask.score
+                    held.add(crop, (window[0].start, window[1].start), score, mark)
+                except ValueError as error:
+                    yield finding_of(error, f"{file.name}: {mask.name}")
+            yield held.labelled(name, files.get(key), key)
+
+    return LabelledSet(categories.all, images())
+
+
+def _full_name(file_name: str | None, name: str) -> str:
+    """With the folders of the file, where these lead nowhere else."""
+    if file_name is None or file_name.startswith("/") or ".." in file_name.split("/"):
+        return name
+    return file_name.rpartition(".")[0] or name if "." in file_name else file_name
+
+
+def listed_categories(content: Mapping[str, Any], name: str) -> Categories:
+    """The categories of a JSON in its order; those without a name are called by their ids."""
+    categories = Categories()
+    found, _ = sound_entries(CALLED_CATEGORY, content, "categories", name)
+    for one in found:
+        categories(one.id, one.name, one.isthing)
+    return categories

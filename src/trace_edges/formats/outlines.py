@@ -1,0 +1,138 @@
+"""Polygons of masks along the borders of pixels, and masks of polygons as other tools fill them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from PIL import Image, ImageDraw
+from skimage.draw import polygon_perimeter
+from skimage.measure import find_contours
+
+from trace_edges.formats.rle import decode_crop, mask_runs
+from trace_edges.results.labels import Crop, Window
+
+Size = tuple[int, int]
+Points = Float[np.ndarray, "k 2"]
+_FARTHEST = 1_000_000  # px: further out no vertex is
+_MOST = 1_000_000  # vertices of a polygon
+_LONGEST = 50_000_000  # px, of the outline of one
+
+
+def border_polygons(
+    crop: Bool[np.ndarray, "a b"], window: Window, size: Size
+) -> list[list[int]] | None:
+    """A mask as COCO's and CVAT's polygons [x, y, x, y, ...] along the borders of its pixels, one
+    for each part; None where they are not exactly the mask: with holes, or parts at a corner.
+
+    Errors: an ImportError where pycocotools is not installed.
+    """
+    contours = find_contours(np.pad(crop, 1).astype(np.float32), 0.5, fully_connected="low")
+    corner = np.array([window[1].start, window[0].start])
+    polygons = [(_corners(contour) + corner).ravel().tolist() for contour in contours]
+    try:
+        found, filled = decode_crop(mask_runs(polygons, size), size)
+    except (ValueError, IndexError):  # nothing is filled
+        return None
+    return polygons if found == window and np.array_equal(filled, crop) else None
+
+
+def _corners(contour: Float[np.ndarray, "k 2"]) -> Int64[np.ndarray, "n 2"]:
+    """The corners (column, row) of pixels where a contour turns, of which every point is the middle
+    of a side of a pixel of a mask that was padded by one.
+    """
+    here, after = contour[:-1], np.roll(contour[:-1], -1, axis=0)
+    # The corner that two sides share has the half coordinate of either, or lies between them.
+    half = here % 1 != 0
+    shared = np.where(half, here, np.where(after % 1 != 0, after, (here + after) / 2))
+    points = np.rint(shared[:, ::-1] - 0.5).astype(np.int64)
+    before, beyond = np.roll(points, 1, axis=0), np.roll(points, -1, axis=0)
+    return points[((points - before) != (beyond - points)).any(axis=1)]
+
+
+def checked_points(values: Sequence[object]) -> Points:
+    """The vertices (x, y) of a polygon from a flat list of numbers.
+
+    Raises:
+        ValueError: they are fewer than three, no finite numbers, or too many or too far out.
+    """
+    try:
+        points = np.array(values, dtype=np.float64).reshape(-1, 2)
+    except (TypeError, ValueError) as error:
+        raise ValueError("is no list of points x, y") from error
+    if not 3 <= len(points) <= _MOST:
+        raise ValueError(f"has {len(points)} points, and a polygon has 3 or more")
+    if not np.isfinite(points).all() or np.abs(points).max() > _FARTHEST:
+        raise ValueError("has a point that is no finite number or far out of the image")
+    return points
+
+
+def filled_between(points: Points, size: Size) -> tuple[Bool[np.ndarray, "a b"], tuple[int, int]]:
+    """What polygons of continuous coordinates enclose, as COCO fills them, and its (top, left).
+
+    Raises:
+        ValueError: it has no pixel in the image.
+        ImportError: pycocotools is not installed.
+    """
+    runs = mask_runs([points.ravel().tolist()], size)
+    if not runs[1::2].any():
+        raise ValueError("has no pixel in the image")
+    window, crop = decode_crop(runs, size)
+    return crop, (window[0].start, window[1].start)
+
+
+def filled_as_drawn(points: Points, size: Size) -> tuple[Crop, tuple[int, int]]:
+    """What Pillow fills of a polygon, its outline too, as labelme does; and its (top, left)."""
+    low = np.floor(points.min(axis=0)).astype(int)
+    width, height = _extent(points, size)
+    image = Image.new("1", (width, height), 0)
+    xy = [(x, y) for x, y in (points - low).tolist()]
+    ImageDraw.Draw(image).polygon(xy, outline=1, fill=1)
+    return np.asarray(image), (int(low[1]), int(low[0]))
+
+
+def filled_path(path: Int64[np.ndarray, "k 2"], size: Size) -> tuple[Crop, tuple[int, int]]:
+    """What a closed path over pixels (column, row) encloses by the even-odd rule, its own pixels
+    included, as readers of YOLO fill it; and its (top, left).
+    """
+    low = path.min(axis=0)
+    width, height = _extent(path, size)
+    moved = path - low
+    crop = _even_odd(moved, (height, width))
+    crop[polygon_perimeter(moved[:, 1], moved[:, 0], crop.shape)] = True
+    return crop, (int(low[1]), int(low[0]))
+
+
+def _even_odd(path: Int64[np.ndarray, "k 2"], size: Size) -> Bool[np.ndarray, "h w"]:
+    """Where a ray from the left crosses a closed path an odd number of times."""
+    ends = np.stack([path, np.roll(path, -1, axis=0)], axis=1)  # (k, 2, 2)
+    ends = ends[ends[:, 0, 1] != ends[:, 1, 1]]
+    up = ends[:, 0, 1] > ends[:, 1, 1]
+    ends[up] = ends[up, ::-1]
+    (left, top), (right, bottom) = ends[:, 0].T, ends[:, 1].T
+    heights = bottom - top
+    if heights.sum() > _LONGEST:
+        raise ValueError(f"has an outline of more than {_LONGEST:,} px")
+    of = np.repeat(np.arange(len(ends)), heights)
+    down = np.arange(len(of)) - np.repeat(np.cumsum(heights) - heights, heights)
+    across = left[of] + down * (right - left)[of] / heights[of]
+    turns = np.zeros((size[0], size[1] + 1), dtype=np.int32)
+    np.add.at(turns, (top[of] + down, np.floor(across).astype(np.int64) + 1), 1)
+    return np.cumsum(turns, axis=1)[:, : size[1]] % 2 == 1
+
+
+def _extent(points: np.ndarray, size: Size) -> tuple[int, int]:
+    """Width and height of the box of points, which is not much larger than the image.
+
+    Raises:
+        ValueError: it is.
+    """
+    width, height = (
+        math.ceil(high) - math.floor(low) + 1
+        for low, high in zip(points.min(axis=0), points.max(axis=0), strict=True)
+    )
+    if width > 2 * size[1] + 2 or height > 2 * size[0] + 2:
+        raise ValueError("lies far out of the image")
+    return width, height

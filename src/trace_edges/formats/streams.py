@@ -1,0 +1,61 @@
+"""JSON of millions of entries, of which one at a time is in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+from trace_edges.formats.values import Key
+
+_CHUNK = 1 << 20
+Write = Callable[[str, Any], None]
+
+
+def write_lists(path: Path, names: Sequence[str], entries: Callable[[Write], None]) -> None:
+    """Write an object of lists, whose entries come in any order.
+
+    Args:
+        path: where to.
+        names: of the lists, in the order of the file.
+        entries: is given a function that takes the name of a list and its next entry.
+    """
+    with ExitStack() as stack:
+        files = {
+            name: stack.enter_context(TemporaryFile("w+", encoding="utf-8", dir=path.parent))
+            for name in names
+        }
+
+        def write(name: str, entry: Any) -> None:
+            file = files[name]
+            file.write("," if file.tell() else "")
+            json.dump(entry, file, separators=(",", ":"), allow_nan=False)
+
+        entries(write)
+        target = stack.enter_context(path.open("w", encoding="utf-8"))
+        for place, (name, file) in enumerate(files.items()):
+            target.write(f"{',' if place else '{'}\n{json.dumps(name)}:[")
+            file.seek(0)
+            while some := file.read(_CHUNK):
+                target.write(some)
+            target.write("]")
+        target.write("}\n")
+
+
+class Ids:
+    """Numbers that are each given once: what a file gives, where it can be kept."""
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+        self._next = 1
+
+    def __call__(self, id: Key | None) -> int:
+        number = id if isinstance(id, int) and id > 0 else self._next
+        while number in self._taken:
+            number = self._next
+            self._next += 1
+        self._taken.add(number)
+        return number

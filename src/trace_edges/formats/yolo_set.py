@@ -1,0 +1,143 @@
+"""A data set of YOLO segmentation labels with its classes: written and read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from trace_edges.extras import require
+from trace_edges.files import FileError, write_text
+from trace_edges.formats.folders import list_files
+from trace_edges.formats.labelled import (
+    Categories,
+    Labelled,
+    LabelledSet,
+    Mark,
+    MaskList,
+    Reading,
+    Writing,
+    finding_of,
+    photographs_in,
+)
+from trace_edges.formats.listing import bare
+from trace_edges.formats.outlines import checked_points, filled_path
+from trace_edges.formats.pixels import upright_size
+from trace_edges.formats.truth import Finding
+from trace_edges.formats.values import SHARE
+from trace_edges.formats.yolo import label_line, polygon
+
+CONFIG, LABELS = "data.yaml", "labels"
+_LARGEST = 64 << 20  # bytes of a file of labels
+_CLASSES = 100_000
+
+
+def write_yolo(images: Iterable[Labelled], writing: Writing) -> list[Path]:
+    """Write OUT/labels/NAME.txt for every image and OUT/data.yaml, as `export_yolo` does, with the
+    classes numbered in their order.
+    """
+    places: dict[int, int] = {}
+    names: list[str] = []
+
+    def number() -> None:
+        for one in writing.categories():  # those of this image among them
+            if places.setdefault(one.id, len(places)) == len(names):
+                names.append(one.name)
+
+    for image in images:
+        number()
+        lines = []
+        for crop, window, _, mark in image:
+            path = polygon(crop)
+            filled, corner = filled_path(path, crop.shape)
+            if corner != (0, 0) or not np.array_equal(filled, crop):
+                writing.lost["masks whose parts are joined by lines one pixel wide"] += 1
+            path += np.array([window[1].start, window[0].start])
+            lines.append(label_line(path, image.masks.shape, places[mark.category.id]) + "\n")
+        write_text("".join(lines), writing.out / LABELS / f"{bare(image.name)}.txt")
+    number()
+    # JSON is YAML
+    text = f"train: images\nval: images\nnames: {json.dumps(names)}\n"
+    write_text(text, writing.out / CONFIG)
+    return [writing.out]
+
+
+def read_yolo(path: Path, reading: Reading) -> LabelledSet:
+    """The polygons of every image of a data set; classes are numbered from 1, in YOLO from 0.
+
+    The size of an image is that of its photograph, in the folder given or in `images` beside
+    `labels`.
+    """
+    categories = Categories()
+    listed = [categories(n + 1, name) for n, name in enumerate(_class_names(path / CONFIG))]
+    return LabelledSet(listed, _images(path, reading, categories))
+
+
+def _class_names(path: Path) -> list[str]:
+    """The names in a data.yaml, a list or a mapping from numbers, in lines or in brackets."""
+    if not path.is_file():
+        return []
+    yaml = require("yaml", "export")
+    try:
+        content = yaml.safe_load(path.read_text("utf-8")[:_LARGEST])
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise FileError(path, "is not YAML", "write it again") from error
+    names = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not all(
+        isinstance(number, int) and 0 <= number < _CLASSES and isinstance(name, str | int)
+        for number, name in names.items()
+    ):
+        raise FileError(path, "has no 'names' of classes", "list them as YOLO does")
+    return [str(names.get(number, number)) for number in range(max(names, default=-1) + 1)]
+
+
+def _images(path: Path, reading: Reading, categories: Categories) -> Iterator[Labelled | Finding]:
+    root = path / LABELS if (path / LABELS).is_dir() else path
+    photographs = dict(reading.photographs)
+    if not photographs and (path / "images").is_dir():
+        photographs = photographs_in(path / "images")
+    for file in list_files(root, (".txt",), recursive=True):
+        name = file.relative_to(root).with_suffix("").as_posix()
+        if name.rpartition("/")[2] in ("classes", "train", "val", "test"):
+            continue
+        try:
+            if name not in photographs:
+                raise FileError(file, "has no photograph, which says how large its image is",
+                                "give their folder with --images")  # fmt: skip
+            if file.stat().st_size > _LARGEST:
+                raise FileError(file, "has more than 64 MiB", "split it")
+            size = upright_size(photographs[name])
+            lines = file.read_text("utf-8").splitlines()
+        except (FileError, OSError, UnicodeDecodeError) as error:
+            yield finding_of(error, file)
+            continue
+        masks = MaskList(size)
+        for number, line in enumerate(lines, 1):
+            try:
+                if line.strip():
+                    _add(line.split(), masks, categories)
+            except ValueError as error:
+                yield finding_of(error, f"{file}: line {number}")
+        yield masks.labelled(name, photographs[name].name if "/" not in name else
+                             f"{name.rpartition('/')[0]}/{photographs[name].name}")  # fmt: skip
+
+
+def _add(values: list[str], masks: MaskList, categories: Categories) -> None:
+    """A line: the class, x and y of every point as shares of the sides, at times the score."""
+    if not re.fullmatch(r"\d{1,6}", values[0]):
+        raise ValueError("does not begin with the number of a class")
+    if len(values) < 7:
+        raise ValueError("has a box and no polygon")
+    score = 1.0
+    if len(values) % 2 == 0:
+        score = SHARE.validate_python(float(values.pop()))
+    path = np.floor(checked_points(values[1:]) * masks.size[::-1]).astype(np.int64)
+    path = np.minimum(path, np.array(masks.size[::-1]) - 1)  # 1 is the side itself
+    number = int(values[0])
+    mask, corner = filled_path(path, masks.size)
+    masks.add(mask, corner, score, Mark(categories(number + 1, f"class {number}")))

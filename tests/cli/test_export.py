@@ -1,0 +1,93 @@
+"""`trace-edges export`, and --format of the commands that make masks."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from trace_edges.cli import app
+from trace_edges.formats import export_coco
+from trace_edges.formats.exchange import open_masks
+from trace_edges.formats.registry import exchanged
+from trace_edges.results import InstanceMasks
+
+
+@pytest.fixture
+def results(tmp_path):
+    masks = np.zeros((2, 20, 30), dtype=bool)
+    masks[0, 2:9, 3:9] = masks[1, 5:15, 12:20] = True
+    export_coco({"cat": InstanceMasks(masks, [0.5, 0.75])}, tmp_path / "masks" / "instances.json")
+    return tmp_path / "masks"
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["export", *map(str, words)])
+
+
+@pytest.mark.parametrize("to", exchanged())
+def test_results_are_written_and_counted(results, to, tmp_path):
+    done = run(results, "--to", to, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "1 images, 2 masks:" in done.output
+    again = run(results, "--to", to, "--out", tmp_path / "out")
+    assert again.exit_code == 0, again.output
+
+
+def test_what_a_format_does_not_hold_is_said_with_how_often(results, tmp_path):
+    done = run(results, "--to", "yolo", "--out", tmp_path / "out")
+    assert "yolo does not hold: 2 scores; 2 ids of masks; 1 ids of images" in done.output
+    assert "does not hold" not in run(results, "--to", "coco", "--out", tmp_path / "c").output
+
+
+def test_one_damaged_image_does_not_stop_the_rest(results, tmp_path):
+    run(results, "--to", "labelme", "--out", tmp_path / "in")
+    whole = json.loads((tmp_path / "in" / "cat.json").read_text())
+    whole["shapes"][0]["points"] = [[0, 0], [1e30, 0], [0, float("1e30")]]
+    (tmp_path / "in" / "bad.json").write_text(json.dumps(whole | {"imageHeight": -1}))
+    (tmp_path / "in" / "cat.json").write_text(json.dumps(whole))
+    done = run(tmp_path / "in", "--to", "coco", "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "bad.json: has an image of 30 x -1 px" in done.output
+    assert "cat.json: shapes[0]: has a point that is no finite number or far out" in done.output
+    (image,) = open_masks(tmp_path / "out").images
+    assert len(image.masks) == 1
+
+
+def test_masks_of_a_folder_that_is_read_are_not_written_into_it(results):
+    done = run(results, "--to", "cvat", "--out", results / "cvat")
+    assert done.exit_code == 1
+    assert "which this command reads" in done.output
+
+
+def test_a_path_that_is_nothing_known_is_refused_in_one_line(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4")
+    (tmp_path / "b.xml").write_text("<html/>")
+    for name, line in (("a.zip", "is an archive: unpack it first"),
+                       ("b.xml", "is XML of <html>"), ("no", "no such file")):  # fmt: skip
+        done = run(tmp_path / name, "--to", "coco", "--out", tmp_path / "out")
+        assert done.exit_code == 1
+        assert line in done.output
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".json"]
+
+
+def test_names_of_classes_can_be_given(results, tmp_path):
+    (tmp_path / "names.txt").write_text("coin\n")
+    done = run(results, "--to", "cvat", "--out", tmp_path / "o", "--categories",
+               tmp_path / "names.txt")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert 'label="coin"' in (tmp_path / "o" / "annotations.xml").read_text()
+
+
+def test_the_commands_that_make_masks_write_formats_beside_their_results(results, tmp_path):
+    (tmp_path / "edges").mkdir()
+    edges = np.zeros((20, 30), dtype=np.uint8)
+    Image.fromarray(edges).save(tmp_path / "edges" / "cat.edges.png")
+    words = ["refine", results / "instances.json", tmp_path / "edges", "--out",
+             tmp_path / "refined.json", "--format", "cvat", "--format", "yolo"]  # fmt: skip
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert done.exit_code == 0, done.output
+    (image,) = open_masks(tmp_path / "refined-cvat").images
+    assert len(image.masks) == 2
+    assert (tmp_path / "refined-yolo" / "labels" / "cat.txt").is_file()

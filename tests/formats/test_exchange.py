@@ -1,0 +1,125 @@
+"""Every format into every other, with all that both can hold."""
+
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trace_edges.formats.exchange import export, open_masks
+from trace_edges.formats.labelled import Labelled, Mark, Writing
+from trace_edges.formats.registry import exchanged, get_exchange
+from trace_edges.results import Category, InstanceMasks
+
+CAR, SKY = Category(3, "car & <tram>", True), Category(7, 'sky "é"', True)
+SHAPE = (20, 30)
+
+
+def drawn(*boxes, without=()):
+    mask = np.zeros(SHAPE, dtype=bool)
+    for top, bottom, left, right in boxes:
+        mask[top:bottom, left:right] = True
+    for top, bottom, left, right in without:
+        mask[top:bottom, left:right] = False
+    return mask
+
+
+@pytest.fixture
+def labelled():
+    """A ring, a crowd of two parts, an overlap, one pixel, in a folder; and an image of nothing."""
+    masks = [
+        drawn((2, 12, 3, 13), without=[(5, 8, 6, 10)]),
+        drawn((0, 4, 20, 24), (10, 20, 22, 30)),
+        drawn((9, 16, 9, 18)),
+        drawn((18, 19, 1, 2)),
+    ]
+    scores = np.array([0.9, 0.25, 0.125, 1], dtype=np.float32)
+    marks = (Mark(CAR, id=11), Mark(SKY, crowd=True, id=12), Mark(CAR, id=14), Mark(SKY, id=13))
+    cat = Labelled("day 1/cat", InstanceMasks(np.stack(masks), scores), marks, "day 1/cat.png", 139)
+    none = InstanceMasks(np.zeros((0, 10, 12), dtype=bool))
+    return [cat, Labelled("blank", none, (), "blank.jpg", 7)]
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    (folder / "day 1").mkdir(parents=True)
+    Image.new("RGB", SHAPE[::-1]).save(folder / "day 1" / "cat.png")
+    Image.new("RGB", (12, 10)).save(folder / "blank.jpg")
+    return folder
+
+
+def written(labelled, name, folder):
+    """The images in a format, without the counting of what is lost."""
+    format = get_exchange(name)
+    get_exchange(name).function("exports")(
+        iter(kept(labelled, format.keeps)), Writing(folder, lambda: (CAR, SKY))
+    )
+
+
+def kept(labelled, keeps):
+    """What a format can hold of the images."""
+    for image in labelled:
+        crowds = [mark.crowd for mark in image.marks]
+        yield image if "crowds" in keeps else image.only([not crowd for crowd in crowds])
+
+
+def taken(results, photographs=None):
+    """The images of results by name; nothing is wrong with them."""
+    found = list(open_masks(results, photographs=photographs or {}).images)
+    assert all(isinstance(one, Labelled) for one in found), found
+    return {one.name: one for one in found}
+
+
+def on_top(image):
+    """The masks as they are seen where the smaller lie on top."""
+    return [image.masks.label_map == number for number in range(1, len(image.masks) + 1)]
+
+
+def compare(found, given, keeps):
+    """Each image has what formats with these powers hold."""
+    flat = "overlaps" not in keeps
+    assert found.keys() == {image.name for image in given}
+    for image in kept(given, keeps):
+        other = found[image.name]
+        assert other.masks.shape == image.masks.shape
+        masks = on_top(image) if flat else list(image.masks.masks)
+        own = on_top(other) if flat else list(other.masks.masks)
+        order = np.lexsort([[int(m.sum()) for m in masks]])
+        theirs = np.lexsort([[int(m.sum()) for m in own]])
+        assert len(own) == len(masks)
+        for n, k in zip(order, theirs, strict=True):
+            np.testing.assert_array_equal(own[k], masks[n])
+            mark, mine = image.marks[n], other.marks[k]
+            if "scores" in keeps:
+                assert other.masks.scores[k] == image.masks.scores[n]
+            if "names" in keeps:
+                assert mine.category.name == mark.category.name
+            if "crowds" in keeps:
+                assert mine.crowd == mark.crowd
+            if "category ids" in keeps:
+                assert mine.category.id == mark.category.id
+            if "mask ids" in keeps:
+                assert mine.id == mark.id
+        if "image ids" in keeps:
+            assert other.id == image.id
+
+
+def index(folder):
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.*")
+    }
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(exchanged(), repeat=2)))
+def test_into_a_format_and_on_to_another_keeps_what_both_hold(
+    first, second, tmp_path, labelled, photographs
+):
+    written(labelled, first, tmp_path / "first")
+    done = export(tmp_path / "first", second, tmp_path / "second", images=photographs)
+    assert (done.images, done.findings) == (2, ())
+    found = taken(tmp_path / "second", index(photographs))
+    one, other = get_exchange(first), get_exchange(second)
+    if first == "yolo" or second == "yolo":
+        labelled = list(kept(labelled, ()))
+    compare(found, labelled, one.keeps & other.keeps)

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import tarfile
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,11 +12,33 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import fsspec
 import pytest
 
+from trace_edges.errors import InputError
 from trace_edges.jobs import EdgesTask, Job, annotate, make_sink, open_source, remote, stores
+from trace_edges.jobs.stores import StoreError
 
 from .conftest import FakeModel, png
 
 pytest.importorskip("aiohttp")
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+
+def tar():
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as file:
+        for number in range(3):
+            member = tarfile.TarInfo(f"{number}.png")
+            member.size = len(png(number))
+            file.addfile(member, io.BytesIO(png(number)))
+    return content.getvalue()
+
+
+def parquet():
+    content = io.BytesIO()
+    table = pa.table({"key": ["0", "1", "2"], "image": [png(number) for number in range(3)]})
+    pq.write_table(table, content, row_group_size=2)
+    return content.getvalue()
+
 
 _FOR_EVER = 1 << 20  # times 64 KiB: no test sends as much
 BAD = {
@@ -33,6 +56,9 @@ BAD = {
 }
 
 
+CONTAINERS = {"tar": tar(), "parquet": parquet()}
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers by the name of what is asked for."""
 
@@ -46,9 +72,34 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self):
-        name = self.path.strip("/").removesuffix(".png")
+        name, _, suffix = self.path.strip("/").partition(".")
         with suppress(OSError):  # who asked has gone
-            getattr(self, f"_{name}", self._image)()
+            if suffix in CONTAINERS:
+                self._container(name, suffix)
+            else:
+                getattr(self, f"_{name}", self._image)()
+
+    def _container(self, name, suffix):
+        """`whole` ignores `Range`, as many servers do; all others give the part asked for."""
+        content = CONTAINERS[suffix]
+        if name in ("missing", "error"):
+            self._send(b"none", 404 if name == "missing" else 500)
+        elif name in ("moved", "loop"):
+            self._send(status=302, Location=f"/{'good' if name == 'moved' else name}.{suffix}")
+        elif name == "page":
+            self._page()
+        elif name == "empty":
+            self._empty()
+        elif name == "cut":
+            self._send(content[: len(content) // 2], length=len(content))
+            self.close_connection = True
+        elif name == "whole" or "Range" not in self.headers:
+            self._send(content)
+        else:
+            first, _, last = self.headers["Range"].partition("=")[2].partition("-")
+            part = content[int(first) : int(last) + 1]
+            place = f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}"
+            self._send(part, 206, Content_Range=place)
 
     def _send(self, content=b"", status=200, length=None, **headers):
         self.send_response(status)
@@ -146,3 +197,45 @@ def test_every_answer_that_is_no_image_is_a_line_and_the_rest_is_done(server, tm
     assert {path.name for path in (tmp_path / "out").glob("*.png")} == {
         f"{name}.edges.png" for name in ("good", "moved", "last")
     }
+
+
+def annotated(url, out, **options):
+    """How a job over a container went, and the reasons in its report."""
+    task = EdgesTask()
+    source = open_source(url, **options)
+    job = Job(source, task, make_sink(str(out), "folder", task), FakeModel(), str(out), workers=0)
+    status = annotate(job)
+    with io.StringIO((out / "report.csv").read_text(encoding="utf-8")) as file:
+        return status, [row["reason"] for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("name", ["good", "whole", "moved"])
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_containers_are_read_from_servers_with_and_without_parts(server, tmp_path, name, suffix):
+    options = {"key_column": "key"} if suffix == "parquet" else {}
+    url = f"{server}/{name}.{suffix}"
+    status, reasons = annotated(url, tmp_path / "out", **options)
+    assert (status.done, status.failed, reasons) == (3, 0, [])
+    read = [entry.place.read() for entry in open_source(url, **options).entries()]
+    assert read == [png(0), png(1), png(2)]
+
+
+BROKEN = {
+    "missing": "there is no .{} there", "error": "500", "loop": "TooManyRedirects",
+    "page": "is a damaged", "cut": "payload", "empty": "is empty, or its server",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_containers_that_do_not_come_are_named_in_one_line(server, tmp_path, name, suffix):
+    url = f"{server}/{name}.{suffix}"
+    try:
+        status, reasons = annotated(url, tmp_path / "out")
+        assert (status.done, status.failed) == (0, 1)
+    except (InputError, StoreError) as error:  # before work begins
+        reasons = [str(error)]
+    (reason,) = reasons
+    assert url in reason
+    assert BROKEN[name].format(suffix) in reason
+    assert len(reason.splitlines()) == 1

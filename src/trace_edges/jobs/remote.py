@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -69,26 +70,38 @@ def read_bytes(url: str, start: int | None = None, length: int | None = None) ->
         OSError: it is not there, cannot be read, or is larger than any image.
     """
     system, path = filesystem(url)
+    http = url.startswith(("http://", "https://"))  # whose answers need have no end
     if start is not None and length is not None:
+        if http:
+            return ask(url, lambda: sync(system.loop, _fetched, system, path, start, length))
         return bytes(ask(url, system.cat_file, path, start=start, end=start + length))
     if isinstance(system, LocalFileSystem):
         if kind_of(url) == "other":  # would wait for ever
             raise OSError(errno.EINVAL, "is a pipe or a device, no file", path)
         if os.path.exists(path) and os.path.getsize(path) > LARGEST:
             raise _too_long(path, LARGEST)
-    if url.startswith(("http://", "https://")):  # whose answers need have no end
+    if http:
         return ask(url, lambda: sync(system.loop, _fetched, system, path))
     return bytes(ask(url, system.cat_file, path))
 
 
-async def _fetched(system: Any, url: str) -> bytes:
-    """The content of an address, if it is no longer than `LARGEST` and fits the memory."""
+async def _fetched(system: Any, url: str, start: int = 0, length: int | None = None) -> bytes:
+    """The content of an address or a part of it, if that is no longer than `LARGEST` and fits the
+    memory.
+    """
     session, content = await system.set_session(), bytearray()
-    most = min(LARGEST, free() // 2)
-    async with session.get(system.encode_url(url), **system.kwargs) as answer:
+    most, options = min(LARGEST, free() // 2), dict(system.kwargs)
+    if length is not None:
+        wanted = {"Range": f"bytes={start}-{start + length - 1}"}
+        options["headers"] = {**options.get("headers", {}), **wanted}
+    async with session.get(system.encode_url(url), **options) as answer:
         answer.raise_for_status()
-        async for piece in answer.content.iter_any():
-            content += piece
+        before = 0 if answer.status == HTTPStatus.PARTIAL_CONTENT else start
+        async for piece in answer.content.iter_any():  # of servers that know no parts, all
+            content += piece[before:]
+            before = max(0, before - len(piece))
+            if length is not None and len(content) >= length:
+                return bytes(content[:length])
             if len(content) > most:
                 raise _too_long(url, most)
     return bytes(content)

@@ -160,6 +160,9 @@ class StoreFile(io.RawIOBase):
         self._system, self._path = filesystem(url)
         self._file = ask(url, self._system.open, self._path, "rb")
         self._at = 0
+        if url.startswith(("http://", "https://")) and not self._file.size:
+            raise StoreError(f"{url}: is empty, or its server does not say how long it is: "
+                             "download it and give the file")  # fmt: skip
 
     def readable(self) -> bool:
         return True
@@ -274,8 +277,11 @@ def _of_a_disk(error: OSError) -> bool:
 
 
 def _plain(url: str, error: Exception, attempts: int) -> OSError:
-    told = "" if getattr(error, "message", None) == "" else str(error)  # aiohttp's, of redirects
-    reason = " ".join((told or type(error).__name__).split())[:_LONGEST]
+    said: BaseException = error
+    if str(error) == url:  # as fsspec wraps what was answered
+        said = next((one for one in _chain(error) if _status(one) is not None), error)
+    told = "" if getattr(said, "message", None) == "" else str(said)  # aiohttp's, of redirects
+    reason = " ".join((told or type(said).__name__).split())[:_LONGEST]
     if _lacks_credentials(error):
         return StoreError(f"{url}: the store takes no credentials or not these ({reason}): set "
                           "them as its library reads them")  # fmt: skip

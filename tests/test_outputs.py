@@ -4,7 +4,7 @@ import pickle
 import pytest
 
 from trace_edges.files import FileError, write_atomically, write_text
-from trace_edges.outputs import LEDGER, Outputs
+from trace_edges.outputs import LEDGER, Outputs, results_below
 
 DETECT = Outputs("detect")
 
@@ -105,6 +105,21 @@ def test_a_list_that_a_kill_cut_short_costs_one_line(tmp_path):
     write("three", tmp_path / "a.json")
     with pytest.raises(FileError, match="was not written by"):
         write("ours", tmp_path / "b.json")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"null", b"[1, 2, 3]", b'["detect", 3, "01"]', b'[["detect"], {}, null]', b"3", b"\0" * 99,
+     b"[" * 100_000, b"\xff\xfe[\0", b'["detect", "a\\u0000b", "01"]', b'["a", "\\ud800", "b"]'],
+    ids=range(10),
+)  # fmt: skip
+def test_lines_of_something_else_cost_nothing(tmp_path, line):
+    write("one", tmp_path / "a.json")
+    ledger = tmp_path / LEDGER
+    ledger.write_bytes(ledger.read_bytes() + b"\n" + line + b"\n")
+    write("two", tmp_path / "a.json")
+    found = results_below(str(tmp_path), [LEDGER])
+    assert str(tmp_path / "a.json") in found
 
 
 def test_a_kill_between_the_list_and_the_file_leaves_both_contents_known(tmp_path):

@@ -45,7 +45,9 @@ def bounded() -> Iterator[None]:
 
     with _limiting:
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        limit = psutil.Process().memory_info().vms + free()
+        # Other threads take memory meanwhile, so the sum may lie beyond a limit that is there.
+        limits = (psutil.Process().memory_info().vms + free(), soft, hard)
+        limit = min(one for one in limits if one != resource.RLIM_INFINITY)
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
         try:
             yield

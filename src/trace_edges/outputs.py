@@ -200,12 +200,15 @@ def results_below(folder: str, names: Iterable[str]) -> set[str]:
 
 
 def _read_line(line: bytes) -> tuple[str, str, str]:
-    """Command, name and digest of one line of a ledger; empty if a kill cut it short."""
+    """Command, name and digest of one line of a ledger; empty if a kill cut it short, or if it is
+    something else.
+    """
     try:
         command, name, digest = json.loads(line)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return "", "", ""
-    return command, name, digest
+    texts = isinstance(command, str) and isinstance(name, str) and isinstance(digest, str)
+    return (command, name, digest) if texts else ("", "", "")
 
 
 def _listed(ledger: Path, name: str) -> list[tuple[str, str]]:

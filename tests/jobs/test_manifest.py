@@ -1,4 +1,5 @@
 import shutil
+import sqlite3
 
 import pytest
 
@@ -131,3 +132,30 @@ def test_what_is_new_begins_behind_the_parts_that_are_sealed(path):
         assert manifest.counts() == {"open": 2, "done": 2, "failed": 0}
         assert manifest.unsealed(2) == {2: 2}
         assert keys(manifest.stretches(2, whole=False)) == [["d", "c"]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE settings SET value = x'ff00'",
+        "UPDATE settings SET value = '{'",
+        *(f"UPDATE items SET place = '{place}'" for place in (
+            "", "[]", "null", '["os", {}]', '["FilePlace", {"x": 1}]', '["FilePlace", 3]')),
+    ],
+)  # fmt: skip
+def test_a_manifest_that_was_changed_by_hand_is_named(path, change):
+    with Manifest(path, SETTINGS) as manifest:
+        manifest.register(entries("a"), 1)
+    base = sqlite3.connect(path)
+    base.execute(change)
+    base.commit()
+    base.close()
+    with pytest.raises(ValueError, match=r"manifest\.sqlite is not a manifest of a job \(.*remove"):
+        with Manifest(path, SETTINGS) as manifest:
+            list(manifest.stretches(1, whole=True))
+
+
+def test_a_folder_in_the_place_of_the_manifest_is_named(path):
+    path.mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"manifest\.sqlite is not a manifest .*it is no file"):
+        Manifest(path, SETTINGS)

@@ -18,7 +18,17 @@ from types import TracebackType
 from typing import Any
 
 from trace_edges.files import InputError
-from trace_edges.jobs.entries import Entry, Item, NoPlace, checked, pack, unpack, unusable, where
+from trace_edges.jobs.entries import (
+    Entry,
+    Item,
+    NoPlace,
+    Place,
+    checked,
+    pack,
+    unpack,
+    unusable,
+    where,
+)
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -50,8 +60,10 @@ class Manifest:
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._base = sqlite3.connect(path, timeout=0.5)
         self._committed = time.monotonic()
+        if path.exists() and not path.is_file():
+            raise self._no_manifest("it is no file")
+        self._base = sqlite3.connect(path, timeout=0.5)
         try:
             self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._base.execute("PRAGMA synchronous = NORMAL")
@@ -65,7 +77,7 @@ class Manifest:
             raise OSError(f"{path}: {error}") from error
         except sqlite3.DatabaseError as error:
             self._base.close()
-            raise ValueError(f"{path} is not a manifest of a job ({error}): remove it") from (error)
+            raise self._no_manifest(error) from error
         except BaseException:
             self._base.close()
             raise
@@ -137,7 +149,7 @@ class Manifest:
             )
             rows = self._base.execute(query, (first, position)).fetchall()
             yield [
-                Item(at, key, unpack(place), name, number, bool(is_open))
+                Item(at, key, self._place(place), name, number, bool(is_open))
                 for at, key, place, name, number, is_open in rows
                 if whole or is_open
             ]
@@ -186,7 +198,7 @@ class Manifest:
             "WHERE state = 'done' AND position >= ? AND position < ? ORDER BY position"
         )
         for position, key, place, name, number in self._base.execute(query, (first, end)):
-            yield Item(position, key, unpack(place), name, number, False)
+            yield Item(position, key, self._place(place), name, number, False)
 
     def unsealed(self, part: int) -> dict[int, int]:
         """How many items are open in every part (of `part` positions) that is not sealed."""
@@ -217,7 +229,10 @@ class Manifest:
 
     def _check(self, settings: Mapping[str, Any]) -> None:
         rows = self._base.execute("SELECT name, value FROM settings")
-        before = {name: json.loads(value) for name, value in rows}
+        try:
+            before = {name: json.loads(value) for name, value in rows}
+        except (ValueError, TypeError) as error:
+            raise self._no_manifest(error) from error
         if not before:
             pairs = ((name, json.dumps(value)) for name, value in settings.items())
             self._base.executemany("INSERT INTO settings VALUES (?, ?)", pairs)
@@ -233,6 +248,15 @@ class Manifest:
                 f"{self.path.parent}: this job was begun with {'; '.join(others)}: "
                 "give those settings, or another folder of results"
             )
+
+    def _place(self, text: Any) -> Place:
+        try:
+            return unpack(text)
+        except (ValueError, TypeError, LookupError) as error:
+            raise self._no_manifest(f"{str(text)[:80]!r} is no place of an image") from error
+
+    def _no_manifest(self, why: object) -> ValueError:
+        return ValueError(f"{self.path} is not a manifest of a job ({why}): remove it")
 
     def _gone(self, why: object) -> OSError:
         return OSError(f"{self.path}: the state of the job cannot be kept ({why}): give it room, "

@@ -1,5 +1,7 @@
 """Whatever keeps a backbone away ends in one line that says what to do."""
 
+import os
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -16,11 +18,19 @@ from huggingface_hub.errors import (
 )
 
 from trace_edges.attention import RecorderError
-from trace_edges.backbones import CHECKPOINTS, EMBEDDED, ENCODERS, BackboneError, load_backbone
+from trace_edges.backbones import (
+    CHECKPOINTS,
+    EMBEDDED,
+    ENCODERS,
+    BackboneError,
+    load_backbone,
+    load_encoder,
+)
 from trace_edges.backbones.problems import did_you_mean
 from trace_edges.detector import EdgeDetector
 from trace_edges.detector.student import Student, StudentSettings
 from trace_edges.images import to_tensor
+from trace_edges.instances.sam import SamError, load_sam
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 ANSWER = MagicMock()  # of the hub; the errors keep it, and nothing looks into it
@@ -95,6 +105,23 @@ def test_a_pickle_is_not_read(tmp_path):
     assert "are pickles (.ckpt), which may run any program" in message_of(
         load_backbone, tmp_path / "model.ckpt"
     )
+
+
+@pytest.mark.parametrize(
+    "load", [load_backbone, load_encoder, load_sam, EdgeDetector.from_pretrained]
+)
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_what_lies_here_is_not_asked_of_the_hub(tmp_path, monkeypatch, load, kind):
+    """Though its path has the form of a hub id."""
+    monkeypatch.setattr("requests.sessions.Session.request", pytest.fail)
+    monkeypatch.setattr("huggingface_hub.file_download.hf_hub_download", pytest.fail)
+    monkeypatch.chdir(tmp_path)
+    Path("owner").mkdir()
+    os.mkfifo("owner/it") if kind == "pipe" else Path("owner/it").write_bytes(b"PK")
+    with pytest.raises((BackboneError, SamError, ValueError), match="owner/it") as refused:
+        load("owner/it", local_files_only=True)
+    assert "hub was not reached" not in str(refused.value)
+    assert "local cache" not in str(refused.value)
 
 
 def test_an_unknown_model_names_the_families(tmp_path):

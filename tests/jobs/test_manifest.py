@@ -150,9 +150,9 @@ def test_a_manifest_that_was_changed_by_hand_is_named(path, change):
     base.execute(change)
     base.commit()
     base.close()
-    with pytest.raises(ValueError, match=r"manifest\.sqlite is not a manifest of a job \(.*remove"):
-        with Manifest(path, SETTINGS) as manifest:
-            list(manifest.stretches(1, whole=True))
+    named = pytest.raises(ValueError, match=r"\.sqlite is not a manifest of a job \(.*remove")
+    with named, Manifest(path, SETTINGS) as manifest:
+        list(manifest.stretches(1, whole=True))
 
 
 def test_a_folder_in_the_place_of_the_manifest_is_named(path):

@@ -59,6 +59,15 @@ class Source:
     variant: str | None = None
     noun: str = "backbone"
 
+    def __post_init__(self) -> None:
+        """A path that is there is never taken for a hub id.
+
+        Raises:
+            BackboneError: it is neither a folder nor a file.
+        """
+        if Path(self.place).exists() and not (self.is_folder or self.is_file):
+            raise BackboneError(f"{self} is a pipe or a device: give a folder")
+
     def __str__(self) -> str:
         at = f" ({self.place})" if self.place != self.name else ""
         revision = f", revision {self.revision!r}" if self.revision else ""

@@ -125,7 +125,7 @@ def encoder_source(
         BackboneError: the name is none of the table, nor a folder, nor a hub id.
     """
     place = ENCODERS[str(name)].hub if str(name) in ENCODERS else str(name)
-    if not Path(place).is_dir() and place.count("/") != 1:
+    if not Path(place).is_dir() and (place.count("/") != 1 or Path(place).is_file()):
         raise BackboneError(
             f"encoder {place!r} is neither one of {', '.join(ENCODERS)}, nor a folder, nor a hub "
             f"id (owner/name){did_you_mean(place, ENCODERS)}"

@@ -59,9 +59,39 @@ def test_instances_are_those_of_segment(photos, tmp_path):
     assert len(ours) > 1
 
 
+@pytest.mark.parametrize("form", ["folder", "coco"])
+def test_sam_redraws_and_a_model_names_and_the_report_says_it(
+    photos, tmp_path, tiny_sam, tiny_namer, form
+):
+    (photos / "b.png").unlink()
+    sam, model = tiny_sam("sam", tmp_path / "sam"), tiny_namer("siglip", tmp_path / "model")
+    names = ["--class-names", "red,green", "--class-model", model]
+    wanted = ["--task", "instances", "--sam", sam, "--top-k", 5, *names, *FAST]
+    out = tmp_path / "out"
+    result = run(photos, out, *wanted, "--to", form)
+    assert result.exit_code == 0, result.output
+    with (out / "report.csv").open() as file:
+        ((key, note, state),) = list(csv.reader(file))[1:]
+    assert (key, state) == ("a", "done")
+    assert note.startswith("SAM made ")
+    content = json.loads((out / ("a.json" if form == "folder" else "instances.json")).read_text())
+    assert [one["name"] for one in content["categories"]] == ["red", "green"]
+    assert content["annotations"]
+    for entry in content["annotations"]:
+        assert entry["category_id"] in (1, 2)
+        assert 0 <= entry["class_score"] <= 1
+    if form == "folder":
+        assert content["sam"]["regions"] == 5
+    refused = run(photos, out, "--task", "instances", *FAST, "--to", form, "--top-k", 5)
+    assert refused.exit_code == 1
+    assert "sam" in refused.stderr or "class_names" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--task", "edges", "--sam", "x"], "--sam and --class-names are for --task instances"),
+        (["--task", "instances", "--class-names", "a,b"], "need a model that chooses"),
         (["--task", "panoptic"], "give their folder with --semantic"),
         (["--task", "edges", "--to", "coco"], "COCO JSON holds instances"),
         (["--task", "edges", "--shard", "5/4"], "shard 5/4: give 1/4 ... 4/4"),

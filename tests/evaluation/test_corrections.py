@@ -78,6 +78,14 @@ def test_masks_that_became_one_were_merged():
     assert found.clicks == 2  # both are named; their common outline is right
 
 
+def test_suggestions_are_not_taken_where_drawing_needs_fewer_clicks():
+    strips = [(30, 40 + 5 * k, 55, 45 + 5 * k) for k in range(7)]
+    found = compare(boxes(*strips), boxes(OTHER))
+    assert counts(found) == {"merged": 1}
+    assert found.clicks == 7
+    assert compare(boxes(*strips), boxes(OTHER), suggestions=True).clicks == corners(OTHER) < 7
+
+
 def test_a_small_mask_within_a_large_one_is_no_part_of_it():
     """Ground and a thing on it: the thing was drawn, and the ground deleted."""
     found = compare(boxes((0, 0, 60, 80)), boxes(ONE, (30, 40, 40, 50)))

@@ -1,11 +1,13 @@
 """Every format into every other, with all that both can hold."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from trace_edges.formats.coco import coco_categories, coco_entries
 from trace_edges.formats.exchange import export, open_masks
 from trace_edges.formats.labelled import Labelled, Mark, Writing
 from trace_edges.formats.registry import exchanged, get_exchange
@@ -123,3 +125,16 @@ def test_into_a_format_and_on_to_another_keeps_what_both_hold(
     if first == "yolo" or second == "yolo":
         labelled = list(kept(labelled, ()))
     compare(found, labelled, one.keeps & other.keeps)
+
+
+def test_records_of_a_job_have_the_names_of_their_classes(tmp_path):
+    """Record as `segment --class-names` and `--ground mark` write them; without a list, object."""
+    mask = InstanceMasks(np.eye(6, dtype=bool)[None])
+    (entry,) = coco_entries(mask, 0)
+    for name, listed in (("a", {"categories": coco_categories(["cup", "ground"])}), ("b", {})):
+        record = {"height": 6, "width": 6, "annotations": [entry | {"category_id": 1}], **listed}
+        (tmp_path / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
+    names = {
+        one.name: [mark.category.name for mark in one.marks] for one in open_masks(tmp_path).images
+    }
+    assert names["a"] == ["cup"]

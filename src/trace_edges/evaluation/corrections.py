@@ -97,7 +97,8 @@ def evaluate_corrections(
             suffix.
         min_iou: below which a mask is not an adjusted pre-label but a new one.
         suggestions: the pre-labels are hidden until they are picked, as overlapping candidates
-            are: picking one costs a click, and those that nobody picks cost nothing.
+            are: picking one costs a click, and those that nobody picks cost nothing. A mask that
+            needs fewer clicks so is drawn from nothing.
 
     Raises:
         ImportError: masks are polygons and pycocotools is not installed.
@@ -145,7 +146,10 @@ def compare(
     deleted = [k for k in range(len(before)) if k not in joined | splits.keys() | partner.keys()]
     changed = sum(before.classes[one] != after.classes[other] for one, other in partner.items())
     outlines = [_vertices(after, k) for k in range(len(after))]
-    clicks = sum(len(ones) + _away(before, ones, outlines[k]) for k, ones in sources.items())
+    clicks = 0
+    for k, ones in sources.items():
+        needed = len(ones) + _away(before, ones, outlines[k])
+        clicks += min(needed, len(outlines[k])) if suggestions else needed
     clicks += sum(len(outlines[k]) for k in added) + changed
     clicks += len(kept) if suggestions else len(deleted)
     return Corrections(

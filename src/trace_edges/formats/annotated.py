@@ -56,7 +56,6 @@ def find_parts(path: Path) -> list[Path]:
 def read_annotated(path: Path, reading: Reading) -> LabelledSet:
     """The masks or segments of every record, in the order of the files."""
     categories = Categories()
-    categories(OBJECT.id, OBJECT.name)
 
     def images() -> Iterator[Labelled | Finding]:
         readers = {".tar": _in_tar, ".parquet": _in_parquet}
@@ -140,10 +139,13 @@ def _image(
             CATEGORY_MASK, {"annotations": entries}, "annotations", subject
         )
         yield from findings
+        listed = record.get("categories", [{"id": OBJECT.id, "name": OBJECT.name}])
+        names = {one["id"]: str(one["name"]) for one in listed}
         masks = MaskList(size)
         for mask in sound:
             window, crop = decode_crop(checked_runs(mask, size, subject), size)
-            mark = Mark(categories(mask.category_id), mask.iscrowd)
+            kind = categories(mask.category_id, names.get(mask.category_id))
+            mark = Mark(kind, mask.iscrowd)
             score = 1.0 if mask.score is None else mask.score
             masks.add(crop, (window[0].start, window[1].start), score, mark)
         yield masks.labelled(name, file_name)

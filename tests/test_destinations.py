@@ -22,10 +22,14 @@ pytest.importorskip("pyarrow")
 _NEW_MOUNTS, _READ_ONLY, _PRIVATE = 0x20000, 1, 1 << 14 | 1 << 18
 _LONGEST = 600  # s; nothing here should wait for anything
 NOT_ALLOWED = 99
-OFTEN = ("refine, COCO", "evaluate masks", "detect", "annotate, edges, tars")
+# One for every way of writing that there is.
 COMMANDS = [
-    pytest.param(name, marks=() if name in OFTEN else pytest.mark.long) for name in kills.COMMANDS
-]
+    "refine, COCO",
+    *(pytest.param(name, marks=pytest.mark.long) for name in (
+        "detect", "refine, label maps", "annotate, edges, tars", "evaluate boundaries", "explain",
+        "distill", "composites")),
+]  # fmt: skip
+AT_ONCE = ("refine, COCO", "segment, edges that are there", "annotate, edges, tars", "panoptic")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
@@ -93,8 +97,14 @@ def replaced(folder):
     when_the_first_result_comes(folder, make)
 
 
+def speak():
+    """Say what is said on the descriptors that `kills.run` turns, not into pytest's own files."""
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+
+
 def trial(folder, words, spoil):
     """Spoil the destination, run a command on it, and write down how it ended and what is left."""
+    speak()
     spoil(folder)
     inputs = {name: content for name, content in kills._contents(folder).items()
               if name.partition(os.sep)[0] != "out"}  # fmt: skip
@@ -103,6 +113,11 @@ def trial(folder, words, spoil):
     broken += [str(path) for path in (folder / "out").rglob("*.part*")]
     told = json.dumps({"code": code, "said": said, "broken": broken})
     folder.with_suffix(".told").write_text(told, encoding="utf-8")
+
+
+def run_aloud(folder, said, words):
+    speak()
+    kills._run_here(folder, said, words, None)
 
 
 def spoiled(folder, name, spoil):
@@ -141,18 +156,18 @@ def test_a_read_only_disk_is_said_before_work_or_at_the_first_result(here, name)
 def test_a_destination_that_becomes_a_file_is_said(here, name):
     code, said = spoiled(here, name, replaced)
     assert code == 1, said
-    assert str(here / "out") in said or "out" in said
+    assert "out" in said
     assert (here / "out").read_text(encoding="utf-8") == "gone"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS[:3])
 def test_a_destination_that_is_removed_leaves_nothing_half_written(here, name):
     code, said = spoiled(here, name, removed)
     assert code in (0, 1), said
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", kills.COMMANDS)
+@pytest.mark.parametrize("name", AT_ONCE)
 def test_two_runs_on_one_destination_leave_what_one_leaves(here, name, tmp_path):
     alone = tmp_path / "alone"
     shutil.copytree(here, alone)
@@ -163,7 +178,7 @@ def test_two_runs_on_one_destination_leave_what_one_leaves(here, name, tmp_path)
         def run(number):
             words = kills.COMMANDS[name].split()
             said = here.with_suffix(f".{number}")
-            process = context.Process(target=kills._run_here, args=(here, said, words, None))
+            process = context.Process(target=run_aloud, args=(here, said, words))
             process.start()
             process.join()
             return process.exitcode, said.read_text(encoding="utf-8")

@@ -110,3 +110,15 @@ def test_memory_that_ends_is_one_line_with_what_fits_faked(tiny_pixart, save, mo
     with pytest.raises(BackboneError, match=r"ran out of memory on cpu at 48 x 80 px") as caught:
         detector(PICTURE)
     assert "\n" not in str(caught.value)
+
+
+def test_one_that_does_not_fit_its_device_is_one_line_faked(tiny_pixart, save, monkeypatch):
+    _, folder = save(tiny_pixart(), torch.float32)
+
+    def out_of_memory(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr(Student, "to", out_of_memory)
+    with pytest.raises(BackboneError, match=r"saved does not fit on cpu: take another") as caught:
+        EdgeDetector.from_pretrained(folder)
+    assert "\n" not in str(caught.value)

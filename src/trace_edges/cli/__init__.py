@@ -21,6 +21,7 @@ from trace_edges.cli.explore import explore
 from trace_edges.cli.export import export
 from trace_edges.cli.panoptic import panoptic
 from trace_edges.cli.refine import refine
+from trace_edges.cli.report import report
 from trace_edges.cli.segment import segment
 from trace_edges.inputs import IMAGE_SUFFIXES
 
@@ -56,6 +57,7 @@ app.command()(refine)
 app.command()(panoptic)
 app.command()(annotate)
 app.command()(export)
+app.command()(report)
 app.command()(distill)
 app.add_typer(evaluate)
 for name in ("pretrain", "composites"):

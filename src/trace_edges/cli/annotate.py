@@ -82,6 +82,9 @@ class Running(Reporting, EdgeOutput):
         engine: Run the model on this machine, or on a Ray cluster.
         actors: Number of copies of the model, each in a process of its own with one thread.
         gpus: Number of GPUs for each copy, with --engine ray.
+        dry_run: Process a few images in a temporary folder, say what the whole job will take in
+            time, memory and disk, and write nothing to DEST.
+        measure: Number of images that --dry-run measures.
     """
 
     to: Form = "folder"
@@ -94,6 +97,8 @@ class Running(Reporting, EdgeOutput):
     engine: Literal["local", "ray"] = "local"
     actors: int | None = None
     gpus: float = 0
+    dry_run: bool = False
+    measure: int = 10
 
     def copies(self) -> Any:
         """What reads the images instead of this process; None where it does."""
@@ -150,6 +155,11 @@ def annotate(
         shard=part_of, batch_size=running.batch_size, workers=running.workers,
         retry=running.retry, state=running.state,
     )  # fmt: skip
+    if running.dry_run:
+        from trace_edges.cli.annotate_trial import say_cost
+
+        say_cost(job, lambda place: make_sink(place, running.to, what, part=running.part), running)
+        return
     with job_progress(task, not running.prints_table) as show:
         status = run(job, show, running.copies())
     if isinstance(images, FolderSource) and images.passed_over:

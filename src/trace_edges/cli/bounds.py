@@ -60,6 +60,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "workers": _PROCESSES,
     "part": (1, 10_000_000),
     "actors": (1, 1024),
+    "measure": (1, 100_000),
     "gpus": (0, 1024),
     "port": (1, 65535),
 }

@@ -18,7 +18,11 @@ from .opening import open_source as open_source
 from .panoptic import panoptic_files as panoptic_files
 from .refine import refine_coco as refine_coco
 from .refine import refine_labels as refine_labels
+from .review import Review as Review
+from .review import review as review
 from .task import Outcome as Outcome
 from .tasks import EdgesTask as EdgesTask
 from .tasks import InstancesTask as InstancesTask
 from .tasks import PanopticTask as PanopticTask
+from .trial import Trial as Trial
+from .trial import measure as measure

@@ -1,0 +1,38 @@
+"""`trace-edges report`: masks to look through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from trace_edges.cli.common import console
+from trace_edges.cli.fields import command
+from trace_edges.cli.options import check_inputs
+
+
+@command
+def report(
+    results: Annotated[
+        Path,
+        typer.Argument(help="Masks in any form that `trace-edges export` reads."),
+    ],
+    images: Annotated[Path, typer.Option(help="Folder of the images.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write a page of thumbnails with contours, to look through masks before they are corrected.
+
+    Images can be sorted by score, number of masks, share covered, and doubt; what failed is listed
+    with the reason. The page needs no network. Its thumbnails lie in a folder beside it.
+
+    Example: trace-edges report masks --images photos --out report.html
+    """
+    check_inputs(results, images)
+    from trace_edges.jobs.review import review
+    from trace_edges.outputs import Outputs
+
+    with Outputs("report", (results, images)).writing():
+        done = review(results, images, out)
+    console.print(escape(f"{done.images} images, {done.failed} failed: {out}"))

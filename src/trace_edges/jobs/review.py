@@ -1,0 +1,141 @@
+"""Review sheets: a page of thumbnails with contours, to be sorted, and what failed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from scipy.ndimage import binary_erosion, sobel
+
+from trace_edges.drawing.overlays import mask_overlay
+from trace_edges.files import FileError, read_json, write_atomically, write_text
+from trace_edges.formats.exchange import open_masks
+from trace_edges.formats.labelled import Labelled, finding_of, photographs_in
+from trace_edges.formats.listing import bare
+from trace_edges.formats.truth import Finding
+from trace_edges.images import load_image
+from trace_edges.jobs.review_page import PAGE
+
+_SIDE = 320  # px of the longer side of a thumbnail
+_QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Review:
+    """What is on the page: how many images, and how many could not be shown or had failed."""
+
+    images: int
+    failed: int
+
+
+def review(
+    results: str | PathLike[str], photographs: str | PathLike[str], out: str | PathLike[str]
+) -> Review:
+    """Write the page OUT and beside it the folder of its thumbnails, STEM_files.
+
+    The page needs no network. It shows 200 images at a time, sorted by name, number of masks, share
+    covered, lowest and mean score, or doubt: the share of the contours that lie where the
+    photograph changes less than it does on half of its pixels.
+
+    Args:
+        results: anything that `open_masks` takes.
+        photographs: folder of the images.
+        out: the HTML file.
+
+    Raises:
+        OSError: a file cannot be written.
+        ValueError: it is not known what `results` are.
+    """
+    out, folder = Path(out), Path(photographs)
+    files = photographs_in(folder)
+    thumbnails = out.with_name(f"{out.stem}_files")
+    rows, failures = [], list(_failures(Path(results)))
+    for place, image in enumerate(open_masks(results, photographs=files).images):
+        if isinstance(image, Finding):
+            failures.append([image.subject, f"{image.problem}; {image.mend}"])
+            continue
+        try:
+            path = files.get(image.name) or files.get(bare(image.photograph))
+            if path is None:
+                raise FileError(image.name, f"has no photograph in {folder}", "check the folder")
+            name = f"{place // 1000:03d}/{place:06d}.jpg"
+            rows.append(
+                _row(image, path, thumbnails / name) | {"file": f"{thumbnails.name}/{name}"}
+            )
+        except (ValueError, OSError) as error:
+            found = finding_of(error, image.name)
+            failures.append([found.subject, f"{found.problem}; {found.mend}"])
+    data = {"images": rows, "failures": failures, "seconds": _seconds(Path(results))}
+    # "<" of a name would end the script element; in JSON it can be written so
+    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    write_text(PAGE.replace("@DATA@", text), out)
+    return Review(len(rows), len(failures))
+
+
+def _row(image: Labelled, path: Path, thumbnail: Path) -> dict[str, Any]:
+    pixels = load_image(path)
+    if pixels.shape[:2] != image.masks.shape:
+        raise FileError(path, "is of another size than its masks", "give the images they are of")
+    masks = image.masks
+    drawn = mask_overlay(pixels, masks.windows, masks.crops, masks.label_map)
+    drawn.thumbnail((_SIDE, _SIDE))
+    with write_atomically(thumbnail) as temporary:
+        drawn.save(temporary, "JPEG", quality=_QUALITY)
+    scores = masks.scores.astype(float)
+    return {
+        "name": image.photograph,
+        "width": drawn.width,
+        "height": drawn.height,
+        "masks": len(masks),
+        "covered": round(float((masks.label_map > 0).mean()), 4),
+        "lowest": round(float(scores.min()), 4) if len(masks) else None,
+        "mean": round(float(scores.mean()), 4) if len(masks) else None,
+        "doubt": _doubt(pixels, image),
+        "classes": sorted({mark.category.name for mark in image.marks}),
+    }
+
+
+def _doubt(pixels: UInt8[np.ndarray, "h w 3"], image: Labelled) -> float | None:
+    """The share of the contours that lie where the photograph hardly changes, of 0 ... 1."""
+    step = max(1, max(pixels.shape[:2]) // _SIDE)
+    grey = pixels[::step, ::step].astype(np.float32).mean(axis=2)
+    change = np.hypot(sobel(grey, 0), sobel(grey, 1))
+    usual, weak, length = np.median(change), 0, 0
+    for crop, (rows, columns), _, _ in image:
+        contour = crop & ~binary_erosion(crop)
+        y, x = np.nonzero(contour)
+        here = change[
+            np.minimum((y + rows.start) // step, grey.shape[0] - 1),
+            np.minimum((x + columns.start) // step, grey.shape[1] - 1),
+        ]
+        weak, length = weak + int((here <= usual).sum()), length + len(here)
+    return round(weak / length, 4) if length else None
+
+
+def _failures(results: Path) -> Iterator[list[str]]:
+    """The rows of the reports of a job of `annotate`."""
+    for report in sorted(results.glob("report*.csv")) if results.is_dir() else ():
+        with report.open(newline="", encoding="utf-8", errors="replace") as file:
+            for row in csv.DictReader(file):
+                if row.get("state") == "failed":
+                    yield [row.get("key") or "", row.get("reason") or ""]
+
+
+def _seconds(results: Path) -> float | None:
+    """What the records of `segment` say that their images took; None where there are none."""
+    total, found = 0.0, False
+    for path in results.rglob("*.json") if results.is_dir() else ():
+        try:
+            record = read_json(path)
+        except (OSError, ValueError):
+            continue
+        if isinstance(record, Mapping) and isinstance(record.get("seconds"), int | float):
+            total, found = total + record["seconds"], True
+    return round(total, 1) if found else None

@@ -1,0 +1,94 @@
+"""Review sheets, with names that would be HTML; in a browser in the long tests."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from trace_edges.formats import export_coco
+from trace_edges.jobs.review import review
+from trace_edges.results import InstanceMasks
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+EVIL = "</script><script>document.title='taken'<!--<img src=x onerror=document.title='taken'>"
+NAMES = [EVIL.replace("/", "\u2215"), "b", "a & b"]
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A sharp square with its own contour, one with a contour beside it, and no mask."""
+    photos, masks = tmp_path / "photos", {}
+    photos.mkdir()
+    for place, name in enumerate(NAMES):
+        pixels = np.full((60, 80, 3), 90, dtype=np.uint8)
+        pixels += np.random.default_rng(0).integers(0, 9, pixels.shape, dtype=np.uint8)
+        pixels[20:40, 20:40] = 220
+        Image.fromarray(pixels).save(photos / f"{name}.png")
+        mask = np.zeros((place + 1 if place < 2 else 0, 60, 80), dtype=bool)
+        for n, one in enumerate(mask):
+            left = 20 if place == 0 else 45 + n
+            one[20:40, left : left + 20] = True
+        masks[f"{name}.png"] = InstanceMasks(mask, np.full(len(mask), 0.25 + place / 2))
+    export_coco(masks, tmp_path / "masks" / "instances.json")
+    (tmp_path / "masks" / "report.csv").write_text("key,reason,state\nc<b>,no <i>,failed\n")
+    return tmp_path
+
+
+def test_rows_say_what_the_images_are_sorted_by(results):
+    done = review(results / "masks", results / "photos", results / "report.html")
+    assert (done.images, done.failed) == (3, 1)
+    text = (results / "report.html").read_text(encoding="utf-8")
+    (data,) = re.findall(r'id="data">(.*?)</script>', text)
+    rows = {row["name"]: row for row in json.loads(data)["images"]}
+    assert {name: row["masks"] for name, row in rows.items()} == {
+        f"{name}.png": count for name, count in zip(NAMES, (1, 2, 0), strict=True)
+    }
+    assert rows[f"{NAMES[0]}.png"]["lowest"] == 0.25
+    assert rows["a & b.png"]["mean"] is None
+    assert rows[f"{NAMES[0]}.png"]["doubt"] < 0.1 < rows["b.png"]["doubt"]
+    for row in rows.values():
+        with Image.open(results / row["file"]) as image:
+            assert image.size == (80, 60)
+    assert text.count("<script") == 2  # no name has added one
+
+
+def test_an_image_without_its_photograph_is_listed_and_the_rest_is_shown(results):
+    (results / "photos" / "b.png").unlink()
+    done = review(results / "masks", results / "photos", results / "report.html")
+    assert (done.images, done.failed) == (2, 2)
+
+
+@pytest.mark.long
+def test_in_a_browser(results):
+    playwright = pytest.importorskip("playwright.sync_api")
+    review(results / "masks", results / "photos", results / "report.html")
+    with playwright.sync_playwright() as started:
+        if BROWSER is None:
+            pytest.skip("there is no Chromium")
+        browser = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        for width in (1280, 390):
+            page = browser.new_page(viewport={"width": width, "height": 800})
+            wrong = []
+            page.on("pageerror", lambda error, wrong=wrong: wrong.append(error))
+            page.goto((results / "report.html").as_uri())
+            assert page.title() == "Review of masks"
+            assert page.locator("figure").count() == 3
+            page.wait_for_function(
+                "document.images.length === 3 && [...document.images].every(i => i.naturalWidth)"
+            )
+            page.select_option("#key", "masks")
+            page.check("#down")
+            assert page.locator("figcaption b").first.inner_text() == "b.png"
+            page.fill("#find", "a &")
+            assert page.locator("figure").count() == 1
+            assert "no <i>" in page.locator("#failed").inner_text()
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width
+            assert wrong == []
+            assert page.title() == "Review of masks"
+        browser.close()

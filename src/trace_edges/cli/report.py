@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from rich.markup import escape
 
 from trace_edges.cli.common import console
 from trace_edges.cli.fields import command
-from trace_edges.cli.options import check_inputs
+from trace_edges.cli.options import FILES, Reporting, check_inputs
 
 
 @command
@@ -19,6 +20,7 @@ def report(
         Path,
         typer.Argument(help="Masks in any form that `trace-edges export` reads."),
     ],
+    reporting: Annotated[Reporting, FILES],
     images: Annotated[Path, typer.Option(help="Folder of the images.")],
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
@@ -35,4 +37,7 @@ def report(
 
     with Outputs("report", (results, images)).writing():
         done = review(results, images, out)
-    console.print(escape(f"{done.images} images, {done.failed} failed: {out}"))
+    if reporting.json:
+        typer.echo(json.dumps({"images": done.images, "failed": done.failed, "page": str(out)}))
+    elif not reporting.quiet:
+        console.print(escape(f"{done.images} images, {done.failed} failed: {out}"))

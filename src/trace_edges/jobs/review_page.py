@@ -92,7 +92,8 @@ const masks = data.images.reduce((sum, one) => sum + one.masks, 0);
 by("summary").textContent = data.images.length + " images, " + masks + " masks, " +
   data.failures.length + " failed" + (data.seconds === null ? "" :
   "; " + data.seconds + " s in all, " +
-  (data.seconds / Math.max(1, data.images.length)).toFixed(2) + " s an image") + ". Doubt: share of the contours where the photograph hardly changes.";
+  (data.seconds / Math.max(1, data.images.length)).toFixed(2) + " s an image") +
+  ". Doubt: share of the contours where the photograph hardly changes.";
 by("failed").hidden = data.failures.length === 0;
 for (const one of data.failures) {
   const row = element("tr");

@@ -26,6 +26,7 @@ from trace_edges.errors import FileError
 LEDGER = ".trace-edges"
 JOB = ".annotate"  # folders that begin so hold the state of a job, with `WRITTEN` as their ledger
 WRITTEN = "written"
+_SCENES = "composites"  # the recipe whose results are images for other commands to read
 _TITLE = "What trace-edges wrote into this folder, and so may replace: command, name, digest.\n"
 _ENDS = 16 << 20  # bytes of each end of a large file that are digested
 _active: ContextVar[Outputs | None] = ContextVar("outputs", default=None)
@@ -184,7 +185,8 @@ def current() -> Outputs | None:
 
 
 def results_below(folder: str, names: Iterable[str]) -> set[str]:
-    """Paths of all that the ledgers of a folder list, whether it is there or not.
+    """Paths of all that the ledgers of a folder list, whether it is there or not, but for images
+    that were made to be read.
 
     Args:
         names: of what is in the folder.
@@ -194,8 +196,12 @@ def results_below(folder: str, names: Iterable[str]) -> set[str]:
         if name == LEDGER or name.startswith(JOB):
             ledger = Path(folder, name) if name == LEDGER else Path(folder, name, WRITTEN)
             lines = ledger.read_bytes().splitlines() if ledger.is_file() else []
-            listed = (_read_line(line)[1] for line in lines)
-            found |= {os.path.normpath(ledger.parent / name) for name in listed if name}
+            listed = (_read_line(line)[:2] for line in lines)
+            found |= {
+                os.path.normpath(ledger.parent / name)
+                for command, name in listed
+                if name and command != _SCENES
+            }
     return found
 
 

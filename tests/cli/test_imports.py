@@ -28,10 +28,11 @@ def end_and_imports(folder, libraries, *command):
 
 @pytest.mark.parametrize(
     "command",
-    [("--help",), ("detect", "--help"), ("annotate", "--help"), ("evaluate", "edges", "--help")],
+    [("--help",), ("detect", "--help"), ("annotate", "--help"), ("evaluate", "edges", "--help"),
+     ("backbones",), ("backbones", "--json"), ("backbones", "dinov2-base")],
     ids=" ".join,
-)
-def test_help_imports_no_numbers(command, tmp_path):
+)  # fmt: skip
+def test_help_and_the_table_of_backbones_import_no_numbers(command, tmp_path):
     assert end_and_imports(tmp_path, ("numpy", "torch", *SLOW), *command) == "0 []"
 
 

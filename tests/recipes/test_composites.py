@@ -19,7 +19,7 @@ from recipes.trace_mini.composites import (
     touching_twins,
     write_composites,
 )
-from trace_edges.files import FileError
+from trace_edges.files import FileError, find_images
 
 GREYS = ((0.5, 0.5, 0.5),) * 3
 SMALL = SceneSettings(height=96, width=128, objects=(2, 5))
@@ -49,6 +49,12 @@ def test_the_embedded_sprites_have_a_transparent_ground():
     assert len(sprites) == 24
     assert list(sprites) == sorted(sprites)
     assert all(s.shape == (96, 96, 4) and (s[..., 3] == 0).any() for s in sprites.values())
+
+
+def test_the_images_of_scenes_are_images_for_other_commands(tmp_path):
+    done = CliRunner().invoke(app, ["composites", "--out", str(tmp_path), "--n", "1", "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert list(find_images([str(tmp_path / "images")]).images) == [tmp_path / "images/000000.png"]
 
 
 def test_sprites_come_from_folders_and_archives(tmp_path, red):

@@ -1,4 +1,8 @@
 from .backbone import Backbone as Backbone
+from .checkpoints import CHECKPOINTS as CHECKPOINTS
+from .checkpoints import EMBEDDED as EMBEDDED
+from .checkpoints import TRACE_MINI as TRACE_MINI
+from .checkpoints import Checkpoint as Checkpoint
 from .diffusion import DiffusionBackbone as DiffusionBackbone
 from .encoders.encoder import EncoderBackbone as EncoderBackbone
 from .encoders.loading import load_encoder as load_encoder
@@ -6,7 +10,6 @@ from .encoders.table import ENCODERS as ENCODERS
 from .encoders.vit import DEFAULT_ENCODER as DEFAULT_ENCODER
 from .encoders.vit import ViTBackbone as ViTBackbone
 from .encoders.vit import load_vit as load_vit
-from .families import CHECKPOINTS as CHECKPOINTS
 from .families import FAMILIES as FAMILIES
 from .fitting import explained_memory as explained_memory
 from .inventory import Inventory as Inventory
@@ -18,9 +21,6 @@ from .loading import load_backbone as load_backbone
 from .loading import open_backbone as open_backbone
 from .loading import prepare_null as prepare_null
 from .problems import BackboneError as BackboneError
-from .specs import EMBEDDED as EMBEDDED
-from .specs import TRACE_MINI as TRACE_MINI
-from .specs import Checkpoint as Checkpoint
 from .specs import Defaults as Defaults
 from .specs import Family as Family
 from .specs import NullCondition as NullCondition

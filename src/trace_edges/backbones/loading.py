@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from trace_edges.backbones.backbone import Backbone
+from trace_edges.backbones.checkpoints import EMBEDDED
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.embedded import read_embedded
 from trace_edges.backbones.encoders.loading import is_encoder, load_encoder
@@ -24,7 +25,7 @@ from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
 from trace_edges.backbones.sources import Source, family_of, find_source
-from trace_edges.backbones.specs import EMBEDDED, Defaults
+from trace_edges.backbones.specs import Defaults
 
 DEFAULTS = "trace_edges.json"
 # Of `load_backbone`, what its answers depend on.

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from trace_edges.backbones.checkpoints import Config
 from trace_edges.backbones.nulls import find_null
 from trace_edges.backbones.pipelines import Parts, empty_denoiser
 from trace_edges.backbones.problems import BackboneError
@@ -26,7 +27,7 @@ from trace_edges.backbones.sources import (
     family_of_checkpoint,
     find_source,
 )
-from trace_edges.backbones.specs import Config, Family
+from trace_edges.backbones.specs import Family
 from trace_edges.backbones.weights import check_header
 
 _LORA = re.compile(r"lora[_.]")

@@ -18,16 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.checkpoints import EMBEDDED, Checkpoint, Config
 from trace_edges.backbones.latents import KL, Autoencoder
 from trace_edges.backbones.schedules import Schedule
-
-EMBEDDED = "trace-mini"
 
 NullCondition = dict[str, Tensor]
 """Inputs of the denoiser in place of a prompt; every tensor has a batch of one in front."""
 
 Shapes = dict[str, tuple[int, ...]]
-Config = dict[str, Any]
 
 
 def trained_at(default: int) -> Callable[[Any], int]:
@@ -63,52 +61,6 @@ class Defaults:
     subcell: int = 1
     half_edge: float | None = None
     emergence_resolution: int | None = None
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint that has a name, and what it needs, known before anything is fetched.
-
-    Parameters, layers, grid and TFLOP are those of the denoiser at its native size, and are checked
-    against its configs, as the hub has them, without its weights (tests/backbones/test_sizing.py).
-
-    Attributes:
-        family: name of its family.
-        hub: hub id.
-        licence: of the weights, as their page gives it.
-        gated: whether the licence must be accepted on the hub first.
-        resolution: native, sqrt(H * W) in px.
-        parameters: of the denoiser, in millions.
-        layers: of self-attention.
-        grid: side of the finest attention grid at the native size, in cells.
-        tflop: of one pass at the native size, without a prompt's second pass.
-        memory: GiB at the peak, in bfloat16 at the native size (`sizing.memory`).
-        revision: commit, tag or branch; None: what the hub holds now.
-        note: what else one should know.
-        config: of the denoiser, where it is not the family's.
-        scheduler_config: likewise.
-    """
-
-    family: str
-    hub: str
-    licence: str
-    gated: bool
-    resolution: int
-    parameters: int
-    layers: int
-    grid: int
-    tflop: float
-    memory: float
-    revision: str | None = None
-    note: str = ""
-    config: Config = field(default_factory=dict)
-    scheduler_config: Config = field(default_factory=dict)
-
-
-TRACE_MINI = Checkpoint(
-    family="pixart", hub="embedded in the package", licence="its own notice (MODEL_LICENSE)",
-    gated=False, resolution=512, parameters=15, layers=14, grid=64, tflop=0.35, memory=0.3,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)

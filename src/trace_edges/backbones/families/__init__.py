@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from trace_edges.backbones.specs import Checkpoint, Family
+from trace_edges.backbones.specs import Family
 
 _MODULES = (
     "unet", "pixart", "sd3", "flux", "flux2", "qwen_image", "z_image", "lumina2", "aura_flow",
@@ -18,8 +18,4 @@ FAMILIES: tuple[Family, ...] = tuple(
     if isinstance(row, Family)
 )
 
-CHECKPOINTS: dict[str, Checkpoint] = {
-    name: checkpoint for family in FAMILIES for name, checkpoint in family.checkpoints.items()
-}
-
-__all__ = ["CHECKPOINTS", "FAMILIES"]
+__all__ = ["FAMILIES"]

@@ -11,10 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import APACHE, SDXL_VAE, encoded, first_embedding
+from trace_edges.backbones.checkpoints import checkpoints_of
+from trace_edges.backbones.families.shared import SDXL_VAE, encoded, first_embedding
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 256  # of T5, padding included: it is zeros, and attended to
 _SAMPLE_SIZE = 128  # what it was trained at; its config says half of that
@@ -43,14 +44,6 @@ def _check_positions(config: Any, *sides: int) -> None:
         )
 
 
-_CHECKPOINTS = {
-    "auraflow": Checkpoint(
-        "auraflow", "fal/AuraFlow", APACHE, gated=False,
-        resolution=1024, parameters=6843, layers=36, grid=64, tflop=44.0, memory=14.2,
-        note="no side of the image may be longer than 1024 px",
-    ),
-}  # fmt: skip
-
 AURA_FLOW = Family(
     name="auraflow",
     pipelines=("AuraFlowPipeline",),
@@ -63,7 +56,7 @@ AURA_FLOW = Family(
     sample_size=lambda config: _SAMPLE_SIZE,
     float32_vae=True,  # that of SDXL
     prompt=PromptFormat(registers=8),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("auraflow"),
     denoiser_class="AuraFlowTransformer2DModel",
     config={"pos_embed_max_size": 4096},
     vae_config=SDXL_VAE,

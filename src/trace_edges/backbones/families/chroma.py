@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
-    APACHE,
     FLUX_VAE,
     PATCH,
     encoded,
@@ -18,7 +18,7 @@ from trace_edges.backbones.families.shared import (
     run_packed,
 )
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 2  # the end of an empty text, and the first of the padding
 
@@ -47,13 +47,6 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds[mask.bool()][None]}
 
 
-_CHECKPOINTS = {
-    "chroma1-hd": Checkpoint(
-        "chroma", "lodestones/Chroma1-HD", APACHE, gated=False,
-        resolution=1024, parameters=8900, layers=57, grid=64, tflop=64.9, memory=18.0,
-    ),
-}  # fmt: skip
-
 CHROMA = Family(
     name="chroma",
     pipelines=("ChromaPipeline",),
@@ -67,7 +60,7 @@ CHROMA = Family(
     image_tokens=image_last,
     # Its mask is ones and zeros, and is added to the logits: it takes 1 from those it is to hide.
     prompt=PromptFormat(max_tokens=512, visible_padding=1, padding_bias=-1.0),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("chroma"),
     denoiser_class="ChromaTransformer2DModel",
     vae_config=FLUX_VAE,
 )

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import APACHE, encoded, first_embedding, vae
+from trace_edges.backbones.checkpoints import checkpoints_of
+from trace_edges.backbones.families.shared import encoded, first_embedding, vae
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 16  # a text is filled up to a multiple of them
 
@@ -33,13 +34,6 @@ _VAE = vae(16, 1.0) | {
     "mid_block_add_attention": False, "use_quant_conv": False, "use_post_quant_conv": False,
 }  # fmt: skip
 
-_CHECKPOINTS = {
-    "cogview4": Checkpoint(
-        "cogview4", "zai-org/CogView4-6B", APACHE, gated=False,
-        resolution=1024, parameters=6369, layers=28, grid=64, tflop=54.1, memory=13.9,
-    ),
-}  # fmt: skip
-
 COGVIEW4 = Family(
     name="cogview4",
     pipelines=("CogView4Pipeline",),
@@ -51,7 +45,7 @@ COGVIEW4 = Family(
     image_tokens=image_last,
     image_output=0,
     prompt=PromptFormat(max_tokens=1024, filling=lambda tokens: (-tokens % _TOKENS, 0)),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("cogview4"),
     denoiser_class="CogView4Transformer2DModel",
     config={"num_layers": 28, "num_attention_heads": 32, "attention_head_dim": 128},
     vae_config=_VAE,

@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
-    APACHE,
-    FEW_STEPS,
     FLUX_VAE,
     PATCH,
     encoded,
@@ -23,7 +22,6 @@ from trace_edges.backbones.families.shared import (
 )
 from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import (
-    Checkpoint,
     Family,
     NullCondition,
     PromptFormat,
@@ -69,19 +67,6 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 
-_CHECKPOINTS = {
-    "flux-dev": Checkpoint(
-        "flux", "black-forest-labs/FLUX.1-dev", "FLUX.1 [dev] Non-Commercial License", gated=True,
-        resolution=1024, parameters=11901, layers=57, grid=64, tflop=74.4, memory=23.6,
-        note="the licence covers what is derived from it",
-    ),
-    "flux-schnell": Checkpoint(
-        "flux", "black-forest-labs/FLUX.1-schnell", APACHE, gated=True,
-        resolution=1024, parameters=11891, layers=57, grid=64, tflop=69.5, memory=23.6,
-        note=FEW_STEPS, config={"guidance_embeds": False},
-    ),
-}  # fmt: skip
-
 FLUX = Family(
     name="flux",
     pipelines=("FluxPipeline",),
@@ -94,7 +79,7 @@ FLUX = Family(
     patch=lambda config: PATCH,
     image_tokens=image_last,
     prompt=PromptFormat({"tokenizer_2": 0}),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("flux"),
     denoiser_class="FluxTransformer2DModel",
     config={"in_channels": 64, "guidance_embeds": True},
     vae_config=FLUX_VAE,

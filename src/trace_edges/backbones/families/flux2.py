@@ -11,9 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
-    APACHE,
-    FEW_STEPS,
     PATCH,
     encoded,
     first_embedding,
@@ -24,11 +23,10 @@ from trace_edges.backbones.families.shared import (
 )
 from trace_edges.backbones.latents import Autoencoder, Normalisation
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 512  # of the language model, padding included: it is attended to
 _NO_GUIDANCE = 1.0  # what the distilled guidance calls none
-_NON_COMMERCIAL = "FLUX Non-Commercial License"
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
@@ -68,28 +66,6 @@ def _chat(pipeline: Any, prompt: str) -> str:
 
 
 # As diffusers converts klein and, by default, dev; a config on the hub was not read.
-_KLEIN = {"num_attention_heads": 24, "guidance_embeds": False}
-_CHECKPOINTS = {
-    "flux2-dev": Checkpoint(
-        "flux2", "black-forest-labs/FLUX.2-dev", _NON_COMMERCIAL, gated=True,
-        resolution=1024, parameters=32223, layers=56, grid=64, tflop=282.6, memory=61.4,
-        note="its text encoder takes 48 GB once",
-    ),
-    "flux2-klein-4b": Checkpoint(
-        "flux2", "black-forest-labs/FLUX.2-klein-4B", APACHE, gated=False,
-        resolution=1024, parameters=3876, layers=25, grid=64, tflop=34.8, memory=8.6,
-        note=FEW_STEPS,
-        config=_KLEIN | {"num_layers": 5, "num_single_layers": 20, "joint_attention_dim": 7680},
-    ),
-    "flux2-klein-9b": Checkpoint(
-        "flux2", "black-forest-labs/FLUX.2-klein-9B", _NON_COMMERCIAL, gated=True,
-        resolution=1024, parameters=9079, layers=32, grid=64, tflop=75.5, memory=18.3,
-        note=FEW_STEPS,
-        config=_KLEIN | {"num_layers": 8, "num_single_layers": 24, "num_attention_heads": 32,
-                         "joint_attention_dim": 12288},
-    ),
-}  # fmt: skip
-
 FLUX2 = Family(
     name="flux2",
     pipelines=("Flux2Pipeline", "Flux2KleinPipeline"),
@@ -103,6 +79,6 @@ FLUX2 = Family(
     image_tokens=image_last,
     autoencoder=Autoencoder("AutoencoderKLFlux2", _batch_norm, packing=2),
     prompt=PromptFormat(template=_chat),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("flux2"),
     denoiser_class="Flux2Transformer2DModel",
 )

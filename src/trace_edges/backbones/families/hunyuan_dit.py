@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import CROSS_ATTENTION, SCALED_LINEAR, SDXL_VAE, encoded
 from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import (
-    Checkpoint,
     Family,
     NullCondition,
     PromptFormat,
@@ -82,14 +82,6 @@ _CONFIG = {
 }  # fmt: skip
 _SCHEDULER = SCALED_LINEAR | {"beta_end": 0.018, "prediction_type": "v_prediction"}
 
-_CHECKPOINTS = {
-    "hunyuan-dit-1.2": Checkpoint(
-        "hunyuan-dit", "Tencent-Hunyuan/HunyuanDiT-v1.2-Diffusers",
-        "Tencent Hunyuan Community License", gated=False,
-        resolution=1024, parameters=1500, layers=40, grid=64, tflop=14.4, memory=4.2,
-    ),
-}  # fmt: skip
-
 HUNYUAN_DIT = Family(
     name="hunyuan-dit",
     pipelines=("HunyuanDiTPipeline",),
@@ -101,7 +93,7 @@ HUNYUAN_DIT = Family(
     image_tokens=image_first,
     # Of BERT, and of T5; where they are padding, a learnt token is seen instead.
     prompt=PromptFormat({"tokenizer": 0, "tokenizer_2": 77}, CROSS_ATTENTION, max_tokens=77 + 256),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("hunyuan-dit"),
     denoiser_class="HunyuanDiT2DModel",
     config=_CONFIG,
     vae_config=SDXL_VAE,

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import APACHE, FLUX_VAE, encoded
+from trace_edges.backbones.checkpoints import checkpoints_of
+from trace_edges.backbones.families.shared import FLUX_VAE, encoded
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 1  # that begins a text, be it empty
 
@@ -40,13 +41,6 @@ def _encode(pipeline: Any, device: torch.device) -> NullCondition:
     return {"prompt_embeds": embeds[mask.bool()][None]}
 
 
-_CHECKPOINTS = {
-    "lumina2": Checkpoint(
-        "lumina2", "Alpha-VLLM/Lumina-Image-2.0", APACHE, gated=False,
-        resolution=1024, parameters=2610, layers=28, grid=64, tflop=22.2, memory=6.3,
-    ),
-}  # fmt: skip
-
 LUMINA2 = Family(
     name="lumina2",
     pipelines=("Lumina2Pipeline",),
@@ -61,7 +55,7 @@ LUMINA2 = Family(
         max_tokens=256,
         filling=lambda tokens: (0, 0),
     ),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("lumina2"),
     denoiser_class="Lumina2Transformer2DModel",
     config={"cap_feat_dim": 2304},
     vae_config=FLUX_VAE,

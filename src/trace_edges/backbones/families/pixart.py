@@ -13,16 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
     CROSS_ATTENTION,
-    OPENRAIL,
     SD_VAE,
     SDXL_VAE,
     encoded,
 )
 from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import (
-    Checkpoint,
     Family,
     NullCondition,
     PromptFormat,
@@ -76,18 +75,6 @@ _SCHEDULER = {
     "beta_schedule": "linear", "beta_start": 0.0001, "beta_end": 0.02, "clip_sample": False,
     "steps_offset": 1,
 }  # fmt: skip
-_ALPHA_CHECKPOINTS = {
-    "pixart-alpha-512": Checkpoint(
-        "pixart", "PixArt-alpha/PixArt-XL-2-512x512", OPENRAIL, gated=False,
-        resolution=512, parameters=611, layers=28, grid=32, tflop=1.24, memory=1.6,
-        config={"sample_size": 64, "interpolation_scale": 1, "use_additional_conditions": False},
-    ),
-    "pixart-alpha": Checkpoint(
-        "pixart", "PixArt-alpha/PixArt-XL-2-1024-MS", OPENRAIL, gated=False,
-        resolution=1024, parameters=611, layers=28, grid=64, tflop=6.51, memory=2.6,
-    ),
-}  # fmt: skip
-
 PIXART = Family(
     name="pixart",
     pipelines=("PixArtAlphaPipeline",),
@@ -100,26 +87,18 @@ PIXART = Family(
     prompt=PromptFormat(
         cross_attention=CROSS_ATTENTION, lowercase=True, padding_bias=-float("inf")
     ),
-    checkpoints=_ALPHA_CHECKPOINTS,
+    checkpoints=checkpoints_of("pixart"),
     denoiser_class="PixArtTransformer2DModel",
     config=_CONFIG,
     vae_config=SD_VAE,
     scheduler=("DDIMScheduler", _SCHEDULER),
 )
 
-_SIGMA_CHECKPOINTS = {
-    "pixart-sigma": Checkpoint(
-        "pixart-sigma", "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS", OPENRAIL, gated=False,
-        resolution=1024, parameters=611, layers=28, grid=64, tflop=6.63, memory=2.6,
-        config={"use_additional_conditions": False},
-    ),
-}  # fmt: skip
-
 PIXART_SIGMA = replace(
     PIXART,
     name="pixart-sigma",
     pipelines=("PixArtSigmaPipeline",),
     condition=partial(_condition, tokens=_SIGMA_TOKENS),
-    checkpoints=_SIGMA_CHECKPOINTS,
+    checkpoints=checkpoints_of("pixart-sigma"),
     vae_config=SDXL_VAE,
 )

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
-    APACHE,
     PATCH,
     encoded,
     first_embedding,
@@ -20,7 +20,7 @@ from trace_edges.backbones.families.shared import (
 )
 from trace_edges.backbones.latents import Autoencoder
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_last
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 5  # of the template, behind an empty text; none is padding
 
@@ -35,13 +35,6 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
         img_shapes=[[(1, *packed_grid(latents))]] * b,  # of one frame
     )
 
-
-_CHECKPOINTS = {
-    "qwen-image": Checkpoint(
-        "qwen-image", "Qwen/Qwen-Image", APACHE, gated=False,
-        resolution=1024, parameters=20430, layers=60, grid=64, tflop=68.2, memory=40.2,
-    ),
-}  # fmt: skip
 
 QWEN_IMAGE = Family(
     name="qwen-image",
@@ -64,6 +57,6 @@ QWEN_IMAGE = Family(
         filling=lambda tokens: (0, 0),
         guidance="true_cfg_scale",
     ),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("qwen-image"),
     denoiser_class="QwenImageTransformer2DModel",
 )

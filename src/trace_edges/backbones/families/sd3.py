@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import vae
 from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import (
-    Checkpoint,
     Family,
     Null,
     NullCondition,
@@ -24,7 +24,6 @@ from trace_edges.backbones.specs import (
 )
 
 _TOKENS = 77 + 256  # of CLIP and of T5
-_LICENCE = "Stability AI Community License"
 _CLIP = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 
 
@@ -58,26 +57,6 @@ _CONFIG = {
     "num_attention_heads": 24, "attention_head_dim": 64, "caption_projection_dim": 1536,
     "joint_attention_dim": 4096, "pooled_projection_dim": 2048, "pos_embed_max_size": 192,
 }  # fmt: skip
-_CHECKPOINTS = {
-    "sd3-medium": Checkpoint(
-        "sd3", "stabilityai/stable-diffusion-3-medium-diffusers", _LICENCE, gated=True,
-        resolution=1024, parameters=2028, layers=24, grid=64, tflop=8.90, memory=5.3,
-    ),
-    "sd3.5-medium": Checkpoint(
-        "sd3", "stabilityai/stable-diffusion-3.5-medium", _LICENCE, gated=True,
-        resolution=1024, parameters=2243, layers=37, grid=64, tflop=11.25, memory=6.0,
-        config={"qk_norm": "rms_norm", "dual_attention_layers": tuple(range(13)),
-                "pos_embed_max_size": 384},
-    ),
-    "sd3.5-large": Checkpoint(
-        "sd3", "stabilityai/stable-diffusion-3.5-large", _LICENCE, gated=True,
-        resolution=1024, parameters=8057, layers=38, grid=64, tflop=31.1, memory=16.6,
-        note="the paper's",
-        config={"qk_norm": "rms_norm", "num_layers": 38, "num_attention_heads": 38,
-                "caption_projection_dim": 2432},
-    ),
-}  # fmt: skip
-
 SD3 = Family(
     name="sd3",
     pipelines=("StableDiffusion3Pipeline",),
@@ -93,7 +72,7 @@ SD3 = Family(
     schedule=FlowSchedule.of,
     image_tokens=image_first,
     prompt=PromptFormat({"tokenizer": 0, "tokenizer_3": 77}),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("sd3"),
     denoiser_class="SD3Transformer2DModel",
     config=_CONFIG,
     vae_config=vae(16, 1.5305, 0.0609),

@@ -11,11 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from trace_edges.backbones.specs import Config, Null, NullCondition
+from trace_edges.backbones.checkpoints import Config
+from trace_edges.backbones.specs import Null, NullCondition
 
-APACHE, OPENRAIL = "Apache-2.0", "CreativeML OpenRAIL++-M"
 CROSS_ATTENTION = re.compile(r".*blocks\.\d+\.attn2")  # of UNets and of transformers alike
-FEW_STEPS = "distilled to few steps: prefer the noise trajectory"
 
 
 def vae(channels: int, scaling: float, shift: float | None = None) -> Config:

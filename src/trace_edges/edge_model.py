@@ -203,8 +203,12 @@ class EdgeModel:
             from trace_edges.edge_folder import EdgeFolder
 
             return EdgeFolder(self.name)
+        from trace_edges.backbones.problems import check_backbone_name, check_detector_name
+
         if self.method == "training-free":
+            check_backbone_name(self.name)
             return self.loading.load_pipeline(self.name)
+        check_detector_name(self.name)
         from trace_edges.detector import EdgeDetector
 
         placement = self.loading.placement

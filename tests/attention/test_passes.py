@@ -103,7 +103,7 @@ def test_rows_that_do_not_sum_to_one_are_an_error():
     for _ in range(3):
         average.add((2, 3), q, q, 0.5)
     average._layers[2, 3] = 2  # a call that was not counted
-    with pytest.raises(RecorderError, match=r"miss a sum of 1 by 0\.5.*compiled") as caught:
+    with pytest.raises(RecorderError, match=r"do not sum to 1 \(by 0\.5.*compiled") as caught:
         average.mean()
     assert "\n" not in str(caught.value)
 

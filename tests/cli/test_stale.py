@@ -57,7 +57,7 @@ def test_edges_of_another_folder_are_not_taken_for_those_of_this_one():
     before = Path("e/img.edges.png").read_bytes()
     result = run("detect", "day2", "--out", "e", *FAST)
     assert result.exit_code == 1
-    assert "e/img.json is of another image (day1/img.png) than day2/img.png" in result.stderr
+    assert "e/img.json belongs to another image (day1/img.png, not day2/img.png)" in result.stderr
     assert "give another place for the results, or --overwrite" in result.stderr
     assert Path("e/img.edges.png").read_bytes() == before
     assert run("detect", "day2", "--out", "e", *FAST, "--overwrite").exit_code == 0
@@ -70,7 +70,7 @@ def test_a_photograph_replaced_under_its_name_is_seen():
     photograph("day1/img.png", 3)
     with Path("day1/img.png").open("ab") as file:
         file.write(b"\0" * max(0, length - os.path.getsize("day1/img.png")))  # as long as before
-    assert "is of another image" in run("detect", "day1", "--out", "e", *FAST).stderr
+    assert "belongs to another image" in run("detect", "day1", "--out", "e", *FAST).stderr
 
 
 def test_a_copy_of_a_photograph_is_the_same_photograph():
@@ -124,7 +124,7 @@ def test_a_list_of_instances_has_no_masks_of_another_image():
     photograph("day2/more.png", 4)
     result = run("segment", "day2", "--out", "s", "--edges", "e")
     assert result.exit_code == 1
-    assert "s/img.json is of another image" in result.stderr
+    assert "s/img.json belongs to another image" in result.stderr
     assert Path("s/instances.json").read_bytes() == before
 
 
@@ -132,5 +132,5 @@ def test_edges_of_another_image_are_not_taken_for_masks():
     result = run("segment", "day2", "--out", "s", "--edges", "e")
     assert result.exit_code == 1
     assert "e/img.json" in result.stderr
-    assert "is of another image (day1/img.png) than day2/img.png" in result.stderr
+    assert "belongs to another image (day1/img.png, not day2/img.png)" in result.stderr
     assert not Path("s/img.json").exists()

@@ -113,7 +113,7 @@ def test_each_part_of_the_loss_reaches_the_lora(student, loss):
 
 
 def test_a_block_that_is_not_there_is_named(tiny_pixart):
-    with pytest.raises(ValueError, match=r"has no block 7, only 0 .. 1"):
+    with pytest.raises(ValueError, match=r"has no block 7: its blocks are 0 .. 1"):
         Student(load_backbone(tiny_pixart()), StudentSettings(blocks=(7,)))
 
 

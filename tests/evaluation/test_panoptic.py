@@ -118,7 +118,7 @@ def test_folders_can_be_named(random_files, tmp_path):
     expected = evaluate_panoptic(prediction, truth)
     for path in (prediction, truth):
         path.with_suffix("").rename(tmp_path / f"{path.stem} pictures")
-    with pytest.raises(ValueError, match=r"truth, with the PNGs of .*truth\.json, is not a folder"):
+    with pytest.raises(ValueError, match=r"there is no such folder with the PNGs of .*truth\.json"):
         evaluate_panoptic(prediction, truth)
     folders = tmp_path / "prediction pictures", tmp_path / "truth pictures"
     assert evaluate_panoptic(prediction, truth, *folders) == expected

@@ -75,7 +75,7 @@ def test_the_steps_shown_are_few_and_hold_the_chosen_one(steps, star):
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [
-        ("!?", r"the prompt '!\?' has no word"),
+        ("!?", r"the prompt '!\?' contains no word"),
         ("a " * 76 + "dog", "too long: 'dog' lies beyond the 77 tokens"),
     ],
 )

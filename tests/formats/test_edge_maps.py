@@ -110,7 +110,10 @@ def test_grey_with_alpha_is_an_edge_map(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ((MAP > 0).astype(np.uint8), "holds 0 and 1 of 0 ... 255: write 255 where edges are"),
+        (
+            (MAP > 0).astype(np.uint8),
+            "holds only 0 and 1, not 0 ... 255: write 255 where edges are",
+        ),
         (MAP.astype(np.uint16), r"holds 0 ... 255 of 0 ... 65535: write it in 8 bits"),
     ],
 )

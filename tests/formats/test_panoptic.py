@@ -129,7 +129,7 @@ def test_equal_maps_give_equal_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("segment", "words"),
     [
-        (Segment(5, 2, True), "segment 5 is of category 2, which categories lack"),
+        (Segment(5, 2, True), "segment 5 is of category 2, which is not in the categories"),
         (Segment(5, GRASS, True), "segment 5 is a thing and its category grass is stuff"),
         (Segment(5, PERSON, False), "segment 5 is stuff and its category person is a thing"),
         (Segment(2**24, PERSON, True), "segment 16777216 must be a number from 1 to 16777215"),

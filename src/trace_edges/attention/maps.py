@@ -200,8 +200,8 @@ def _check_rows(mean: Float32[Tensor, "b n n"]) -> None:
         )
     if worst > _ROW_TOLERANCE:
         raise RecorderError(
-            f"rows of the mean attention miss a sum of 1 by {worst:.3g}: attention calls were not "
-            "all heard, as when a compiled model is recorded (give the model as it was before)"
+            f"rows of the mean attention do not sum to 1 (by {worst:.3g}): some attention calls "
+            "were not recorded, as happens with a compiled model; give the one before compilation"
         )
 
 

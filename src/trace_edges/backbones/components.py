@@ -71,8 +71,8 @@ def component_class(source: Source, index: dict[str, Any], name: str) -> Any:
     libraries = _libraries()
     if library not in libraries:
         raise BackboneError(
-            f"{source}: its {name} is a {kind[:80]} of {library[:80]!r}, which is none of "
-            f"{', '.join(libraries)}: code that comes with a model is never run"
+            f"{source}: its {name} is a {kind[:80]} of {library[:80]!r}, and not of "
+            f"{' or '.join(libraries)}: code that comes with a model is never run"
         )
     module, bases = libraries[library]
     made = getattr(module, kind, None)
@@ -158,22 +158,22 @@ def read_model(
     left = [name for name in others if _OF_A_LAYER.search(name)]
     if not missing and left and isinstance(model, diffusers.ModelMixin):
         raise BackboneError(
-            f"{told.format(f'holds {len(left)} weights that are none', left[0])}: its config "
-            "belongs to another model, or a LoRA is loaded, which must be fused before saving"
+            f"{told.format(f'has {len(left)} tensors that are not weights', left[0])}: its "
+            "config belongs to another model, or it was saved with a LoRA that was not fused"
         )
     if missing and others:
         raise BackboneError(
-            f"{told.format(f'lacks {len(missing)} weights', missing[0])}, and holds "
-            f"{len(others)} others (first: {others[0]}): if a LoRA was on, unload it "
-            "before saving, and a wrapper too"
+            f"{told.format(f'lacks {len(missing)} weights', missing[0])}, and has "
+            f"{len(others)} others (first: {others[0]}): if it was saved with a LoRA or a wrapper, "
+            "unload that and save it again"
         )
     if missing:
         lacks = told.format(f"lacks {len(missing)} weights", missing[0])
-        raise BackboneError(f"{lacks}: fetch it again; if a LoRA was on, unload it before saving")
+        raise BackboneError(f"{lacks}: fetch it again, or save it again without the LoRA")
     if other := sorted(found.get("mismatched_keys", ())):
         name, stored, expected = other[0]
         first = f"{name}, {tuple(stored)} instead of {tuple(expected)}"
-        wrong = told.format(f"has {len(other)} weights of other shapes than those", first)
+        wrong = told.format(f"has {len(other)} weights whose shapes are not those", first)
         raise BackboneError(f"{wrong}: its config belongs to another model")
     return model
 

@@ -52,7 +52,9 @@ def read_object(path: Path) -> dict[str, Any]:
         OSError: it cannot be opened.
     """
     if path.stat().st_size > _LARGEST_FILE:
-        raise BackboneError(f"{path} has {path.stat().st_size} bytes, too many for a config")
+        raise BackboneError(
+            f"{path} has {path.stat().st_size} bytes, too many for a config: fetch it again"
+        )
     try:
         content = read_json(path)
     except FileError as error:

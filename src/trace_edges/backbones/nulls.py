@@ -110,7 +110,7 @@ def _keep(null: NullCondition, path: Path) -> None:
             save_file({name: t.cpu().contiguous().clone() for name, t in null.items()}, temporary)
     except OSError as error:
         raise BackboneError(
-            f"the null condition cannot be kept at {path} ({error.strerror}): "
+            f"the null condition cannot be stored at {path} ({error.strerror}): "
             "set TRACE_EDGES_CACHE to a folder that can be written"
         ) from error
 

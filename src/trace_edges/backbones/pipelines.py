@@ -124,7 +124,7 @@ def checked_denoiser(source: Source, family: Family, index: dict[str, Any]) -> A
     gives = vae.config.get("latent_channels") or vae.config.get("z_dim")
     if takes != gives:
         raise BackboneError(
-            f"{source}: its {family.denoiser} takes {takes} channels, its VAE gives {gives}; one "
-            "for inpainting or for edits takes more than the latent, and cannot be read"
+            f"{source}: its {family.denoiser} takes {takes} channels, but its VAE gives {gives}: "
+            "models for inpainting or editing need further inputs, and cannot be a backbone"
         )
     return denoiser

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -19,11 +20,43 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
+from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED
+from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.extras import MissingExtraError
 
 
 class BackboneError(ValueError):
     """A backbone that cannot be found, is not supported, or lacks a part: which, in one line."""
+
+
+def check_backbone_name(name: str) -> None:
+    """Refuse a name that can be nobody's, without looking for the model: PyTorch is not needed yet.
+
+    Raises:
+        BackboneError: it is no name of a table, no path of anything, and no hub id.
+    """
+    names = (EMBEDDED, *CHECKPOINTS, *ENCODERS)
+    if name not in names and not _may_be_somewhere(name):
+        raise BackboneError(
+            f"backbone {name!r} is neither one of the names that `trace-edges backbones` prints, "
+            f"nor a folder, nor a file, nor a hub id (owner/name){did_you_mean(name, names)}"
+        )
+
+
+def check_detector_name(name: str) -> None:
+    """`check_backbone_name` of a detector.
+
+    Raises:
+        BackboneError: it is not the embedded one, no folder, and no hub id.
+    """
+    if name != EMBEDDED and not (name and Path(name).is_dir()) and name.count("/") != 1:
+        raise BackboneError(
+            f"detector {name!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id (owner/name)"
+        )
+
+
+def _may_be_somewhere(name: str) -> bool:
+    return bool(name) and (Path(name).exists() or name.count("/") == 1)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -22,7 +22,12 @@ from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED
 from trace_edges.backbones.configs import kind_of, read_object
 from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.backbones.families import FAMILIES
-from trace_edges.backbones.problems import UNREACHED, BackboneError, did_you_mean, explained
+from trace_edges.backbones.problems import (
+    UNREACHED,
+    BackboneError,
+    check_backbone_name,
+    explained,
+)
 from trace_edges.backbones.specs import Family, embedded_folder
 from trace_edges.backbones.weights import UNREAD, choose_variant, files_of_variant, variant_of
 
@@ -259,12 +264,8 @@ def find_source(
         if (why := UNREAD.get(kind)) is not None:
             raise BackboneError(f"backbone {place!r} has only weights that are {why.format(kind)}")
         raise BackboneError(f"backbone {place!r} is not a .safetensors file: give one, or a folder")
-    elif not place or (not Path(place).exists() and place.count("/") != 1):
-        names = (EMBEDDED, *CHECKPOINTS, *ENCODERS)
-        raise BackboneError(
-            f"backbone {place!r} is neither one of the names that `trace-edges backbones` prints, "
-            f"nor a folder, nor a file, nor a hub id (owner/name){did_you_mean(place, names)}"
-        )
+    else:
+        check_backbone_name(place)
     return Source(str(name), place, revision, local_files_only, variant)
 
 

@@ -142,7 +142,9 @@ def check_header(path: Path) -> None:
     try:
         with path.open("rb") as file:
             if file.read(len(_POINTER)) == _POINTER:
-                raise BackboneError(f"{path} is a pointer of Git LFS, no weights: git lfs pull")
+                raise BackboneError(
+                    f"{path} is a pointer of Git LFS instead of weights: run git lfs pull"
+                )
         with safe_open(path, "pt") as opened:
             opened.keys()
     except FileNotFoundError as error:  # of a link

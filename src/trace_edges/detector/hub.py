@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard, ModelCardData, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from trace_edges.backbones import CHECKPOINTS, EMBEDDED, BackboneError
+from trace_edges.backbones.problems import check_detector_name
 from trace_edges.backbones.specs import embedded_folder
 
 CARD = "README.md"
@@ -26,10 +27,7 @@ def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Pa
         return embedded_folder() / "detector"
     if name and Path(name).is_dir():
         return Path(name)
-    if name.count("/") != 1:
-        raise BackboneError(
-            f"detector {name!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id (owner/name)"
-        )
+    check_detector_name(name)
     try:
         return Path(snapshot_download(name, revision=revision, local_files_only=local_files_only))
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:

@@ -84,7 +84,9 @@ class Student(nn.Module):
         self.cell = backbone.cell * settings.reduction
         names = backbone.blocks
         if wrong := [index for index in settings.blocks if not -len(names) <= index < len(names)]:
-            raise ValueError(f"{backbone.name} has no block {wrong[0]}, only 0 .. {len(names) - 1}")
+            raise ValueError(
+                f"{backbone.name} has no block {wrong[0]}: its blocks are 0 .. {len(names) - 1}"
+            )
         self.blocks = [names[index] for index in settings.blocks]
         # Before there is anything of ours in it; on any device, since that may be another later.
         self.base = base or backbone.fingerprint("cpu")

@@ -93,7 +93,7 @@ class DistillationSettings:
         if self.batch_size * self.crop**2 > _MOST_PIXELS:
             raise ValueError(
                 f"{self.batch_size} crops of {self.crop} px are a batch of more than "
-                f"{_MOST_PIXELS:,} pixels"
+                f"{_MOST_PIXELS:,} pixels: make either smaller"
             )
 
     @property

@@ -256,10 +256,14 @@ def _cldice(task: _Task) -> float:
 def _boundaries(segments: Segments, protocol: EdgeProtocol) -> Bool[np.ndarray, "h w"]:
     if protocol.gt_mode != "given":
         if segments.boundaries is not None and not segments.labels.any():
-            raise ValueError("the ground truth is drawn boundaries without labels: gt_mode 'given'")
+            raise ValueError(
+                "the ground truth is drawn boundaries, and has no labels: choose gt_mode 'given'"
+            )
         return boundaries_from_labels(
             segments.labels, protocol.gt_mode, segments.void, protocol.void
         )
     if segments.boundaries is None:
-        raise ValueError("the ground truth is labels without drawn boundaries: gt_mode 'thin'")
+        raise ValueError(
+            "the ground truth is labels, without drawn boundaries: choose gt_mode 'thin'"
+        )
     return segments.boundaries

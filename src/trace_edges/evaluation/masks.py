@@ -72,7 +72,9 @@ def evaluate_masks(
     images, truths = read_ground_truth(ground_truth)
     if all(truth.crowd for truth in truths):
         name = source_name(ground_truth, "the ground truth")
-        raise ValueError(f"{name} has no mask to be found, crowds aside: check it")
+        raise ValueError(
+            f"{name} contains no mask apart from crowds: check that it is the ground truth"
+        )
     found, images_by = read_predictions(predictions, images)
     return score_masks(
         [image.size for image in images.values()],

@@ -137,8 +137,8 @@ def _files(
     pngs = Path(folder) if folder else next(filter(Path.is_dir, usual), usual[0])
     if not pngs.is_dir():
         raise ValueError(
-            f"{pngs}, with the PNGs of {path}, is not a folder: name it (prediction_folder, "
-            "ground_truth_folder)"
+            f"{pngs}: there is no such folder with the PNGs of {path}: give theirs "
+            "(prediction_folder, ground_truth_folder)"
         )
     annotations, findings = sound_entries(PANOPTIC_ANNOTATION, content, "annotations", path)
     refuse_unsound(findings)

@@ -150,7 +150,7 @@ def read_prompt(pipeline: Any, family: Family, prompt: str) -> Reading:
         if text.padding_bias:
             visible = min(total, start + front + own + text.visible_padding)
     if not words:
-        raise ValueError(f"the prompt {prompt!r} has no word")
+        raise ValueError(f"the prompt {prompt!r} contains no word: describe what is in the image")
     if unread := [word for word, places in words.items() if not places]:
         raise ValueError(
             f"the prompt is too long: {unread[0]!r} lies beyond the {longest} tokens of text that "

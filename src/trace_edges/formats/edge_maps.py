@@ -85,7 +85,7 @@ def _check_depth(values: np.ndarray, path: Path) -> None:
         return
     highest = int(values.max())
     if values.dtype == np.uint8 and highest == 1:
-        raise ValueError(f"{path} holds 0 and 1 of 0 ... 255: write 255 where edges are")
+        raise ValueError(f"{path} holds only 0 and 1, not 0 ... 255: write 255 where edges are")
     if values.dtype == np.uint16 and 0 < highest < 256:
         raise ValueError(
             f"{path} holds 0 ... {highest} of 0 ... 65535: write it in 8 bits, or times 257"

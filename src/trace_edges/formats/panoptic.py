@@ -111,8 +111,8 @@ def _check_segments(
         if not 0 < segment.id <= _LARGEST:
             raise ValueError(f"{what} must be a number from 1 to {_LARGEST}: renumber them")
         if segment.category not in places:
-            raise ValueError(f"{what} is of category {segment.category}, which categories lack: "
-                             "add it")  # fmt: skip
+            raise ValueError(f"{what} is of category {segment.category}, which is not in the "
+                             "categories: add it")  # fmt: skip
         category = categories[places[segment.category]]
         if category.thing != segment.thing:
             kinds = ("stuff", "a thing")

@@ -88,7 +88,7 @@ def make_sink(
         return FolderSink(dest)
     if form == "coco":
         if task.name == "edges":
-            raise ValueError("COCO JSON holds instances or panoptic segments, no edges: "
+            raise ValueError("COCO JSON cannot hold edges, only instances or panoptic segments: "
                              "choose folder, tar or parquet")  # fmt: skip
         if task.name == "instances":
             names = tuple((n, name, True) for n, name in enumerate(task.classes, 1))

@@ -126,13 +126,13 @@ class Records:
         mend = "give another place for the results, or --overwrite"
         command = record.get("command", "segment" if "annotations" in record else "detect")
         if command != self.outputs.command:
-            raise FileError(path, f"is of trace-edges {command}, and is not replaced",
+            raise FileError(path, f"was written by trace-edges {command}, and is not replaced",
                             "give another place for the results")  # fmt: skip
         refuse_other_image(path, record, image, mend)
         for name, value in self.kind.items():
             there = record.get(name, value)
             if there != value:
-                raise FileError(path, f"is of edges of {name} {there}, not {value}", mend)
+                raise FileError(path, f"was made from edges of {name} {there}, not {value}", mend)
 
     def _remove_stale(self, older: Mapping[str, Any], name: str) -> None:
         """Results that the older record names and the new one does not would pass as its own."""
@@ -150,8 +150,8 @@ def refuse_other_image(path: Path, record: Mapping[str, Any], image: Path, mend:
     """
     known = record.get(IMAGE)
     if isinstance(known, Mapping) and not is_of(known, image):
-        raise FileError(path, f"is of another image ({record.get('image')}) than {image}, or the "
-                        "image was changed since", mend)  # fmt: skip
+        raise FileError(path, f"belongs to another image ({record.get('image')}, not {image}), or "
+                        "the image has changed since", mend)  # fmt: skip
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -205,7 +205,7 @@ class PanopticTask(Task):
             if path.is_file():
                 return path
         known = " or ".join(f"{key}{suffix}" for suffix in SUFFIXES)
-        raise TaskError(f"{self.semantic} holds no {known}: make it")
+        raise TaskError(f"{self.semantic} contains no {known}: add it, or leave the image out")
 
 
 def _encoded(stored: np.ndarray | Image.Image) -> bytes:

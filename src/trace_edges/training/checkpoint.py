@@ -64,7 +64,9 @@ def check_checkpoint(path: Path, settings: str) -> int:
         run = json.loads(stored.metadata()["run"])
     if run["settings"] != json.loads(settings):
         changed = _difference(run["settings"], json.loads(settings))
-        raise FileError(path, f"was begun with {changed}", "give another folder")
+        raise FileError(
+            path, f"was begun with {changed}", "give these settings again, or another folder"
+        )
     return int(run["step"])
 
 

@@ -200,7 +200,7 @@ def _of_timm(source: Source, path: Path, config: dict[str, Any], dtype: torch.dt
     with torch.device("meta"):
         size = sum(weight.nbytes for weight in timm.create_model(**options).parameters())
     if size > _MOST_TIMES * weights.stat().st_size:
-        raise BackboneError(f"{source}: {_CONFIG} describes a model of {size} bytes, and "
+        raise BackboneError(f"{source}: {_CONFIG} describes a model of {size} bytes, but "
                             f"{_WEIGHTS} has {weights.stat().st_size}")  # fmt: skip
     model = timm.create_model(checkpoint_path=str(weights), **options)
     cell = model.patch_embed.patch_size[0]

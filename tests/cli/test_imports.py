@@ -47,6 +47,26 @@ def test_wrong_options_import_no_model(wrong, tmp_path):
     assert end_and_imports(tmp_path, ("torch", *SLOW), *command) == "1 []"
 
 
+@pytest.mark.parametrize("command", [
+    ("detect", "a.png", "--out", "out", "--detector", "nowhere"),
+    ("detect", "a.png", "--out", "out", "--backbone", "sd35"),
+    ("segment", "a.png", "--out", "out", "--edges", "nowhere"),
+    ("refine", "nowhere.json", "edges", "--out", "out.json"),
+    ("panoptic", "nowhere", "edges", "--categories", "voc", "--out", "out"),
+    ("annotate", ".", "out", "--task", "panoptic"),
+    ("explain", "nowhere.jpg", "--out", "out.png"),
+    ("explore", "nowhere"),
+    ("distill", "nowhere", "--out", "out"),
+    ("evaluate", "edges", "nowhere", "a.png", "--images", "."),
+    ("evaluate", "masks", "nowhere.json", "nowhere.json"),
+    ("evaluate", "panoptic", "nowhere.json", "nowhere.json"),
+    ("evaluate", "check", "nowhere.json"),
+], ids=" ".join)  # fmt: skip
+def test_wrong_paths_and_names_are_refused_before_pytorch_is_imported(command, tmp_path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    assert end_and_imports(tmp_path, ("torch", *SLOW), *command) == "1 []"
+
+
 @pytest.mark.parametrize("way", [(), ("--training-free",)], ids=["one step", "training-free"])
 def test_the_embedded_model_needs_pytorch_alone(way, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)

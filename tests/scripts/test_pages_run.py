@@ -74,6 +74,16 @@ def test_what_is_only_parsed_is_still_there():
         )
 
 
+def write_swin(folder):
+    """A Swin transformer of four layers."""
+    from transformers import SwinBackbone, SwinConfig
+
+    config = SwinConfig(embed_dim=8, depths=[1] * 4, num_heads=[1] * 4, window_size=2,
+                        image_size=64)  # fmt: skip
+    SwinBackbone(config).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def models(tmp_path, monkeypatch, request):
     """A function that puts every model that a text names into the hub's cache, tiny and random."""
@@ -100,6 +110,8 @@ def models(tmp_path, monkeypatch, request):
             write_sam("sam", tmp_path / "weights/sam-vit-base")
         for name in re.findall(r"backbone (dino[\w-]+)", text):
             put_in_cache(write_vit(tmp_path / name), cache, ENCODERS[name].hub)
+        for name in set(re.findall(r"microsoft/swin[\w-]+", text)):
+            put_in_cache(write_swin(tmp_path / name), cache, name)
         if "path/to/folder" in text:
             request.getfixturevalue("tiny_model")("sd15", folder="path/to/folder")
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import IO, Any, TypeAlias
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from PIL import Image
 
-from trace_edges.images.arrays import Array, from_array
+from trace_edges.images.arrays import Array, from_array, is_array, is_tensor
 from trace_edges.images.opening import decoding, from_pillow, open_file, read_stored, stored_size
 from trace_edges.images.stored import ImageError, Stored, refusal, render
 
@@ -90,8 +89,8 @@ def load_images(
 
 def read_images(source: ImageSource | list[Any] | tuple[Any, ...]) -> list[LoadedImage]:
     """`load_images`, with notes of what was done to each image."""
-    if isinstance(source, list | tuple) or (isinstance(source, Array) and source.ndim == 4):
-        whole = isinstance(source, torch.Tensor) and source.is_nested
+    if isinstance(source, list | tuple) or (is_array(source) and source.ndim == 4):
+        whole = is_tensor(source) and source.is_nested
         if not whole and len(source) == 0:
             raise ImageError("the list of images is empty; give at least one image")
         if not whole:
@@ -119,7 +118,7 @@ def _read(source: object, name: str) -> LoadedImage:
     if isinstance(source, Image.Image):
         with decoding(name):
             return _rendered(from_pillow(source, name), name)
-    if isinstance(source, Array):
+    if is_array(source):
         return _rendered(from_array(source, name), name)
     if hasattr(source, "read"):
         return _rendered(read_stored(_buffered(source, name), name), name)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8
 from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
 
 
 def model_size(height: int, width: int, resolution: int, multiple: int) -> tuple[int, int]:
@@ -42,5 +45,7 @@ def resize_image(
 
 def to_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float32[torch.Tensor, "3 h w"]:
     """The image as a new float32 tensor on the CPU, 0..255 mapped to [-1, 1]."""
+    import torch
+
     channels = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
     return torch.from_numpy(channels).div_(127.5).sub_(1.0)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import sqrt
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from trace_edges.backbones import ViTBackbone
 from trace_edges.images import model_size, resize_image, to_tensor
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.candidates import TOP_K, candidates_from_edges
@@ -31,8 +30,11 @@ from trace_edges.jobs.choices import Selection
 from trace_edges.jobs.task import Subject, TaskError
 from trace_edges.results import GROUND, OBJECT, InstanceMasks
 from trace_edges.sources import Step
-from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.settings import TraceSettings, attention_only
+
+if TYPE_CHECKING:  # PyTorch takes seconds to import, and wrong options are told before
+    from trace_edges.backbones import ViTBackbone
+    from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 RGB = UInt8[np.ndarray, "h w 3"]
 

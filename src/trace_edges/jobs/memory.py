@@ -4,10 +4,9 @@ process, and the images beside it, along.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-
-import torch
 
 from trace_edges.jobs.locks import lock
 from trace_edges.memory import free
@@ -41,5 +40,6 @@ def refusal(height: int, width: int) -> str:
 def is_lack(error: BaseException) -> bool:
     """Whether an error says that memory is lacking; PyTorch has three kinds of it."""
     told = "allocate memory" in str(error) or "not enough memory" in str(error)
-    lacking = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    return lacking or (isinstance(error, RuntimeError) and told)
+    torch = sys.modules.get("torch")  # not imported for this: it takes seconds
+    kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or (isinstance(error, RuntimeError) and told)

@@ -21,6 +21,7 @@ from trace_edges.extras import MissingExtraError
 
 _TABLE_ROWS = 30
 _MOST_ERRORS = 20
+_GONE = "there is no such file or folder; check the path"
 _INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
 _NOBODY_READS = 141  # and one that wrote into a pipe that was closed, as `head` does
 
@@ -53,7 +54,8 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(_INTERRUPTED) from None
     except OSError as problem:
         known = problem.filename and problem.strerror  # without them the message is all there is
-        error(f"{problem.filename}: {problem.strerror}" if known else str(problem))
+        told = _GONE if isinstance(problem, FileNotFoundError) else problem.strerror
+        error(f"{problem.filename}: {told}" if known else str(problem))
         raise typer.Exit(1) from problem
     except (ValueError, MissingExtraError) as problem:
         error(str(problem))

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from trace_edges.cli.common import console, error, progress
 from trace_edges.cli.fields import Fields, command
-from trace_edges.cli.options import FILES, MODEL, BackboneName, Files, Reporting
+from trace_edges.cli.options import FILES, BackboneName, Files, Reporting
 from trace_edges.distillation.options import Overrides, TrainingOptions
 from trace_edges.edge_model import EMBEDDED, EdgeModel, Loading
 from trace_edges.outputs import Outputs
@@ -25,6 +25,22 @@ _OF_TEACHER = {
     "vae_tiling": "Encode large images in tiles in a training-free teacher, to save memory.",
 }
 LOADING = Fields("Loading", help=_OF_TEACHER)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What the student learns from, beside the photographs.
+
+    Attributes:
+        teacher: Detector that draws the labels. Default: the training-free method.
+        labels: Folder that keeps the labels. Default: OUT/labels.
+        sprites: Objects that are pasted onto photographs where --config or --pasted asks for it:
+            a folder of images with a transparent background.
+    """
+
+    teacher: str | None = None
+    labels: Path | None = None
+    sprites: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,7 @@ def distill(
     out: Annotated[Path, typer.Option(help="Folder for the detector and the state of the run.")],
     overrides: Annotated[Overrides, Fields("Settings that differ from --config")],
     training: Annotated[TrainingOptions, Fields("Training")],
+    teaching: Annotated[Teaching, Fields("What it learns from")],
     checking: Annotated[Checking, Fields("Measuring on images with ground truth")],
     loading: Annotated[Loading, LOADING],
     files: Annotated[Files, Fields(FILES.panel, leave_out=("overwrite",))],
@@ -59,18 +76,8 @@ def distill(
     backbone: BackboneName = EMBEDDED,
     config: Annotated[
         str,
-        typer.Option(help="Settings: toy, cpu, 24gb, paper, or a JSON file."),
+        typer.Option(help="Settings: toy, cpu, fast, 24gb, paper, or a JSON file."),
     ] = "cpu",
-    labels: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the labels. Default: OUT/labels.")
-    ] = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            help="Detector that draws the labels. Default: the training-free method.",
-            rich_help_panel=MODEL.panel,
-        ),
-    ] = None,
 ) -> None:
     """Train a one-step detector from unlabelled photographs (distillation).
 
@@ -84,6 +91,7 @@ def distill(
     """
     from trace_edges.files import find_images
 
+    teacher = teaching.teacher
     if teacher is not None:
         _refuse_of_training_free(overrides, loading)
     found = find_images(inputs, files.recursive)
@@ -94,6 +102,7 @@ def distill(
     from trace_edges.distillation.destination import check_room
     from trace_edges.distillation.run import RUN_FILES, distill_detector
     from trace_edges.distillation.settings import read_config
+    from trace_edges.distillation.sprites import read_sprites
     from trace_edges.distillation.validation import OdsValidation
 
     settings = overrides.apply(read_config(config))
@@ -101,7 +110,12 @@ def distill(
     if checking.check_images is not None and checking.check_truth is not None:
         images = find_images([str(checking.check_images)]).images
         validation = OdsValidation(images, checking.check_truth, settings.resolution)
-    given = (config, teacher, checking.check_images, checking.check_truth)
+    sprites = []
+    if teaching.sprites is not None:
+        if not settings.pasted:
+            raise ValueError("--sprites are pasted only with --pasted or --config fast: add one")
+        sprites = list(read_sprites(teaching.sprites).values())
+    given = (config, teacher, teaching.sprites, checking.check_images, checking.check_truth)
     read = (*found.images, *(path for path in given if path is not None and Path(path).exists()))
     outputs = Outputs("distill", read)
     outputs.check(*(out / name for name in RUN_FILES))
@@ -126,7 +140,7 @@ def distill(
     with outputs.writing():
         distill_detector(
             found.images, out, settings, load_own, source,
-            labels=labels, options=training, validation=validation,
+            labels=teaching.labels, sprites=sprites, options=training, validation=validation,
             progress=partial(progress, hidden=not reporting.prints_table), on_unusable=report,
             on_step=lines.append,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from torch import Tensor
 from trace_edges import __version__
 from trace_edges.backbones import WEIGHT_OPTIONS, BackboneError
 from trace_edges.checks import Side, read_fields
+from trace_edges.detector.pixels import PixelStudent
 from trace_edges.detector.student import BaseType, Student, StudentSettings
 from trace_edges.files import FileError, read_json
 
@@ -28,7 +29,7 @@ class DetectorConfig:
 
     Attributes:
         trace_edges: version that wrote it.
-        backbone: where the backbone lay when the detector was trained.
+        backbone: where the backbone lay when the detector was trained; None: it has none.
         backbone_null, backbone_revision, backbone_variant, backbone_prediction_type,
             backbone_quantize: how it was loaded, where it was not as `load_backbone` does.
         backbone_dtype: number type of its weights in training.
@@ -43,27 +44,35 @@ class DetectorConfig:
     __pydantic_config__: ClassVar = {"strict": True}
 
     trace_edges: str = __version__
-    backbone: str
+    backbone: str | None = None
     backbone_null: str | None = None
     backbone_revision: str | None = None
     backbone_variant: str | None = None
     backbone_prediction_type: str | None = None
     backbone_quantize: str | None = None
     backbone_dtype: BaseType = "float32"
-    backbone_fingerprint: str
+    backbone_fingerprint: str | None = None
     backbone_rounded: dict[str, str] = field(default_factory=dict)
     resolution: Side
     student: StudentSettings
     blocks: tuple[str, ...] | None = None
     training: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        of_backbone = {"backbone": self.backbone, "backbone_fingerprint": self.backbone_fingerprint}
+        absent = [name for name, value in of_backbone.items() if value is None]
+        if absent and not self.student.widths:
+            raise ValueError(f"lacks {', '.join(absent)}")
+
     @classmethod
-    def of(cls, student: Student, resolution: int, training: dict[str, Any]) -> DetectorConfig:
+    def of(
+        cls, student: Student | PixelStudent, resolution: int, training: dict[str, Any]
+    ) -> DetectorConfig:
         """The config of a student."""
-        loaded_with: Mapping[str, Any] = student.backbone.loaded_with
+        loaded_with: Mapping[str, Any] = student.loaded_with
         ways: dict[str, Any] = {f"backbone_{way}": loaded_with.get(way) for way in WEIGHT_OPTIONS}
         return cls(
-            backbone=student.backbone.name,
+            backbone=student.name,
             **ways,
             backbone_dtype=student.trained_in,
             backbone_fingerprint=student.base,
@@ -148,7 +157,9 @@ def check_size(settings: StudentSettings, weights: dict[str, Tensor], folder: Pa
         )
 
 
-def check_weights(student: Student, weights: dict[str, Tensor], folder: Path) -> None:
+def check_weights(
+    student: Student | PixelStudent, weights: dict[str, Tensor], folder: Path
+) -> None:
     """Refuse weights that are not those of the student that the config describes.
 
     Raises:

@@ -41,7 +41,7 @@ class EdgeDecoder(nn.Module):
         # Hidden states differ by orders of magnitude between channels; each is normalised alone.
         self.norm = nn.GroupNorm(channels, channels)
         self.enter = nn.Conv2d(channels, width, 1)
-        self.mix = nn.ModuleList([_Block(w) for w in widths])
+        self.mix = nn.ModuleList([ResidualBlock(w) for w in widths])
         self.narrow = nn.ModuleList([nn.Conv2d(a, b, 1) for a, b in pairwise(widths)])
         # `look` is a name in the weights of detectors that are saved.
         self.look = nn.ModuleList([_pixel_encoder(w) for w in widths[1:]])
@@ -63,7 +63,7 @@ class EdgeDecoder(nn.Module):
         return logits[:, 0]  # (B, 1, H, W) -> (B, H, W)
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions around a shortcut."""
 
     def __init__(self, width: int) -> None:

@@ -14,11 +14,11 @@ from huggingface_hub import HfApi
 
 from trace_edges.attention import without_autocast
 from trace_edges.backbones import EMBEDDED
-from trace_edges.backbones.fitting import explained_memory
 from trace_edges.detector.config import CONFIG, WEIGHTS, DetectorConfig, read_detector
 from trace_edges.detector.drawing import ProbabilityDrawing
 from trace_edges.detector.hub import CARD, find_artefact, model_card
 from trace_edges.detector.loading import load_student
+from trace_edges.detector.pixels import PixelStudent
 from trace_edges.detector.student import Student
 from trace_edges.drawing.control import ControlStyle, control_image
 from trace_edges.files import write_json, write_text
@@ -48,7 +48,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         >>> detector("street.jpg").edges.shape  # (1, H, W), in [0, 1], at the size of the input
 
     Args:
-        student: trained.
+        student: trained; of a diffusion model, or of the image alone.
         resolution: sqrt(H * W) in px of what it sees.
         training: how it was trained, plain JSON values, kept with the weights.
     """
@@ -57,7 +57,10 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
     called = "detector"
 
     def __init__(
-        self, student: Student, resolution: int, training: Mapping[str, Any] | None = None
+        self,
+        student: Student | PixelStudent,
+        resolution: int,
+        training: Mapping[str, Any] | None = None,
     ) -> None:
         self.student, self.resolution = student.eval(), resolution
         self.training = dict(training or {})
@@ -77,7 +80,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         """Load a detector and the backbone it was trained on.
 
         Args:
-            name: "trace-mini" (embedded), a folder written by `save_pretrained`, or a hub id.
+            name: "trace-mini" or "trace-mini-fast" (both embedded), a folder written by
+                `save_pretrained`, or a hub id.
             backbone: where the backbone lies, if not where it lay when the detector was trained.
             device, dtype (torch_dtype: its older name): of the weights; where the backbone's are
                 held in fewer bits, as in training. None: what suits the device.
@@ -96,8 +100,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
 
     def to(self, device: str | torch.device) -> EdgeDetector:
         """Move the model; returns itself."""
-        self.student.backbone.to(device)
-        self.student.to(device)
+        self.student.move(device)
         return self
 
     def merge_lora(self) -> EdgeDetector:
@@ -108,9 +111,10 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         Raises:
             ValueError: the weights are held in fewer bits, and would be rounded again.
         """
-        if way := self.student.backbone.loaded_with.get("quantize"):
+        if way := self.student.loaded_with.get("quantize"):
             raise ValueError(f"weights quantised by {way} would be rounded again: do not merge")
-        for module in self.student.denoiser.modules():
+        module: Any  # peft's
+        for module in self.student.modules():
             if hasattr(module, "lora_A") and not module.merged:
                 module.merge()
         return self
@@ -120,8 +124,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
 
         The first image of every size takes long. Options are those of torch.compile.
         """
-        own = self.student
-        for part in (own.backbone.vae.encoder, own.denoiser, own.decoder):
+        for part in self.student.parts():
             part.compile(**options)
         return self
 
@@ -225,8 +228,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         """What its results are made with, as it stands in them."""
         return {
             "method": "one-step",
-            "backbone": self.student.backbone.name,
-            "dtype": str(self.student.backbone.dtype).removeprefix("torch."),
+            "backbone": self.student.name,
+            "dtype": str(self.student.dtype).removeprefix("torch."),
             "resolution": (settings or self.default).resolution or self.resolution,
         }
 
@@ -245,15 +248,15 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         given = [(one.image, one.size) for one in batch if one.image is not None]
         images = torch.stack([to_tensor(resize_image(*one)) for one in given])
         # What is recorded as the number type is what computes, whatever the caller's autocast says.
-        own = self.student.backbone
-        with without_autocast(own.device), explained_memory(own, batch[0].size, len(batch)):
-            logits, _ = self.student(images)
-            self.student.check_finite(logits, images)
+        own = self.student
+        with without_autocast(own.device), own.explained_memory(batch[0].size, len(batch)):
+            logits, _ = own(images)
+            own.check_finite(logits, images)
         return [Reading(one, 0) for one in logits.float().sigmoid().cpu().numpy()]
 
     def fingerprint(self) -> str:
         """Equal for detectors that give equal edges: of the backbone and of what was learnt."""
-        digest = blake2b(self.student.base.encode(), digest_size=16)
+        digest = blake2b((self.student.base or "").encode(), digest_size=16)
         for name, weight in self.student.trained():
             digest.update(name.encode())
             digest.update(weight.detach().float().cpu().numpy().tobytes())

@@ -15,6 +15,7 @@ from trace_edges.backbones.problems import check_detector_name
 from trace_edges.backbones.specs import embedded_folder
 
 CARD = "README.md"
+FAST = "trace-mini-fast"  # the embedded detector that reads the image alone
 
 
 def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Path:
@@ -25,6 +26,8 @@ def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Pa
     """
     if name == EMBEDDED:
         return embedded_folder() / "detector"
+    if name == FAST:
+        return embedded_folder().with_name(FAST)
     if name and Path(name).is_dir():
         return Path(name)
     check_detector_name(name)
@@ -37,9 +40,15 @@ def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Pa
 
 def model_card(config: Mapping[str, Any]) -> str:
     """Write the card: metadata for the hub, how it is used, what was measured, how it was made."""
-    backbone, measured = config["backbone"], config.get("training", {}).get("measured", {})
-    named = CHECKPOINTS.get(backbone)
+    backbone: str = config.get("backbone", "")
+    measured = config.get("training", {}).get("measured", {})
+    named = CHECKPOINTS.get(backbone or EMBEDDED)  # whose labels and licence it has
     hub = named.hub if named else backbone if backbone.count("/") == 1 else None
+    reads = (
+        "The folder contains the decoder, and the LoRA if there is one. The backbone is loaded "
+        "separately, and its licence applies." if backbone else
+        "It reads the image alone: no diffusion model is needed."
+    )  # fmt: skip
     about = ModelCardData(
         library_name="trace-edges", license="other", base_model=hub,
         license_name=named.licence.lower().replace(" ", "-") if named else "that-of-the-backbone",
@@ -49,11 +58,10 @@ def model_card(config: Mapping[str, Any]) -> str:
     table = f"## Measured\n\n| | |\n|---|---|\n{rows}\n" if rows else ""
     card = ModelCard(
         f"---\n{about.to_yaml()}\n---\n\n"
-        f"# One-step instance edges with {backbone}\n\n"
+        f"# One-step instance edges with {backbone or 'the image alone'}\n\n"
         "This detector draws the edges between object instances in one pass. `trace-edges distill` "
         "trained it to imitate the training-free method of TRACE (arXiv 2503.07982) on unlabelled "
-        "photographs. The folder contains the decoder, and the LoRA if there is one. The backbone "
-        "is loaded separately, and its licence applies.\n\n"
+        f"photographs. {reads}\n\n"
         "```python\nimport trace_edges as te\n\n"
         'edges = te.EdgeDetector.from_pretrained("THIS FOLDER")("photo.jpg").edges\n```\n\n'
         f"{table}## Made with\n\n```json\n{json.dumps(config, indent=1)}\n```\n"

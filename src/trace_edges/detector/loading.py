@@ -12,6 +12,7 @@ from trace_edges.backbones import BackboneError, DiffusionBackbone, load_backbon
 from trace_edges.backbones.latents import default_dtype
 from trace_edges.backbones.problems import out_of_memory
 from trace_edges.detector.config import CONFIG, DetectorConfig, check_size, check_weights
+from trace_edges.detector.pixels import PixelStudent
 from trace_edges.detector.student import Student, block_numbers
 
 
@@ -23,13 +24,13 @@ def load_student(
     device: torch.device,
     dtype: torch.dtype | None,
     local_files_only: bool,
-) -> Student:
-    """Load the backbone of a detector, and the student on it.
+) -> Student | PixelStudent:
+    """Load a student, and the backbone that it reads, if any.
 
     Args:
         folder: of the detector, which messages name.
         config, weights: what lies there.
-        backbone: another place of the backbone than the config's.
+        backbone: another place of the backbone than the config's; None: it lies there.
         device, dtype: of the weights; None: the number type that suits the device.
         local_files_only: never ask the network.
 
@@ -37,6 +38,8 @@ def load_student(
         BackboneError: there is no such backbone, it is another than that of the training, the
             weights are not those of the config, or the memory of the device is too small.
     """
+    if config.student.widths:
+        return _load_pixels(folder, config, weights, backbone, device)
     check_size(config.student, weights, folder)
     if config.backbone_quantize:
         dtype = dtype or config.dtype
@@ -46,7 +49,7 @@ def load_student(
                 f"beside which its weights are {config.backbone_dtype}: load it in {config.dtype}"
             )
     dtype = dtype or default_dtype(device)
-    loaded = _same_backbone(folder, config, backbone or config.backbone, device, dtype,
+    loaded = _same_backbone(folder, config, backbone or str(config.backbone), device, dtype,
                             local_files_only)  # fmt: skip
     try:
         blocks = block_numbers(config.blocks, config.student, loaded)
@@ -65,6 +68,24 @@ def load_student(
         raise
     except ValueError as error:
         raise BackboneError(f"{folder / CONFIG}: {error}") from error
+
+
+def _load_pixels(
+    folder: Path,
+    config: DetectorConfig,
+    weights: dict[str, Tensor],
+    backbone: str | None,
+    device: torch.device,
+) -> PixelStudent:
+    # In float32 on every device, as every decoder is.
+    if backbone is not None:
+        raise BackboneError(f"{folder} reads the image alone: leave the backbone out")
+    with torch.device("meta"):  # nothing is allocated that is not in the file
+        student = PixelStudent(config.student)
+    check_weights(student, weights, folder)
+    student.load_state_dict(weights, assign=True)
+    with out_of_memory(lambda: f"{folder} does not fit on {device}: take another device"):
+        return student.to(device)
 
 
 def _same_backbone(

@@ -19,7 +19,7 @@ _LARGEST_DIFFERENCE = 1e-3  # of edges in [0, 1], between ONNX Runtime and torch
 
 
 def export_onnx(detector: EdgeDetector, path: str | Path, size: tuple[int, int]) -> None:
-    """Write VAE encoder, one pass at t = 0, decoder and sigmoid to one file.
+    """Write all that the student computes (VAE encoder, one pass at t = 0, decoder), and a sigmoid.
 
     Its input `image` is float32 (1, 3, H, W) in [-1, 1], its output `edges` float32 (1, H, W) in
     [0, 1]: the smooth map at the size that the model sees, before it is drawn at the image's own.
@@ -63,7 +63,8 @@ class _Whole(nn.Module):
 
     def __init__(self, detector: EdgeDetector) -> None:
         super().__init__()
-        self.student, self.vae = detector.student, detector.student.backbone.vae
+        self.student = detector.student
+        self.parts = nn.ModuleList(detector.student.parts())  # the VAE's weights are exported too
 
     def forward(self, image: Float[Tensor, "1 3 H W"]) -> Float[Tensor, "1 H W"]:
         logits, _ = self.student(image)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, cast
 
@@ -14,12 +16,15 @@ from torch.nn.functional import avg_pool2d, pixel_unshuffle
 
 from trace_edges.attention.maps import Grid
 from trace_edges.backbones import DiffusionBackbone
+from trace_edges.backbones.fitting import explained_memory
 from trace_edges.checks import STRICT, check_fields
 from trace_edges.detector.decoder import EdgeDecoder
 from trace_edges.extras import require
 from trace_edges.training_free.divergence import MINIMUM_PROBABILITY
 
 BaseType = Literal["float32", "float16", "bfloat16"]  # of the backbone's weights
+
+_Channels = Annotated[int, Interval(ge=8, le=1024), MultipleOf(8)]
 
 # Of queries, keys, values and output; the last one is all that FLUX.2's single blocks have of the
 # first three, in one with the way into the MLP.
@@ -33,6 +38,9 @@ class StudentSettings:
     Attributes:
         blocks: whose hidden states the decoder reads, counted from 0 in the order of a pass;
             negative ones from the end, so that -1 is the last one (of a UNet, on its way up).
+        widths: a student that reads the image alone, without the denoiser (`PixelStudent`):
+            channels of its encoder, which halves the image once for each of them. It has no
+            blocks. (): the denoiser is read.
         reduction: the denoiser sees the image so many times smaller than the decoder, which finds
             where exactly a border runs in the image itself. A pass costs far less then.
         attention: radius in cells of the window of SA(X_0), the aggregated self-attention, that
@@ -48,13 +56,19 @@ class StudentSettings:
     rank: Annotated[int, Interval(ge=0, le=4096)] = 0
     attention: Annotated[int, Interval(ge=0, le=32)] = 0
     reduction: Literal[1, 2, 4, 8] = 1
+    widths: Annotated[tuple[_Channels, ...], Len(0, 8)] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.widths and (self.blocks or self.rank or self.attention or self.reduction > 1):
+            raise ValueError(
+                "a student with widths reads the image alone: leave attention, rank and reduction "
+                "out, and give no blocks ([])"
+            )
 
     def describe(self) -> dict[str, Any]:
         """Give plain JSON values."""
-        return asdict(self) | {"blocks": list(self.blocks)}
+        return asdict(self) | {"blocks": list(self.blocks), "widths": list(self.widths)}
 
 
 class Student(nn.Module):
@@ -101,6 +115,31 @@ class Student(nn.Module):
         self.decoder.to(backbone.device, torch.float32)  # whatever the default is
         self.denoiser = backbone.denoiser  # a submodule, so that its LoRA is trained and moved
 
+    @property
+    def name(self) -> str:
+        """Of the backbone."""
+        return self.backbone.name
+
+    @property
+    def device(self) -> torch.device:
+        """Where the backbone is."""
+        return self.backbone.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number type of the backbone's weights."""
+        return self.backbone.dtype
+
+    @property
+    def loaded_with(self) -> Mapping[str, Any]:
+        """How the backbone was loaded."""
+        return self.backbone.loaded_with
+
+    @property
+    def fixed_features(self) -> bool:
+        """What the decoder reads of a crop never changes, since the denoiser does not."""
+        return not self.settings.rank
+
     def forward(
         self, images: Float[Tensor, "b 3 H W"], features: Float[Tensor, "b c h w"] | None = None
     ) -> tuple[Float[Tensor, "b H W"], Float32[Tensor, "b z lh lw"] | None]:
@@ -110,8 +149,7 @@ class Student(nn.Module):
         output = None
         if features is None:
             features, output = self.features(images)
-        device = self.backbone.device
-        return self.decoder(features.to(device), images.to(device)), output
+        return self.decoder(features.to(self.device), images.to(self.device)), output
 
     def features(
         self, images: Float[Tensor, "b 3 H W"]
@@ -151,6 +189,10 @@ class Student(nn.Module):
         backbone.check_finite(self.features(images)[0], "what the denoiser computes at t = 0")
         backbone.check_finite(logits, "what the detector's decoder computes")
 
+    def explained_memory(self, size: tuple[int, int], batch: int) -> AbstractContextManager[None]:
+        """Turn running out of memory within into a BackboneError with what would fit."""
+        return explained_memory(self.backbone, size, batch)
+
     def reconstruct(self, output: Float32[Tensor, "b z lh lw"]) -> Float[Tensor, "b 3 H W"]:
         """I_hat, as large as the denoiser sees the image: the output read as the clean latent
         itself, through the frozen VAE decoder.
@@ -161,6 +203,24 @@ class Student(nn.Module):
         if latents.requires_grad:  # whose gradient is there when the VAE's backward pass is done
             latents.register_hook(lambda _: self.backbone.offload_vae())
         return self.backbone.decode(latents)
+
+    def draw_weights(self) -> None:
+        """Draw the first weights of what is trained."""
+        fresh = EdgeDecoder(**self.decoder.settings)
+        self.decoder.load_state_dict(fresh.state_dict())
+        for name, weight in self.trained():
+            if ".lora_A." in name:  # as peft draws them; B starts at zero
+                drawn = nn.init.kaiming_uniform_(torch.empty(weight.shape), a=math.sqrt(5))
+                weight.data.copy_(drawn)
+
+    def move(self, device: str | torch.device) -> None:
+        """Move it, and the backbone."""
+        self.backbone.to(device)
+        self.to(device)
+
+    def parts(self) -> tuple[nn.Module, ...]:
+        """What computes, in its order."""
+        return self.backbone.vae.encoder, self.denoiser, self.decoder
 
     def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Decoder and LoRA, by name: what is learnt, and all that is saved."""

@@ -11,11 +11,16 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
+from trace_edges.detector.pixels import PixelStudent
 from trace_edges.detector.student import Student
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.labels import Labels
+from trace_edges.distillation.pasting import paste
 from trace_edges.distillation.settings import DistillationSettings
+from trace_edges.distillation.sprites import Sprite
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
+
+_PASTING = 2  # keeps what is pasted apart from the crops of training and validation
 
 # Image, features, target and counts.
 _Crop = tuple[Tensor, Tensor | None, Tensor, Tensor]
@@ -46,20 +51,52 @@ class Batch:
     counts: Bool[Tensor, "b s s"]
 
 
-def read_example(
-    path: Path, cache: LabelCache, student: Student, settings: DistillationSettings
-) -> Example:
-    """Read a photograph with its labels, and its features if the denoiser is frozen."""
+def read_examples(
+    paths: Sequence[Path],
+    cache: LabelCache,
+    student: Student | PixelStudent,
+    settings: DistillationSettings,
+    sprites: Sequence[Sprite] = (),
+) -> list[Example]:
+    """Read photographs with their labels, and their features if the denoiser is frozen.
+
+    Args:
+        paths: of the photographs.
+        cache: of the teacher's maps.
+        student: that is shown them.
+        settings: of the run; `pasted` of them is how many versions there are of each.
+        sprites: objects that are pasted in these.
+    """
+    plain = [_read(path, cache, student, settings) for path in paths]
+    versions = plain if not settings.pasted else []
+    for number, (image, labels) in enumerate(plain * settings.pasted):
+        rng = np.random.default_rng((settings.seed, _PASTING, number))
+        versions.append(paste(image, labels, plain, sprites, settings.labels.sigma, rng))
+    return [Example(*version, _features(student, version[0])) for version in versions]
+
+
+def _read(
+    path: Path,
+    cache: LabelCache,
+    student: Student | PixelStudent,
+    settings: DistillationSettings,
+) -> tuple[UInt8[np.ndarray, "h w 3"], Labels]:
+    """A photograph as the student sees it, and its labels."""
     photograph = load_image(path)
     height, width, _ = photograph.shape
     size = model_size(height, width, settings.resolution, student.cell)
     image = resize_image(photograph, size)
-    labels = cache.labels(path, image, settings.labels)
-    features = None
-    if not settings.student.rank:
-        with torch.no_grad():
-            features = student.features(to_tensor(image)[None])[0][0].half().cpu()
-    return Example(image, labels, features)
+    return image, cache.labels(path, image, settings.labels)
+
+
+@torch.no_grad()
+def _features(
+    student: Student | PixelStudent, image: UInt8[np.ndarray, "h w 3"]
+) -> Float[Tensor, "c gh gw"] | None:
+    """What the decoder reads of an image, if training does not change it."""
+    if isinstance(student, PixelStudent) or not student.fixed_features:
+        return None
+    return student.features(to_tensor(image)[None])[0][0].half().cpu()
 
 
 def draw_batch(

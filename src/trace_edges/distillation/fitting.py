@@ -6,9 +6,9 @@ A run is the folder of its stage (see `training`), with sheet.png.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,12 +16,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from trace_edges.detector.pixels import PixelStudent
 from trace_edges.detector.student import Student
 from trace_edges.distillation.destination import LEAST, Destination
-from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
+from trace_edges.distillation.examples import Batch, Example, draw_batch, read_examples
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.losses import batch_loss
 from trace_edges.distillation.settings import DistillationSettings, first_names
+from trace_edges.distillation.sprites import Sprite
 from trace_edges.distillation.validation import OdsValidation, draw_sheet, validation_loss
 from trace_edges.training import Best, checkpoint_bytes, falling_cosine, fit
 
@@ -32,7 +34,7 @@ ODS = "validation_ods"  # in the curves
 def train_student(
     photographs: Sequence[Path],
     held_out: Sequence[Path],
-    student: Student,
+    student: Student | PixelStudent,
     cache: LabelCache,
     folder: Path,
     settings: DistillationSettings,
@@ -41,7 +43,8 @@ def train_student(
     on_step: Callable[[Mapping[str, float]], object] | None = None,
     validation: OdsValidation | None = None,
     patience: int = 5,
-) -> Student:
+    sprites: Sequence[Sprite] = (),
+) -> Student | PixelStudent:
     """Train the decoder, and the LoRA if there is one; goes on where an earlier call stopped.
 
     Args:
@@ -56,6 +59,7 @@ def train_student(
         on_step: called with what was written to the curves.
         validation: measures ODS at every validation; its images are never learnt from.
         patience: the run ends after so many validations without a higher ODS.
+        sprites: objects that are pasted onto photographs, if the settings say so.
 
     Returns:
         The student, with the running average of its weights; where ODS is measured, as they were
@@ -69,19 +73,16 @@ def train_student(
     """
     if not photographs or not held_out:
         raise ValueError("there must be photographs to learn from and some to validate on")
-    accelerator = accelerator or Accelerator(cpu=student.backbone.device.type == "cpu")
+    accelerator = accelerator or Accelerator(cpu=student.device.type == "cpu")
     if accelerator.num_processes > 1:  # each has a device of its own
-        student.backbone.to(accelerator.device)
-        student.to(accelerator.device)
+        student.move(accelerator.device)
     if settings.crop < student.cell:
         raise ValueError(
             f"crops of {settings.crop} px are less than a cell of the student: {student.cell} px"
         )
-    learn, check = (
-        [read_example(path, cache, student, settings) for path in paths]
-        for paths in (photographs, held_out)
-    )
-    begun_with = _begun_with(settings, photographs, held_out, student, cache, validation)
+    learn = read_examples(photographs, cache, student, settings, sprites)
+    check = read_examples(held_out, cache, student, replace(settings, pasted=0))
+    begun_with = _begun_with(settings, photographs, held_out, student, cache, validation, sprites)
     with _saving_memory(student, settings):
         return fit_student(
             learn, check, student, folder, settings, begun_with, accelerator, on_step, validation,
@@ -90,8 +91,13 @@ def train_student(
 
 
 @contextmanager
-def _saving_memory(student: Student, settings: DistillationSettings) -> Iterator[None]:
+def _saving_memory(
+    student: Student | PixelStudent, settings: DistillationSettings
+) -> Iterator[None]:
     """Within, the models take as little memory as the settings ask for."""
+    if isinstance(student, PixelStudent):  # which is small
+        yield
+        return
     backbone, vae = student.backbone, student.backbone.vae
     if settings.gradient_checkpointing:
         student.denoiser.enable_gradient_checkpointing()
@@ -105,7 +111,7 @@ def _saving_memory(student: Student, settings: DistillationSettings) -> Iterator
 def fit_student(
     learn: Sequence[Example],
     check: Sequence[Example],
-    student: Student,
+    student: Student | PixelStudent,
     folder: Path,
     settings: DistillationSettings,
     begun_with: str,
@@ -113,7 +119,7 @@ def fit_student(
     on_step: Callable[[Mapping[str, float]], object] | None = None,
     validation: OdsValidation | None = None,
     patience: int = 5,
-) -> Student:
+) -> Student | PixelStudent:
     """`train_student` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
     seed_student(student, settings.seed)
     student.decoder.train()
@@ -145,33 +151,32 @@ def fit_student(
     return student.eval()
 
 
-def seed_student(student: Student, seed: int) -> None:
+def seed_student(student: Student | PixelStudent, seed: int) -> None:
     """Draw the first weights again, so that they depend on the seed alone, and on no device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = type(student.decoder)(**student.decoder.settings)
-        student.decoder.load_state_dict(fresh.state_dict())
-        for name, weight in student.trained():
-            if ".lora_A." in name:  # as peft draws them; B starts at zero
-                drawn = nn.init.kaiming_uniform_(torch.empty(weight.shape), a=math.sqrt(5))
-                weight.data.copy_(drawn)
+        student.draw_weights()
 
 
 def _begun_with(
     settings: DistillationSettings,
     photographs: Sequence[Path],
     held_out: Sequence[Path],
-    student: Student,
+    student: Student | PixelStudent,
     cache: LabelCache,
     validation: OdsValidation | None,
+    sprites: Sequence[Sprite],
 ) -> str:
     """What must be equal to go on, by the names that it had when the first runs were begun."""
     described = settings.describe()
     # They change no weight; and of the number type, the backbone's fingerprint knows.
     for name in ("dtype", "gradient_checkpointing", "offload_vae"):
         del described[name]
-    if described["student"]["reduction"] == 1:  # runs that were begun before know nothing else
-        del described["student"]["reduction"]
+    for name, usual in (("reduction", 1), ("widths", [])):
+        if described["student"][name] == usual:  # runs that were begun before know nothing else
+            del described["student"][name]
+    if not described["pasted"]:
+        del described["pasted"]
     described["teacher"] = first_names(described["teacher"])
 
     def digest(paths: Sequence[Path]) -> str:
@@ -183,8 +188,9 @@ def _begun_with(
     return json.dumps(
         described
         | {"photographs": digest(photographs), "held_out": digest(held_out)}
-        | {"backbone": student.base, "device": student.backbone.device.type}
+        | {"backbone": student.base, "device": student.device.type}
         | {"looks": [first_names(view.description) for view in cache.teacher.views]}
+        | ({"sprites": blake2b(b"".join(map(bytes, sprites))).hexdigest()} if sprites else {})
         | ({} if validation is None else {"judge": validation.describe()}),
         sort_keys=True,
     )

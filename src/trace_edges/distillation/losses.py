@@ -9,13 +9,17 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trace_edges.detector.pixels import PixelStudent
 from trace_edges.detector.student import Student
 from trace_edges.distillation.examples import Batch
 from trace_edges.distillation.settings import DistillationSettings, EdgeLoss
 
 
 def batch_loss(
-    model: nn.Module, student: Student, batch: Batch, settings: DistillationSettings
+    model: nn.Module,
+    student: Student | PixelStudent,
+    batch: Batch,
+    settings: DistillationSettings,
 ) -> Float[Tensor, ""]:
     """L = edge_weight * L_edge + reconstruction_weight * L_rec.
 
@@ -28,7 +32,7 @@ def batch_loss(
     logits, output = model(batch.images, batch.features)
     target, counts = batch.target.to(logits.device), batch.counts.to(logits.device)
     loss = settings.edge_weight * EDGE_LOSSES[settings.edge_loss](logits, target, counts)
-    if settings.reconstruction_weight:
+    if settings.reconstruction_weight and isinstance(student, Student):
         decoded = student.reconstruct(output)
         images = student.reduced(batch.images).to(decoded.device)
         loss = loss + settings.reconstruction_weight * reconstruction_loss(decoded, images)

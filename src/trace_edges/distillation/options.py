@@ -26,6 +26,9 @@ class Overrides:
         label_resolution: Size at which the teacher sees a photograph: sqrt(height * width) in
             pixels. Given several times, the edges of all sizes are averaged.
         steps: Number of training steps.
+        pasted: Number of versions of each photograph onto which objects and pieces of other
+            photographs are pasted, whose borders are known; with 0, it is learnt from as it is.
+            None: the config's.
         rank: Rank of the LoRA that is trained beside the denoiser; 0 trains none.
         reconstruction_weight: Weight of the reconstruction loss L_rec, which keeps the LoRA close
             to the original model; 0 leaves it out.
@@ -40,6 +43,7 @@ class Overrides:
 
     label_resolution: list[int] | None = None
     steps: int | None = None
+    pasted: int | None = None
     rank: int | None = None
     reconstruction_weight: float | None = None
     seed: int | None = None
@@ -49,7 +53,7 @@ class Overrides:
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("rank", 0), ("reconstruction_weight", 0)):
+        for name, least in (("steps", 1), ("pasted", 0), ("rank", 0), ("reconstruction_weight", 0)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise ValueError(f"{name} must be {least} or more, not {value}")
         if (smallest := min(self.label_resolution or [32])) < 32:
@@ -62,10 +66,12 @@ class Overrides:
             ValueError: they make no sense together.
         """
         changes: dict[str, Any] = {
-            "seed": self.seed, "steps": self.steps,
+            "seed": self.seed, "steps": self.steps, "pasted": self.pasted,
             "reconstruction_weight": self.reconstruction_weight, "dtype": self.student_dtype,
             "gradient_checkpointing": self.gradient_checkpointing or None,
         }  # fmt: skip
+        if self.rank and settings.student.widths:
+            raise ValueError("a student with widths has no denoiser for a LoRA: leave rank out")
         if self.rank is not None:
             changes["student"] = replace(settings.student, rank=self.rank)
             if self.rank == 0:  # what is of a LoRA alone goes with it

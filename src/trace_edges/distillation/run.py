@@ -11,12 +11,14 @@ from trace_edges.backbones import DiffusionBackbone
 from trace_edges.detector.config import CONFIG, WEIGHTS
 from trace_edges.detector.detector import EdgeDetector
 from trace_edges.detector.hub import CARD
+from trace_edges.detector.pixels import PixelStudent
 from trace_edges.detector.student import Student
 from trace_edges.distillation.destination import Destination, check_room
 from trace_edges.distillation.fitting import ODS, train_student
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.options import TrainingOptions
 from trace_edges.distillation.settings import DistillationSettings
+from trace_edges.distillation.sprites import Sprite
 from trace_edges.distillation.teachers import make_teacher
 from trace_edges.distillation.validation import OdsValidation
 from trace_edges.training import read_curves
@@ -44,6 +46,7 @@ def distill_detector(
     teacher: TraceEdgePipeline | EdgeDetector,
     *,
     labels: Path | None = None,
+    sprites: Sequence[Sprite] = (),
     options: TrainingOptions | None = None,
     validation: OdsValidation | None = None,
     progress: Progress = no_progress,
@@ -61,11 +64,12 @@ def distill_detector(
         photographs: those that cannot be used are left out.
         folder: of the run and of the detector.
         settings: of the student, its labels, its teacher and its training.
-        backbone: the student's, in the settings' number type and on the device that it is trained
-            on; not the teacher's, since a LoRA changes it. Or what loads it, called once the labels
-            are made, so that a device need not hold both.
+        backbone: the student's, if it reads one, in the settings' number type and on the device
+            that it is trained on; not the teacher's, since a LoRA changes it. Or what loads it,
+            called once the labels are made, so that a device need not hold both.
         teacher: the pipeline, or a detector of an earlier round.
         labels: folder of the label cache; None: `labels` below `folder`.
+        sprites: objects that are pasted onto photographs, if the settings say so (`pasted`).
         options: how the run trains on this machine.
         validation: measures ODS of the student; its images are never learnt from.
         progress: shows how far labels and training are.
@@ -103,10 +107,8 @@ def distill_detector(
                 on_unusable(problem)
             advance()
     learn, held_out = split_photographs(usable, options.hold_out)
-    backbone = backbone() if callable(backbone) else backbone
-    _check_dtype(backbone, settings, options)
-    accelerator = options.accelerator(folder, cpu=backbone.device.type == "cpu")
-    student = Student(backbone, settings.student)
+    student = _make_student(settings, options, backbone, teacher)
+    accelerator = options.accelerator(folder, cpu=student.device.type == "cpu")
     with progress(settings.steps, "distilling") as advance:
 
         def follow(line: Mapping[str, float]) -> None:
@@ -117,17 +119,32 @@ def distill_detector(
         student = train_student(
             learn, held_out, student, cache, folder, settings,
             accelerator=accelerator, on_step=follow, validation=validation,
-            patience=options.patience,
+            patience=options.patience, sprites=sprites,
         )  # fmt: skip
     accelerator.end_training()
     training = settings.describe() | {
         "looks": [view.description for view in cache.teacher.views],
-        "photographs": len(learn), "held_out": len(held_out),
+        "photographs": len(learn), "held_out": len(held_out), "sprites": len(sprites),
         "measured": best_measurements(read_curves(folder)),
     }  # fmt: skip
     detector = EdgeDetector(student, settings.detect_resolution or settings.resolution, training)
     detector.save_pretrained(folder)
     return detector
+
+
+def _make_student(
+    settings: DistillationSettings,
+    options: TrainingOptions,
+    backbone: DiffusionBackbone | Callable[[], DiffusionBackbone],
+    teacher: TraceEdgePipeline | EdgeDetector,
+) -> Student | PixelStudent:
+    """The student, on the device of its backbone, or of the teacher if it has none."""
+    if settings.student.widths:
+        owner = teacher.backbone if isinstance(teacher, TraceEdgePipeline) else teacher.student
+        return PixelStudent(settings.student).to(owner.device)
+    backbone = backbone() if callable(backbone) else backbone
+    _check_dtype(backbone, settings, options)
+    return Student(backbone, settings.student)
 
 
 def _check_dtype(

@@ -44,6 +44,9 @@ class DistillationSettings:
         detect_resolution: of what the finished detector sees, if not asked otherwise; None: the
             same. Lines can be placed better on a larger image than on those it was trained on.
         crop: side in px of the squares it is trained on.
+        pasted: so many versions of every photograph, onto which objects and pieces of other
+            photographs are pasted, whose outlines are known (`pasting.paste`). 0: the photograph
+            as it is.
         batch_size, steps, learning_rate, weight_decay: of AdamW; one warm-up of 50 steps, then a
             cosine down to a fiftieth.
         edge_loss: "dice" (the paper's) or "entropy", relative to the target.
@@ -69,6 +72,7 @@ class DistillationSettings:
     resolution: Side = 384
     detect_resolution: Side | None = None
     crop: Side = 256
+    pasted: Annotated[int, Interval(ge=0, le=1000)] = 0
     batch_size: BatchSize = 8
     steps: Steps = 1200
     learning_rate: Rate = 2e-3
@@ -137,6 +141,11 @@ CONFIGS = {
     ),
     # Two CPU cores, an hour or two: the detector that comes with the package.
     "cpu": DistillationSettings(steps=600, detect_resolution=512),
+    # The same labels for a student that reads the image alone.
+    "fast": DistillationSettings(
+        student=StudentSettings(blocks=(), width=96, widths=(16, 32, 64, 96)),
+        resolution=448, detect_resolution=512, crop=192, pasted=5, steps=1000,
+    ),
     # The paper's student (rank 64, L_rec) with our labels, on one card.
     "24gb": DistillationSettings(
         student=StudentSettings(width=128, rank=64), labels=LabelSettings(half_edge=None),

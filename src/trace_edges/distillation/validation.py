@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from trace_edges.detector.drawing import draw_probabilities
+from trace_edges.detector.pixels import PixelStudent
 from trace_edges.detector.student import Student
 from trace_edges.distillation.examples import Example, draw_batch
 from trace_edges.distillation.losses import batch_loss
@@ -33,7 +34,9 @@ _SHEET_HEIGHT = 192  # px of a row
 
 @torch.no_grad()
 def validation_loss(
-    student: Student, examples: Sequence[Example], settings: DistillationSettings
+    student: Student | PixelStudent,
+    examples: Sequence[Example],
+    settings: DistillationSettings,
 ) -> float:
     """Give the loss of the same crops of held-out photographs, whenever it is asked for."""
     cell = student.cell
@@ -47,7 +50,7 @@ def validation_loss(
 
 
 @torch.no_grad()
-def draw_sheet(student: Student, examples: Sequence[Example], path: Path) -> None:
+def draw_sheet(student: Student | PixelStudent, examples: Sequence[Example], path: Path) -> None:
     """Write a PNG with a row for each of the first examples: image, labels, edges in [0, 1]."""
     rows = []
     for example in examples[:_SHEET_ROWS]:
@@ -95,7 +98,7 @@ class OdsValidation:
         return {"images": sorted(self._images), "protocol": str(self._protocol)}
 
     @torch.inference_mode()
-    def __call__(self, student: Student) -> float:
+    def __call__(self, student: Student | PixelStudent) -> float:
         """ODS in [0, 1]."""
         training = student.decoder.training
         student.decoder.eval()
@@ -107,7 +110,7 @@ class OdsValidation:
         return evaluate_edges(edges, self._truth, protocol=self._protocol).ods
 
 
-def _thin_edges(student: Student, path: Path, resolution: int) -> np.ndarray:
+def _thin_edges(student: Student | PixelStudent, path: Path, resolution: int) -> np.ndarray:
     """(H, W) at the size of the image."""
     image = load_image(path)
     height, width, _ = image.shape

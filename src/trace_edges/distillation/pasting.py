@@ -1,0 +1,144 @@
+"""Objects and pieces of other photographs, pasted onto a photograph: borders known to the pixel.
+
+A second teacher, beside the labels: the outline of what is pasted is an edge wherever it lies, and
+the texture inside is none. So a student sees the same grass on both sides of a border, and objects
+whose drawing is no border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+from PIL import Image
+from scipy import ndimage
+
+from trace_edges.distillation.labels import Labels
+from trace_edges.distillation.sprites import Sprite
+
+Pixels = UInt8[np.ndarray, "_ _ 3"]
+
+# Sizes in shares of sqrt(H * W); all magnitudes between the two are equally likely.
+_PASTED = (6, 20)  # fewest and most
+_SPRITE = (0.06, 0.3)  # side
+_RADIUS = (0.04, 0.16)  # of a piece
+_TURN = 40  # degrees to either side
+_LEAST = 60  # px of what is seen; anything smaller is left out
+_BLUR = (0.5, 1.2)  # px of a piece's outline, as lenses have it
+_SHADOW = 0.4  # share of what is pasted that casts one; and how dark it is at most
+_LINE = 0.5  # px: an outline's two rows of pixels, one on each side, are equally strong
+_CLEARED = 4.0  # px beside an outline in which no older label is left
+
+
+def paste(
+    image: Pixels,
+    labels: Labels,
+    others: Sequence[tuple[Pixels, Labels]],
+    sprites: Sequence[Sprite],
+    sigma: float,
+    rng: np.random.Generator,
+) -> tuple[Pixels, Labels]:
+    """Paste objects, and pieces of other photographs, onto a photograph.
+
+    Args:
+        image: the photograph.
+        labels: of it.
+        others: photographs with their labels, of any size, from which pieces are cut.
+        sprites: half of what is pasted, if there are any.
+        sigma: px; how fast the strength of an outline falls beside it.
+        rng: decides everything.
+
+    Returns:
+        The new photograph and its labels; outlines have strength 1.
+    """
+    height, width = size = image.shape[0], image.shape[1]
+    side = (height * width) ** 0.5
+    canvas, target, counts = image.astype(np.float32), labels.target, labels.counts
+    for _ in range(rng.integers(_PASTED[0], _PASTED[1] + 1)):
+        if sprites and rng.random() < 0.5:
+            sprite = sprites[int(rng.integers(len(sprites)))]
+            colours, alpha = _sprite(sprite, size, side * _share(_SPRITE, rng), rng)
+            inner = Labels(np.zeros(size, np.float32), np.ones(size, bool))
+        else:
+            other, known = others[int(rng.integers(len(others)))]
+            cut = np.ix_(*(_places(*sides, rng) for sides in zip(other.shape, size, strict=False)))
+            lump = draw_lump(size, side * _share(_RADIUS, rng), rng).astype(np.float32)
+            alpha = ndimage.gaussian_filter(lump, rng.uniform(*_BLUR))
+            colours = _tinted(other[cut], rng)
+            inner = Labels(known.target[cut], known.counts[cut])
+        shown = alpha >= 0.5
+        if shown.sum() < _LEAST:
+            continue
+        if rng.random() < _SHADOW:
+            dark = 1 - _SHADOW * rng.random() * _shadow(alpha, rng)
+            canvas *= dark[..., None]
+        canvas += (colours - canvas) * alpha[..., None]
+        outline = shown ^ ndimage.binary_erosion(shown, border_value=1)
+        outline |= shown ^ ndimage.binary_dilation(shown)
+        distance = ndimage.distance_transform_edt(~outline)
+        line = np.exp(-(np.maximum(distance - _LINE, 0) ** 2) / (2 * sigma**2))
+        target = np.where(shown, inner.target, target)
+        target = np.maximum(np.where(distance < _CLEARED, 0, target), line).astype(np.float32)
+        counts = np.where(shown, inner.counts, counts) | (distance < _CLEARED)
+    return canvas.round().clip(0, 255).astype(np.uint8), Labels(target, counts)
+
+
+def draw_lump(
+    size: tuple[int, int], radius: float, rng: np.random.Generator
+) -> Bool[np.ndarray, "h w"]:
+    """An ellipse somewhere, whose outline is bent by blurred noise."""
+    height, width = size
+    stretch, bend = rng.uniform(0.6, 1.6), rng.uniform(0, 0.35)
+    noise = ndimage.gaussian_filter(
+        rng.standard_normal(size, np.float32), radius * rng.uniform(0.2, 0.6)
+    )
+    rows, columns = np.ogrid[:height, :width]
+    down, right = rows - rng.uniform(0, height), columns - rng.uniform(0, width)
+    distance = np.hypot(down * stretch, right / stretch) / radius
+    lump: Bool[np.ndarray, "h w"] = distance + bend * noise / noise.std() < 1
+    return lump
+
+
+def _sprite(
+    sprite: Sprite, size: tuple[int, int], side: float, rng: np.random.Generator
+) -> tuple[Float32[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
+    """Colours and alpha in [0, 1] of a sprite somewhere, turned, and mirrored half of the time."""
+    drawn = Image.fromarray(sprite[:, ::-1] if rng.random() < 0.5 else sprite)
+    drawn = drawn.resize((round(side), round(side)), Image.Resampling.BILINEAR)
+    drawn = drawn.rotate(rng.uniform(-_TURN, _TURN), Image.Resampling.BILINEAR, expand=True)
+    whole = Image.new("RGBA", size[::-1])
+    # At least a third of it lies within, along either side.
+    left, top = (
+        int(rng.integers(-part // 3, max(1 - part // 3, room - 2 * part // 3)))
+        for part, room in zip(drawn.size, whole.size, strict=True)
+    )
+    whole.paste(drawn, (left, top))
+    pixels = np.asarray(whole, np.float32)
+    return pixels[..., :3], pixels[..., 3] / 255
+
+
+def _places(there: int, here: int, rng: np.random.Generator) -> np.ndarray:
+    """Which rows (or columns) of another photograph lie here, from one drawn by chance; they begin
+    again where it ends, and are mirrored half of the time.
+    """
+    places = (np.arange(here) + rng.integers(there)) % there
+    return places[::-1] if rng.random() < 0.5 else places
+
+
+def _tinted(pixels: Pixels, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
+    """In another light: brightness and colours change a little."""
+    gain = rng.uniform(0.8, 1.2) * rng.uniform(0.92, 1.08, 3)
+    return (pixels * gain).clip(0, 255).astype(np.float32)
+
+
+def _shadow(
+    alpha: Float32[np.ndarray, "h w"], rng: np.random.Generator
+) -> Float32[np.ndarray, "h w"]:
+    """In [0, 1], soft, and a little aside."""
+    soft = ndimage.gaussian_filter(alpha, rng.uniform(2, 8))
+    return np.roll(soft, rng.integers(-6, 9, 2), axis=(0, 1))
+
+
+def _share(bounds: tuple[float, float], rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(*np.log(bounds))))

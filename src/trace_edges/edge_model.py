@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args
 
 from trace_edges.training_free.settings import TraceSettings
 
-EMBEDDED = "trace-mini"
+EMBEDDED, FAST = "trace-mini", "trace-mini-fast"
+Quality = Literal["default", "fast"]
 Method = Literal["one-step", "training-free", "folder"]
 DType = Literal["auto", "float32", "float16", "bfloat16"]
 Prediction = Literal["epsilon", "v_prediction"]
@@ -28,11 +29,14 @@ class Choice:
         detector: Folder or hub id of a distilled detector. None: the one in this package.
         backbone: Model whose attention is read: a name that `trace-edges backbones` lists, a
             folder, or a hub id. Any other than trace-mini implies --training-free.
+        quality: Which detector of this package to use: the one that reads a diffusion model, or a
+            small one that reads the image alone and takes a fraction of the time.
     """
 
     training_free: bool = False
     detector: str | None = None
     backbone: str = EMBEDDED
+    quality: Quality = "default"
 
     @property
     def is_one_step(self) -> bool:
@@ -44,7 +48,18 @@ class Choice:
         if self.detector is not None and (self.training_free or self.backbone != EMBEDDED):
             other = "--training-free" if self.training_free else "--backbone"
             raise ValueError(f"--detector brings its own backbone: leave {other} out")
+        others = self.detector is not None or self.training_free or self.backbone != EMBEDDED
+        if self.quality != "default" and others:
+            raise ValueError(
+                f"--quality {self.quality} is a detector of its own: leave --detector, --backbone "
+                "and --training-free out"
+            )
         return self.detector is not None or (not self.training_free and self.backbone == EMBEDDED)
+
+    @property
+    def detector_name(self) -> str:
+        """The detector, where one is asked for."""
+        return self.detector or (FAST if self.quality == "fast" else EMBEDDED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +205,7 @@ class EdgeModel:
             return cls(name=choice.backbone, method="training-free", settings=settings,
                        loading=loading)  # fmt: skip
         refuse_training_free(settings, loading)
-        return cls(name=choice.detector or EMBEDDED, settings=settings, loading=loading)
+        return cls(name=choice.detector_name, settings=settings, loading=loading)
 
     def load(self) -> Any:
         """The source, as an `EdgeSource`.

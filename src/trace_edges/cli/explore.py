@@ -9,7 +9,7 @@ import typer
 from trace_edges.cli.common import errors, waiting
 from trace_edges.cli.fields import command
 from trace_edges.cli.options import LOADING, Files, find_inputs
-from trace_edges.edge_model import EMBEDDED, Choice, Loading
+from trace_edges.edge_model import Choice, Loading
 
 
 @command
@@ -42,7 +42,7 @@ def explore(
         from trace_edges.explore.models import Models
         from trace_edges.explore.page import build_page, open_page
 
-        models = Models(choice.detector or EMBEDDED, choice.backbone, loading)
+        models = Models(choice.detector_name, choice.backbone, loading)
         page = build_page(models, images, "one-step" if one_step else "training-free")
     address = open_page(page, host=host, port=port, browser=not no_browser, wait=False)
     typer.echo(f"{address} (end with Ctrl-C)")

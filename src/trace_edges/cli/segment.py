@@ -34,7 +34,7 @@ from trace_edges.cli.options import (
     follow,
     load_encoder,
 )
-from trace_edges.edge_model import EMBEDDED, Choice, EdgeModel, Loading
+from trace_edges.edge_model import Choice, EdgeModel, Loading
 from trace_edges.jobs.choices import Selection
 from trace_edges.training_free.settings import TraceSettings
 
@@ -121,12 +121,12 @@ def segment(
 def _edges_of(masks: Masks, choice: Choice, settings: TraceSettings, loading: Loading) -> EdgeModel:
     """Where the edges come from."""
     if masks.edges is not None:
-        if choice.training_free or choice.detector is not None:
+        if choice != Choice():
             raise ValueError("--edges gives the edges: leave out --training-free and --detector")
         return EdgeModel(name=str(masks.edges), method="folder")
     from_attention = masks.masks != "edges" and masks.encoder is None
     if choice.is_one_step and from_attention:  # the options are of the attention
-        return EdgeModel(name=choice.detector or EMBEDDED, settings=settings, loading=loading)
+        return EdgeModel(name=choice.detector_name, settings=settings, loading=loading)
     return EdgeModel.choose(choice, settings, loading)
 
 

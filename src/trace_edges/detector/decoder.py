@@ -8,7 +8,7 @@ every doubling reads the image at that scale.
 from __future__ import annotations
 
 from itertools import pairwise
-from math import log2
+from math import log, log2
 from typing import Any
 
 import torch
@@ -46,8 +46,8 @@ class EdgeDecoder(nn.Module):
         # `look` is a name in the weights of detectors that are saved.
         self.look = nn.ModuleList([_pixel_encoder(w) for w in widths[1:]])
         self.leave = nn.Conv2d(widths[-1], 1, 1)
-        share = torch.tensor(_EXPECTED_EDGE_SHARE)
-        nn.init.constant_(self.leave.bias, float(torch.logit(share)))  # type: ignore[arg-type]
+        odds = _EXPECTED_EDGE_SHARE / (1 - _EXPECTED_EDGE_SHARE)
+        nn.init.constant_(self.leave.bias, log(odds))  # type: ignore[arg-type]
 
     def forward(
         self, features: Float[Tensor, "b c h w"], images: Float[Tensor, "b 3 H W"]

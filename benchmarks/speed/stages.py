@@ -65,6 +65,7 @@ def main() -> None:
 def measure(photograph: Path, resolution: int, repeats: int) -> dict[str, dict[str, float]]:
     """CPU seconds and GFLOP of every stage at one resolution, one-step first, by name."""
     detector = te.EdgeDetector.from_pretrained()
+    fast = te.EdgeDetector.from_pretrained("trace-mini-fast")
     student, backbone = detector.student, detector.student.backbone
     content = photograph.read_bytes()
     image = load_image(content)
@@ -89,6 +90,7 @@ def measure(photograph: Path, resolution: int, repeats: int) -> dict[str, dict[s
         "ridges": lambda: draw_probabilities(seen, (height, width)),
         "write": lambda: grey_image(edges * ridges).save(io.BytesIO(), "PNG"),
         "one step, whole": lambda: detector(image, resolution=resolution),
+        "one step, fast": lambda: fast(image, resolution=resolution),
         "training-free: pass and capture": lambda: backbone.attend(latents, TIMESTEP),
         "training-free: KL": lambda: map_change(attention, attention, grid, "kl"),
         "training-free: ABDiv": lambda: boundary_divergence(attention, grid),

@@ -11,7 +11,6 @@ from itertools import pairwise
 from math import log, log2
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F

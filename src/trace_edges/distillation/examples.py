@@ -64,11 +64,11 @@ def read_examples(
         paths: of the photographs.
         cache: of the teacher's maps.
         student: that is shown them.
-        settings: of the run; `pasted` of them is how many versions there are of each.
+        settings: of the run; `pasted` is how many more versions of each there are.
         sprites: objects that are pasted in these.
     """
     plain = [_read(path, cache, student, settings) for path in paths]
-    versions = plain if not settings.pasted else []
+    versions = list(plain)
     for number, (image, labels) in enumerate(plain * settings.pasted):
         rng = np.random.default_rng((settings.seed, _PASTING, number))
         versions.append(paste(image, labels, plain, sprites, settings.labels.sigma, rng))

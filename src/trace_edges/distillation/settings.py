@@ -44,9 +44,8 @@ class DistillationSettings:
         detect_resolution: of what the finished detector sees, if not asked otherwise; None: the
             same. Lines can be placed better on a larger image than on those it was trained on.
         crop: side in px of the squares it is trained on.
-        pasted: so many versions of every photograph, onto which objects and pieces of other
-            photographs are pasted, whose outlines are known (`pasting.paste`). 0: the photograph
-            as it is.
+        pasted: so many more versions of every photograph, onto which objects and pieces of other
+            photographs are pasted, whose outlines are known (`pasting.paste`).
         batch_size, steps, learning_rate, weight_decay: of AdamW; one warm-up of 50 steps, then a
             cosine down to a fiftieth.
         edge_loss: "dice" (the paper's) or "entropy", relative to the target.
@@ -144,7 +143,7 @@ CONFIGS = {
     # The same labels for a student that reads the image alone.
     "fast": DistillationSettings(
         student=StudentSettings(blocks=(), width=96, widths=(16, 32, 64, 96)),
-        resolution=448, detect_resolution=512, crop=192, pasted=5, steps=1000,
+        resolution=448, detect_resolution=512, crop=192, pasted=5, steps=1500,
     ),
     # The paper's student (rank 64, L_rec) with our labels, on one card.
     "24gb": DistillationSettings(

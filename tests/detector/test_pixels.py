@@ -96,7 +96,7 @@ def test_it_is_distilled_and_a_run_that_was_stopped_ends_with_the_same_weights(t
         paths.append(tmp_path / f"{number}.png")
         Image.fromarray(picture).save(paths[-1])
     settings = replace(
-        CONFIGS["fast"], student=SMALL, resolution=96, crop=48, batch_size=2, steps=40, pasted=2,
+        CONFIGS["fast"], student=SMALL, resolution=96, crop=48, batch_size=2, steps=40, pasted=0.8,
         validate_every=20, save_every=5, detect_resolution=None,
         teacher=replace(CONFIGS["fast"].teacher, resolution=128),
     )  # fmt: skip

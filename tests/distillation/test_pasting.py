@@ -23,7 +23,7 @@ def disc():
 
 def pasted(seed, sprites=(), strength=0.0):
     dark, bright = photograph(40, strength), photograph(200, strength)
-    return paste(*dark, [bright], sprites, 1.5, np.random.default_rng(seed))
+    return paste(*dark, lambda: bright, sprites, 1.5, np.random.default_rng(seed))
 
 
 def test_the_same_draw_gives_the_same_photograph_and_another_gives_another(disc):
@@ -54,7 +54,7 @@ def test_the_labels_of_what_is_covered_go_and_those_of_a_piece_come():
 def test_inside_an_object_there_is_no_edge(disc):
     everything_is_edge = photograph(40, 0.4)
     image, labels = paste(
-        *everything_is_edge, [everything_is_edge], [disc], 1.5, np.random.default_rng(3)
+        *everything_is_edge, lambda: everything_is_edge, [disc], 1.5, np.random.default_rng(3)
     )
     inside = image.min(-1) > 235
     assert inside.any()
@@ -72,6 +72,6 @@ def test_a_lump_has_about_its_radius():
 def test_what_is_not_said_stays_unsaid_but_for_outlines():
     image, labels = photograph(40, 0.0)
     unsaid = Labels(labels.target, np.zeros(SIZE, bool))
-    _, found = paste(image, unsaid, [(image, unsaid)], (), 1.5, np.random.default_rng(0))
+    _, found = paste(image, unsaid, lambda: (image, unsaid), (), 1.5, np.random.default_rng(0))
     assert found.counts[found.target > 0.5].all()
     assert not found.counts.all()

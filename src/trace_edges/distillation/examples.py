@@ -18,9 +18,10 @@ from trace_edges.distillation.labels import Labels
 from trace_edges.distillation.pasting import paste
 from trace_edges.distillation.settings import DistillationSettings
 from trace_edges.distillation.sprites import Sprite
+from trace_edges.distillation.varying import change_light, draw_crop
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
 
-_PASTING = 2  # keeps what is pasted apart from the crops of training and validation
+_LIT = 0.7  # share of varied crops whose light is changed as a whole
 
 # Image, features, target and counts.
 _Crop = tuple[Tensor, Tensor | None, Tensor, Tensor]
@@ -51,67 +52,50 @@ class Batch:
     counts: Bool[Tensor, "b s s"]
 
 
-def read_examples(
-    paths: Sequence[Path],
-    cache: LabelCache,
-    student: Student | PixelStudent,
-    settings: DistillationSettings,
-    sprites: Sequence[Sprite] = (),
-) -> list[Example]:
-    """Read photographs with their labels, and their features if the denoiser is frozen.
-
-    Args:
-        paths: of the photographs.
-        cache: of the teacher's maps.
-        student: that is shown them.
-        settings: of the run; `pasted` is how many more versions of each there are.
-        sprites: objects that are pasted in these.
-    """
-    plain = [_read(path, cache, student, settings) for path in paths]
-    versions = list(plain)
-    for number, (image, labels) in enumerate(plain * settings.pasted):
-        rng = np.random.default_rng((settings.seed, _PASTING, number))
-        versions.append(paste(image, labels, plain, sprites, settings.labels.sigma, rng))
-    return [Example(*version, _features(student, version[0])) for version in versions]
-
-
-def _read(
+def read_example(
     path: Path,
     cache: LabelCache,
     student: Student | PixelStudent,
     settings: DistillationSettings,
-) -> tuple[UInt8[np.ndarray, "h w 3"], Labels]:
-    """A photograph as the student sees it, and its labels."""
+) -> Example:
+    """Read a photograph with its labels, and its features if training does not change them."""
     photograph = load_image(path)
     height, width, _ = photograph.shape
     size = model_size(height, width, settings.resolution, student.cell)
     image = resize_image(photograph, size)
-    return image, cache.labels(path, image, settings.labels)
-
-
-@torch.no_grad()
-def _features(
-    student: Student | PixelStudent, image: UInt8[np.ndarray, "h w 3"]
-) -> Float[Tensor, "c gh gw"] | None:
-    """What the decoder reads of an image, if training does not change it."""
-    if isinstance(student, PixelStudent) or not student.fixed_features:
-        return None
-    return student.features(to_tensor(image)[None])[0][0].half().cpu()
+    labels = cache.labels(path, image, settings.labels)
+    features = None
+    if isinstance(student, Student) and student.fixed_features:
+        with torch.no_grad():
+            features = student.features(to_tensor(image)[None])[0][0].half().cpu()
+    return Example(image, labels, features)
 
 
 def draw_batch(
-    examples: Sequence[Example], settings: DistillationSettings, cell: int, *entropy: int
+    examples: Sequence[Example],
+    settings: DistillationSettings,
+    cell: int,
+    *entropy: int,
+    sprites: Sequence[Sprite] = (),
 ) -> Batch:
     """Draw random crops, mirrored half of the time; `entropy` (seed, step, ...) decides all.
 
     Nothing is remembered between batches, so a run that goes on draws what an undisturbed one does.
+
+    Args:
+        examples: to draw from.
+        settings: of the run; with `pasted`, scale and light of the crops vary too.
+        cell: px; the side of a crop is a multiple of it.
+        entropy: any numbers.
+        sprites: objects to paste.
     """
     rng = np.random.default_rng(entropy)
     cells = min(settings.crop // cell, *(min(e.image.shape[:2]) // cell for e in examples))
-    crops = [
-        _crop(examples[index], cells, cell, rng)
-        for index in rng.integers(len(examples), size=settings.batch_size)
-    ]
+    chosen = rng.integers(len(examples), size=settings.batch_size)
+    if settings.pasted:
+        crops = [_varied(examples, index, cells * cell, settings, sprites, rng) for index in chosen]
+    else:
+        crops = [_crop(examples[index], cells, cell, rng) for index in chosen]
     images, features, targets, counts = zip(*crops, strict=True)
     return Batch(
         torch.stack(images),
@@ -119,6 +103,32 @@ def draw_batch(
         torch.stack(targets),
         torch.stack(counts),
     )
+
+
+def _varied(
+    examples: Sequence[Example],
+    index: int,
+    size: int,
+    settings: DistillationSettings,
+    sprites: Sequence[Sprite],
+    rng: np.random.Generator,
+) -> _Crop:
+    """A crop of any scale and light, with something pasted onto it or not."""
+
+    def draw(number: int) -> tuple[UInt8[np.ndarray, "s s 3"], Labels]:
+        return draw_crop(examples[number].image, examples[number].labels, size, rng)
+
+    image, labels = draw(index)
+    if rng.random() < settings.pasted:
+        sigma = settings.labels.sigma
+        image, labels = paste(
+            image, labels, lambda: draw(int(rng.integers(len(examples)))), sprites, sigma, rng
+        )
+    if rng.random() < _LIT:
+        image = change_light(image, rng)
+    target, counts = (np.ascontiguousarray(part) for part in (labels.target, labels.counts))
+    pixels = to_tensor(np.ascontiguousarray(image))
+    return pixels, None, torch.from_numpy(target), torch.from_numpy(counts)
 
 
 def _crop(example: Example, cells: int, cell: int, rng: np.random.Generator) -> _Crop:

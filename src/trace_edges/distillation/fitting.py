@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from trace_edges.detector.pixels import PixelStudent
 from trace_edges.detector.student import Student
 from trace_edges.distillation.destination import LEAST, Destination
-from trace_edges.distillation.examples import Batch, Example, draw_batch, read_examples
+from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.losses import batch_loss
 from trace_edges.distillation.settings import DistillationSettings, first_names
@@ -80,13 +79,15 @@ def train_student(
         raise ValueError(
             f"crops of {settings.crop} px are less than a cell of the student: {student.cell} px"
         )
-    learn = read_examples(photographs, cache, student, settings, sprites)
-    check = read_examples(held_out, cache, student, replace(settings, pasted=0))
+    learn, check = (
+        [read_example(path, cache, student, settings) for path in paths]
+        for paths in (photographs, held_out)
+    )
     begun_with = _begun_with(settings, photographs, held_out, student, cache, validation, sprites)
     with _saving_memory(student, settings):
         return fit_student(
             learn, check, student, folder, settings, begun_with, accelerator, on_step, validation,
-            patience,
+            patience, sprites,
         )  # fmt: skip
 
 
@@ -119,6 +120,7 @@ def fit_student(
     on_step: Callable[[Mapping[str, float]], object] | None = None,
     validation: OdsValidation | None = None,
     patience: int = 5,
+    sprites: Sequence[Sprite] = (),
 ) -> Student | PixelStudent:
     """`train_student` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
     seed_student(student, settings.seed)
@@ -130,7 +132,8 @@ def fit_student(
     def batches(first: int, end: int) -> Iterator[Batch]:
         for number in range(first, end):
             destination.check()
-            yield draw_batch(learn, settings, cell, *batch_of, *divmod(number, parts))
+            entropy = (*batch_of, *divmod(number, parts))
+            yield draw_batch(learn, settings, cell, *entropy, sprites=sprites)
 
     def loss_of(model: nn.Module, batch: Batch, number: int) -> Tensor:
         return batch_loss(model, student, batch, settings)

@@ -26,8 +26,8 @@ class Overrides:
         label_resolution: Size at which the teacher sees a photograph: sqrt(height * width) in
             pixels. Given several times, the edges of all sizes are averaged.
         steps: Number of training steps.
-        pasted: Number of additional versions of each photograph, onto which objects and pieces of
-            other photographs are pasted, whose borders are known. None: the config's.
+        pasted: Share of the crops onto which objects and pieces of other photographs are pasted,
+            whose borders are known. None: the config's.
         rank: Rank of the LoRA that is trained beside the denoiser; 0 trains none.
         reconstruction_weight: Weight of the reconstruction loss L_rec, which keeps the LoRA close
             to the original model; 0 leaves it out.
@@ -42,7 +42,7 @@ class Overrides:
 
     label_resolution: list[int] | None = None
     steps: int | None = None
-    pasted: int | None = None
+    pasted: float | None = None
     rank: int | None = None
     reconstruction_weight: float | None = None
     seed: int | None = None

@@ -1,4 +1,4 @@
-"""Objects and pieces of other photographs, pasted onto a photograph: borders known to the pixel.
+"""Objects and pieces of other photographs, pasted onto a crop: borders known to the pixel.
 
 A second teacher, beside the labels: the outline of what is pasted is an edge wherever it lies, and
 the texture inside is none. So a student sees the same grass on both sides of a border, and objects
@@ -7,7 +7,7 @@ whose drawing is no border.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -16,13 +16,14 @@ from scipy import ndimage
 
 from trace_edges.distillation.labels import Labels
 from trace_edges.distillation.sprites import Sprite
+from trace_edges.distillation.varying import change_light
 
 Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 # Sizes in shares of sqrt(H * W); all magnitudes between the two are equally likely.
-_PASTED = (6, 20)  # fewest and most
-_SPRITE = (0.06, 0.3)  # side
-_RADIUS = (0.04, 0.16)  # of a piece
+_PASTED = (1, 4)  # fewest and most
+_SPRITE = (0.15, 0.55)  # side
+_RADIUS = (0.1, 0.35)  # of a piece
 _TURN = 40  # degrees to either side
 _LEAST = 60  # px of what is seen; anything smaller is left out
 _BLUR = (0.5, 1.2)  # px of a piece's outline, as lenses have it
@@ -34,23 +35,23 @@ _CLEARED = 4.0  # px beside an outline in which no older label is left
 def paste(
     image: Pixels,
     labels: Labels,
-    others: Sequence[tuple[Pixels, Labels]],
+    draw_other: Callable[[], tuple[Pixels, Labels]],
     sprites: Sequence[Sprite],
     sigma: float,
     rng: np.random.Generator,
 ) -> tuple[Pixels, Labels]:
-    """Paste objects, and pieces of other photographs, onto a photograph.
+    """Paste objects, and pieces of other photographs, onto a crop.
 
     Args:
-        image: the photograph.
+        image: the crop.
         labels: of it.
-        others: photographs with their labels, of any size, from which pieces are cut.
+        draw_other: gives another crop of its size with its labels, of which a piece is taken.
         sprites: half of what is pasted, if there are any.
         sigma: px; how fast the strength of an outline falls beside it.
-        rng: decides everything.
+        rng: decides all the rest.
 
     Returns:
-        The new photograph and its labels; outlines have strength 1.
+        The new image and its labels; outlines have strength 1.
     """
     height, width = size = image.shape[0], image.shape[1]
     side = (height * width) ** 0.5
@@ -61,12 +62,10 @@ def paste(
             colours, alpha = _sprite(sprite, size, side * _share(_SPRITE, rng), rng)
             inner = Labels(np.zeros(size, np.float32), np.ones(size, bool))
         else:
-            other, known = others[int(rng.integers(len(others)))]
-            cut = np.ix_(*(_places(*sides, rng) for sides in zip(other.shape, size, strict=False)))
+            other, inner = draw_other()
             lump = draw_lump(size, side * _share(_RADIUS, rng), rng).astype(np.float32)
             alpha = ndimage.gaussian_filter(lump, rng.uniform(*_BLUR))
-            colours = _tinted(other[cut], rng)
-            inner = Labels(known.target[cut], known.counts[cut])
+            colours = change_light(other, rng).astype(np.float32)
         shown = alpha >= 0.5
         if shown.sum() < _LEAST:
             continue
@@ -116,20 +115,6 @@ def _sprite(
     whole.paste(drawn, (left, top))
     pixels = np.asarray(whole, np.float32)
     return pixels[..., :3], pixels[..., 3] / 255
-
-
-def _places(there: int, here: int, rng: np.random.Generator) -> np.ndarray:
-    """Which rows (or columns) of another photograph lie here, from one drawn by chance; they begin
-    again where it ends, and are mirrored half of the time.
-    """
-    places = (np.arange(here) + rng.integers(there)) % there
-    return places[::-1] if rng.random() < 0.5 else places
-
-
-def _tinted(pixels: Pixels, rng: np.random.Generator) -> Float32[np.ndarray, "h w 3"]:
-    """In another light: brightness and colours change a little."""
-    gain = rng.uniform(0.8, 1.2) * rng.uniform(0.92, 1.08, 3)
-    return (pixels * gain).clip(0, 255).astype(np.float32)
 
 
 def _shadow(

@@ -44,8 +44,9 @@ class DistillationSettings:
         detect_resolution: of what the finished detector sees, if not asked otherwise; None: the
             same. Lines can be placed better on a larger image than on those it was trained on.
         crop: side in px of the squares it is trained on.
-        pasted: so many more versions of every photograph, onto which objects and pieces of other
-            photographs are pasted, whose outlines are known (`pasting.paste`).
+        pasted: share of the crops onto which objects and pieces of other photographs are pasted,
+            whose outlines are known (`pasting.paste`). Above 0, the scale and the light of all
+            crops vary too. Of students whose features are not kept: with `widths`, or a rank.
         batch_size, steps, learning_rate, weight_decay: of AdamW; one warm-up of 50 steps, then a
             cosine down to a fiftieth.
         edge_loss: "dice" (the paper's) or "entropy", relative to the target.
@@ -71,7 +72,7 @@ class DistillationSettings:
     resolution: Side = 384
     detect_resolution: Side | None = None
     crop: Side = 256
-    pasted: Annotated[int, Interval(ge=0, le=1000)] = 0
+    pasted: Share = 0.0
     batch_size: BatchSize = 8
     steps: Steps = 1200
     learning_rate: Rate = 2e-3
@@ -91,6 +92,10 @@ class DistillationSettings:
         check_fields(self)
         if self.reconstruction_weight and not self.student.rank:
             raise ValueError("the reconstruction loss trains the LoRA only: give it a rank")
+        if self.pasted and not (self.student.rank or self.student.widths):
+            raise ValueError(
+                "pasted is for a student whose features are not kept: one with widths or a rank"
+            )
         if self.gradient_checkpointing and not self.student.rank:
             raise ValueError("gradient checkpointing saves memory of a LoRA only: give it a rank")
         if self.batch_size * self.crop**2 > _MOST_PIXELS:
@@ -143,7 +148,7 @@ CONFIGS = {
     # The same labels for a student that reads the image alone.
     "fast": DistillationSettings(
         student=StudentSettings(blocks=(), width=96, widths=(16, 32, 64, 96)),
-        resolution=448, detect_resolution=512, crop=192, pasted=5, steps=1500,
+        resolution=448, detect_resolution=512, crop=192, pasted=1.0, steps=1000,
     ),
     # The paper's student (rank 64, L_rec) with our labels, on one card.
     "24gb": DistillationSettings(

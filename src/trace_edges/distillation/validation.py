@@ -5,6 +5,7 @@ with ground truth, which ends the run where it no longer rises, and no more.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def validation_loss(
     settings: DistillationSettings,
 ) -> float:
     """Give the loss of the same crops of held-out photographs, whenever it is asked for."""
+    settings = replace(settings, pasted=0)  # the loss of photographs as they are
     cell = student.cell
     student.decoder.eval()
     losses = []

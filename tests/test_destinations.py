@@ -149,9 +149,10 @@ def test_a_full_disk_is_said_and_ends_the_command(here, name):
 def test_a_read_only_disk_is_said_before_work_or_at_the_first_result(here, name):
     code, said = spoiled(here, name, read_only)
     assert code == 1, said
-    assert re.search("Read-only|readonly|read-only|unable to open|nothing can be written|may not be written", said), (
-        said
-    )
+    assert re.search(
+        "Read-only|readonly|read-only|unable to open|nothing can be written|may not be written",
+        said,
+    ), said
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from trace_edges.backbones.checkpoints import EMBEDDED, FAST
 from trace_edges.training_free.settings import TraceSettings
 
-EMBEDDED, FAST = "trace-mini", "trace-mini-fast"
 Quality = Literal["default", "fast"]
 Method = Literal["one-step", "training-free", "folder"]
 DType = Literal["auto", "float32", "float16", "bfloat16"]

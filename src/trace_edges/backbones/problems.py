@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
-from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED
+from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED, FAST
 from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.extras import MissingExtraError
 
@@ -47,11 +47,13 @@ def check_detector_name(name: str) -> None:
     """`check_backbone_name` of a detector.
 
     Raises:
-        BackboneError: it is not the embedded one, no folder, and no hub id.
+        BackboneError: it is none of the embedded ones, no folder, and no hub id.
     """
-    if name != EMBEDDED and not (name and Path(name).is_dir()) and name.count("/") != 1:
+    embedded = name in (EMBEDDED, FAST)
+    if not embedded and not (name and Path(name).is_dir()) and name.count("/") != 1:
         raise BackboneError(
-            f"detector {name!r} is neither {EMBEDDED!r}, nor a folder, nor a hub id (owner/name)"
+            f"detector {name!r} is neither {EMBEDDED!r} nor {FAST!r}, nor a folder, nor a hub id "
+            "(owner/name)"
         )
 
 

@@ -9,10 +9,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from trace_edges.backbones.checkpoints import EMBEDDED
 from trace_edges.cli.common import console
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import LOADING, Reporting
-from trace_edges.edge_model import EMBEDDED, Loading
+from trace_edges.edge_model import Loading
 
 _RUNNING = ("prediction_type", "quantize", "offload", "vae_tiling")  # of models that are run
 

@@ -12,11 +12,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from trace_edges.backbones.checkpoints import EMBEDDED
 from trace_edges.cli.common import console, error, progress
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import FILES, BackboneName, Files, Reporting
 from trace_edges.distillation.options import Overrides, TrainingOptions
-from trace_edges.edge_model import EMBEDDED, EdgeModel, Loading
+from trace_edges.edge_model import EdgeModel, Loading
 from trace_edges.outputs import Outputs
 
 _OF_TEACHER = {

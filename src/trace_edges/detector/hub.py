@@ -11,11 +11,11 @@ from huggingface_hub import ModelCard, ModelCardData, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from trace_edges.backbones import CHECKPOINTS, EMBEDDED, BackboneError
+from trace_edges.backbones.checkpoints import FAST
 from trace_edges.backbones.problems import check_detector_name
 from trace_edges.backbones.specs import embedded_folder
 
 CARD = "README.md"
-FAST = "trace-mini-fast"  # the embedded detector that reads the image alone
 
 
 def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Path:

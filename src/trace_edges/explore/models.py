@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from trace_edges.edge_model import EMBEDDED, EdgeModel, Loading
+from trace_edges.backbones.checkpoints import EMBEDDED
+from trace_edges.edge_model import EdgeModel, Loading
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 

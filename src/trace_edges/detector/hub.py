@@ -42,7 +42,7 @@ def model_card(config: Mapping[str, Any]) -> str:
     """Write the card: metadata for the hub, how it is used, what was measured, how it was made."""
     backbone: str = config.get("backbone", "")
     measured = config.get("training", {}).get("measured", {})
-    named = CHECKPOINTS.get(backbone or EMBEDDED)  # whose labels and licence it has
+    named = CHECKPOINTS.get(backbone)
     hub = named.hub if named else backbone if backbone.count("/") == 1 else None
     reads = (
         "The folder contains the decoder, and the LoRA if there is one. The backbone is loaded "
@@ -51,7 +51,7 @@ def model_card(config: Mapping[str, Any]) -> str:
     )  # fmt: skip
     about = ModelCardData(
         library_name="trace-edges", license="other", base_model=hub,
-        license_name=named.licence.lower().replace(" ", "-") if named else "that-of-the-backbone",
+        license_name=named.licence.lower().replace(" ", "-") if named else f"that-of-the-{'backbone' if backbone else 'teacher'}",
         tags=["edge-detection", "instance-segmentation", "trace-edges"],
     )  # fmt: skip
     rows = "".join(f"| {name} | {value:.4f} |\n" for name, value in measured.items())

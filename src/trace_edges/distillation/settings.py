@@ -148,7 +148,7 @@ CONFIGS = {
     # The same labels for a student that reads the image alone.
     "fast": DistillationSettings(
         student=StudentSettings(blocks=(), width=96, widths=(16, 32, 64, 96)),
-        resolution=448, detect_resolution=512, crop=192, pasted=1.0, steps=1000,
+        resolution=448, detect_resolution=512, crop=192, pasted=1.0, steps=800,
     ),
     # The paper's student (rank 64, L_rec) with our labels, on one card.
     "24gb": DistillationSettings(

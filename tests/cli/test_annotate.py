@@ -74,7 +74,9 @@ def test_sam_redraws_and_a_model_names_and_the_report_says_it(
         ((key, note, state),) = list(csv.reader(file))[1:]
     assert (key, state) == ("a", "done")
     assert note.startswith("SAM made ")
-    content = json.loads((out / ("a.json" if form == "folder" else "instances.json")).read_text())
+    content = json.loads(
+        (out / ("a.json" if form == "folder" else "instances.json")).read_text(encoding="utf-8")
+    )
     assert [one["name"] for one in content["categories"]] == ["red", "green"]
     assert content["annotations"]
     for entry in content["annotations"]:
@@ -93,7 +95,7 @@ def test_sam_redraws_and_a_model_names_and_the_report_says_it(
         (["--task", "edges", "--sam", "x"], "--sam and --class-names are for --task instances"),
         (["--task", "instances", "--class-names", "a,b"], "need a model that chooses"),
         (["--task", "panoptic"], "give their folder with --semantic"),
-        (["--task", "edges", "--to", "coco"], "COCO JSON holds instances"),
+        (["--task", "edges", "--to", "coco"], "COCO JSON cannot hold edges"),
         (["--task", "edges", "--shard", "5/4"], "shard 5/4: give 1/4 ... 4/4"),
         (["--task", "edges", "--shard", "first"], "write the first of four as 1/4"),
         (["--task", "edges", "--timestep", "9"], "add --training-free"),
@@ -126,7 +128,7 @@ def test_a_model_that_cannot_take_images_stops_before_the_first_one(photos, tmp_
     result = run(photos, tmp_path / "out", "--task", "edges", *FAST, *backbone)
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert "its unet takes 9 channels, its VAE gives 4" in line
+    assert "its unet takes 9 channels, but its VAE gives 4" in line
     assert not list((tmp_path / "out").rglob("*.csv"))
 
 

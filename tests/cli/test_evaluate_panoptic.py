@@ -66,7 +66,7 @@ def test_folders_can_be_named(files, tmp_path):
     result = run(*files)
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert "is not a folder" in line
+    assert "there is no such folder" in line
     assert run(*files, "--prediction-folder", tmp_path / "elsewhere").exit_code == 0
 
 

@@ -43,10 +43,12 @@ def test_what_a_format_does_not_hold_is_said_with_how_often(results, tmp_path):
 
 def test_one_damaged_image_does_not_stop_the_rest(results, tmp_path):
     run(results, "--to", "labelme", "--out", tmp_path / "in")
-    whole = json.loads((tmp_path / "in" / "cat.json").read_text())
+    whole = json.loads((tmp_path / "in" / "cat.json").read_text(encoding="utf-8"))
     whole["shapes"][0]["points"] = [[0, 0], [1e30, 0], [0, float("1e30")]]
-    (tmp_path / "in" / "bad.json").write_text(json.dumps(whole | {"imageHeight": -1}))
-    (tmp_path / "in" / "cat.json").write_text(json.dumps(whole))
+    (tmp_path / "in" / "bad.json").write_text(
+        json.dumps(whole | {"imageHeight": -1}), encoding="utf-8"
+    )
+    (tmp_path / "in" / "cat.json").write_text(json.dumps(whole), encoding="utf-8")
     done = run(tmp_path / "in", "--to", "coco", "--out", tmp_path / "out")
     assert done.exit_code == 1
     assert "bad.json: has an image of 30 x -1 px" in done.output
@@ -63,7 +65,7 @@ def test_masks_of_a_folder_that_is_read_are_not_written_into_it(results):
 
 def test_a_path_that_is_nothing_known_is_refused_in_one_line(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"PK\3\4")
-    (tmp_path / "b.xml").write_text("<html/>")
+    (tmp_path / "b.xml").write_text("<html/>", encoding="utf-8")
     for name, line in (("a.zip", "is an archive: unpack it first"),
                        ("b.xml", "is XML of <html>"), ("no", "no such file")):  # fmt: skip
         done = run(tmp_path / name, "--to", "coco", "--out", tmp_path / "out")
@@ -73,11 +75,11 @@ def test_a_path_that_is_nothing_known_is_refused_in_one_line(tmp_path):
 
 
 def test_names_of_classes_can_be_given(results, tmp_path):
-    (tmp_path / "names.txt").write_text("coin\n")
+    (tmp_path / "names.txt").write_text("coin\n", encoding="utf-8")
     done = run(results, "--to", "cvat", "--out", tmp_path / "o", "--categories",
                tmp_path / "names.txt")  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert 'label="coin"' in (tmp_path / "o" / "annotations.xml").read_text()
+    assert 'label="coin"' in (tmp_path / "o" / "annotations.xml").read_text(encoding="utf-8")
 
 
 def test_the_commands_that_make_masks_write_formats_beside_their_results(results, tmp_path):

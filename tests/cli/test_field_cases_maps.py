@@ -143,7 +143,7 @@ def coco(*masks):
 EDGES = {  # pixels; what is said, None: they are edges
     "0 and 255": (LINE * 255, None),
     "with an alpha channel": (np.dstack([LINE * 255, LINE * 0 + 255]), None),
-    "0 and 1": (LINE, "a.png holds 0 and 1 of 0 ... 255: write 255 where edges are"),
+    "0 and 1": (LINE, "a.png holds only 0 and 1, not 0 ... 255: write 255 where edges are"),
     "8 bits in 16": (LINE.astype(np.uint16) * 255, "a.png holds 0 ... 255 of 0 ... 65535"),
 }
 

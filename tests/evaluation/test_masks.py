@@ -298,7 +298,7 @@ def test_bad_predictions(predictions, words):
 
 
 def test_bad_ground_truth(tmp_path):
-    with pytest.raises(ValueError, match="has no mask to be found"):
+    with pytest.raises(ValueError, match="contains no mask apart from crowds"):
         evaluate_masks([], truth(box(0, 0), crowds={0}))
     with pytest.raises(ValueError, match="not a COCO instances file"):
         evaluate_masks([], results((1, box(0, 0))))

@@ -18,7 +18,7 @@ MASK = '<mask label="a" rle="{}" left="{}" top="0" width="{}" height="2"></mask>
 
 def cvat(folder, shapes, head=""):
     text = f'{head}<annotations><image id="0" name="a.jpg" width="6" height="4">{shapes}</image>'
-    (folder / "annotations.xml").write_text(text + "</annotations>")
+    (folder / "annotations.xml").write_text(text + "</annotations>", encoding="utf-8")
     return list(open_masks(folder).images)
 
 
@@ -57,7 +57,8 @@ def test_a_shape_that_is_no_mask_is_said_and_left_out(tmp_path):
 def test_an_xml_that_is_cut_off_is_refused_after_its_whole_images(tmp_path):
     cvat(tmp_path, MASK.format("0,4", 0, 2))
     path = tmp_path / "annotations.xml"
-    path.write_text(path.read_text().removesuffix("</annotations>"))
+    text = path.read_text(encoding="utf-8").removesuffix("</annotations>")
+    path.write_text(text, encoding="utf-8")
     images = iter(open_masks(path).images)
     assert isinstance(next(images), Labelled)
     with pytest.raises(GroundTruthError, match="is not XML"):
@@ -67,7 +68,9 @@ def test_an_xml_that_is_cut_off_is_refused_after_its_whole_images(tmp_path):
 def labelme(folder, **changes):
     shape = {"label": "a", "points": [[1, 0], [2, 1]], "shape_type": "mask", "mask": png((2, 2))}
     content = {"shapes": [{**shape, **changes}], "imagePath": "a.jpg", "imageData": None}
-    (folder / "a.json").write_text(json.dumps(content | {"imageHeight": 4, "imageWidth": 6}))
+    (folder / "a.json").write_text(
+        json.dumps(content | {"imageHeight": 4, "imageWidth": 6}), encoding="utf-8"
+    )
     return list(open_masks(folder).images)
 
 
@@ -114,6 +117,6 @@ def test_parts_of_a_group_are_one_mask(tmp_path):
         for n in (0, 3)
     ]  # fmt: skip
     content = {"shapes": shapes, "imagePath": "a.jpg", "imageHeight": 4, "imageWidth": 6}
-    (tmp_path / "a.json").write_text(json.dumps(content))
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
     (image,) = open_masks(tmp_path).images
     assert image.masks.areas.tolist() == [8]

@@ -196,7 +196,7 @@ def test_panoptic_cuts_the_semantic_map_of_every_key(photos, make_job):
     status = annotate(make_job(open_source(str(photos)), to="coco", task=task))
     assert (status.done, status.failed) == (9, 3)
     out = photos.parent / "out"
-    assert "holds no 1.png or 1.npy" in failures(out)["1"]
+    assert "contains no 1.png or 1.npy" in failures(out)["1"]
     content = json.loads((out / "panoptic.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in content["categories"]] == ["class 0", "class 1"]
     for annotation in content["annotations"]:
@@ -207,7 +207,7 @@ def test_panoptic_cuts_the_semantic_map_of_every_key(photos, make_job):
 
 
 def test_forms_that_cannot_hold_a_task_are_refused():
-    with pytest.raises(ValueError, match="COCO JSON holds instances"):
+    with pytest.raises(ValueError, match="COCO JSON cannot hold edges"):
         make_sink("out", "coco", EdgesTask())
     with pytest.raises(ValueError, match="unknown form 'zip'"):
         make_sink("out", "zip", EdgesTask())

@@ -35,7 +35,9 @@ def results(tmp_path):
             one[20:40, left : left + 20] = True
         masks[f"{name}.png"] = InstanceMasks(mask, np.full(len(mask), 0.25 + place / 2))
     export_coco(masks, tmp_path / "masks" / "instances.json")
-    (tmp_path / "masks" / "report.csv").write_text("key,reason,state\nc<b>,no <i>,failed\n")
+    (tmp_path / "masks" / "report.csv").write_text(
+        "key,reason,state\nc<b>,no <i>,failed\n", encoding="utf-8"
+    )
     return tmp_path
 
 

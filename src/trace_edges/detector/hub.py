@@ -44,6 +44,7 @@ def model_card(config: Mapping[str, Any]) -> str:
     measured = config.get("training", {}).get("measured", {})
     named = CHECKPOINTS.get(backbone)
     hub = named.hub if named else backbone if backbone.count("/") == 1 else None
+    owner = "that-of-the-backbone" if backbone else "that-of-the-teacher"
     reads = (
         "The folder contains the decoder, and the LoRA if there is one. The backbone is loaded "
         "separately, and its licence applies." if backbone else
@@ -51,7 +52,7 @@ def model_card(config: Mapping[str, Any]) -> str:
     )  # fmt: skip
     about = ModelCardData(
         library_name="trace-edges", license="other", base_model=hub,
-        license_name=named.licence.lower().replace(" ", "-") if named else f"that-of-the-{'backbone' if backbone else 'teacher'}",
+        license_name=named.licence.lower().replace(" ", "-") if named else owner,
         tags=["edge-detection", "instance-segmentation", "trace-edges"],
     )  # fmt: skip
     rows = "".join(f"| {name} | {value:.4f} |\n" for name, value in measured.items())

@@ -50,6 +50,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "cldice_dilation": (0, 1000),
     "guidance": (0, 1000),
     "steps": (1, 100_000_000),
+    "pasted": _SHARE,
     "rank": (0, 4096),
     "reconstruction_weight": (0, 1_000_000),
     "hold_out": (2, 1_000_000),

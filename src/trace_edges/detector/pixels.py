@@ -1,6 +1,6 @@
 """A student that reads the image alone: what the denoiser knows is in the labels it learnt from.
 
-It costs a fraction of a pass of any denoiser, and what it loses is told in docs/distillation.md.
+It costs a fraction of a pass of any denoiser; docs/distillation.md compares the two.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class PixelStudent(nn.Module):
     ) -> None:
         """Raise a BackboneError if there is NaN or infinity in the logits."""
         if not logits.isfinite().all():
-            raise BackboneError("the detector computes NaN or infinity: load it in float32")
+            raise BackboneError("the detector computes NaN or infinity: give another one")
 
     def explained_memory(self, size: tuple[int, int], batch: int) -> AbstractContextManager[None]:
         """Turn running out of memory within into a BackboneError of one line."""

@@ -45,16 +45,16 @@ class Choice:
         Raises:
             ValueError: one is asked for, and something else too.
         """
-        if self.detector is not None and (self.training_free or self.backbone != EMBEDDED):
+        reads_attention = self.training_free or self.backbone != EMBEDDED
+        if self.detector is not None and reads_attention:
             other = "--training-free" if self.training_free else "--backbone"
             raise ValueError(f"--detector brings its own backbone: leave {other} out")
-        others = self.detector is not None or self.training_free or self.backbone != EMBEDDED
-        if self.quality != "default" and others:
+        if self.quality != "default" and (self.detector is not None or reads_attention):
             raise ValueError(
                 f"--quality {self.quality} is a detector of its own: leave --detector, --backbone "
                 "and --training-free out"
             )
-        return self.detector is not None or (not self.training_free and self.backbone == EMBEDDED)
+        return not reads_attention
 
     @property
     def detector_name(self) -> str:

@@ -25,8 +25,7 @@ def say_cost(job: Job, sink: Callable[[str], Sink], running: Running) -> None:
 
     trial = measure(job, sink, running.measure)
     actors = running.actors or trial.cores
-    device = str(job.model.loading.device)
-    on_cpu = device == "cpu" or (device == "auto" and not _has_gpu())
+    on_cpu = job.model.loading.placement["device"].type == "cpu"
     if running.json:
         given = {"hours": trial.hours(), "actors": actors if on_cpu else None}
         given["hours_with_actors"] = trial.hours(actors) if on_cpu else None
@@ -36,12 +35,6 @@ def say_cost(job: Job, sink: Callable[[str], Sink], running: Running) -> None:
             console.print(escape(line))
     if trial.failed:
         errors.print(f"{trial.failed} of {trial.measured} measured images failed")
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def lines(trial: Trial, actors: int | None, *, ray: bool = False) -> list[str]:

@@ -15,8 +15,8 @@ from torch import Tensor
 from trace_edges import __version__
 from trace_edges.backbones import WEIGHT_OPTIONS, BackboneError
 from trace_edges.checks import Side, read_fields
-from trace_edges.detector.pixels import PixelStudent
-from trace_edges.detector.student import BaseType, Student, StudentSettings
+from trace_edges.detector.pixels import AnyStudent
+from trace_edges.detector.student import BaseType, StudentSettings
 from trace_edges.files import FileError, read_json
 
 CONFIG, WEIGHTS = "config.json", "detector.safetensors"
@@ -65,9 +65,7 @@ class DetectorConfig:
             raise ValueError(f"lacks {', '.join(absent)}")
 
     @classmethod
-    def of(
-        cls, student: Student | PixelStudent, resolution: int, training: dict[str, Any]
-    ) -> DetectorConfig:
+    def of(cls, student: AnyStudent, resolution: int, training: dict[str, Any]) -> DetectorConfig:
         """The config of a student."""
         loaded_with: Mapping[str, Any] = student.loaded_with
         ways: dict[str, Any] = {f"backbone_{way}": loaded_with.get(way) for way in WEIGHT_OPTIONS}
@@ -157,9 +155,7 @@ def check_size(settings: StudentSettings, weights: dict[str, Tensor], folder: Pa
         )
 
 
-def check_weights(
-    student: Student | PixelStudent, weights: dict[str, Tensor], folder: Path
-) -> None:
+def check_weights(student: AnyStudent, weights: dict[str, Tensor], folder: Path) -> None:
     """Refuse weights that are not those of the student that the config describes.
 
     Raises:

@@ -18,8 +18,7 @@ from trace_edges.detector.config import CONFIG, WEIGHTS, DetectorConfig, read_de
 from trace_edges.detector.drawing import ProbabilityDrawing
 from trace_edges.detector.hub import CARD, find_artefact, model_card
 from trace_edges.detector.loading import load_student
-from trace_edges.detector.pixels import PixelStudent
-from trace_edges.detector.student import Student
+from trace_edges.detector.pixels import AnyStudent
 from trace_edges.drawing.control import ControlStyle, control_image
 from trace_edges.files import write_json, write_text
 from trace_edges.images import ImageSource, resize_image, to_tensor
@@ -58,7 +57,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
 
     def __init__(
         self,
-        student: Student | PixelStudent,
+        student: AnyStudent,
         resolution: int,
         training: Mapping[str, Any] | None = None,
     ) -> None:

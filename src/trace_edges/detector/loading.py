@@ -12,7 +12,7 @@ from trace_edges.backbones import BackboneError, DiffusionBackbone, load_backbon
 from trace_edges.backbones.latents import default_dtype
 from trace_edges.backbones.problems import out_of_memory
 from trace_edges.detector.config import CONFIG, DetectorConfig, check_size, check_weights
-from trace_edges.detector.pixels import PixelStudent
+from trace_edges.detector.pixels import AnyStudent, PixelStudent
 from trace_edges.detector.student import Student, block_numbers
 
 
@@ -24,7 +24,7 @@ def load_student(
     device: torch.device,
     dtype: torch.dtype | None,
     local_files_only: bool,
-) -> Student | PixelStudent:
+) -> AnyStudent:
     """Load a student, and the backbone that it reads, if any.
 
     Args:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from trace_edges.backbones import BackboneError
 from trace_edges.backbones.problems import out_of_memory
 from trace_edges.detector.decoder import EdgeDecoder, ResidualBlock
-from trace_edges.detector.student import BaseType, StudentSettings
+from trace_edges.detector.student import BaseType, Student, StudentSettings
 
 
 class PixelStudent(nn.Module):
@@ -97,3 +97,6 @@ class PixelStudent(nn.Module):
     def trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         """All weights, by name."""
         return self.named_parameters()
+
+
+AnyStudent: TypeAlias = Student | PixelStudent

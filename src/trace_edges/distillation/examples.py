@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
-from trace_edges.detector.pixels import PixelStudent
+from trace_edges.detector.pixels import AnyStudent
 from trace_edges.detector.student import Student
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.labels import Labels
@@ -55,7 +55,7 @@ class Batch:
 def read_example(
     path: Path,
     cache: LabelCache,
-    student: Student | PixelStudent,
+    student: AnyStudent,
     settings: DistillationSettings,
 ) -> Example:
     """Read a photograph with its labels, and its features if training does not change them."""

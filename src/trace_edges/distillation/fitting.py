@@ -15,8 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from trace_edges.detector.pixels import PixelStudent
-from trace_edges.detector.student import Student
+from trace_edges.detector.pixels import AnyStudent, PixelStudent
 from trace_edges.distillation.destination import LEAST, Destination
 from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
 from trace_edges.distillation.label_cache import LabelCache
@@ -33,7 +32,7 @@ ODS = "validation_ods"  # in the curves
 def train_student(
     photographs: Sequence[Path],
     held_out: Sequence[Path],
-    student: Student | PixelStudent,
+    student: AnyStudent,
     cache: LabelCache,
     folder: Path,
     settings: DistillationSettings,
@@ -43,7 +42,7 @@ def train_student(
     validation: OdsValidation | None = None,
     patience: int = 5,
     sprites: Sequence[Sprite] = (),
-) -> Student | PixelStudent:
+) -> AnyStudent:
     """Train the decoder, and the LoRA if there is one; goes on where an earlier call stopped.
 
     Args:
@@ -92,9 +91,7 @@ def train_student(
 
 
 @contextmanager
-def _saving_memory(
-    student: Student | PixelStudent, settings: DistillationSettings
-) -> Iterator[None]:
+def _saving_memory(student: AnyStudent, settings: DistillationSettings) -> Iterator[None]:
     """Within, the models take as little memory as the settings ask for."""
     if isinstance(student, PixelStudent):  # which is small
         yield
@@ -112,7 +109,7 @@ def _saving_memory(
 def fit_student(
     learn: Sequence[Example],
     check: Sequence[Example],
-    student: Student | PixelStudent,
+    student: AnyStudent,
     folder: Path,
     settings: DistillationSettings,
     begun_with: str,
@@ -121,7 +118,7 @@ def fit_student(
     validation: OdsValidation | None = None,
     patience: int = 5,
     sprites: Sequence[Sprite] = (),
-) -> Student | PixelStudent:
+) -> AnyStudent:
     """`train_student` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
     seed_student(student, settings.seed)
     student.decoder.train()
@@ -154,7 +151,7 @@ def fit_student(
     return student.eval()
 
 
-def seed_student(student: Student | PixelStudent, seed: int) -> None:
+def seed_student(student: AnyStudent, seed: int) -> None:
     """Draw the first weights again, so that they depend on the seed alone, and on no device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -165,7 +162,7 @@ def _begun_with(
     settings: DistillationSettings,
     photographs: Sequence[Path],
     held_out: Sequence[Path],
-    student: Student | PixelStudent,
+    student: AnyStudent,
     cache: LabelCache,
     validation: OdsValidation | None,
     sprites: Sequence[Sprite],

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trace_edges.detector.pixels import PixelStudent
+from trace_edges.detector.pixels import AnyStudent
 from trace_edges.detector.student import Student
 from trace_edges.distillation.examples import Batch
 from trace_edges.distillation.settings import DistillationSettings, EdgeLoss
@@ -17,7 +17,7 @@ from trace_edges.distillation.settings import DistillationSettings, EdgeLoss
 
 def batch_loss(
     model: nn.Module,
-    student: Student | PixelStudent,
+    student: AnyStudent,
     batch: Batch,
     settings: DistillationSettings,
 ) -> Float[Tensor, ""]:

@@ -11,7 +11,7 @@ from trace_edges.backbones import DiffusionBackbone
 from trace_edges.detector.config import CONFIG, WEIGHTS
 from trace_edges.detector.detector import EdgeDetector
 from trace_edges.detector.hub import CARD
-from trace_edges.detector.pixels import PixelStudent
+from trace_edges.detector.pixels import AnyStudent, PixelStudent
 from trace_edges.detector.student import Student
 from trace_edges.distillation.destination import Destination, check_room
 from trace_edges.distillation.fitting import ODS, train_student
@@ -137,7 +137,7 @@ def _make_student(
     options: TrainingOptions,
     backbone: DiffusionBackbone | Callable[[], DiffusionBackbone],
     teacher: TraceEdgePipeline | EdgeDetector,
-) -> Student | PixelStudent:
+) -> AnyStudent:
     """The student, on the device of its backbone, or of the teacher if it has none."""
     if settings.student.widths:
         owner = teacher.backbone if isinstance(teacher, TraceEdgePipeline) else teacher.student

@@ -14,8 +14,7 @@ import torch
 from PIL import Image
 
 from trace_edges.detector.drawing import draw_probabilities
-from trace_edges.detector.pixels import PixelStudent
-from trace_edges.detector.student import Student
+from trace_edges.detector.pixels import AnyStudent
 from trace_edges.distillation.examples import Example, draw_batch
 from trace_edges.distillation.losses import batch_loss
 from trace_edges.distillation.settings import DistillationSettings
@@ -35,7 +34,7 @@ _SHEET_HEIGHT = 192  # px of a row
 
 @torch.no_grad()
 def validation_loss(
-    student: Student | PixelStudent,
+    student: AnyStudent,
     examples: Sequence[Example],
     settings: DistillationSettings,
 ) -> float:
@@ -52,7 +51,7 @@ def validation_loss(
 
 
 @torch.no_grad()
-def draw_sheet(student: Student | PixelStudent, examples: Sequence[Example], path: Path) -> None:
+def draw_sheet(student: AnyStudent, examples: Sequence[Example], path: Path) -> None:
     """Write a PNG with a row for each of the first examples: image, labels, edges in [0, 1]."""
     rows = []
     for example in examples[:_SHEET_ROWS]:
@@ -100,7 +99,7 @@ class OdsValidation:
         return {"images": sorted(self._images), "protocol": str(self._protocol)}
 
     @torch.inference_mode()
-    def __call__(self, student: Student | PixelStudent) -> float:
+    def __call__(self, student: AnyStudent) -> float:
         """ODS in [0, 1]."""
         training = student.decoder.training
         student.decoder.eval()
@@ -112,7 +111,7 @@ class OdsValidation:
         return evaluate_edges(edges, self._truth, protocol=self._protocol).ods
 
 
-def _thin_edges(student: Student | PixelStudent, path: Path, resolution: int) -> np.ndarray:
+def _thin_edges(student: AnyStudent, path: Path, resolution: int) -> np.ndarray:
     """(H, W) at the size of the image."""
     image = load_image(path)
     height, width, _ = image.shape

@@ -144,7 +144,7 @@ def _files(
     refuse_unsound(findings)
     files = {}
     for entry in annotations:
-        listed, unsound = sound_segments(entry, f"{path}: {entry.name}")
+        listed, unsound = sound_segments(entry.segments_info, f"{path}: {entry.name}")
         refuse_unsound(unsound)
         segments = tuple(SegmentInfo(one.id, one.category_id, one.iscrowd) for one in listed)
         if entry.image_id in files:

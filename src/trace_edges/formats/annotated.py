@@ -40,6 +40,19 @@ _PNG = "panoptic.png"
 _LARGEST = 1 << 30  # bytes of a member
 
 
+def member_stem(key: str) -> str:
+    """What the members of a result are called in a tar, up to their suffixes: dots of its name
+    become %2E, and % %25.
+    """
+    folder, slash, name = key.rpartition("/")
+    return folder + slash + name.replace("%", "%25").replace(".", "%2E")
+
+
+def member_key(stem: str) -> str:
+    """The inverse of `member_stem`."""
+    return stem.replace("%2E", ".").replace("%25", "%")
+
+
 def is_record(content: Any) -> bool:
     """Whether a JSON is the record of one image, with masks or segments."""
     return isinstance(content, Mapping) and (
@@ -95,9 +108,8 @@ def _in_tar(file: Path) -> Iterator[Record]:
         for member in members:
             stem, dot, suffix = member.partition(".")
             if dot and suffix == "json":
-                name = stem.replace("%2E", ".").replace("%25", "%")
                 png = f"{stem}.{_PNG}"
-                yield name, json.loads(read(member)), partial(read, png)
+                yield member_key(stem), json.loads(read(member)), partial(read, png)
 
 
 def _in_parquet(file: Path) -> Iterator[Record]:

@@ -136,7 +136,7 @@ def _panoptic_flaws(
     categories: Collection[Key],
 ) -> Iterator[Finding]:
     flaw = partial(Finding, str(png))
-    segments, unsound = coco_truth.sound_segments(annotation, png)
+    segments, unsound = coco_truth.sound_segments(annotation.segments_info, png)
     yield from unsound
     height, width = ids.shape
     if image is not None and image.size != ids.shape:

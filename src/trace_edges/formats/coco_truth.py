@@ -22,7 +22,6 @@ from trace_edges.formats.coco_models import (
     PANOPTIC_SEGMENT,
     TRUE_IMAGE,
     Mask,
-    PanopticAnnotation,
     PanopticSegment,
 )
 from trace_edges.formats.entries import refuse_unsound, shown, sound_entries
@@ -113,10 +112,10 @@ def png_folder(path: Path) -> Path:
 
 
 def sound_segments(
-    annotation: PanopticAnnotation, subject: object
+    segments_info: list[Any], subject: object
 ) -> tuple[list[PanopticSegment], list[Finding]]:
     """The sound entries of a `segments_info`, and what is wrong with the others."""
-    content = {"segments_info": annotation.segments_info}
+    content = {"segments_info": segments_info}
     return sound_entries(PANOPTIC_SEGMENT, content, "segments_info", subject)
 
 
@@ -147,7 +146,7 @@ def open_panoptic(path: Path, content: Entry) -> Iterator[tuple[str, Reader]]:
     folder = png_folder(path)
     readers: dict[Key, Reader] = {}
     for annotation in annotations:
-        segments, own = sound_segments(annotation, f"{path}: {annotation.name}")
+        segments, own = sound_segments(annotation.segments_info, f"{path}: {annotation.name}")
         crowds = tuple(segment.id for segment in segments if segment.iscrowd)
         read = partial(read_panoptic_segments, folder / annotation.file_name, crowds)
         readers[annotation.image_id] = partial(_refuse, own[0]) if own else read

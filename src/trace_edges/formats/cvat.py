@@ -26,8 +26,10 @@ from trace_edges.formats.labelled import (
     Writing,
     finding_of,
     image_name,
+    left_out,
 )
 from trace_edges.formats.outlines import border_polygons, checked_points, filled_between
+from trace_edges.formats.rle import crop_runs, decode_runs
 from trace_edges.formats.truth import Finding, refusal
 from trace_edges.formats.values import KEY, SHARE, is_size
 from trace_edges.results import Category
@@ -105,10 +107,9 @@ def _image(image: Labelled, place: int, polygons: bool) -> Iterator[str]:
 
 
 def _runs(crop: Bool[np.ndarray, "a b"]) -> list[int]:
-    """Run lengths row by row, the first outside the mask."""
-    flat = crop.ravel()
-    turns = np.flatnonzero(np.diff(flat, prepend=False))
-    return np.diff(turns, prepend=0, append=flat.size).tolist()
+    """Run lengths row by row, the first outside the mask: those down the columns of its mirror."""
+    height, width = crop.shape
+    return crop_runs(crop.T, (slice(0, width), slice(0, height)), (width, height)).tolist()
 
 
 def _text(value: str) -> str:
@@ -234,8 +235,7 @@ class _Parsing:
             except ValueError as error:
                 yield finding_of(error, f"{subject}: {shape.kind} {number}")
         if passed:
-            yield Finding(subject, f"has {passed} shapes that are no masks", "none is needed: they "
-                          "are left out", "warning")  # fmt: skip
+            yield left_out(subject, f"{passed} shapes")
         id = KEY.validate_python(self._image.get("id", ""))
         yield masks.labelled(image_name(name), name, id if isinstance(id, int) else None)
 
@@ -250,8 +250,7 @@ def _mask(given: Mapping[str, str], size: tuple[int, int]) -> tuple[np.ndarray, 
         raise ValueError(f"is {width} x {height} px, and the image {size[1]} x {size[0]}")
     if runs.min() < 0 or runs.max() > width * height or runs.sum() != width * height:
         raise ValueError(f"has run lengths that are not those of {width} x {height} px")
-    inside = np.arange(len(runs)) % 2 == 1
-    return np.repeat(inside, runs).reshape(height, width), (top, left)
+    return decode_runs(runs, (width, height)).T, (top, left)
 
 
 def _polygon(given: Mapping[str, str], size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:

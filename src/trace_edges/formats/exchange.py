@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trace_edges.files import FileError, read_json
-from trace_edges.formats import cvat, label_studio_tasks, yolo_set
+from trace_edges.formats import cvat, label_studio_tasks, yolo
 from trace_edges.formats.annotated import SUFFIXES, find_parts, is_record
 from trace_edges.formats.classes import class_table
 from trace_edges.formats.coco_set import listed_categories
@@ -135,7 +135,7 @@ def open_masks(
             for file, of in _FILES.items()
             if (path / file).is_file() and of == (get_exchange(format).exchange or format)
         ]
-        shards = shards or [path]  # fmt: skip
+        shards = shards or [path]
     read = get_exchange(str(name)).function("opens")
     sets = [read(one, Reading(photographs or {}, content)) for one in shards]
     if len(sets) == 1:
@@ -157,7 +157,7 @@ def _kind(path: Path) -> tuple[str, Path | list[Path], Any]:
         return _FILES[f"{shards[0].partition('-')[0]}.json"], [path / one for one in shards], None
     if find_parts(path):
         return "annotate", path, None
-    if yolo_set.CONFIG in names or (path / yolo_set.LABELS).is_dir():
+    if yolo.CONFIG in names or (path / yolo.LABELS).is_dir():
         return "yolo", path, None
     for file in list_files(path, (".json",), recursive=True):
         try:
@@ -207,7 +207,6 @@ class _Taken:
         self.lost: Counter[str] = Counter()
         self._target, self._found, self._names = target, found, names
         self._photographs, self._folder = photographs, folder
-        self._by_stem = Counter(name.rpartition("/")[2] for name in photographs or ())
         self._categories: dict[int, Category] = {}
         self._findings: list[Finding] = []
         self._images = self._masks = self._without = 0

@@ -25,12 +25,15 @@ from trace_edges.formats.labelled import (
     Reading,
     Writing,
     finding_of,
+    given_key,
+    given_score,
     image_name,
+    left_out,
 )
 from trace_edges.formats.listing import Entry
 from trace_edges.formats.outlines import checked_points, filled_between
 from trace_edges.formats.truth import Finding, refusal
-from trace_edges.formats.values import FILE_NAME, KEY, SHARE, is_size
+from trace_edges.formats.values import FILE_NAME, is_size
 
 FILE, INTERFACE = "tasks.json", "interface.xml"
 ROOT = "/data/local-files/?d="
@@ -106,12 +109,8 @@ def _images(path: Path, tasks: list[Any]) -> Iterator[Labelled | Finding]:
             except ValueError as error:
                 yield finding_of(error, f"{subject}: region {region.get('id')}")
         if passed:
-            yield Finding(subject, f"has {passed} regions that are no masks", "none is needed: "
-                          "they are left out", "warning")  # fmt: skip
-        try:
-            id = KEY.validate_python(task["data"]["image_id"])
-        except (KeyError, ValueError):
-            id = None
+            yield left_out(subject, f"{passed} regions")
+        id = given_key(task["data"], "image_id")
         yield masks.labelled(image_name(file_name), file_name, id)
 
 
@@ -163,8 +162,7 @@ def _add(region: Mapping[str, Any], masks: MaskList, categories: Categories) -> 
         raise ValueError("has no value")
     labels = value.get(kind)
     name = labels[0] if isinstance(labels, list) and labels else "object"
-    score = region.get("score")
-    score = SHARE.validate_python(1.0 if score is None else score)
+    score = given_score(region.get("score"))
     if kind == "brushlabels":
         mask, corner = brush_mask(value.get("rle"), masks.size), (0, 0)
     else:

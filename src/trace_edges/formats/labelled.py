@@ -15,7 +15,7 @@ from trace_edges.files import FileError
 from trace_edges.formats.coco_models import CATEGORY
 from trace_edges.formats.listing import bare, plain
 from trace_edges.formats.truth import Finding, GroundTruthError
-from trace_edges.formats.values import Key
+from trace_edges.formats.values import KEY, SHARE, Key
 from trace_edges.inputs import FURTHER_SUFFIXES, IMAGE_SUFFIXES
 from trace_edges.memory import free
 from trace_edges.results import Category, InstanceMasks
@@ -216,6 +216,29 @@ def photographs_in(folder: Path) -> dict[str, Path]:
 
     files = list_files(folder, (*IMAGE_SUFFIXES, *FURTHER_SUFFIXES), recursive=True)
     return {image_name(path.relative_to(folder).as_posix()): path for path in files}
+
+
+def left_out(subject: object, what: str) -> Finding:
+    """That parts of an image that are no masks are passed over, such as "3 shapes"."""
+    problem = f"has {what} that are no masks"
+    return Finding(str(subject), problem, "none is needed: they are left out", "warning")
+
+
+def given_key(entry: Mapping[str, Any], name: str) -> Key | None:
+    """The id that an entry gives, if it is one."""
+    try:
+        return KEY.validate_python(entry[name])
+    except (KeyError, ValueError):
+        return None
+
+
+def given_score(score: Any) -> float:
+    """A score in [0, 1]; 1 where there is none.
+
+    Raises:
+        ValueError: it is another.
+    """
+    return SHARE.validate_python(1.0 if score is None else score)
 
 
 def finding_of(error: Exception, subject: object) -> Finding:

@@ -26,13 +26,15 @@ from trace_edges.formats.labelled import (
     Reading,
     Writing,
     finding_of,
+    given_key,
+    given_score,
     image_name,
     within,
 )
 from trace_edges.formats.listing import Entry, bare
 from trace_edges.formats.outlines import Size, checked_points, filled_as_drawn
 from trace_edges.formats.truth import Finding
-from trace_edges.formats.values import KEY, SHARE, is_size
+from trace_edges.formats.values import KEY, is_size
 from trace_edges.formats.yolo import polygon
 from trace_edges.images.opening import decoding, open_pillow
 from trace_edges.results import Category
@@ -168,11 +170,7 @@ def _image(
     photograph = content["imagePath"].replace("\\", "/").rpartition("/")[2]
     if not isinstance(file_name, str) or image_name(file_name) != name:
         file_name = f"{name.rpartition('/')[0]}/{photograph}".lstrip("/")
-    try:
-        id = KEY.validate_python(content["image_id"]) if "image_id" in content else None
-    except ValueError:
-        id = None
-    yield masks.labelled(name, file_name, id)
+    yield masks.labelled(name, file_name, given_key(content, "image_id"))
 
 
 def _shape(shape: Any, size: Size, categories: Categories) -> tuple[Any, ...]:
@@ -191,7 +189,7 @@ def _shape(shape: Any, size: Size, categories: Categories) -> tuple[Any, ...]:
     flags = shape.get("flags")
     crowd = isinstance(flags, Mapping) and flags.get(_CROWD) is True
     id = KEY.validate_python(shape["id"]) if "id" in shape else None
-    score = SHARE.validate_python(shape.get("score") if shape.get("score") is not None else 1)
+    score = given_score(shape.get("score"))
     group = shape.get("group_id")
     mark = Mark(categories(shape["label"]), crowd, id)
     joined = (shape["label"], group) if isinstance(group, int) else None

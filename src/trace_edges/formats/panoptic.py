@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -12,10 +12,9 @@ from jaxtyping import Int32, UInt8
 from trace_edges.files import write_json
 from trace_edges.formats.listing import Entry, ImageList, OneOrMany, bare, by_name, plain
 from trace_edges.formats.pixels import UNLABELLED, colour_ids, id_colours, read_pixels, write_png
+from trace_edges.formats.values import LARGEST_SEGMENT
 from trace_edges.results import Category, PanopticMap
-from trace_edges.results.labels import label_windows
-
-_LARGEST = 2**24 - 1  # number of a segment in three bytes
+from trace_edges.results.labels import Crop, Window, label_windows
 
 
 def read_panoptic_ids(path: str | PathLike[str]) -> Int32[np.ndarray, "h w"]:
@@ -83,12 +82,17 @@ def export_panoptic(
     content = {
         "images": images,
         "annotations": annotations,
-        "categories": [
-            {"id": one.id, "name": one.name, "supercategory": one.name, "isthing": int(one.thing)}
-            for one in categories
-        ],
+        "categories": panoptic_categories(categories),
     }
     write_json(content, path)
+
+
+def panoptic_categories(categories: Iterable[Category]) -> list[Entry]:
+    """COCO's entries of the classes of panoptic maps."""
+    return [
+        {"id": one.id, "name": one.name, "supercategory": one.name, "isthing": int(one.thing)}
+        for one in categories
+    ]
 
 
 def _places(categories: Sequence[Category], semantic: bool) -> dict[int, int]:
@@ -108,8 +112,8 @@ def _check_segments(
 ) -> None:
     for segment in panoptic.segments:
         what = f"image {name}: segment {segment.id}"
-        if not 0 < segment.id <= _LARGEST:
-            raise ValueError(f"{what} must be a number from 1 to {_LARGEST}: renumber them")
+        if not 0 < segment.id <= LARGEST_SEGMENT:
+            raise ValueError(f"{what} must be a number from 1 to {LARGEST_SEGMENT}: renumber them")
         if segment.category not in places:
             raise ValueError(f"{what} is of category {segment.category}, which is not in the "
                              "categories: add it")  # fmt: skip
@@ -124,23 +128,26 @@ def _check_segments(
 
 def segments_info(panoptic: PanopticMap) -> list[Entry]:
     """COCO's entry of every segment."""
-    entries = []
     windows = label_windows(panoptic.ids)
-    for segment in panoptic.segments:
-        (rows, columns), mask = windows[segment.id]
-        left, top = columns.start, rows.start
-        width, height = columns.stop - left, rows.stop - top
-        entries.append(
-            {
-                "id": segment.id,
-                "category_id": segment.category,
-                "iscrowd": 0,
-                "area": int(np.count_nonzero(mask)),
-                "bbox": [left, top, width, height],
-                "score": plain(segment.score),
-            }
-        )
-    return entries
+    return [
+        segment_entry(one.id, one.category, *windows[one.id], plain(one.score))
+        for one in panoptic.segments
+    ]
+
+
+def segment_entry(
+    id: int, category: int, window: Window, crop: Crop, score: float, crowd: bool = False
+) -> Entry:
+    """COCO's entry of a segment, of what the map has of it in a window."""
+    rows, columns = window
+    return {
+        "id": id,
+        "category_id": category,
+        "iscrowd": int(crowd),
+        "area": int(np.count_nonzero(crop)),
+        "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
+        "score": score,
+    }
 
 
 def _semantic(panoptic: PanopticMap, places: Mapping[int, int]) -> UInt8[np.ndarray, "h w"]:

@@ -27,14 +27,14 @@ from trace_edges.formats.labelled import (
     image_name,
 )
 from trace_edges.formats.listing import Entry, bare, check_name
+from trace_edges.formats.panoptic import panoptic_categories, segment_entry
 from trace_edges.formats.pixels import id_colours, write_png
 from trace_edges.formats.streams import Ids
 from trace_edges.formats.truth import Finding, refusal
-from trace_edges.formats.values import SHARE
+from trace_edges.formats.values import LARGEST_SEGMENT, SHARE
 from trace_edges.results.labels import label_windows
 
 FILE = "panoptic.json"
-_LARGEST = 2**24 - 1
 COVERED = "masks that lie under others whole"
 CUT = "masks that lie under others in part"
 
@@ -52,7 +52,7 @@ def write_panoptic(images: Iterable[Labelled], writing: Writing) -> list[Path]:
         height, width = image.masks.shape
         number, file_name = image_ids(image.id), f"{bare(image.name)}.png"
         own = Ids()
-        numbers = [own(m.id if isinstance(m.id, int) and m.id <= _LARGEST else None)
+        numbers = [own(m.id if isinstance(m.id, int) and m.id <= LARGEST_SEGMENT else None)
                    for m in image.marks]  # fmt: skip
         ids = painted(image, numbers, writing)
         write_png(id_colours(ids), path.with_suffix("") / file_name)
@@ -61,23 +61,14 @@ def write_panoptic(images: Iterable[Labelled], writing: Writing) -> list[Path]:
         for place, (_, _, score, mark) in enumerate(image):
             if numbers[place] not in windows:
                 continue
-            (rows, columns), crop = windows[numbers[place]]
-            box = [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start]
-            segments.append({
-                "id": numbers[place],
-                "category_id": mark.category.id,
-                "iscrowd": int(mark.crowd),
-                "area": int(np.count_nonzero(crop)),
-                "bbox": box,
-                "score": score,
-            })  # fmt: skip
+            shown = windows[numbers[place]]
+            segments.append(
+                segment_entry(numbers[place], mark.category.id, *shown, score, mark.crowd)
+            )
         size = {"height": height, "width": width}
         listed.append({"id": number, "file_name": image.photograph, **size})
         annotations.append({"image_id": number, "file_name": file_name, "segments_info": segments})
-    categories = [
-        {"id": one.id, "name": one.name, "supercategory": one.name, "isthing": int(one.thing)}
-        for one in writing.categories()
-    ]
+    categories = panoptic_categories(writing.categories())
     write_json({"images": listed, "annotations": annotations, "categories": categories}, path)
     return [path, path.with_suffix("")]
 
@@ -140,12 +131,7 @@ def segments(
     image_id: Any = None,
 ) -> Iterator[Labelled | Finding]:
     """The segments of one map, and what is wrong with those that are not in it."""
-    from trace_edges.formats.coco_models import PanopticAnnotation
-
-    entry = PanopticAnnotation(
-        place=0, image_id=0, file_name="map.png", segments_info=segments_info
-    )
-    sound, findings = sound_segments(entry, subject)
+    sound, findings = sound_segments(segments_info, subject)
     yield from findings
     windows = label_windows(ids)
     shape = (ids.shape[0], ids.shape[1])

@@ -13,7 +13,7 @@ MAX_PIXELS = 400_000_000  # of an image, as in `trace_edges.images`
 
 _LARGEST_AREA = 1e10  # px: COCO's evaluation passes over what is larger
 _LARGEST_ID = 2**31 - 1
-_LARGEST_SEGMENT = 2**24 - 1  # in the three bytes of a panoptic PNG
+LARGEST_SEGMENT = 2**24 - 1  # in the three bytes of a panoptic PNG
 _LONGEST_NAME = 255  # bytes of a file or folder
 
 
@@ -90,7 +90,7 @@ Crowd: TypeAlias = Annotated[Flag, BeforeValidator(_none_is_no)]
 FileName: TypeAlias = Annotated[str, AfterValidator(_file_name)]
 Side: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_PIXELS)]
 CategoryId: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_LARGEST_ID)]
-SegmentId: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_LARGEST_SEGMENT)]
+SegmentId: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST_SEGMENT)]
 Text: TypeAlias = Annotated[str, BeforeValidator(_as_text)]
 
 KEY: TypeAdapter[int | str] = TypeAdapter(Key)

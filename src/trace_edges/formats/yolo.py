@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from skimage.measure import find_contours
 from trace_edges.files import write_text
 from trace_edges.formats.listing import OneOrMany, bare, by_name, check_name
 from trace_edges.results import InstanceMasks
+
+CONFIG, LABELS = "data.yaml", "labels"
 
 # A vertex is pixel i as (i + 0.499) / side: some readers cut the product with the side to an
 # integer and others round it, and both then find i. Ultralytics puts points between the vertices
@@ -56,11 +58,20 @@ def export_yolo(
             label_line(polygon(crop) + corner, found.shape)
             for crop, corner in zip(found.crops, corners, strict=True)
         ]
-        write_text(
-            "".join(f"{line}\n" for line in lines), Path(folder) / "labels" / f"{bare(name)}.txt"
-        )
-    names = json.dumps([category])  # JSON is YAML
-    write_text(f"train: images\nval: images\nnames: {names}\n", Path(folder) / "data.yaml")
+        write_labels(lines, Path(folder), name)
+    write_config([category], Path(folder))
+
+
+def write_labels(lines: Sequence[str], folder: Path, name: str) -> None:
+    """The file of labels of an image, a line for each instance."""
+    text = "".join(f"{line}\n" for line in lines)
+    write_text(text, folder / LABELS / f"{bare(name)}.txt")
+
+
+def write_config(names: Sequence[str], folder: Path) -> None:
+    """The data.yaml of a data set, with the names of its classes."""
+    listed = json.dumps(names)  # JSON is YAML
+    write_text(f"train: images\nval: images\nnames: {listed}\n", folder / CONFIG)
 
 
 def polygon(mask: Bool[np.ndarray, "h w"]) -> Int64[np.ndarray, "k 2"]:

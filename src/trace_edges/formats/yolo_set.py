@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trace_edges.extras import require
-from trace_edges.files import FileError, write_text
+from trace_edges.files import FileError
 from trace_edges.formats.folders import list_files
 from trace_edges.formats.labelled import (
     Categories,
@@ -23,14 +22,19 @@ from trace_edges.formats.labelled import (
     finding_of,
     photographs_in,
 )
-from trace_edges.formats.listing import bare
 from trace_edges.formats.outlines import checked_points, filled_path
 from trace_edges.formats.pixels import upright_size
 from trace_edges.formats.truth import Finding
 from trace_edges.formats.values import SHARE
-from trace_edges.formats.yolo import label_line, polygon
+from trace_edges.formats.yolo import (
+    CONFIG,
+    LABELS,
+    label_line,
+    polygon,
+    write_config,
+    write_labels,
+)
 
-CONFIG, LABELS = "data.yaml", "labels"
 _LARGEST = 64 << 20  # bytes of a file of labels
 _CLASSES = 100_000
 
@@ -56,12 +60,10 @@ def write_yolo(images: Iterable[Labelled], writing: Writing) -> list[Path]:
             if corner != (0, 0) or not np.array_equal(filled, crop):
                 writing.lost["masks whose parts are joined by lines one pixel wide"] += 1
             path += np.array([window[1].start, window[0].start])
-            lines.append(label_line(path, image.masks.shape, places[mark.category.id]) + "\n")
-        write_text("".join(lines), writing.out / LABELS / f"{bare(image.name)}.txt")
+            lines.append(label_line(path, image.masks.shape, places[mark.category.id]))
+        write_labels(lines, writing.out, image.name)
     number()
-    # JSON is YAML
-    text = f"train: images\nval: images\nnames: {json.dumps(names)}\n"
-    write_text(text, writing.out / CONFIG)
+    write_config(names, writing.out)
     return [writing.out]
 
 

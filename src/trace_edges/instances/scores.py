@@ -18,7 +18,7 @@ from scipy.special import expit
 from trace_edges.instances.hierarchy import Hierarchy
 
 # Log odds: a constant, then one number for each column of `properties`; what
-# `python -m benchmarks.masks.candidates` prints.
+# `python -m benchmarks.masks.score_weights` prints.
 WEIGHTS = (0.9933, -0.6613, -0.0879, 1.7157, -2.7168, 0.8991)
 
 

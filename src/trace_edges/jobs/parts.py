@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from trace_edges.extras import require
+from trace_edges.formats.annotated import member_stem
 from trace_edges.jobs.task import Files
 
 _ROW_GROUP = 100  # results: as many as may be in memory at once
@@ -24,8 +25,7 @@ def write_tar(path: Path, results: Iterable[tuple[str, Files]]) -> None:
     """
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
         for key, files in results:
-            folder, slash, name = key.rpartition("/")
-            name = folder + slash + name.replace("%", "%25").replace(".", "%2E")
+            name = member_stem(key)
             for suffix, content in files.items():
                 member = tarfile.TarInfo(f"{name}.{suffix}")
                 member.size = len(content)

@@ -83,8 +83,8 @@ def _row(image: Labelled, path: Path, thumbnail: Path) -> dict[str, Any]:
     pixels = load_image(path)
     if pixels.shape[:2] != image.masks.shape:
         raise FileError(path, "is of another size than its masks", "give the images they are of")
-    masks = image.masks
-    drawn = mask_overlay(pixels, masks.windows, masks.crops, masks.label_map)
+    masks, labels = image.masks, image.masks.label_map
+    drawn = mask_overlay(pixels, masks.windows, masks.crops, labels)
     drawn.thumbnail((_SIDE, _SIDE))
     with write_atomically(thumbnail) as temporary:
         drawn.save(temporary, "JPEG", quality=_QUALITY)
@@ -94,7 +94,7 @@ def _row(image: Labelled, path: Path, thumbnail: Path) -> dict[str, Any]:
         "width": drawn.width,
         "height": drawn.height,
         "masks": len(masks),
-        "covered": round(float((masks.label_map > 0).mean()), 4),
+        "covered": round(float((labels > 0).mean()), 4),
         "lowest": round(float(scores.min()), 4) if len(masks) else None,
         "mean": round(float(scores.mean()), 4) if len(masks) else None,
         "doubt": _doubt(pixels, image),

@@ -27,7 +27,7 @@ from skimage.segmentation import felzenszwalb
 
 from benchmarks._shared.reports import draws, guarded, interval, markdown, percent_interval, publish
 from benchmarks.masks.average_precision import LEVELS, LIMIT, Precision, encoded, matched
-from benchmarks.masks.score_weights import Truth, command_line, read_photographs
+from benchmarks.masks.score_weights import HALVES, Truth, command_line, read_photographs
 from trace_edges.images import load_image
 from trace_edges.instances.candidates import candidates_from_edges
 from trace_edges.instances.regions import STRENGTH, instances_at
@@ -38,7 +38,6 @@ CANDIDATES = "candidates (`--find candidates`)"
 SCALES = (100, 200, 400, 800, 1600)
 GRIDS = (2, 4, 6)  # boxes along a side, and as many less one between them
 BINS = (0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1)
-HALVES = {"odd": slice(0, None, 2), "even": slice(1, None, 2)}
 SCORES = {"AP": 2, "AR@100": 1, "found": 1, "best IoU": 1}  # digits after the point
 
 

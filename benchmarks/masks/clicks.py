@@ -20,13 +20,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks._shared.reports import draws, guarded, interval, markdown, percent_interval, publish
-from benchmarks.masks.score_weights import Truth, command_line, read_photographs
+from benchmarks.masks.score_weights import HALVES, Truth, command_line, read_photographs
 from trace_edges.evaluation.corrections import Corrections, compare
 from trace_edges.instances.candidates import candidates_from_edges
 from trace_edges.instances.regions import instances_at
 from trace_edges.results import InstanceMasks
 
-HALVES = {"odd": slice(0, None, 2), "even": slice(1, None, 2)}
 LIKELY = 0.1  # of the scores of pre-labels that are shown at once
 
 

@@ -166,11 +166,8 @@ def shared_pixels(tree: Hierarchy, ids: np.ndarray, numbers: Sequence[int]) -> n
         segments[ids == number] = place
     kinds = len(numbers) + 1
     codes = tree.labels.ravel() * kinds + segments.ravel()
-    shared = np.zeros((len(tree.parents), kinds))
-    shared[: tree.leaves] = np.bincount(codes, minlength=tree.leaves * kinds).reshape(-1, kinds)
-    for node, above in enumerate(tree.parents[:-1]):  # a parent comes after its children
-        shared[above] += shared[node]
-    return shared[:, 1:]
+    shared = np.bincount(codes, minlength=tree.leaves * kinds).reshape(-1, kinds)
+    return tree.totals(shared.astype(np.float64))[:, 1:]
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from trace_edges.instances.candidates import distinct_nodes
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
 from trace_edges.instances.scores import properties
 
+HALVES = {"odd": slice(0, None, 2), "even": slice(1, None, 2)}  # of photographs by name
 MIN_AREA = 1e-4  # of the regions that are fitted to, as a share of the image
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     """Print the weights."""
     parser = command_line(__doc__)
     trees = []
-    for photograph in read_photographs(parser.parse_args())[::2]:
+    for photograph in read_photographs(parser.parse_args())[HALVES["odd"]]:
         numbers = [s["id"] for s in photograph.things if not s["iscrowd"]]
         trees.append((photograph.tree, overlaps(photograph.tree, photograph.ids, numbers)))
     print(f"WEIGHTS = {tuple(round(float(one), 4) for one in weights(trees))}")

@@ -51,7 +51,7 @@ def candidates_from_edges(
     ranked = nodes[np.lexsort((-tree.areas[nodes], -scores[nodes]))]
     settings = {"source": "edges", "top_k": top_k, "min_score": min_score, "max_iou": max_iou}
     kept = distinct_nodes(tree, ranked, top_k, max_iou)
-    return masks_of_nodes(tree, kept, settings | {"min_area": min_area})
+    return masks_of_nodes(tree, kept, scores, settings | {"min_area": min_area})
 
 
 def distinct_nodes(tree: Hierarchy, ranked: Nodes, top_k: int, max_iou: float) -> Nodes:

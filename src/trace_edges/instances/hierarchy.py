@@ -58,6 +58,14 @@ class Hierarchy:
         deaths[-1] = 1
         return deaths
 
+    def totals(self, of_leaves: np.ndarray) -> np.ndarray:
+        """What leaves have (r, ...), added up for every node (2r - 1, ...)."""
+        found = np.zeros((len(self.parents), *of_leaves.shape[1:]), of_leaves.dtype)
+        found[: self.leaves] = of_leaves
+        for node, parent in enumerate(self.parents[:-1].tolist()):  # children come first
+            found[parent] += found[node]
+        return found
+
     def nodes_at(self, strength: float) -> Int64[np.ndarray, " leaves"]:
         """The node each leaf belongs to once all boundaries up to `strength` are removed."""
         return self._nodes_below(int(np.searchsorted(self.births, strength, side="right")))

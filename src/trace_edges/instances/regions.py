@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64
 from scipy.ndimage import find_objects
 
 from trace_edges.instances.components import Edges
@@ -93,7 +93,7 @@ def instances_at(
     nodes = np.concatenate([tree.nodes_at(level) for level in levels])
     given = strength if np.ndim(strength) == 0 else levels.tolist()
     settings = {"source": "edges", "strength": given, "min_area": min_area}
-    return masks_of_nodes(tree, _large(tree, nodes, min_area), settings)
+    return masks_of_nodes(tree, _large(tree, nodes, min_area), node_scores(tree), settings)
 
 
 def instances_of_count(tree: Hierarchy, count: int, *, min_area: float = 0.0) -> InstanceMasks:
@@ -103,7 +103,8 @@ def instances_of_count(tree: Hierarchy, count: int, *, min_area: float = 0.0) ->
         ValueError: the edges do not close so many regions.
     """
     settings = {"source": "edges", "count": count, "min_area": min_area}
-    return masks_of_nodes(tree, _large(tree, tree.nodes_of_count(count), min_area), settings)
+    nodes = _large(tree, tree.nodes_of_count(count), min_area)
+    return masks_of_nodes(tree, nodes, node_scores(tree), settings)
 
 
 def is_ground(masks: InstanceMasks, max_area: float = 0.5) -> Bool[np.ndarray, " n"]:
@@ -123,8 +124,13 @@ def _large(tree: Hierarchy, nodes: Nodes, min_area: float) -> Nodes:
     return nodes[np.argsort(-tree.areas[nodes], kind="stable")]
 
 
-def masks_of_nodes(tree: Hierarchy, nodes: Nodes, settings: dict[str, Any]) -> InstanceMasks:
-    """The regions of these nodes, in their order, with their scores."""
+def masks_of_nodes(
+    tree: Hierarchy,
+    nodes: Nodes,
+    scores: Float64[np.ndarray, " nodes"],
+    settings: dict[str, Any],
+) -> InstanceMasks:
+    """The regions of these nodes, in their order, with their `scores` of those of all nodes."""
     boxes, first, last, rank = _places(tree)
     windows, crops = [], []
     for node in nodes.tolist():
@@ -132,9 +138,7 @@ def masks_of_nodes(tree: Hierarchy, nodes: Nodes, settings: dict[str, Any]) -> I
         windows.append((slice(top, bottom), slice(left, right)))
         ranks = rank[tree.labels[windows[-1]]]
         crops.append((ranks >= first[node]) & (ranks < last[node]))
-    return InstanceMasks.cropped(
-        windows, crops, tree.labels.shape, node_scores(tree)[nodes], settings
-    )
+    return InstanceMasks.cropped(windows, crops, tree.labels.shape, scores[nodes], settings)
 
 
 def _places(tree: Hierarchy) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

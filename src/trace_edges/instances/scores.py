@@ -35,12 +35,9 @@ def properties(tree: Hierarchy) -> Float64[np.ndarray, "nodes 5"]:
     that, the logarithm of the strength at which it is merged, the share of its outline that is the
     frame, and the logarithm of its compactness, 4 pi area / outline^2.
     """
-    labels, nodes = tree.labels, len(tree.parents)
-    frame = np.zeros(nodes, dtype=np.int64)
-    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        frame[: tree.leaves] += np.bincount(side, minlength=tree.leaves)
-    for node, parent in enumerate(tree.parents[:-1].tolist()):  # children come before parents
-        frame[parent] += frame[node]
+    labels = tree.labels
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    frame = tree.totals(np.bincount(border, minlength=tree.leaves))
     outline = tree.outlines + frame
     share = np.log(tree.areas / labels.size)
     compact = np.log(4 * np.pi * tree.areas / outline.astype(np.float64) ** 2)

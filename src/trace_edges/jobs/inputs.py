@@ -23,7 +23,7 @@ from trace_edges.inputs import (
 )
 from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place
 from trace_edges.jobs.remote import full_name, join, read_bytes
-from trace_edges.jobs.stores import ask, filesystem, kind_of
+from trace_edges.jobs.stores import ask, filesystem, is_web, kind_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class FolderSource:
         kind = kind_of(self.url)
         if kind is None and glob.has_magic(path):
             return fixed_part(path), ask(self.url, system.glob, path)
-        if kind == "directory" or (_is_web(self.url) and ask(self.url, system.isdir, path)):
+        if kind == "directory" or (is_web(self.url) and ask(self.url, system.isdir, path)):
             if isinstance(system, LocalFileSystem):
                 return path, map(str, visible_files(path, True, shut))
             return path, ask(self.url, system.find, path)
@@ -152,7 +152,7 @@ def check_there(url: str) -> None:
     """
     root = fixed_part(url)
     whole = root == url
-    if kind_of(root) is None and not _is_web(url):  # a web server need not list its folders
+    if kind_of(root) is None and not is_web(url):  # a web server need not list its folders
         mend = "check the path" if whole else "check the pattern"
         raise InputError(f"{url}: there is no such file or folder; {mend}")
 
@@ -177,7 +177,3 @@ def _unlike_coco(image: Any, ids: set[int]) -> str | None:
     if number in ids:
         return f"({name}) has the id {number}, which another image has too: give it its own"
     return None
-
-
-def _is_web(url: str) -> bool:
-    return url.startswith(("http://", "https://"))

@@ -20,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from trace_edges.extras import require
 from trace_edges.files import write_atomically
-from trace_edges.jobs.stores import FileSystem, StoreFile, ask, filesystem, kind_of
+from trace_edges.jobs.stores import FileSystem, StoreFile, ask, filesystem, is_web, kind_of
 from trace_edges.memory import free
 from trace_edges.outputs import Outputs, current, digest_of
 
@@ -70,7 +70,7 @@ def read_bytes(url: str, start: int | None = None, length: int | None = None) ->
         OSError: it is not there, cannot be read, or is larger than any image.
     """
     system, path = filesystem(url)
-    http = url.startswith(("http://", "https://"))  # whose answers need have no end
+    http = is_web(url)  # whose answers need have no end
     if start is not None and length is not None:
         if http:
             return ask(url, lambda: sync(system.loop, _fetched, system, path, start, length))

@@ -63,6 +63,11 @@ class StoreError(OSError):
     """A store that did not do what it was asked, after all tries: one line that names the path."""
 
 
+def is_web(url: str) -> bool:
+    """Whether a web server answers for it."""
+    return url.startswith(("http://", "https://"))
+
+
 def filesystem(url: str) -> tuple[FileSystem, str]:
     """What a path or URL lies on, and the path there.
 
@@ -160,7 +165,7 @@ class StoreFile(io.RawIOBase):
         self._system, self._path = filesystem(url)
         self._file = ask(url, self._system.open, self._path, "rb")
         self._at = 0
-        if url.startswith(("http://", "https://")) and not self._file.size:
+        if is_web(url) and not self._file.size:
             raise StoreError(f"{url}: is empty, or its server does not say how long it is: "
                              "download it and give the file")  # fmt: skip
 

@@ -228,7 +228,7 @@ def furnish(folder: Path) -> None:
             save(lines, folder / place / f"{name}.png")
         write_bsds(labels, folder / "BSDS500/data/groundTruth/test" / f"{name}.mat")
     coco = coco_of(pictures)
-    for file in ("masks.json", "instances.json"):
+    for file in ("masks.json", "instances.json", "corrected.json"):
         write_json(coco, folder / file)
     masks = {name: InstanceMasks.from_labels(labels) for name, (_, labels) in pictures.items()}
     export_coco_results(masks, folder / "results.json")

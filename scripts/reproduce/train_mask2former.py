@@ -23,7 +23,7 @@ from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation,
 
 from trace_edges.files import FileError
 from trace_edges.formats.coco_truth import load_json, png_folder
-from trace_edges.formats.panoptic import read_panoptic_ids
+from trace_edges.formats.pixels import read_panoptic_ids
 from trace_edges.images import load_image
 
 RATE, DECAY, CLIP = 1e-4, 0.05, 0.01

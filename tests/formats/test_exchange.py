@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.formats.coco import coco_categories, coco_entries
+from trace_edges.formats.coco_set import category_entries, coco_entries, numbered
 from trace_edges.formats.exchange import export, open_masks
 from trace_edges.formats.labelled import Labelled, Mark, Writing
 from trace_edges.formats.registry import exchanged, get_exchange
@@ -130,8 +130,11 @@ def test_into_a_format_and_on_to_another_keeps_what_both_hold(
 def test_records_of_a_job_have_the_names_of_their_classes(tmp_path):
     """Record as `segment --class-names` and `--ground mark` write them; without a list, object."""
     mask = InstanceMasks(np.eye(6, dtype=bool)[None])
-    (entry,) = coco_entries(mask, 0)
-    for name, listed in (("a", {"categories": coco_categories(["cup", "ground"])}), ("b", {})):
+    (entry,) = coco_entries(mask)
+    for name, listed in (
+        ("a", {"categories": category_entries(numbered(["cup", "ground"]))}),
+        ("b", {}),
+    ):
         record = {"height": 6, "width": 6, "annotations": [entry | {"category_id": 1}], **listed}
         (tmp_path / f"{name}.json").write_text(json.dumps(record), encoding="utf-8")
     names = {

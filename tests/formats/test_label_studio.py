@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from trace_edges.formats.label_studio import brush_rle, export_label_studio
+from trace_edges.formats.brush import brush_rle
+from trace_edges.formats.label_studio import export_label_studio
 from trace_edges.results import InstanceMasks
 
 WHERE = {"cat": "/data/local-files/?d=cat.jpg", "blank": "https://example.org/blank.jpg"}
@@ -91,7 +92,7 @@ def test_a_task_names_its_image_size_and_label(tmp_path, pictures):
     )
     blank, cat = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
     assert blank == {
-        "data": {"image": WHERE["blank"]},
+        "data": {"image": WHERE["blank"], "height": 10, "width": 10},
         "predictions": [{"model_version": "v1", "result": []}],
     }
     stroke = cat["predictions"][0]["result"][0]

@@ -6,7 +6,8 @@ from PIL import Image
 
 from trace_edges.evaluation.panoptic import evaluate_panoptic
 from trace_edges.files import FileError
-from trace_edges.formats.panoptic import export_panoptic, read_panoptic_ids
+from trace_edges.formats.panoptic import export_panoptic
+from trace_edges.formats.pixels import read_panoptic_ids
 from trace_edges.results import Category, PanopticMap, Segment
 
 CATEGORIES = [Category(18, "dog", True), Category(1, "person", True), Category(90, "grass", False)]

@@ -4,7 +4,8 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 from skimage.draw import line, polygon_perimeter
 from skimage.draw import polygon as filled
 
-from trace_edges.formats.yolo import export_yolo, polygon
+from trace_edges.formats.outlines import polygon
+from trace_edges.formats.yolo import export_yolo
 from trace_edges.results import InstanceMasks
 
 

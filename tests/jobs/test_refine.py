@@ -13,7 +13,7 @@ from trace_edges.formats.classes import (
     read_class_table,
     table_of_numbers,
 )
-from trace_edges.formats.panoptic import read_panoptic_ids
+from trace_edges.formats.pixels import read_panoptic_ids
 from trace_edges.jobs import (
     panoptic_files,
     refine_coco,

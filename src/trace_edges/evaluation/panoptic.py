@@ -13,7 +13,7 @@ from trace_edges.formats.classes import read_categories
 from trace_edges.formats.coco_models import PANOPTIC_ANNOTATION, PANOPTIC_CATEGORY
 from trace_edges.formats.coco_truth import sound_segments
 from trace_edges.formats.entries import refuse_unsound, shown, sound_entries
-from trace_edges.formats.panoptic import read_panoptic_ids
+from trace_edges.formats.pixels import read_panoptic_ids
 from trace_edges.formats.values import Key
 from trace_edges.metrics.edges import spread
 from trace_edges.metrics.panoptic import (

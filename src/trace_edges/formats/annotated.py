@@ -28,7 +28,7 @@ from trace_edges.formats.labelled import (
     Reading,
     finding_of,
 )
-from trace_edges.formats.panoptic_set import segments
+from trace_edges.formats.panoptic import segments
 from trace_edges.formats.pixels import colour_ids
 from trace_edges.formats.rle import decode_crop
 from trace_edges.formats.truth import Finding

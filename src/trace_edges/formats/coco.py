@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from trace_edges.files import write_json
@@ -18,12 +19,13 @@ from trace_edges.formats.coco_models import (
     CategoryMask,
     ListedImage,
 )
+from trace_edges.formats.coco_set import coco_entries, write_coco
 from trace_edges.formats.entries import entry_name, refuse_unsound, sound_entries
-from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name, plain
-from trace_edges.formats.rle import encode_crop
+from trace_edges.formats.labelled import Writing, given
+from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name
 from trace_edges.formats.truth import Finding
 from trace_edges.formats.values import Key
-from trace_edges.results import OBJECT, InstanceMasks
+from trace_edges.results import InstanceMasks
 
 _RESULT_KEYS = ("image_id", "category_id", "segmentation", "bbox", "score")
 
@@ -57,25 +59,8 @@ def export_coco(
         OSError: the file cannot be written.
         ValueError: names or ids of images will not do.
     """
-    masks = by_name(masks)
-    listed = ImageList(masks, file_names, image_ids)
-    images: list[Entry] = []
-    annotations: list[Entry] = []
-    ids = {OBJECT: CATEGORY}
-    for name in listed.ids:
-        instances = masks[name]
-        images.append(listed.entry(name, instances.shape))
-        for one in instances.classes:
-            ids.setdefault(one, len(ids) + 1)
-        for entry in coco_entries(instances, listed.ids[name], ids):
-            annotations.append({"id": len(annotations) + 1, **entry})
-    categories = coco_categories([category, *list(ids)[1:]])
-    write_json({"images": images, "annotations": annotations, "categories": categories}, path)
-
-
-def coco_categories(names: Iterable[str]) -> list[Entry]:
-    """COCO's categories of these names, numbered from 1."""
-    return [{"id": n, "name": name, "supercategory": name} for n, name in enumerate(names, 1)]
+    images, categories = given(masks, category, file_names, image_ids)
+    write_coco(images, Writing(Path(path), categories), Path(path).name)
 
 
 def export_coco_results(
@@ -92,33 +77,11 @@ def export_coco_results(
     masks = by_name(masks)
     listed = ImageList(masks, ids=image_ids)
     results = [
-        {key: entry[key] for key in _RESULT_KEYS}
-        for name in listed.ids
-        for entry in coco_entries(masks[name], listed.ids[name])
+        {key: ({"image_id": number} | entry)[key] for key in _RESULT_KEYS}
+        for name, number in listed.ids.items()
+        for entry in coco_entries(masks[name])
     ]
     write_json(results, path)
-
-
-def coco_entries(
-    instances: InstanceMasks, image_id: int, categories: Mapping[str, int] | None = None
-) -> Iterator[Entry]:
-    """COCO's annotations of one image, without ids of their own.
-
-    Args:
-        categories: ids of the classes of the masks. None: all are of category 1.
-    """
-    boxes, areas = instances.boxes, instances.areas
-    for index, (crop, window) in enumerate(zip(instances.crops, instances.windows, strict=True)):
-        left, top, right, bottom = boxes[index].tolist()
-        yield {
-            "image_id": image_id,
-            "category_id": categories[instances.classes[index]] if categories else CATEGORY,
-            "segmentation": encode_crop(crop, window, instances.shape),
-            "area": int(areas[index]),
-            "bbox": [left, top, right - left, bottom - top],
-            "iscrowd": 0,
-            "score": plain(instances.scores[index]),
-        }
 
 
 def read_coco_masks(
@@ -233,8 +196,9 @@ class CocoMasks:
     def entries(self, name: str, category: Key, instances: InstanceMasks) -> Iterator[Entry]:
         """COCO's annotations of an image and category, whose ids are as the file writes them."""
         number = self._image_ids[self.ids[name]]
-        for entry in coco_entries(instances, number):
-            yield {**entry, "category_id": self._category_ids.get(category, category)}
+        for entry in coco_entries(instances):
+            own = {"category_id": self._category_ids.get(category, category)}
+            yield {"image_id": number, **entry, **own}
 
     def replaced(self, masks: Mapping[str, Sequence[Entry]]) -> Any:
         """The content with other masks, and of these images only.

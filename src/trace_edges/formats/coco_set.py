@@ -14,6 +14,7 @@ from trace_edges.formats.coco_file import image_names, open_coco
 from trace_edges.formats.coco_masks import checked_runs, mask_sizes
 from trace_edges.formats.coco_models import (
     CALLED_CATEGORY,
+    CATEGORY,
     CATEGORY_MASK,
     LISTED_IMAGE,
     CategoryMask,
@@ -29,12 +30,14 @@ from trace_edges.formats.labelled import (
     Writing,
     finding_of,
 )
-from trace_edges.formats.listing import check_name
+from trace_edges.formats.listing import Entry, check_name, plain
 from trace_edges.formats.outlines import border_polygons
 from trace_edges.formats.rle import decode_crop, encode_crop
 from trace_edges.formats.streams import Ids, write_lists
 from trace_edges.formats.truth import Finding
 from trace_edges.formats.values import Key
+from trace_edges.results import Category, InstanceMasks
+from trace_edges.results.labels import Crop, Window
 
 FILE, FIFTYONE_FILE = "instances.json", "labels.json"
 
@@ -44,7 +47,7 @@ def write_coco(images: Iterable[Labelled], writing: Writing, file: str = FILE) -
     the mask and are asked for; crowds have `iscrowd` 1 and each annotation its `score`.
     """
     path = writing.file(file)
-    image_ids, mask_ids = Ids(), Ids()
+    image_ids, mask_ids = Ids(least=0), Ids()
 
     def lists(write: Any) -> None:
         for image in images:
@@ -53,27 +56,63 @@ def write_coco(images: Iterable[Labelled], writing: Writing, file: str = FILE) -
             number = image_ids(image.id)
             entry = {"id": number, "file_name": image.photograph, "height": height, "width": width}
             write("images", entry)
-            for place, (crop, window, score, mark) in enumerate(image):
-                left, top, right, bottom = image.masks.boxes[place].tolist()
+            for crop, window, score, mark in image:
                 outline = None
                 if writing.polygons and not mark.crowd:
                     outline = border_polygons(crop, window, (height, width))
-                write("annotations", {
-                    "id": mask_ids(mark.id),
-                    "image_id": number,
-                    "category_id": mark.category.id,
-                    "segmentation": outline or encode_crop(crop, window, (height, width)),
-                    "area": int(np.count_nonzero(crop)),
-                    "bbox": [left, top, right - left, bottom - top],
-                    "iscrowd": int(mark.crowd),
-                    "score": score,
-                })  # fmt: skip
-        for one in writing.categories():
-            write("categories", {"id": one.id, "name": one.name, "supercategory": one.name})
+                entry = _entry(crop, window, (height, width), score, mark.category.id, mark.crowd,
+                               outline)  # fmt: skip
+                write("annotations", {"id": mask_ids(mark.id), "image_id": number, **entry})
+        for category in category_entries(writing.categories()):
+            write("categories", category)
 
     with write_atomically(path) as temporary:
         write_lists(temporary, ("images", "annotations", "categories"), lists)
     return [path]
+
+
+def _entry(
+    crop: Crop, window: Window, size: tuple[int, int], score: float, category: int,
+    crowd: bool = False, outline: list[list[int]] | None = None,
+) -> Entry:  # fmt: skip
+    rows, columns = window
+    return {
+        "category_id": category,
+        "segmentation": outline or encode_crop(crop, window, size),
+        "area": int(np.count_nonzero(crop)),
+        "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
+        "iscrowd": int(crowd),
+        "score": score,
+    }
+
+
+def coco_entries(
+    instances: InstanceMasks, categories: Mapping[str, int] | None = None
+) -> Iterator[Entry]:
+    """COCO's annotations of the masks of an image, without ids.
+
+    Args:
+        categories: ids of the classes of the masks. None: all are of category 1.
+    """
+    found = zip(instances.crops, instances.windows, instances.scores, instances.classes,
+                strict=True)  # fmt: skip
+    for crop, window, score, name in found:
+        category = categories[name] if categories else CATEGORY
+        yield _entry(crop, window, instances.shape, plain(score), category)
+
+
+def numbered(names: Iterable[str]) -> tuple[Category, ...]:
+    """Classes of things of these names, numbered from 1."""
+    return tuple(Category(number, name, True) for number, name in enumerate(names, 1))
+
+
+def category_entries(categories: Iterable[Category], *, things: bool = False) -> list[Entry]:
+    """COCO's entries of classes; with `things`, as panoptic JSONs have them."""
+    return [
+        {"id": one.id, "name": one.name, "supercategory": one.name}
+        | ({"isthing": int(one.thing)} if things else {})
+        for one in categories
+    ]
 
 
 def write_fiftyone(images: Iterable[Labelled], writing: Writing) -> list[Path]:

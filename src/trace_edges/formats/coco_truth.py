@@ -27,7 +27,7 @@ from trace_edges.formats.coco_models import (
 from trace_edges.formats.entries import refuse_unsound, shown, sound_entries
 from trace_edges.formats.folders import list_files
 from trace_edges.formats.listing import Entry
-from trace_edges.formats.panoptic import read_panoptic_ids
+from trace_edges.formats.pixels import read_panoptic_ids
 from trace_edges.formats.rle import Size, decode_runs
 from trace_edges.formats.truth import (
     Finding,
@@ -38,6 +38,7 @@ from trace_edges.formats.truth import (
     refused,
 )
 from trace_edges.formats.values import FILE_NAME, KEY, Key
+from trace_edges.results.labels import painting_order
 
 PNG = (".png",)
 
@@ -78,8 +79,7 @@ def read_instances(masks: Sequence[Mask], size: Size, name: str) -> list[Segment
     labels = np.zeros(size, dtype=np.int32)
     runs = [checked_runs(mask, size, name) for mask in masks]
     crowds = [mask.iscrowd for mask in masks]
-    # Crowds first, then by falling area: what is painted last stays.
-    for n in sorted(range(len(runs)), key=lambda n: (not crowds[n], -runs[n][1::2].sum())):
+    for n in painting_order([int(one[1::2].sum()) for one in runs], crowds):
         labels[decode_runs(runs[n], size)] = n + 1
     return [Segments(labels, np.isin(labels, np.flatnonzero(crowds) + 1))]
 

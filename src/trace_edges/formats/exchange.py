@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trace_edges.files import FileError, read_json
-from trace_edges.formats import cvat, label_studio_tasks, yolo
+from trace_edges.formats import cvat, label_studio, yolo
 from trace_edges.formats.annotated import SUFFIXES, find_parts, is_record
 from trace_edges.formats.classes import class_table
 from trace_edges.formats.coco_set import listed_categories
@@ -34,7 +34,7 @@ from trace_edges.results import Category
 
 _FILES = {
     "instances.json": "coco", "panoptic.json": "coco-panoptic", "labels.json": "coco",
-    cvat.FILE: "cvat", label_studio_tasks.FILE: "label-studio",
+    cvat.FILE: "cvat", label_studio.FILE: "label-studio",
 }  # fmt: skip
 _SHARDS = re.compile(r"(instances|panoptic)-\d+-of-\d+\.json")
 

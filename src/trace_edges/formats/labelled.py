@@ -13,15 +13,18 @@ from jaxtyping import Bool
 
 from trace_edges.files import FileError
 from trace_edges.formats.coco_models import CATEGORY
-from trace_edges.formats.listing import bare, plain
+from trace_edges.formats.listing import ImageList, OneOrMany, bare, by_name, plain
 from trace_edges.formats.truth import Finding, GroundTruthError
 from trace_edges.formats.values import KEY, SHARE, Key
 from trace_edges.inputs import FURTHER_SUFFIXES, IMAGE_SUFFIXES
 from trace_edges.memory import free
+from trace_edges.results import OBJECT as OBJECT_NAME
 from trace_edges.results import Category, InstanceMasks
-from trace_edges.results.labels import Crop, Window
+from trace_edges.results.labels import Crop, Window, painted
 
-OBJECT = Category(CATEGORY, "object", True)
+OBJECT = Category(CATEGORY, OBJECT_NAME, True)
+COVERED = "masks that lie under others whole"
+CUT = "masks that lie under others in part"
 _LARGEST_ID = 2**31 - 1
 
 
@@ -151,6 +154,48 @@ class Categories:
     def all(self) -> tuple[Category, ...]:
         """All that were asked for, in that order."""
         return tuple(self._known.values())
+
+
+def given(
+    masks: OneOrMany[InstanceMasks],
+    category: str = OBJECT_NAME,
+    file_names: Mapping[str, str] | None = None,
+    image_ids: Mapping[str, int] | None = None,
+) -> tuple[Iterator[Labelled], Callable[[], Sequence[Category]]]:
+    """Results as writers take them, image by image in the order of the names, and their classes.
+
+    Args:
+        masks: one result, several, or a mapping by image name, without a suffix, which may make
+            them as they are asked for; the images of a list are called 000001, 000002, ...
+        category: name of the class 1, of masks whose class is not known. Other classes follow in
+            the order in which they come.
+        file_names, image_ids: as in `ImageList`.
+
+    Raises:
+        ValueError: names or ids of images will not do.
+    """
+    masks = by_name(masks)
+    listed, categories = ImageList(masks, file_names, image_ids), Categories()
+    categories(OBJECT_NAME, category)
+
+    def images() -> Iterator[Labelled]:
+        for name, number in listed.ids.items():
+            found = masks[name]
+            marks = tuple(Mark(categories(one)) for one in found.classes)
+            yield Labelled(name, found, marks, listed.file_names[name], number)
+
+    return images(), lambda: categories.all
+
+
+def flattened(image: Labelled, numbers: Sequence[int], writing: Writing) -> np.ndarray:
+    """The masks of an image in one map (h, w) (`painted`); what is lost is counted."""
+    masks = image.masks
+    crowds = [mark.crowd for mark in image.marks]
+    ids = painted(masks.windows, masks.crops, masks.shape, numbers, crowds)
+    left = np.bincount(ids.ravel(), minlength=max(numbers, default=0) + 1)[list(numbers)]
+    writing.lost[COVERED] += int((left == 0).sum())
+    writing.lost[CUT] += int(((left > 0) & (left < masks.areas)).sum())
+    return ids
 
 
 class MaskList:

@@ -32,10 +32,9 @@ from trace_edges.formats.labelled import (
     within,
 )
 from trace_edges.formats.listing import Entry, bare
-from trace_edges.formats.outlines import Size, checked_points, filled_as_drawn
+from trace_edges.formats.outlines import Size, checked_points, filled_as_drawn, polygon
 from trace_edges.formats.truth import Finding
 from trace_edges.formats.values import KEY, is_size
-from trace_edges.formats.yolo import polygon
 from trace_edges.images.opening import decoding, open_pillow
 from trace_edges.results import Category
 from trace_edges.results.labels import Crop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -11,9 +12,19 @@ from jaxtyping import Bool, Integer
 from trace_edges.files import FileError
 from trace_edges.formats.arrays import load_array
 from trace_edges.formats.folders import find_by_name
-from trace_edges.formats.listing import OneOrMany, bare, by_name, check_name
+from trace_edges.formats.labelled import (
+    Labelled,
+    LabelledSet,
+    Mark,
+    Reading,
+    Writing,
+    finding_of,
+    flattened,
+    given,
+)
+from trace_edges.formats.listing import OneOrMany, bare
 from trace_edges.formats.pixels import UNLABELLED, colour_ids, read_pixels, write_png
-from trace_edges.formats.truth import Segments, refusal, refused
+from trace_edges.formats.truth import Finding, Segments, refusal, refused
 from trace_edges.results import InstanceMasks
 
 Masks = Integer[np.ndarray, "h w"] | Bool[np.ndarray, "h w"] | Bool[np.ndarray, "n h w"]
@@ -124,10 +135,42 @@ def export_labels(masks: OneOrMany[InstanceMasks], folder: str | PathLike[str]) 
     number is missing where others cover the whole of an instance. Errors: `write_label_png`, and a
     ValueError where a name leads out of the folder of results.
     """
-    masks = by_name(masks)
-    for name in sorted(masks):
-        check_name(name)
-        write_label_png(masks[name].label_map, Path(folder) / f"{bare(name)}.png")
+    images, categories = given(masks)
+    write_label_maps(images, Writing(Path(folder), categories))
+
+
+def write_label_maps(images: Iterable[Labelled], writing: Writing) -> list[Path]:
+    """Write OUT/NAME.png for every image: 0 where no mask is, else 1 + its place among them. Where
+    masks overlap, the smaller lies on top.
+    """
+    for image in images:
+        if len(image.masks) > LARGEST:
+            raise ValueError(f"{image.name}: has more than {LARGEST} masks: take fewer")
+        ids = flattened(image, range(1, len(image.masks) + 1), writing)
+        write_label_png(ids, writing.out / f"{bare(image.name)}.png")
+    return [writing.out]
+
+
+def read_label_maps(path: Path, reading: Reading) -> LabelledSet:
+    """The numbers of every label map of a folder as masks.
+
+    Raises:
+        ValueError: there is none.
+    """
+    files = {path.stem: path} if path.is_file() else find_label_maps(path)
+    return LabelledSet((), _images(files))
+
+
+def _images(files: dict[str, Path]) -> Iterator[Labelled | Finding]:
+    for name, file in files.items():
+        try:
+            values = read_masks(file)
+            stack = values.ndim == 3
+            masks = InstanceMasks(values) if stack else InstanceMasks.from_labels(values)
+        except (ValueError, OSError) as error:
+            yield finding_of(error, file)
+            continue
+        yield Labelled(name, masks, (Mark(),) * len(masks))
 
 
 def write_label_png(labels: Integer[np.ndarray, "h w"], path: str | PathLike[str]) -> None:

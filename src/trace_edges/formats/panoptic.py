@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
 from trace_edges.files import write_json
-from trace_edges.formats.listing import Entry, ImageList, OneOrMany, bare, by_name, plain
-from trace_edges.formats.pixels import UNLABELLED, colour_ids, id_colours, read_pixels, write_png
-from trace_edges.formats.values import LARGEST_SEGMENT
-from trace_edges.results import Category, PanopticMap
+from trace_edges.formats.coco_file import listed_images, read_content
+from trace_edges.formats.coco_models import NAMED_IMAGE, PANOPTIC_ANNOTATION
+from trace_edges.formats.coco_set import category_entries, listed_categories
+from trace_edges.formats.coco_truth import png_folder, read_panoptic, sound_segments
+from trace_edges.formats.entries import sound_entries
+from trace_edges.formats.labelled import (
+    Categories,
+    Labelled,
+    LabelledSet,
+    Mark,
+    MaskList,
+    Reading,
+    Writing,
+    finding_of,
+    flattened,
+    image_name,
+)
+from trace_edges.formats.listing import (
+    Entry,
+    ImageList,
+    OneOrMany,
+    bare,
+    by_name,
+    check_name,
+    plain,
+)
+from trace_edges.formats.pixels import UNLABELLED, id_colours, write_png
+from trace_edges.formats.streams import Ids
+from trace_edges.formats.truth import Finding, refusal
+from trace_edges.formats.values import LARGEST_SEGMENT, SHARE
+from trace_edges.results import Category, InstanceMasks, PanopticMap
 from trace_edges.results.labels import Crop, Window, label_windows
 
-
-def read_panoptic_ids(path: str | PathLike[str]) -> Int32[np.ndarray, "h w"]:
-    """Segment ids of a panoptic PNG: R + 256 G + 65536 B, and 0 is void.
-
-    Raises:
-        FileNotFoundError, FileError: as in `trace_edges.formats.pixels.read_pixels`.
-    """
-    kind = "a panoptic PNG is RGB (id = R + 256 G + 65536 B)"
-    pixels, _ = read_pixels(path, ("RGB",), kind)
-    return colour_ids(pixels)
+FILE = "panoptic.json"
 
 
 def export_panoptic(
@@ -67,32 +86,67 @@ def export_panoptic(
     maps = by_name(maps)
     listed = ImageList(maps, file_names, image_ids)
     places = _places(categories, semantic_folder is not None)
-    pngs = Path(folder) if folder is not None else Path(path).with_suffix("")
-    images: list[Entry] = []
+
+    def images() -> Iterator[Labelled]:
+        for name, number in listed.ids.items():
+            panoptic = maps[name]
+            _check_segments(panoptic, categories, places, name)
+            if semantic_folder is not None:
+                semantic = _semantic(panoptic, places)
+                write_png(semantic, Path(semantic_folder) / f"{bare(name)}.png")
+            windows = label_windows(panoptic.ids)
+            found = [windows[one.id] for one in panoptic.segments]
+            masks = InstanceMasks.cropped(
+                [window for window, _ in found], [crop for _, crop in found], panoptic.ids.shape,
+                [one.score for one in panoptic.segments],
+            )  # fmt: skip
+            kinds = [categories[places[one.category]] for one in panoptic.segments]
+            marks = [Mark(kind, id=one.id)
+                     for kind, one in zip(kinds, panoptic.segments, strict=True)]  # fmt: skip
+            yield Labelled(name, masks, tuple(marks), listed.file_names[name], number)
+
+    writing = Writing(Path(path), lambda: categories)
+    write_panoptic(images(), writing, Path(path).name, folder)
+
+
+def write_panoptic(
+    images: Iterable[Labelled],
+    writing: Writing,
+    file: str = FILE,
+    folder: str | PathLike[str] | None = None,
+) -> list[Path]:
+    """Write OUT/panoptic.json and OUT/panoptic/NAME.png, or PNGs in `folder`. Where masks overlap,
+    the smaller lies on top; crowds lie under all others.
+    """
+    path = writing.file(file)
+    pngs = path.with_suffix("") if folder is None else Path(folder)
+    listed: list[Entry] = []
     annotations: list[Entry] = []
-    for name, number in listed.ids.items():
-        panoptic, file_name = maps[name], f"{bare(name)}.png"
-        _check_segments(panoptic, categories, places, name)
-        write_png(id_colours(panoptic.ids), pngs / file_name)
-        if semantic_folder is not None:
-            write_png(_semantic(panoptic, places), Path(semantic_folder) / file_name)
-        images.append(listed.entry(name, panoptic.ids.shape))
-        segments = segments_info(panoptic)
+    image_ids = Ids(least=0)
+    for image in images:
+        check_name(image.name)
+        height, width = image.masks.shape
+        number, file_name = image_ids(image.id), f"{bare(image.name)}.png"
+        own = Ids()
+        numbers = [own(m.id if isinstance(m.id, int) and m.id <= LARGEST_SEGMENT else None)
+                   for m in image.marks]  # fmt: skip
+        ids = flattened(image, numbers, writing)
+        write_png(id_colours(ids), pngs / file_name)
+        segments = []
+        windows = label_windows(ids)
+        for place, (_, _, score, mark) in enumerate(image):
+            if numbers[place] not in windows:
+                continue
+            shown = windows[numbers[place]]
+            segments.append(
+                segment_entry(numbers[place], mark.category.id, *shown, score, mark.crowd)
+            )
+        size = {"height": height, "width": width}
+        listed.append({"id": number, "file_name": image.photograph, **size})
         annotations.append({"image_id": number, "file_name": file_name, "segments_info": segments})
-    content = {
-        "images": images,
-        "annotations": annotations,
-        "categories": panoptic_categories(categories),
-    }
-    write_json(content, path)
-
-
-def panoptic_categories(categories: Iterable[Category]) -> list[Entry]:
-    """COCO's entries of the classes of panoptic maps."""
-    return [
-        {"id": one.id, "name": one.name, "supercategory": one.name, "isthing": int(one.thing)}
-        for one in categories
-    ]
+    categories = category_entries(writing.categories(), things=True)
+    write_json({"images": listed, "annotations": annotations, "categories": categories}, path)
+    return [path, pngs]
 
 
 def _places(categories: Sequence[Category], semantic: bool) -> dict[int, int]:
@@ -156,3 +210,66 @@ def _semantic(panoptic: PanopticMap, places: Mapping[int, int]) -> UInt8[np.ndar
     table = np.array([of.get(number, UNLABELLED) for number in numbers.tolist()], dtype=np.uint8)
     classes: UInt8[np.ndarray, "h w"] = table[inverse.reshape(panoptic.ids.shape)]
     return classes
+
+
+def read_panoptic_set(path: Path, reading: Reading) -> LabelledSet:
+    """The segments of a panoptic JSON and its PNGs; the scores that it gives, else 1.
+
+    Raises:
+        GroundTruthError: it is of another form, or its PNGs are not beside it.
+    """
+    content = read_content(path) if reading.content is None else reading.content
+    if not isinstance(content, Mapping):
+        raise refusal(path, "is no panoptic JSON", "give COCO's, an object")
+    categories = listed_categories(content, str(path))
+    folder = png_folder(path)
+    return LabelledSet(categories.all, _images(path, content, categories, folder))
+
+
+def _images(
+    path: Path, content: Mapping[str, Any], categories: Categories, folder: Path
+) -> Iterator[Labelled | Finding]:
+    annotations, findings = sound_entries(PANOPTIC_ANNOTATION, content, "annotations", path)
+    images, bad = listed_images(NAMED_IMAGE, content, str(path))
+    yield from [*findings, *bad]
+    for annotation in annotations:
+        subject = f"{path}: {annotation.name}"
+        image = images.get(annotation.image_id)
+        file_name = annotation.file_name if image is None else image.file_name
+        try:
+            ids = read_panoptic(folder / annotation.file_name)
+        except (ValueError, OSError) as error:
+            yield finding_of(error, subject)
+            continue
+        yield from segments(
+            image_name(file_name), ids, annotation.segments_info, categories, subject,
+            None if image is None else file_name, annotation.image_id,
+        )  # fmt: skip
+
+
+def segments(
+    name: str,
+    ids: Int32[np.ndarray, "h w"],
+    segments_info: list[Any],
+    categories: Categories,
+    subject: str,
+    file_name: str | None = None,
+    image_id: Any = None,
+) -> Iterator[Labelled | Finding]:
+    """The segments of one map, and what is wrong with those that are not in it."""
+    sound, findings = sound_segments(segments_info, subject)
+    yield from findings
+    windows = label_windows(ids)
+    shape = (ids.shape[0], ids.shape[1])
+    masks = MaskList(shape)
+    for segment in sound:
+        try:
+            if segment.id not in windows:
+                raise ValueError("has no pixel in the PNG")
+            (rows, columns), crop = windows[segment.id]
+            score = SHARE.validate_python(segments_info[segment.place].get("score", 1))
+            mark = Mark(categories(segment.category_id), segment.iscrowd, segment.id)
+            masks.add(crop, (rows.start, columns.start), score, mark)
+        except ValueError as error:
+            yield finding_of(error, f"{subject}: segment {segment.id}")
+    yield masks.labelled(name, file_name, image_id)

@@ -168,6 +168,17 @@ def colour_ids(colours: UInt8[np.ndarray, "h w 3"]) -> Int32[np.ndarray, "h w"]:
     return colours.astype(np.int32) @ np.array([1, 256, 65536], dtype=np.int32)
 
 
+def read_panoptic_ids(path: str | PathLike[str]) -> Int32[np.ndarray, "h w"]:
+    """Segment ids of a panoptic PNG: R + 256 G + 65536 B, and 0 is void.
+
+    Raises:
+        FileNotFoundError, FileError: as in `trace_edges.formats.pixels.read_pixels`.
+    """
+    kind = "a panoptic PNG is RGB (id = R + 256 G + 65536 B)"
+    pixels, _ = read_pixels(path, ("RGB",), kind)
+    return colour_ids(pixels)
+
+
 def id_colours(ids: Int32[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """The colours that `colour_ids` reads."""
     return np.stack([(ids >> shift) & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)

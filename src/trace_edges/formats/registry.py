@@ -64,7 +64,7 @@ FORMATS = (
     Format(
         "coco-panoptic", "panoptic", (".png",), write="panoptic:export_panoptic",
         truth="coco_truth:read_panoptic_segments", truth_json="coco_truth:open_panoptic",
-        opens="panoptic_set:read_panoptic_set", exports="panoptic_set:write_panoptic",
+        opens="panoptic:read_panoptic_set", exports="panoptic:write_panoptic",
         keeps=_ALL - {"overlaps"},
     ),
     Format(
@@ -81,19 +81,19 @@ FORMATS = (
     Format(
         "labels", "instances", (".png", ".tif", ".tiff", ".npy"), read="labels:read_masks",
         write="labels:export_labels", truth="labels:read_labels",
-        opens="label_set:read_label_maps", exports="label_set:write_label_maps", exchange="png",
+        opens="labels:read_label_maps", exports="labels:write_label_maps", exchange="png",
         keeps=frozenset(),
     ),
     Format("boundaries", "edges", (".png",), write="labels:write_drawn", truth="labels:read_drawn"),
     Format(
         "yolo", "instances", (".txt",), write="yolo:export_yolo",
-        opens="yolo_set:read_yolo", exports="yolo_set:write_yolo",
+        opens="yolo:read_yolo", exports="yolo:write_yolo",
         keeps=frozenset({"overlaps", "names"}),
     ),
     Format(
         "label-studio", "instances", (".json",), write="label_studio:export_label_studio",
-        opens="label_studio_tasks:read_label_studio",
-        exports="label_studio_tasks:write_label_studio",
+        opens="label_studio:read_label_studio",
+        exports="label_studio:write_label_studio",
         keeps=frozenset({"overlaps", "scores", "names", "image ids"}),
     ),
     Format(

@@ -46,14 +46,17 @@ def write_lists(path: Path, names: Sequence[str], entries: Callable[[Write], Non
 
 
 class Ids:
-    """Numbers that are each given once: what a file gives, where it can be kept."""
+    """Numbers that are each given once: what a file gives, where it can be kept and is not less
+    than `least`.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, least: int = 1) -> None:
+        self._least = least
         self._taken: set[int] = set()
         self._next = 1
 
     def __call__(self, id: Key | None) -> int:
-        number = id if isinstance(id, int) and id > 0 else self._next
+        number = id if isinstance(id, int) and id >= self._least else self._next
         while number in self._taken:
             number = self._next
             self._next += 1

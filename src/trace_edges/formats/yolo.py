@@ -1,20 +1,35 @@
-"""Instance masks as YOLO segmentation labels: a text file per image, a polygon per line."""
+"""YOLO segmentation labels, a text file per image and a polygon per line: written and read."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int64
-from scipy.spatial import Delaunay
-from skimage.measure import find_contours
 
-from trace_edges.files import write_text
-from trace_edges.formats.listing import OneOrMany, bare, by_name, check_name
+from trace_edges.extras import require
+from trace_edges.files import FileError, write_text
+from trace_edges.formats.folders import list_files
+from trace_edges.formats.labelled import (
+    Categories,
+    Labelled,
+    LabelledSet,
+    Mark,
+    MaskList,
+    Reading,
+    Writing,
+    finding_of,
+    given,
+    photographs_in,
+)
+from trace_edges.formats.listing import OneOrMany, bare
+from trace_edges.formats.outlines import checked_points, filled_path, polygon
+from trace_edges.formats.pixels import upright_size
+from trace_edges.formats.truth import Finding
+from trace_edges.formats.values import SHARE
 from trace_edges.results import InstanceMasks
 
 CONFIG, LABELS = "data.yaml", "labels"
@@ -25,6 +40,8 @@ CONFIG, LABELS = "data.yaml", "labels"
 # coordinates then go on to the next pixel at once, and no pixel beside the path is found.
 _WITHIN = 0.499
 _DIGITS = 7  # after the point: up to 10,000 px, in float32 too, errors are less than 0.001 px
+_LARGEST = 64 << 20  # bytes of a file of labels
+_CLASSES = 100_000
 
 
 def export_yolo(
@@ -43,147 +60,121 @@ def export_yolo(
         masks: one result, several, or a mapping by image name, without a suffix, of which one is
             taken after the other; the images of a list are called 000001, 000002, ...
         folder: of the data set.
-        category: name of the one class, whose number is 0.
+        category: name of the class 0, of masks whose class is not known. Other classes follow in
+            the order in which they come.
 
     Raises:
         OSError: a file cannot be written.
         ValueError: a name leads out of the folder of results.
     """
-    masks = by_name(masks)
-    for name in sorted(masks):
-        check_name(name)
-        found = masks[name]
-        corners = found.boxes[:, None, :2]  # (n, 1, 2)
-        lines = [
-            label_line(polygon(crop) + corner, found.shape)
-            for crop, corner in zip(found.crops, corners, strict=True)
-        ]
-        write_labels(lines, Path(folder), name)
-    write_config([category], Path(folder))
+    images, categories = given(masks, category)
+    write_yolo(images, Writing(Path(folder), categories))
 
 
-def write_labels(lines: Sequence[str], folder: Path, name: str) -> None:
-    """The file of labels of an image, a line for each instance."""
-    text = "".join(f"{line}\n" for line in lines)
-    write_text(text, folder / LABELS / f"{bare(name)}.txt")
+def write_yolo(images: Iterable[Labelled], writing: Writing) -> list[Path]:
+    """Write OUT/labels/NAME.txt for every image and OUT/data.yaml, as `export_yolo` does, with the
+    classes numbered in their order.
+    """
+    places: dict[int, int] = {}
+    names: list[str] = []
 
+    def number() -> None:
+        for one in writing.categories():  # those of this image among them
+            if places.setdefault(one.id, len(places)) == len(names):
+                names.append(one.name)
 
-def write_config(names: Sequence[str], folder: Path) -> None:
-    """The data.yaml of a data set, with the names of its classes."""
+    for image in images:
+        number()
+        lines = []
+        for crop, window, _, mark in image:
+            path = polygon(crop)
+            filled, corner = filled_path(path, crop.shape)
+            if corner != (0, 0) or not np.array_equal(filled, crop):
+                writing.lost["masks whose parts are joined by lines one pixel wide"] += 1
+            path += np.array([window[1].start, window[0].start])
+            shares = ((path + _WITHIN) / image.masks.shape[::-1]).ravel()
+            values = " ".join(f"{share:.{_DIGITS}f}" for share in shares)
+            lines.append(f"{places[mark.category.id]} {values}\n")
+        write_text("".join(lines), writing.out / LABELS / f"{bare(image.name)}.txt")
+    number()
     listed = json.dumps(names)  # JSON is YAML
-    write_text(f"train: images\nval: images\nnames: {listed}\n", folder / CONFIG)
+    write_text(f"train: images\nval: images\nnames: {listed}\n", writing.out / CONFIG)
+    return [writing.out]
 
 
-def polygon(mask: Bool[np.ndarray, "h w"]) -> Int64[np.ndarray, "k 2"]:
-    """One closed path (column, row) over the pixels of a mask that lie at its borders, k >= 3.
+def read_yolo(path: Path, reading: Reading) -> LabelledSet:
+    """The polygons of every image of a data set; classes are numbered from 1, in YOLO from 0.
 
-    Filled by the even-odd rule, its own pixels included, it is the mask, but for bridges between
-    parts.
+    The size of an image is that of its photograph, in the folder given or in `images` beside
+    `labels`.
     """
-    rings = _rings(mask)
-    points = np.concatenate(rings)
-    path = points[list(_joined(rings, points))]
-    steps = np.diff(path, axis=0, append=path[:1])
-    turns = (steps != np.roll(steps, 1, axis=0)).any(axis=1)
-    path = path[turns] if turns.any() else path
-    return np.pad(path, ((0, max(0, 3 - len(path))), (0, 0)), mode="edge")
+    categories = Categories()
+    listed = [categories(n + 1, name) for n, name in enumerate(_class_names(path / CONFIG))]
+    return LabelledSet(listed, _images(path, reading, categories))
 
 
-def _rings(mask: Bool[np.ndarray, "h w"]) -> list[Int64[np.ndarray, "k 2"]]:
-    """The pixels along every border, outer and inner, in the order they are walked."""
-    # At 3/4 of the way into the mask, a contour rounds to the pixels inside it.
-    contours = find_contours(np.pad(mask, 1).astype(np.float32), 0.75, fully_connected="high")
-    rings = []
-    for contour in contours:
-        ring = np.rint(contour[:, ::-1]).astype(np.int64) - 1  # (k, 2) column, row
-        moved = (ring != np.roll(ring, 1, axis=0)).any(axis=1)
-        rings.append(ring[moved] if moved.any() else ring[:1])
-    return rings
+def _class_names(path: Path) -> list[str]:
+    """The names in a data.yaml, a list or a mapping from numbers, in lines or in brackets."""
+    if not path.is_file():
+        return []
+    yaml = require("yaml", "export")
+    try:
+        content = yaml.safe_load(path.read_text("utf-8")[:_LARGEST])
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise FileError(path, "is not YAML", "write it again") from error
+    names = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not all(
+        isinstance(number, int) and 0 <= number < _CLASSES and isinstance(name, str | int)
+        for number, name in names.items()
+    ):
+        raise FileError(path, "has no 'names' of classes", "list them as YOLO does")
+    return [str(names.get(number, number)) for number in range(max(names, default=-1) + 1)]
 
 
-def _joined(rings: list[Int64[np.ndarray, "k 2"]], points: Int64[np.ndarray, "n 2"]) -> list[int]:
-    """All points in the order of one closed path: each ring hangs on another, by bridges that are
-    as short together as they can be.
-
-    Args:
-        rings: in the order of `points`, which are theirs.
-        points: (n, 2).
-    """
-    lengths = [len(ring) for ring in rings]
-    owner = np.repeat(np.arange(len(rings)), lengths)
-    starts = np.cumsum([0, *lengths])
-    largest = int(np.argmax(lengths))
-    hung: dict[int, list[int]] = defaultdict(list)  # by the point they hang on: points of rings
-    beside = _bridges(points, owner) if len(rings) > 1 else {}
-    waiting, seen = [largest], {largest}
-    for ring in waiting:
-        for anchor, point in beside.get(ring, []):
-            other = int(owner[point])
-            if other not in seen:
-                hung[anchor].append(point)
-                waiting.append(other)
-                seen.add(other)
-    return list(_walk(int(starts[largest]), owner, starts, hung))
-
-
-def _bridges(
-    points: Int64[np.ndarray, "n 2"], owner: Int64[np.ndarray, " n"]
-) -> dict[int, list[tuple[int, int]]]:
-    """The bridges of a spanning tree over all rings, by ring: its own point, and the other's."""
-    one, other = _near(points).T
-    apart = owner[one] != owner[other]
-    one, other = one[apart], other[apart]
-    order = np.argsort(np.square(points[one] - points[other]).sum(axis=1), kind="stable")
-    root = list(range(int(owner[-1]) + 1))
-    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for a, b in zip(one[order].tolist(), other[order].tolist(), strict=True):
-        rings = tops = int(owner[a]), int(owner[b])
-        while (above := (root[tops[0]], root[tops[1]])) != tops:
-            root[tops[0]], root[tops[1]] = root[above[0]], root[above[1]]  # shorter next time
-            tops = above
-        if tops[0] != tops[1]:
-            root[tops[0]] = tops[1]
-            found[rings[0]].append((a, b))
-            found[rings[1]].append((b, a))
-    return found
+def _images(path: Path, reading: Reading, categories: Categories) -> Iterator[Labelled | Finding]:
+    root = path / LABELS if (path / LABELS).is_dir() else path
+    photographs = dict(reading.photographs)
+    if not photographs and (path / "images").is_dir():
+        photographs = photographs_in(path / "images")
+    for file in list_files(root, (".txt",), recursive=True):
+        name = file.relative_to(root).with_suffix("").as_posix()
+        if name.rpartition("/")[2] in ("classes", "train", "val", "test"):
+            continue
+        try:
+            if name not in photographs:
+                raise FileError(file, "has no photograph, which says how large its image is",
+                                "give their folder with --images")  # fmt: skip
+            if file.stat().st_size > _LARGEST:
+                raise FileError(file, "has more than 64 MiB", "split it")
+            size = upright_size(photographs[name])
+            lines = file.read_text("utf-8").splitlines()
+        except (FileError, OSError, UnicodeDecodeError) as error:
+            yield finding_of(error, file)
+            continue
+        masks = MaskList(size)
+        for number, line in enumerate(lines, 1):
+            try:
+                if line.strip():
+                    _add(line.split(), masks, categories)
+            except ValueError as error:
+                yield finding_of(error, f"{file}: line {number}")
+        yield masks.labelled(name, photographs[name].name if "/" not in name else
+                             f"{name.rpartition('/')[0]}/{photographs[name].name}")  # fmt: skip
 
 
-def _near(points: Int64[np.ndarray, "n 2"]) -> Int64[np.ndarray, "p 2"]:
-    """Pairs of points among which are the shortest bridges between any two sets of them: those of
-    a Delaunay triangulation, of points on a line those that follow each other.
-    """
-    order = np.lexsort(points.T)
-    ends = [np.stack([order[:-1], order[1:]], axis=1)]  # points at one place follow each other too
-    away = points[order] - points[order[0]]
-    if (away[:, 0] * away[-1, 1] != away[:, 1] * away[-1, 0]).any():  # not all on one line
-        corners = Delaunay(points).simplices
-        ends += [corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]]
-    return np.concatenate(ends)
-
-
-def _walk(
-    first: int,
-    owner: Int64[np.ndarray, " n"],
-    starts: Int64[np.ndarray, " r1"],
-    hung: Mapping[int, list[int]],
-) -> Iterator[int]:
-    """Round a ring from one of its points; at each point, round the rings that hang on it."""
-
-    def circle(point: int) -> list[int]:
-        start, end = (int(starts[owner[point] + more]) for more in (0, 1))
-        return [*range(point, end), *range(start, point)]
-
-    path: list[tuple[int, bool]] = [(point, True) for point in reversed(circle(first))]
-    while path:
-        point, arriving = path.pop()
-        yield point
-        for other in hung.get(point, []) if arriving else []:
-            # Back to where the bridge left, once the other ring has been closed.
-            path += [(point, False), (other, False)]
-            path += [(inner, True) for inner in reversed(circle(other))]
-
-
-def label_line(path: Int64[np.ndarray, "k 2"], size: tuple[int, int], number: int = 0) -> str:
-    """The line of a label file: the number of the class, and the path (column, row)."""
-    relative = (path + _WITHIN) / size[::-1]
-    return " ".join([str(number), *(f"{value:.{_DIGITS}f}" for value in relative.ravel())])
+def _add(values: list[str], masks: MaskList, categories: Categories) -> None:
+    """A line: the class, x and y of every point as shares of the sides, at times the score."""
+    if not re.fullmatch(r"\d{1,6}", values[0]):
+        raise ValueError("does not begin with the number of a class")
+    if len(values) < 7:
+        raise ValueError("has a box and no polygon")
+    score = 1.0
+    if len(values) % 2 == 0:
+        score = SHARE.validate_python(float(values.pop()))
+    path = np.floor(checked_points(values[1:]) * masks.size[::-1]).astype(np.int64)
+    path = np.minimum(path, np.array(masks.size[::-1]) - 1)  # 1 is the side itself
+    number = int(values[0])
+    mask, corner = filled_path(path, masks.size)
+    masks.add(mask, corner, score, Mark(categories(number + 1, f"class {number}")))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
+from trace_edges.formats.coco_set import category_entries
+from trace_edges.formats.streams import Write, write_lists
 from trace_edges.jobs.entries import Item, Shard
 from trace_edges.jobs.remote import join, write_bytes
 from trace_edges.jobs.sinks import RECORD, FolderSink, write_large
 from trace_edges.jobs.task import Files
+from trace_edges.results import Category
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class CocoSink:
 
     dest: str
     task: Literal["instances", "panoptic"]
-    categories: tuple[tuple[int, str, bool], ...]
+    categories: tuple[Category, ...]
     shard: Shard = field(default_factory=Shard)
     part = None
 
@@ -53,49 +55,25 @@ class CocoSink:
         raise AssertionError("COCO JSON has no parts")
 
     def finish(self, items: Callable[[], Iterable[Item]]) -> None:
-        def records() -> Iterator[tuple[Item, dict[str, Any]]]:
+        panoptic = self.task == "panoptic"
+
+        def lists(write: Write) -> None:
+            number = 0
             for item in items():
-                yield item, json.loads(self.spool.read(item.key, RECORD))
+                record = json.loads(self.spool.read(item.key, RECORD))
+                id = self.shard.number(item.position) if item.number is None else item.number
+                size = {"height": record["height"], "width": record["width"]}
+                write("images", {"id": id, "file_name": item.name, **size})
+                if panoptic:
+                    drawn = {"image_id": id, "file_name": f"{item.key}.png"}
+                    write("annotations", drawn | {"segments_info": record["segments_info"]})
+                    continue
+                for entry in record["annotations"]:
+                    write("annotations",
+                          {"id": self.shard.number(number), "image_id": id, **entry})  # fmt: skip
+                    number += 1
+            for category in category_entries(self.categories, things=panoptic):
+                write("categories", category)
 
-        lists = {"images": map(self._image, records()), "annotations": self._annotations(records())}
-        write_large(self.lists[0], lambda path: self._write_json(path, lists))
-
-    def _write_json(self, path: Path, lists: dict[str, Iterator[dict[str, Any]]]) -> None:
-        """JSON of millions of entries, of which one at a time is in memory."""
-        with path.open("w", encoding="utf-8") as file:
-            file.write("{")
-            for name, entries in lists.items():
-                file.write(f'"{name}":[')
-                for place, entry in enumerate(entries):
-                    file.write("," if place else "")
-                    file.write(json.dumps(entry, separators=(",", ":"), allow_nan=False))
-                file.write("],\n")
-            panoptic = self.task == "panoptic"
-            categories = [
-                {"id": number, "name": name, "supercategory": name}
-                | ({"isthing": int(thing)} if panoptic else {})
-                for number, name, thing in self.categories
-            ]
-            file.write(f'"categories":{json.dumps(categories, separators=(",", ":"))}}}\n')
-
-    def _id(self, item: Item) -> int:
-        return self.shard.number(item.position) if item.number is None else item.number
-
-    def _image(self, one: tuple[Item, dict[str, Any]]) -> dict[str, Any]:
-        item, record = one
-        size = {"height": record["height"], "width": record["width"]}
-        return {"id": self._id(item), "file_name": item.name, **size}
-
-    def _annotations(
-        self, records: Iterable[tuple[Item, dict[str, Any]]]
-    ) -> Iterator[dict[str, Any]]:
-        number = 0
-        for item, record in records:
-            if self.task == "panoptic":
-                segments = record["segments_info"]
-                name = f"{item.key}.png"
-                yield {"image_id": self._id(item), "file_name": name, "segments_info": segments}
-                continue
-            for entry in record["annotations"]:
-                yield {"id": self.shard.number(number), "image_id": self._id(item), **entry}
-                number += 1
+        names = ("images", "annotations", "categories")
+        write_large(self.lists[0], lambda path: write_lists(path, names, lists))

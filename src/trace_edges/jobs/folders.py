@@ -10,7 +10,7 @@ from typing import Any
 
 from trace_edges.edge_folder import EdgeFolder
 from trace_edges.files import FileError, read_json, write_json
-from trace_edges.formats.coco import coco_categories
+from trace_edges.formats.coco_set import category_entries, numbered
 from trace_edges.formats.listing import Entry, ImageList
 from trace_edges.jobs.engine import Engine, stretches_of
 from trace_edges.jobs.entries import Item, PathPlace
@@ -197,7 +197,7 @@ def _write_summary(paths: Mapping[str, Path], records: Records, task: InstancesT
         images.append(listed.entry(name, (record["height"], record["width"])))
         for entry in record["annotations"]:
             annotations.append({"id": len(annotations) + 1, "image_id": number, **entry})
-    categories = coco_categories(task.classes)
+    categories = category_entries(numbered(task.classes))
     content = {"images": images, "annotations": annotations, "categories": categories}
     with records.outputs.writing():
         write_json(content, records.folder / SUMMARY)

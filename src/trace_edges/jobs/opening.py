@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+from trace_edges.formats.coco_set import numbered
 from trace_edges.jobs.choices import Form, Kind
 from trace_edges.jobs.coco_sink import CocoSink
 from trace_edges.jobs.entries import Shard, Source
@@ -91,10 +92,8 @@ def make_sink(
             raise ValueError("COCO JSON cannot hold edges, only instances or panoptic segments: "
                              "choose folder, tar or parquet")  # fmt: skip
         if task.name == "instances":
-            names = tuple((n, name, True) for n, name in enumerate(task.classes, 1))
-            return CocoSink(dest, "instances", names, shard)
-        listed = tuple((one.id, one.name, one.thing) for one in task.classes.categories)
-        return CocoSink(dest, "panoptic", listed, shard)
+            return CocoSink(dest, "instances", numbered(task.classes), shard)
+        return CocoSink(dest, "panoptic", tuple(task.classes.categories), shard)
     return PartSink(dest, form, (*task.suffixes, RECORD), part, shard.tag)
 
 

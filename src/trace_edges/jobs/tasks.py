@@ -15,7 +15,7 @@ from trace_edges.drawing.overlays import overlay
 from trace_edges.extras import require
 from trace_edges.files import FileError
 from trace_edges.formats.classes import ClassTable
-from trace_edges.formats.coco import coco_categories, coco_entries
+from trace_edges.formats.coco_set import category_entries, coco_entries, numbered
 from trace_edges.formats.edge_maps import EdgeFormat, stored_edges
 from trace_edges.formats.labels import LARGEST
 from trace_edges.formats.panoptic import segments_info
@@ -137,15 +137,13 @@ class InstancesTask(Task):
         files = {"instances.png": _encoded(instances.label_map.astype(np.uint16))}
         if subject.image is not None and self.overlay:
             files["overlay.png"] = _encoded(instances.overlay(subject.image))
-        annotations = [
-            {name: value for name, value in entry.items() if name != "image_id"}
-            for entry in coco_entries(instances, 0, {c: n for n, c in enumerate(self.classes, 1)})
-        ]
+        classes = numbered(self.classes)
+        annotations = list(coco_entries(instances, {one.name: one.id for one in classes}))
         for entry, sure in zip(annotations, found.class_scores or (), strict=False):
             entry["class_score"] = round(float(sure), 6)
         record: dict[str, Any] = {**found.facts, "annotations": annotations}
         if len(self.classes) > 1:  # else all are objects
-            record["categories"] = coco_categories(self.classes)
+            record["categories"] = category_entries(classes)
         if found.timestep is not None:
             record = {"timestep": found.timestep, **record}
         return Result(files, record, notes=found.notes)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int32
 from scipy.ndimage import find_objects
 
 Crop = Bool[np.ndarray, "a b"]
@@ -44,6 +45,26 @@ def label_windows(labels: np.ndarray) -> dict[int, tuple[Window, Crop]]:
         for number, box in zip(numbers, boxes, strict=True)
         if box is not None
     }
+
+
+def painted(
+    windows: Sequence[Window],
+    crops: Sequence[Crop],
+    shape: tuple[int, int],
+    numbers: Sequence[int],
+    crowds: Sequence[bool] | None = None,
+) -> Int32[np.ndarray, "h w"]:
+    """Masks in one map, each in its number: crowds at the bottom, and the smaller on the larger."""
+    labels = np.zeros(shape, dtype=np.int32)
+    for place in painting_order([int(np.count_nonzero(crop)) for crop in crops], crowds):
+        labels[windows[place]][crops[place]] = numbers[place]
+    return labels
+
+
+def painting_order(areas: Sequence[int], crowds: Sequence[bool] | None = None) -> list[int]:
+    """Places of masks, the lowest first: crowds, then by falling area; equal ones as they come."""
+    below = crowds or [False] * len(areas)
+    return sorted(range(len(areas)), key=lambda n: (not below[n], -areas[n]))
 
 
 def plain_array(given: Any) -> np.ndarray:

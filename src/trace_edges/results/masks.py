@@ -12,7 +12,14 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
 
 from trace_edges.results.archive import read_archive, unpacked, write_archive
-from trace_edges.results.labels import Crop, Window, label_array, label_windows, plain_array
+from trace_edges.results.labels import (
+    Crop,
+    Window,
+    label_array,
+    label_windows,
+    painted,
+    plain_array,
+)
 from trace_edges.results.showing import Shown
 
 if TYPE_CHECKING:
@@ -277,10 +284,7 @@ class InstanceMasks(Shown):
     @property
     def label_map(self) -> Int32[np.ndarray, "h w"]:
         """(H, W) 0 where no instance is, else 1 + its index; the smaller mask lies on top."""
-        labels, windows = np.zeros(self.shape, dtype=np.int32), self.windows
-        for index in np.argsort(-self.areas, kind="stable"):
-            labels[windows[index]][self.crops[index]] = index + 1
-        return labels
+        return painted(self.windows, self.crops, self.shape, range(1, len(self) + 1))
 
     @classmethod
     def from_labels(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from trace_edges.formats.coco import CocoMasks, export_coco, export_coco_results, read_coco_masks
+from trace_edges.formats.exchange import export
 from trace_edges.formats.labels import export_labels
 from trace_edges.formats.yolo import export_yolo
 from trace_edges.results import InstanceMasks
@@ -102,6 +103,16 @@ def test_a_name_must_not_lead_elsewhere(tmp_path, name):
     with pytest.raises(ValueError, match="leads out of the folder"):
         export_coco({name: square(0, 0, 5, 5)}, tmp_path / "a.json")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_image_may_have_the_id_0(tmp_path):
+    export_coco({name: square(0, 0, 5, 5) for name in ("0", "1")}, tmp_path / "a.json")
+    export(tmp_path / "a.json", "coco", tmp_path / "b.json")
+    for name in ("a.json", "b.json"):
+        content = json.loads((tmp_path / name).read_text(encoding="utf-8"))
+        assert [image["id"] for image in content["images"]] == [0, 1]
+        assert [one["image_id"] for one in content["annotations"]] == [0, 1]
+        assert [one["id"] for one in content["annotations"]] == [1, 2]
 
 
 def test_ids_must_be_complete_and_differ(tmp_path):

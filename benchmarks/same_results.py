@@ -85,7 +85,7 @@ COMMANDS = (
     Command("detect", ("detect", "images", "--out", "OUT")),
     Command("detect-training-free", ("detect", "images", "--out", "OUT", "--training-free",
                                      "--resolution", "256")),
-    Command("detect-subcell", ("detect", "images", "--out", "OUT", *SHORT, "--refine", "2")),
+    Command("detect-subcell", ("detect", "images", "--out", "OUT", *SHORT, "--subcell", "2")),
     Command(EDGES, ("detect", "images", "--out", "OUT", "--soft", "--format", "png16")),
     Command("detect-soft-npy", ("detect", "images", "--out", "OUT", "--soft", "--format", "npy")),
     Command("segment", ("segment", "images", "--out", "OUT")),

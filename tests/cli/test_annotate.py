@@ -41,9 +41,19 @@ def test_edges_of_a_folder_by_the_detector(photos, tmp_path):
     assert 'kind "thin", not "soft"' in refused.stderr
 
 
+def test_the_place_of_the_results_may_be_given_as_out_but_only_once(photos, tmp_path):
+    out = tmp_path / "out"
+    assert "1 done" in run(photos, "-o", out, "--task", "edges", *FAST).stdout
+    assert (out / "a.edges.png").is_file()
+    for places in ([photos], [photos, out, "--out", out]):
+        refused = run(*places, "--task", "edges", *FAST)
+        assert refused.exit_code == 1
+        assert "give one place for the results" in refused.stderr
+
+
 def test_instances_are_those_of_segment(photos, tmp_path):
     (photos / "b.png").unlink()
-    ways = ["--training-free", "--timestep", "0", "--refine", "1"]
+    ways = ["--training-free", "--timestep", "0", "--subcell", "1"]
     result = run(photos, tmp_path / "out", "--task", "instances", "--to", "coco", *FAST, *ways)
     assert result.exit_code == 0, result.output
     options = ["--resolution", "64", *ways, "--device", "cpu"]
@@ -100,7 +110,7 @@ def test_sam_redraws_and_a_model_names_and_the_report_says_it(
         (["--task", "edges", "--shard", "first"], "write the first of four as 1/4"),
         (["--task", "edges", "--timestep", "9"], "add --training-free"),
         (["--task", "edges", "--training-free", "--timestep", "5000"], "timestep 5000 is outside"),
-        (["--task", "edges", "--training-free", "--refine", "3"], "does not divide the cell"),
+        (["--task", "edges", "--training-free", "--subcell", "3"], "does not divide the cell"),
         (["--task", "instances", "--strength", "0.2", "--count", "2"], "exclude each other"),
     ],
 )

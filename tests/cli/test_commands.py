@@ -1,5 +1,6 @@
 """All commands are alike: one option has one name, default and meaning, and every help explains."""
 
+import inspect
 import re
 import shlex
 from collections import defaultdict
@@ -21,7 +22,7 @@ DEFAULTS = {
     "workers": "annotate needs one process to decode; evaluate divides its images",
 }
 # And those whose help differs: what they say is true of one command only.
-HELPS = {"out", "format", "from", "to", "categories", "images", "split", "seed", "shift",
+HELPS = {"out", "json", "format", "from", "to", "categories", "images", "split", "seed", "shift",
          "workers", "device", "steps", "dtype", "offload", "vae-tiling", "backbone"}  # fmt: skip
 
 
@@ -74,6 +75,14 @@ def test_a_help_has_one_example_which_is_parsed(words):
 
 
 @each
+def test_paragraphs_of_a_help_are_wrapped_at_the_width_of_the_terminal(words):
+    """And not where the lines of the docstring end."""
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "1000"}).stdout
+    for paragraph in inspect.cleandoc(ALL[words].help).split("\n\n"):
+        assert " ".join(paragraph.replace("`", "").split()) in shown
+
+
+@each
 def test_many_options_stand_in_panels(words):
     loose = [one.name for one in options(ALL[words]) if one.rich_help_panel is None]
     assert len(loose) <= 8, loose
@@ -81,9 +90,7 @@ def test_many_options_stand_in_panels(words):
 
 @each
 def test_a_command_prints_json(words):
-    """Every command reports something, but for a page that stays open."""
-    if words != ("explore",):
-        assert "json" in [option.name for option in options(ALL[words])]
+    assert "json" in [option.name for option in options(ALL[words])]
 
 
 @each

@@ -202,7 +202,10 @@ def test_backbones_in_the_cache_are_here_or_partly_here(cached_sd15):
         "[]", encoding="utf-8"
     )  # spoilt: the others are told of all the same
     state, said = told()["sd15"]
-    assert (state, said.endswith("holds a list instead of an object")) == ("note", True)
+    assert (state, said.endswith("holds a list instead of an object; fetch it again")) == (
+        "note",
+        True,
+    )
     assert "others" in told()
 
 

@@ -18,7 +18,8 @@ def test_h_is_help(words):
     "words",
     [["detect"], ["segment"], ["refine"], ["panoptic"], ["explain"], ["distill"],
      ["evaluate", "edges"], ["evaluate", "masks"], ["evaluate", "panoptic"],
-     ["evaluate", "boundaries"], ["evaluate", "voc-instances"]],
+     ["evaluate", "boundaries"], ["evaluate", "voc-instances"],
+     ["annotate"], ["export"], ["report"], ["doctor"]],
 )  # fmt: skip
 def test_o_is_out(words):
     lines = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200"}).stdout.splitlines()

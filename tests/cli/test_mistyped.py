@@ -4,6 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from trace_edges.cli import app
 
 COMMANDS = [
     ("detect", "lost.jpg", "--out", "out"),
@@ -31,6 +34,12 @@ def test_an_image_in_the_place_of_a_command_is_answered_with_what_to_type():
     done = subprocess.run([sys.executable, "-c", RUN, "photo.JPG"], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "2 []"
     assert "trace-edges detect photo.JPG" in done.stderr
+
+
+def test_a_value_that_is_none_of_the_choices_is_answered_with_them():
+    result = CliRunner().invoke(app, ["segment", "photos", "--find", "foo"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "Invalid value for '--find': 'foo' is not one of 'objects', 'areas'" in result.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])

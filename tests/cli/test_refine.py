@@ -80,7 +80,12 @@ def test_coco_goes_in_and_comes_out(folders, tmp_path):
     (tmp_path / "images.json").write_text(json.dumps({"images": images}), encoding="utf-8")
     out = tmp_path / "out.json"
     result = run(
-        tmp_path / "results.json", folders[1], "--out", out, "--images", tmp_path / "images.json"
+        tmp_path / "results.json",
+        folders[1],
+        "--out",
+        out,
+        "--image-list",
+        tmp_path / "images.json",
     )
     assert result.exit_code == 0, result.output
     assert [entry["score"] for entry in json.loads(out.read_text(encoding="utf-8"))] == [0.5, 0.5]

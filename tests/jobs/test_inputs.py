@@ -127,7 +127,7 @@ def test_coco_gives_its_images_with_ids_in_its_order(tmp_path):
     source = open_source(str(tmp_path / "set.json"), images=str(tmp_path / "p"))
     assert content(source) == {"b": b"b.png", "a": b"a.png"}
     assert [(e.number, e.name) for e in source.entries()] == [(9, "b.png"), (4, "a.png")]
-    with pytest.raises(ValueError, match="where are its photographs"):
+    with pytest.raises(ValueError, match="give their folder with --images"):
         open_source(str(tmp_path / "set.json"))
     (tmp_path / "set.json").write_text(
         json.dumps({"images": [{"id": 1}, *listed]}), encoding="utf-8"

@@ -157,5 +157,5 @@ def test_a_manifest_that_was_changed_by_hand_is_named(path, change):
 
 def test_a_folder_in_the_place_of_the_manifest_is_named(path):
     path.mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"manifest\.sqlite is not a manifest .*it is no file"):
+    with pytest.raises(ValueError, match=r"manifest\.sqlite is not a manifest .*it is not a file"):
         Manifest(path, SETTINGS)

@@ -75,7 +75,7 @@ def test_what_is_no_sprite_is_refused(tmp_path, red):
     with pytest.raises(FileError, match="no folder"):
         load_sprites(tmp_path / "missing")
     Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
-    with pytest.raises(FileError, match="no transparent ground"):
+    with pytest.raises(FileError, match="no transparent background"):
         load_sprites(tmp_path)
     np.savez(tmp_path / "s.npz", y=red["red"])
     with pytest.raises(FileError, match="lacks x"):

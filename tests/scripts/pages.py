@@ -39,5 +39,5 @@ def steps(page: Path) -> Iterator[tuple[str, str]]:
 def lines(block: str) -> Iterator[str]:
     """The lines of a block of a shell, continued ones joined, without comments."""
     for line in re.sub(r"\\\n\s*", " ", block).splitlines():
-        if command := re.split(r"(?:^|\s)#(?:\s|$)", line)[0].strip():
+        if command := re.split(r"^\s*#|\s#(?:\s|$)", line)[0].strip():
             yield command

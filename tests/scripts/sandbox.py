@@ -69,7 +69,7 @@ ONLY_PARSED = {
     r" \.\.\.$|SOURCE DEST": "the reader puts in arguments of their own",
     r"s3://": "a bucket; tests/jobs/test_s3.py has one",
     r"hf://": "a data set on the hub",
-    r"RAY_ADDRESS|SLURM": "a cluster; tests/jobs/test_copies_ray.py runs Ray on this machine",
+    r"--engine ray|SLURM": "a cluster; tests/jobs/test_copies_ray.py runs Ray on this machine",
     r"accelerate launch": "several GPUs",
     r"--quantize": "a GPU",
     r"trace-edges explore": "a page that stays open; tests/explore looks at it in a browser",
@@ -134,7 +134,9 @@ def _extras_are_there(arguments: list[str]) -> None:
 def named(line: str) -> None:
     """Fail unless there is a command or module of this name; what follows it is not looked at."""
     program, *words = shlex.split(line)
-    if program == "python":
+    if program == "python" and words[0] != "-m":
+        assert (ROOT / words[0]).is_file(), f"there is no {words[0]}"
+    elif program == "python":
         assert find_spec(words[1]) is not None, f"there is no module {words[1]}"
     elif program == "trace-edges":
         _command(words)
@@ -221,20 +223,21 @@ def furnish(folder: Path) -> None:
         save(some[0], folder / file)
     for name, (_, labels) in {**pictures, "2024-1": some}.items():
         people = PERSON * (labels > 0).astype(np.uint8)
-        for place in ("classes", "semantic", "maps"):
+        for place in ("classes", "maps", *(["semantic"] if name in NAMES else [])):
             save(people, folder / place / f"{name}.png")
         lines = 255 * borders(labels).astype(np.uint8)
         for place in ("maps/hed", "maps/trace", "DIR"):
             save(lines, folder / place / f"{name}.png")
         write_bsds(labels, folder / "BSDS500/data/groundTruth/test" / f"{name}.mat")
+    save(np.full((HEIGHT, WIDTH), PERSON, np.uint8), folder / "maps/below/c.png")
     coco = coco_of(pictures)
-    for file in ("masks.json", "instances.json", "corrected.json"):
+    for file in ("masks.json", "instances.json", "corrected.json", "prelabels.json"):
         write_json(coco, folder / file)
     masks = {name: InstanceMasks.from_labels(labels) for name, (_, labels) in pictures.items()}
     export_coco_results(masks, folder / "results.json")
     for file in ("annotations/panoptic_val2017.json", "panoptic_val2017.json", "predicted.json"):
         write_panoptic(pictures, folder / file)
-    listed = folder / "VOC2012/ImageSets/Main/val.txt"
+    listed = folder / "VOC2012/ImageSets/Segmentation/val.txt"
     listed.parent.mkdir(parents=True)
     listed.write_text("".join(f"{name}\n" for name in NAMES), encoding="utf-8")
     write_shards(folder)
@@ -328,12 +331,14 @@ def write_shards(folder: Path) -> None:
 
 
 def write_sprites(folder: Path) -> None:
-    """Discs of 96 px in an archive, and the rows that are held out."""
+    """Discs of 96 px in an archive and in a folder, and the rows that are held out."""
     rows, columns = np.mgrid[:96, :96]
     disc = np.zeros((8, 96, 96, 4), np.uint8)
     disc[:, (rows - 48) ** 2 + (columns - 48) ** 2 < 40**2] = 255
     disc[..., 0] = 30 * np.arange(8)[:, None, None]
     np.savez(folder / "sprites.npz", x=disc, n=np.arange(8))
+    for number, sprite in enumerate(disc):
+        save(sprite, folder / "SPRITES" / f"{number}.png")
     for name in ("sprites_heldout.npy", "rows.npy"):
         np.save(folder / name, np.arange(4))
 

@@ -2,7 +2,10 @@
 
 import re
 
+from typer.main import get_command
+
 from tests.scripts.pages import PAGES, ROOT
+from trace_edges.cli import app
 
 # Names, units and words that a reader of these pages knows; all else stands in the glossary.
 KNOWN = """
@@ -15,14 +18,36 @@ SPRITES SUFFIX T4 T5 TAR SA SVG THUDM TIFF TRACE UNET VL VM XL YOLO
 PROSE = re.compile(r"```.*?```|`[^`\n]*`|\$[^$]*\$|\]\([^)]*\)|<!--.*?-->", re.DOTALL)
 
 
-def test_abbreviations_are_explained():
-    known = set(KNOWN.split())
+ABBREVIATION = re.compile(r"(?<![\w-])[A-Z][A-Z0-9]+(?![\w-])")
+
+
+def explained():
+    """The words that the glossary explains."""
     glossary = (ROOT / "docs/reference/glossary.md").read_text(encoding="utf-8")
-    explained = set(re.findall(r"\w+", " ".join(re.findall(r"^\| (.+?) \|", glossary, re.M))))
+    return set(re.findall(r"\w+", " ".join(re.findall(r"^\| (.+?) \|", glossary, re.M))))
+
+
+def test_abbreviations_are_explained():
+    known = explained() | set(KNOWN.split())
     for page in PAGES:
-        text = PROSE.sub(" ", page.read_text(encoding="utf-8"))
-        used = set(re.findall(r"(?<![\w-])[A-Z][A-Z0-9]+(?![\w-])", text))
-        assert used <= explained | known, f"{page.name}: {sorted(used - explained - known)}"
+        used = set(ABBREVIATION.findall(PROSE.sub(" ", page.read_text(encoding="utf-8"))))
+        assert used <= known, f"{page.name}: {sorted(used - known)}"
+
+
+def helps(command):
+    """What --help says of a command and of those below it."""
+    yield command.help or ""
+    yield from (one.help or "" for one in command.params)
+    for inner in getattr(command, "commands", {}).values():
+        yield from helps(inner)
+
+
+def test_abbreviations_of_helps_are_explained():
+    known = (
+        explained() | set(KNOWN.split()) | {"FOLDER", "HTML", "MASKS", "RESULTS", "URL", "VOC2012"}
+    )
+    used = set(ABBREVIATION.findall(PROSE.sub(" ", " ".join(helps(get_command(app))))))
+    assert used <= known, sorted(used - known)
 
 
 def test_pages_of_the_navigation_are_all_pages():

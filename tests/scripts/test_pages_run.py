@@ -31,11 +31,6 @@ SMALLER_PYTHON = {'device="cuda"': 'device="cpu"', "steps=30": "steps=2, height=
 # Labelling tools, which are no dependencies: where one is missing, its Python is only compiled.
 TOOLS = ("fiftyone",)
 
-# Pages that were mended and not yet run from top to bottom: their commands are parsed. Take one
-# out, run it, and mend what fails.
-NOT_YET = ("annotate.md", "composites.md", "distillation.md", "pretraining.md", "segmentation.md",
-           "training.md")  # fmt: skip
-
 
 def with_commands():
     """The pages that have something to type, as parameters."""
@@ -132,8 +127,6 @@ def models(tmp_path, monkeypatch, request):
 @pytest.mark.timeout(1200)  # on a busy machine; the longest takes 20 s of a quiet one
 @pytest.mark.parametrize("page", list(with_commands()))
 def test_what_a_page_tells_people_to_type_runs(page, tmp_path, monkeypatch, models):
-    if name_of(page) in NOT_YET:
-        pytest.skip("not yet run from top to bottom")
     monkeypatch.chdir(tmp_path)
     found = list(steps(page))
     furnish(tmp_path)

@@ -62,11 +62,11 @@ def component_class(source: Source, index: dict[str, Any], name: str) -> Any:
     """
     value = index.get(name)
     if value is None or value == [None, None]:
-        raise BackboneError(f"{source} has no {name}: {INDEX} names none")
+        raise BackboneError(f"{source} has no {name}: {INDEX} names none; fetch it again")
     if not (isinstance(value, list) and [type(part) for part in value] == [str, str]):
         told = kind_of(value) if not isinstance(value, list) else "no pair of names"
         raise BackboneError(f"{source}: {INDEX} has {told} for {name} instead of a library and a "
-                            "class")  # fmt: skip
+                            "class; fetch it again")  # fmt: skip
     library, kind = value
     libraries = _libraries()
     if library not in libraries:
@@ -79,12 +79,13 @@ def component_class(source: Source, index: dict[str, Any], name: str) -> Any:
     if made is None:
         raise BackboneError(
             f"{source}: its {name} is a {kind[:80]}, which {library} {module.__version__} does not "
-            f"know: pip install --upgrade {library}, if a later one does"
+            f"know: if a later version does, pip install --upgrade {library}"
         )
     # A stand-in for a class whose library is not installed raises when it is asked for anything.
     loadable = hasattr(made, "from_pretrained")
     if not loadable or not isinstance(made, type) or not issubclass(made, bases):
-        raise BackboneError(f"{source}: its {name} is a {kind}, which is not a part of a pipeline")
+        raise BackboneError(f"{source}: its {name} is a {kind}, which is not a part of a pipeline; "
+                            "fetch it again")  # fmt: skip
     return made
 
 

@@ -60,7 +60,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except FileError as error:
         raise BackboneError(str(error)) from error
     if not isinstance(content, dict):
-        raise BackboneError(f"{path} holds {kind_of(content)} instead of an object")
+        raise BackboneError(f"{path} holds {kind_of(content)} instead of an object; fetch it again")
     return content
 
 
@@ -75,18 +75,22 @@ def read_config(path: Path) -> dict[str, Any]:
     for key, value, depth in _values(config):
         name = key.rpartition(".")[2].partition("[")[0]
         if depth > _DEEPEST:
-            raise BackboneError(f"{path} is nested deeper than a config is, at {key[:80]}")
+            raise BackboneError(f"{path} is nested too deep, at {key[:80]}; fetch it again")
         if isinstance(value, list) and len(value) > (100 if name in _LONG_LISTS else 1) * _LONGEST:
-            raise BackboneError(f"{path}: {key} has {len(value)} entries; {_LONGEST} are the most")
+            raise BackboneError(f"{path}: {key} has {len(value)} entries; {_LONGEST} are the "
+                                "most a config may have")  # fmt: skip
         if name.endswith("attn_implementation") and "/" in str(value):
-            raise BackboneError(f"{path}: {key} is {value!r}, code of the hub, which is never run")
+            raise BackboneError(f"{path}: {key} is {value!r}, code of the hub, which is never run: "
+                                "take it out, or give another model")  # fmt: skip
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         bound = next(most for pattern, most in _BOUNDS if pattern.search(name))
         if not abs(value) <= bound:  # nor NaN
-            raise BackboneError(f"{path}: {key} is {value:.6g}; {bound} is the most")
+            raise BackboneError(
+                f"{path}: {key} is {value:.6g}; {bound} is the most a config may have"
+            )
         if value < 0 and bound <= _LARGEST_SIZE:
-            raise BackboneError(f"{path}: {key} is {value:.6g}; 0 is the least")
+            raise BackboneError(f"{path}: {key} is {value:.6g}; 0 is the least a config may have")
     return config
 
 
@@ -140,7 +144,7 @@ def colours_of(values: Any, path: Path | None) -> Colours:
         value = values.get(key) if isinstance(values, Mapping) else values
         three = isinstance(value, list | tuple) and len(value) == 3
         if not three or not all(type(v) in (int, float) and least < v < inf for v in value or ()):
-            raise BackboneError(f"{path}: {key} is {str(value)[:80]}, instead of three numbers"
-                                + (" above 0" if least == 0 else ""))  # fmt: skip
+            raise BackboneError(f"{path}: {key} is {str(value)[:80]}, and should be three numbers"
+                                f"{' above 0' if least == 0 else ''}: fetch it again")  # fmt: skip
         scales.append(torch.tensor(value, dtype=torch.float32).reshape(3, 1, 1))
     return scales[0], scales[1]

@@ -114,7 +114,7 @@ class Denoiser(nn.Module):
         # (B, C, h, w) -> (B, h * w, width)
         x = self.pos_embed["proj"](latents).flatten(2).transpose(1, 2)
         base = self.config["sample_size"]
-        x = (x + _positions(h, w, x.shape[-1], base, x.device)).to(x.dtype)
+        x = (x + _positions(h, w, int(x.shape[-1]), base, x.device)).to(x.dtype)
         embedded = self.adaln_single.get_submodule("emb.timestep_embedder")(
             _frequencies(timestep).to(x.dtype)
         )

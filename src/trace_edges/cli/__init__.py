@@ -38,6 +38,13 @@ class Verbs(TyperGroup):
             ctx.fail(f"{word!r} is no command. For its edges: trace-edges detect {word}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")  # pydantic's own words
+            raise
+
 
 app = typer.Typer(
     cls=Verbs,
@@ -45,6 +52,7 @@ app = typer.Typer(
     help="Find the edges between object instances with diffusion models, without labels (TRACE).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # paragraphs of docstrings are wrapped anew
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(detect)

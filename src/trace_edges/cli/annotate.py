@@ -43,7 +43,8 @@ class DataSet:
     Attributes:
         kind: Kind of SOURCE. None: recognised from SOURCE itself.
         images: Folder or URL of the images that a COCO JSON lists.
-        split: Split to read, of PASCAL VOC or of datasets.
+        split: Split to read: a list in PASCAL VOC's ImageSets/Segmentation, such as val, or a split
+            of datasets.
         column: Column that holds the images, in Parquet or datasets.
         key_column: Column that holds the names of the images, in Parquet.
     """
@@ -71,7 +72,9 @@ class Running(Reporting, EdgeOutput):
     """How the job runs.
 
     Attributes:
-        to: How the results are stored in DEST.
+        out: Another way to give DEST.
+        to: How the results are stored in DEST: single files, tars of WebDataset, Parquet files, or
+            one COCO JSON.
         shard: Process one part of the data set only: 2/4 is the second of four parts.
         batch_size: Number of images of one size in a pass.
         workers: Number of processes that decode images and encode results; 0 does both in the
@@ -87,6 +90,7 @@ class Running(Reporting, EdgeOutput):
         measure: Number of images that --dry-run measures.
     """
 
+    out: str | None = None
     to: Form = "folder"
     shard: str = "1/1"
     batch_size: int = 1
@@ -115,11 +119,16 @@ class Running(Reporting, EdgeOutput):
 
 @command
 def annotate(
-    source: Annotated[str, typer.Argument(help="Folder, pattern, tars, COCO JSON, ...; or a URL.")],
-    dest: Annotated[str, typer.Argument(help="Folder or URL for the results.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder, pattern such as 'photos/*.jpg', tars, Parquet files, COCO JSON, PASCAL "
+            "VOC or a data set that datasets saved: a path or a URL."
+        ),
+    ],
     task: Annotated[TaskName, typer.Option(help="What to write for each image.")],
     data_set: Annotated[DataSet, Fields("Source", flags={"kind": ("--from",)})],
-    running: Annotated[Running, Fields("Running")],
+    running: Annotated[Running, Fields("Running", flags={"out": ("--out", "-o")})],
     choice: Annotated[Choice, MODEL],
     settings: Annotated[TraceSettings, TRACE],
     loading: Annotated[Loading, LOADING],
@@ -127,6 +136,7 @@ def annotate(
     finishing: Annotated[Finishing, FINISHING],
     maps: Annotated[SemanticMaps, Fields("Classes (--task panoptic)")],
     cutting: Annotated[Splitting, SPLITTING],
+    dest: Annotated[str | None, typer.Argument(help="Folder or URL for the results.")] = None,
 ) -> None:
     """Annotate a data set of any size with edges, instances or panoptic maps.
 
@@ -136,6 +146,9 @@ def annotate(
 
     Example: trace-edges annotate photos results --task instances
     """
+    places = [place for place in (dest, running.out) if place is not None]
+    if len(places) != 1:
+        raise ValueError("give one place for the results: SOURCE DEST, or SOURCE --out DEST")
     if "://" not in source:
         check_inputs(Path(fixed_part(source)))
     from trace_edges.jobs.inputs import FolderSource
@@ -147,7 +160,7 @@ def annotate(
     model = EdgeModel.choose(choice, settings, loading)
     what = _task(task, model, running, selection, (maps, cutting))
     what = _finished(what, finishing, cutting.iou, loading)
-    part_of, out = read_shard(running.shard), absolute(dest)
+    part_of, out = read_shard(running.shard), absolute(places[0])
     images = open_source(source, **vars(data_set))
     sink = make_sink(out, running.to, what, part=running.part, shard=part_of)
     job = Job(
@@ -169,7 +182,7 @@ def annotate(
         error(reason)
     if status.failed > len(status.reasons):
         errors.print(f"... and {status.failed - len(status.reasons)} more images failed")
-    report = f"{dest.rstrip('/')}/report{part_of.tag}.csv"
+    report = f"{places[0].rstrip('/')}/report{part_of.tag}.csv"
     if running.json:
         counts = {"done": status.done, "failed": status.failed, "processed_now": status.now}
         typer.echo(json.dumps(counts | {"report": report if status.failed else None}))

@@ -49,7 +49,8 @@ class Checking:
     """Images with ground truth, on which a run is measured.
 
     Attributes:
-        check_images: Folder of images on which ODS is measured; they are never trained on.
+        check_images: Folder of images on which the ODS of the edges (their F-measure at the best
+            threshold) is measured; they are never trained on.
         check_truth: Ground truth of these images, in any form that evaluate edges reads.
     """
 
@@ -77,7 +78,11 @@ def distill(
     backbone: BackboneName = EMBEDDED,
     config: Annotated[
         str,
-        typer.Option(help="Settings: toy, cpu, fast, 24gb, paper, or a JSON file."),
+        typer.Option(
+            help="Settings: toy (a trial of minutes), cpu (as the detector of this package), fast "
+            "(a small network that reads the image alone), 24gb (for a GPU of 24 GB), paper (as "
+            "the paper), or a JSON file."
+        ),
     ] = "cpu",
 ) -> None:
     """Train a one-step detector from unlabelled photographs (distillation).

@@ -34,7 +34,10 @@ KindOption = Annotated[Kind, typer.Option(help="Kind of ground truth; auto recog
 GtModeOption = Annotated[
     Literal["thin", "right_down", "inner", "thick", "given"] | None,
     typer.Option(
-        help="How boundaries are drawn between labels. Default: thin, or given if they are drawn."
+        help="How boundaries are drawn between labels: thin is a line of one pixel in the middle, "
+        "right_down marks pixels whose right or lower neighbour differs, inner those of segments "
+        "that touch another one, thick both sides; given takes what the ground truth draws. "
+        "Default: given where it draws boundaries, otherwise thin."
     ),
 ]
 VoidOption = Annotated[
@@ -50,9 +53,11 @@ PROTOCOL = Fields(
     help={
         "thresholds": "Number n of thresholds, which are i / (n + 1).",
         "thin": "Thin the predictions to lines of one pixel at every threshold.",
-        "nms": "Make lines of smooth maps first: ridges, or toolbox, as in published results.",
-        "interpolate": "Interpolate the best F between thresholds for ODS.",
-        "cldice_dilation": "Widen both sides by this many pixels for clDice.",
+        "nms": "How smooth maps are made lines before the first threshold: by their ridges, or as "
+        "the toolbox of published results does; none is for maps that are lines.",
+        "interpolate": "Look for the best F-measure of ODS between the thresholds as well.",
+        "cldice_dilation": "Widen the predicted and the true lines by this many pixels before "
+        "clDice compares them.",
     },
 )
 MaxDistance = Annotated[
@@ -80,7 +85,8 @@ def edges(
     peer: Annotated[
         list[str] | None,
         typer.Option(
-            help="Score this method too: canny, sobel, felzenszwalb, or NAME=FOLDER. Repeatable."
+            help="Score this method too: canny, sobel, felzenszwalb, or NAME=FOLDER; may be given "
+            "several times."
         ),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
@@ -91,6 +97,10 @@ def edges(
     workers: Workers = 0,
 ) -> None:
     """Score edge maps against ground truth: ODS, OIS, AP, R50 and clDice.
+
+    ODS and OIS are the F-measure at the best threshold for all images and for each image. AP is
+    the average precision, R50 the recall where half of the edges found are right, and clDice
+    compares lines by their connections.
 
     Several methods are scored on the same images. The folder receives the scores, the
     precision-recall curves, and a sheet of the worst and best images of each method.

@@ -30,10 +30,10 @@ class Correction:
 
     Attributes:
         against: COCO JSON of the masks after their correction.
-        suggestions: The masks are suggestions that are picked by a click each, and cost nothing if
-            they are not picked. Otherwise every mask that is wrong is deleted by a click.
-        min_iou: A corrected mask with a lower overlap (IoU) with every pre-label counts as added.
-        seconds_per_click: Seconds that a click takes, to give minutes.
+        suggestions: Count the masks as suggestions: picking one costs a click, and leaving it costs
+            nothing. Otherwise every wrong mask costs a click, which deletes it.
+        min_iou: A corrected mask counts as added if its overlap (IoU) with every mask is lower.
+        seconds_per_click: Seconds that a click takes, by which clicks become minutes.
     """
 
     against: Path | None = None
@@ -52,7 +52,10 @@ def masks(
     ] = None,
     score: Annotated[
         Literal["given", "constant", "area"],
-        typer.Option(help="Rank masks by the score given, by area, or all alike (constant)."),
+        typer.Option(
+            help="Rank the masks of an image by the scores of the file (given) or by their area, "
+            "or give all of them one score (constant)."
+        ),
     ] = "given",
     backend: Annotated[
         Literal["auto", "hotcoco", "faster-coco-eval", "pycocotools"],
@@ -62,8 +65,12 @@ def masks(
 ) -> None:
     """Score masks against ground truth as COCO does, without classes: AP and AR@100.
 
-    With --against, say instead what was changed when the masks were corrected as pre-labels: how
-    many were kept, adjusted, added, deleted, split and merged, and how many clicks that took.
+    AP is the average precision, and AR@100 the average recall of the best 100 masks of an image,
+    both over overlaps (IoU) of 0.5 to 0.95.
+
+    With --against, the masks are compared instead with what became of them when somebody corrected
+    them: how many were kept, adjusted, added, deleted, split and merged, and how many clicks that
+    took.
 
     Example: trace-edges evaluate masks masks/instances.json instances_val2017.json
     """
@@ -104,6 +111,9 @@ def panoptic(
     out: Annotated[Path | None, typer.Option(help="JSON file for the scores.")] = None,
 ) -> None:
     """Score panoptic maps against ground truth: PQ, SQ and RQ of all classes, things and stuff.
+
+    PQ, the panoptic quality, is the product of SQ, the mean overlap (IoU) of the segments that were
+    found, and RQ, the F-measure of finding them.
 
     Example: trace-edges evaluate panoptic panoptic/panoptic.json panoptic_val2017.json
     """

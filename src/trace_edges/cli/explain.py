@@ -63,8 +63,9 @@ def explain(
     """Draw the method at work on one image, or on a prompt, as one sheet.
 
     The sheet of an image shows the self-attention and its boundary divergence (ABDiv) at every
-    step, the curve of changes (KL) with t*, and the edges. The sheet of a --prompt shows how an
-    image is generated, and the attention to each word beside the self-attention.
+    step, the curve that says how much attention changes from step to step, the step t* at which it
+    changes most, and the edges. The sheet of a --prompt shows how an image is generated, and the
+    attention to each word beside the self-attention.
 
     Example: trace-edges explain photo.jpg --out sheet.png
     """

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 
 from trace_edges.cli.common import errors, waiting
-from trace_edges.cli.fields import command
-from trace_edges.cli.options import LOADING, Files, find_inputs
+from trace_edges.cli.fields import Fields, command
+from trace_edges.cli.options import LOADING, MODEL, Files, Reporting, find_inputs
 from trace_edges.edge_model import Choice, Loading
 
 
 @command
 def explore(
-    choice: Choice,
+    choice: Annotated[Choice, MODEL],
     loading: Annotated[Loading, LOADING],
+    reporting: Annotated[
+        Reporting, Fields(leave_out=("quiet",), help={"json": "Print the address as JSON."})
+    ],
     inputs: Annotated[
-        list[str] | None, typer.Argument(help="Images or a folder to choose from on the page.")
+        list[str] | None,
+        typer.Argument(help="Images, or folders of images, to choose from on the page."),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; others than 127.0.0.1 open it to a network.")
+        str,
+        typer.Option(help="Address to listen at; any but 127.0.0.1 opens the page to a network."),
     ] = "127.0.0.1",
     port: Annotated[
         int | None, typer.Option(help="Port to listen at. Default: the first free one from 7860.")
@@ -30,7 +36,7 @@ def explore(
     """Open a page in the browser: edges of your images, where each pixel looks, instances to
     correct and export.
 
-    Everything stays on this computer. Extra: explore.
+    Everything stays on this computer. Needs the extra explore.
 
     Example: trace-edges explore photos
     """
@@ -45,5 +51,7 @@ def explore(
         models = Models(choice.detector_name, choice.backbone, loading)
         page = build_page(models, images, "one-step" if one_step else "training-free")
     address = open_page(page, host=host, port=port, browser=not no_browser, wait=False)
-    typer.echo(f"{address} (end with Ctrl-C)")
+    typer.echo(
+        json.dumps({"address": address}) if reporting.json else f"{address} (end with Ctrl-C)"
+    )
     page.block_thread()

@@ -38,15 +38,15 @@ def export(
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the images: their file names are written, and YOLO's labels are read "
-            "with their sizes."
+            help="Folder of the images, from which their file names are taken, and the sizes that "
+            "YOLO's labels do not hold."
         ),
     ] = None,
     categories: Annotated[
         str | None,
         typer.Option(
-            help="Names of the classes by id: a JSON in COCO's form, a text file with a name a "
-            "line, coco or voc."
+            help="Names of the classes by id: a JSON in COCO's form, a text file with one name in "
+            "each line, or coco or voc for the classes of these data sets."
         ),
     ] = None,
     polygons: Annotated[
@@ -59,7 +59,7 @@ def export(
     ] = False,
     image_root: Annotated[
         str,
-        typer.Option(help="What Label Studio finds the images under; their names come after it."),
+        typer.Option(help="Beginning of the addresses of Label Studio's images; names follow it."),
     ] = "/data/local-files/?d=",
 ) -> None:
     """Convert masks into the format of a labelling tool or a trainer, or from one into another.

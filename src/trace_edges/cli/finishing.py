@@ -43,7 +43,9 @@ class Finishing:
             raise ValueError("--prompts and --points are for SAM: give --sam, or leave them out")
         names = self.names
         if not names and self.class_names is not None:
-            raise ValueError(f"--class-names {self.class_names!r} names no class")
+            raise ValueError(
+                f"--class-names {self.class_names!r} names no class: separate names by commas"
+            )
         if twice := [one for one in names if names.count(one) > 1]:
             raise ValueError(f"--class-names has {twice[0]!r} twice: leave one out")
         if len(names) > 1 and self.class_model is None:

@@ -37,11 +37,7 @@ _NO_OPTIONS = ("criterion", "ignore_first", "neighbours", "symmetric", "border",
 
 MODEL = Fields("Model")
 FILES = Fields("Files and messages")
-TRACE = Fields(
-    "Reading (with a detector, only --resolution)",
-    leave_out=_NO_OPTIONS,
-    flags={"subcell": ("--subcell", "--refine")},
-)
+TRACE = Fields("Reading (with a detector, only --resolution)", leave_out=_NO_OPTIONS)
 LOADING = Fields("Loading")
 CUTTING = Fields("Cutting masks at edges")
 SPLITTING = Fields(CUTTING.panel, leave_out=("iou",))

@@ -35,9 +35,7 @@ def refine(
     reporting: Annotated[Reporting, FILES],
     image_list: Annotated[
         Path | None,
-        typer.Option(
-            "--image-list", "--images", help="COCO JSON that names the images of results."
-        ),
+        typer.Option(help="COCO JSON that names the images, where MASKS is a list of results."),
     ] = None,
     split_parts: Annotated[
         bool,
@@ -46,7 +44,7 @@ def refine(
 ) -> None:
     """Cut the masks of another tool at edges, so that each covers one instance.
 
-    Masks are cut at the edges, their pieces grow until they fill the mask again, and pieces that
+    Masks are cut at the edges, their pieces grow until they fill the mask again, and masks that
     overlap are merged. The result has the format of the input.
 
     Example: trace-edges refine masks.json edges --out refined.json

@@ -26,8 +26,10 @@ def report(
 ) -> None:
     """Write a page of thumbnails with contours, to look through masks before they are corrected.
 
-    Images can be sorted by score, number of masks, share covered, and doubt; what failed is listed
-    with the reason. The page needs no network. Its thumbnails lie in a folder beside it.
+    The page sorts images by the score or the number of their masks, by the share of the image that
+    is covered, and by doubt, the share of the contours at which the photograph hardly changes.
+    Images that failed are listed with the reason. The page needs no network, and its thumbnails
+    lie in a folder beside it.
 
     Example: trace-edges report masks --images photos --out report.html
     """

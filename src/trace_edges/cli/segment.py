@@ -47,10 +47,10 @@ class Masks:
         masks: Take the regions that edges enclose, or masks of MaskCut or ProMerge, which are then
             cut at the edges.
         edges: Folder of edge maps to use instead of a model; write them with detect --soft.
-        encoder: ViT whose features MaskCut and ProMerge use, for example dino-vitb8. None: the
-            self-attention of the backbone at t*.
-        crf: Fit the masks of MaskCut and ProMerge to the colours of the image with a CRF, before
-            they are cut. Needs the extra crf.
+        encoder: Vision transformer whose features MaskCut and ProMerge use, for example dino-vitb8.
+            None: the self-attention of the backbone at t*.
+        crf: Fit the masks of MaskCut and ProMerge to the colours of the image with a conditional
+            random field (CRF), before they are cut. Needs the extra crf.
     """
 
     masks: Literal["edges", "maskcut", "promerge"] = "edges"

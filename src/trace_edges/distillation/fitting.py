@@ -70,7 +70,7 @@ def train_student(
         ImageError: a photograph cannot be used.
     """
     if not photographs or not held_out:
-        raise ValueError("there must be photographs to learn from and some to validate on")
+        raise ValueError("give photographs to learn from and others to validate on (hold_out)")
     accelerator = accelerator or Accelerator(cpu=student.device.type == "cpu")
     if accelerator.num_processes > 1:  # each has a device of its own
         student.move(accelerator.device)

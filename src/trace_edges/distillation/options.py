@@ -28,7 +28,8 @@ class Overrides:
         steps: Number of training steps.
         pasted: Share of the crops onto which objects and pieces of other photographs are pasted,
             whose borders are known. None: the config's.
-        rank: Rank of the LoRA that is trained beside the denoiser; 0 trains none.
+        rank: Rank of the LoRA, the low-rank weights that are trained beside the denoiser; 0 trains
+            none.
         reconstruction_weight: Weight of the reconstruction loss L_rec, which keeps the LoRA close
             to the original model; 0 leaves it out.
         seed: Seed of the initial weights and the crops. None: the config's.
@@ -36,8 +37,8 @@ class Overrides:
         shift: Shift of a flow model's steps in the teacher. None: the config's.
         student_dtype: Number type of the student's frozen weights; what is trained is float32.
             None: the config's.
-        gradient_checkpointing: Save memory at the cost of time, when a LoRA is trained, whatever
-            the config says.
+        gradient_checkpointing: Save memory at the cost of time where a LoRA is trained, even if the
+            config does not say so.
     """
 
     label_resolution: list[int] | None = None
@@ -96,8 +97,9 @@ class TrainingOptions:
         hold_out: Keep every n-th photograph for validation.
         mixed_precision: Number type of mixed-precision training.
         accumulate: Number of batches whose gradients are summed for one step.
-        patience: Stop after this many validations in a row without a higher ODS.
-        report_to: Tracker that receives the curves as well.
+        patience: Stop after this many validations in a row without a higher ODS (with
+            --check-images).
+        report_to: Tracker to which the curves are sent as well. Needs the extra tensorboard.
 
     Raises:
         MissingExtraError: tensorboard is asked for and not installed.

@@ -1,4 +1,4 @@
-"""Sprites: small images of objects on a transparent ground, which are pasted onto others."""
+"""Sprites: small images of objects on a transparent background, which are pasted onto others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_sprites(
         Squares, RGBA with straight alpha; an image that is none is padded to one.
 
     Raises:
-        FileError: there are no sprites, or an image has no transparent ground.
+        FileError: there are no sprites, or an image has no transparent background.
     """
     source = Path(source)
     found = _from_archive(source, rows) if source.suffix == ".npz" else _from_folder(source)
@@ -47,14 +47,16 @@ def _from_archive(path: Path, rows: str | PathLike[str] | None) -> dict[str, Spr
     if rows is not None:
         chosen = np.load(rows, allow_pickle=False)
         if chosen.size and chosen.max() >= len(names):
-            raise FileError(Path(rows), f"has a row beyond {path}", "give the list made for it")
+            raise FileError(
+                Path(rows), f"has a row beyond {path}", "give the list that was made for it"
+            )
         names, images = names[chosen], images[chosen]
     return {str(name): image for name, image in zip(names, images, strict=True)}
 
 
 def _from_folder(folder: Path) -> dict[str, Sprite]:
     if not folder.is_dir():
-        raise FileError(folder, "is no folder and no npz archive", "give one of the two")
+        raise FileError(folder, "is neither a folder nor an npz archive", "give one of the two")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES]
     return {path.stem: _read(path) for path in paths}
 
@@ -63,7 +65,9 @@ def _read(path: Path) -> Sprite:
     with open_file(path, str(path)) as file, decoding(str(path)):
         pixels = np.asarray(open_pillow(file, str(path)).convert("RGBA"))
     if (pixels[..., 3] == 255).all():
-        raise FileError(path, "has no transparent ground", "cut the object out, or leave it away")
+        raise FileError(
+            path, "has no transparent background", "cut the object out, or leave the picture out"
+        )
     missing = [max(pixels.shape[:2]) - side for side in pixels.shape[:2]]
     padding = [(m // 2, m - m // 2) for m in missing]
     return np.pad(pixels, (*padding, (0, 0)))

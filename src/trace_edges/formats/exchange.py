@@ -95,7 +95,7 @@ def export(
     """
     target = get_exchange(to)
     if target.exports is None:
-        raise ValueError(f"{to!r} is read only")
+        raise ValueError(f"format {to!r} can be read but not written: choose another")
     photographs = {} if images is None else photographs_in(_folder(Path(images)))
     found = open_masks(results, source_format, photographs)
     names = {} if categories is None else _names(categories)

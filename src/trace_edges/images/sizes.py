@@ -23,7 +23,9 @@ def model_size(height: int, width: int, resolution: int, multiple: int) -> tuple
         ValueError: `resolution` is below 2 * `multiple`, or a number is not positive.
     """
     if min(height, width, multiple) < 1:
-        raise ValueError(f"height {height}, width {width}, multiple {multiple}: give at least 1")
+        raise ValueError(
+            f"height {height}, width {width}, multiple {multiple}: none may be below 1"
+        )
     if resolution < 2 * multiple:
         raise ValueError(f"resolution {resolution} is too small; give at least {2 * multiple}")
     scale = resolution / math.sqrt(height * width)

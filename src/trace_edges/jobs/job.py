@@ -284,7 +284,7 @@ def _reachable(entries: Iterable[Any], workers: int) -> Iterator[Any]:
     for entry in entries:
         place = entry.place
         if workers and isinstance(place, FilePlace) and in_memory(place.url):
-            raise ValueError(f"{place.url}: only this process can read it: give 0 workers")
+            raise ValueError(f"{place.url}: only this process can read it: set workers to 0")
         yield entry
 
 

@@ -62,7 +62,7 @@ class Manifest:
         self.path = path
         self._committed = time.monotonic()
         if path.exists() and not path.is_file():
-            raise self._no_manifest("it is no file")
+            raise self._no_manifest("it is not a file")
         self._base = sqlite3.connect(path, timeout=0.5)
         try:
             self._base.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -224,7 +224,7 @@ class Manifest:
         except sqlite3.Error as error:
             raise self._gone(error) from error
         if not self.path.exists():  # SQLite would go on writing to what nobody can open any more
-            raise self._gone("it was taken away")
+            raise self._gone("it was removed")
         self._committed = time.monotonic()
 
     def _check(self, settings: Mapping[str, Any]) -> None:
@@ -253,7 +253,7 @@ class Manifest:
         try:
             return unpack(text)
         except (ValueError, TypeError, LookupError) as error:
-            raise self._no_manifest(f"{str(text)[:80]!r} is no place of an image") from error
+            raise self._no_manifest(f"{str(text)[:80]!r} is not the place of an image") from error
 
     def _no_manifest(self, why: object) -> ValueError:
         return ValueError(f"{self.path} is not a manifest of a job ({why}): remove it")

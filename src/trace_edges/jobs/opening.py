@@ -61,7 +61,8 @@ def open_source(
             return TarSource(url)
         case "coco":
             if images is None:
-                raise ValueError(f"{url}: where are its photographs? Give their folder (images)")
+                raise ValueError(f"{url}: lists images that lie elsewhere: give their folder with "
+                                 "--images (in Python, images)")  # fmt: skip
             return CocoSource(url, absolute(images))
         case "voc":
             return VocSource(url, split)

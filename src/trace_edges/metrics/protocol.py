@@ -42,7 +42,9 @@ class EdgeProtocol:
         if self.thresholds < 1:
             raise ValueError(f"thresholds must be 1 or more, not {self.thresholds}")
         if not 0 <= self.max_distance <= 1:
-            raise ValueError(f"max_distance is 0 to 1 image diagonal, not {self.max_distance}")
+            raise ValueError(
+                f"max_distance is a share of the diagonal, 0 to 1, not {self.max_distance}"
+            )
         if self.gt_mode not in (modes := (*get_args(BoundaryMode), "given")):
             raise ValueError(f"unknown gt_mode {self.gt_mode!r}: choose from {', '.join(modes)}")
         if self.void not in (modes := get_args(VoidMode)):

@@ -44,6 +44,7 @@ SMALLER = (
     ("^echo", r'("steps"|"batch_size"): \d+', r"\1: 2"),
     ("^echo", r'("crop"|resolution"): \d+', r"\1: 64"),
     ("explain --prompt", r"$", " --height 64 --width 64 --steps 2"),
+    ("trace-edges (report|export) DEST", r"DEST", "coco"),  # where annotate.md wrote instances
     ("trace-edges annotate", r"0000\.\.0127", "0000..0001"),
     ("recipes.trace_mini composites", r"--n \d+", "--n 2"),
     ("recipes.trace_mini composites", r"--(height|width) \d+", r"--\1 96"),
@@ -237,6 +238,11 @@ def furnish(folder: Path) -> None:
     export_coco_results(masks, folder / "results.json")
     for file in ("annotations/panoptic_val2017.json", "panoptic_val2017.json", "predicted.json"):
         write_panoptic(pictures, folder / file)
+    for name, (_, labels) in pictures.items():
+        objects = Image.fromarray(labels.astype(np.uint8), "P")
+        objects.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0])
+        (folder / "VOC2012/SegmentationObject").mkdir(parents=True, exist_ok=True)
+        objects.save(folder / "VOC2012/SegmentationObject" / f"{name}.png")
     listed = folder / "VOC2012/ImageSets/Segmentation/val.txt"
     listed.parent.mkdir(parents=True)
     listed.write_text("".join(f"{name}\n" for name in NAMES), encoding="utf-8")

@@ -4,7 +4,7 @@ import re
 
 from typer.main import get_command
 
-from tests.scripts.pages import PAGES, ROOT
+from tests.scripts.pages import PAGES, ROOT, steps
 from trace_edges.cli import app
 
 # Names, units and words that a reader of these pages knows; all else stands in the glossary.
@@ -48,6 +48,22 @@ def test_abbreviations_of_helps_are_explained():
     )
     used = set(ABBREVIATION.findall(PROSE.sub(" ", " ".join(helps(get_command(app))))))
     assert used <= known, sorted(used - known)
+
+
+def verbs(command, *words):
+    """Every command that does something, as it is typed."""
+    inner = getattr(command, "commands", {})
+    for name, below in inner.items():
+        if not below.hidden:
+            yield from verbs(below, *words, name)
+    if not inner:
+        yield " ".join(words)
+
+
+def test_every_command_is_shown_on_a_page_with_its_arguments():
+    typed = " ".join(line for page in PAGES for kind, line in steps(page) if kind == "shell")
+    missing = [verb for verb in verbs(get_command(app), "trace-edges") if f"{verb} " not in typed]
+    assert missing == []
 
 
 def test_pages_of_the_navigation_are_all_pages():

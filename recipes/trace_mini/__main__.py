@@ -18,31 +18,52 @@ from trace_edges.outputs import Outputs
 
 _EVERY = 4  # of the embedded sprites one is held out
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+SPRITES = (
+    "Folder of PNG or WebP images with a transparent background, or an npz archive of sprites. "
+    "Default: the 24 sprites of the recipe."
+)
+SEED = typer.Option(help="Seed of everything that is drawn at random.", min=0)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.command()
 def composites(
-    out: Annotated[Path, typer.Option(help="Folder for images and ground truth.")],
-    n: Annotated[int, typer.Option("--n", help="How many.", min=1)] = 100,
-    seed: Annotated[int, typer.Option(help="Of all that is drawn by chance.", min=0)] = 0,
-    sprites: Annotated[
-        Path | None,
-        typer.Option(help="Folder of PNG or WebP, or npz archive. Default: 24 embedded ones."),
-    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the images and their ground truth.")
+    ],
+    n: Annotated[int, typer.Option("--n", help="Number of composites.", min=1)] = 100,
+    seed: Annotated[int, SEED] = 0,
+    sprites: Annotated[Path | None, typer.Option(help=SPRITES)] = None,
     rows: Annotated[
-        Path | None, typer.Option(help="npy file: the rows of the archive that may be used.")
+        Path | None,
+        typer.Option(help="File in .npy format with the rows of the archive to use. Default: all."),
     ] = None,
-    height: Annotated[int, typer.Option(help="px.", min=32)] = 384,
-    width: Annotated[int, typer.Option(help="px.", min=32)] = 384,
+    height: Annotated[int, typer.Option(help="Height of the images in pixels.", min=32)] = 384,
+    width: Annotated[int, typer.Option(help="Width of the images in pixels.", min=32)] = 384,
     smallest: Annotated[
-        float, typer.Option(help="Sprite, as a share of sqrt(H * W): 0.013 covers about 0.01 %.")
+        float,
+        typer.Option(
+            help="Side of the smallest sprite, as a share of sqrt(height * width); at 0.013 it "
+            "covers about 0.01 % of the image."
+        ),
     ] = 0.12,
-    largest: Annotated[float, typer.Option(help="Sprite, likewise.")] = 0.45,
-    most: Annotated[int, typer.Option(help="Objects in a scene, at most.", min=1)] = 12,
+    largest: Annotated[
+        float, typer.Option(help="Side of the largest sprite, as such a share.")
+    ] = 0.45,
+    most: Annotated[int, typer.Option(help="Largest number of objects in an image.", min=1)] = 12,
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
-    """Write composites: images of pasted sprites whose instances are known to the pixel."""
+    """Write composites: images of pasted sprites whose instances are known to the pixel.
+
+    Example: python -m recipes.trace_mini composites --out scenes --n 200
+    """
     with plain_errors():
         from recipes.trace_mini.composites import SceneSettings, load_sprites, write_composites
 
@@ -73,58 +94,115 @@ class Precision(StrEnum):
 
 @app.command()
 def pretrain(
-    out: Annotated[Path, typer.Option(help="Folder of the model and of the run.")],
-    config: Annotated[Config, typer.Option(help="How large a run.")] = Config.smoke,
-    sprites: Annotated[
-        Path | None,
-        typer.Option(help="Folder of PNG or WebP, or npz archive. Default: 24 embedded ones."),
-    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the model and the state of the run.")
+    ],
+    config: Annotated[
+        Config, typer.Option(help="Settings; smoke takes minutes on a CPU.")
+    ] = Config.smoke,
+    sprites: Annotated[Path | None, typer.Option(help=SPRITES)] = None,
     held_out: Annotated[
         Path | None,
-        typer.Option(help="npy file: rows of the archive to measure on. Default: every fourth."),
+        typer.Option(
+            help="File in .npy format with the rows of the archive that are used for validation "
+            "only. Default: every fourth sprite."
+        ),
     ] = None,
     photographs: Annotated[
-        list[str] | None, typer.Option(help="Files, folders or globs; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Photographs to train on as well: files, folders or patterns; may be given "
+            "several times."
+        ),
     ] = None,
     photographs_share: Annotated[
-        float | None, typer.Option(help="Of a batch, instead of the config's.", min=0, max=1)
+        float | None,
+        typer.Option(help="Share of photographs in a batch. Default: the config's.", min=0, max=1),
     ] = None,
-    autoencoder_steps: Annotated[int | None, typer.Option(help="Not the config's.", min=1)] = None,
-    steps: Annotated[int | None, typer.Option(help="Of the denoiser.", min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Of both stages.", min=1)] = None,
+    autoencoder_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of training steps of the autoencoder. Default: the config's.", min=1
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of training steps of the denoiser. Default: the config's.", min=1
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of images in a batch, of autoencoder and denoiser. Default: the config's.",
+            min=1,
+        ),
+    ] = None,
     save_every: Annotated[
-        int | None, typer.Option(help="Steps between checkpoints, of both stages.", min=1)
+        int | None,
+        typer.Option(help="Number of steps between checkpoints. Default: the config's.", min=1),
     ] = None,
     scenes: Annotated[
-        int | None, typer.Option(help="Composites rendered ahead; 0: endless.", min=0)
+        int | None,
+        typer.Option(
+            help="Number of composites that are rendered before the training; with 0, each is "
+            "rendered when it is needed. Default: the config's.",
+            min=0,
+        ),
     ] = None,
     check_scenes: Annotated[
-        int | None, typer.Option(help="Held-out composites to measure on.", min=2)
+        int | None,
+        typer.Option(
+            help="Number of composites of held-out sprites for validation. Default: the config's.",
+            min=2,
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all that is drawn by chance.", min=0)] = 0,
-    mixed_precision: Annotated[Precision, typer.Option(help="Of training.")] = Precision.no,
-    accumulate: Annotated[int, typer.Option(help="Batches a step.", min=1)] = 1,
-    workers: Annotated[int, typer.Option(help="Processes that render; 0: none.", min=0)] = 0,
+    seed: Annotated[int, SEED] = 0,
+    mixed_precision: Annotated[
+        Precision, typer.Option(help="Number type of mixed-precision training.")
+    ] = Precision.no,
+    accumulate: Annotated[
+        int,
+        typer.Option(help="Number of batches whose gradients are summed for one step.", min=1),
+    ] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Number of processes that render composites; 0 renders in the main process.", min=0
+        ),
+    ] = 0,
     sprites_licence: Annotated[
-        str | None, typer.Option(help="Source and licence of --sprites, for the model card.")
+        str | None,
+        typer.Option(help="Source and licence of --sprites, which the model card states."),
     ] = None,
     photographs_licence: Annotated[
-        str | None, typer.Option(help="Source and licence of --photographs, for the card.")
+        str | None,
+        typer.Option(help="Source and licence of --photographs, which the model card states."),
     ] = None,
     watts: Annotated[
-        float | None, typer.Option(help="The machine's, for the card. Default: 50; CUDA: 1000.")
+        float | None,
+        typer.Option(
+            help="Power of the machine in watts, for the model card. Default: 50; 1000 on CUDA."
+        ),
     ] = None,
     carbon_intensity: Annotated[
-        float, typer.Option(help="g of CO2-equivalent per kWh, for the card.")
+        float,
+        typer.Option(help="Grams of CO2-equivalent per kilowatt-hour, for the model card."),
     ] = 400.0,
     device: Annotated[
-        str, typer.Option(help="cpu, cuda, mps, ...; auto takes an accelerator if any.")
+        str,
+        typer.Option(
+            help="Device to run on: cpu, cuda, cuda:1, mps, and so on; auto takes an accelerator "
+            "if there is one."
+        ),
     ] = "auto",
     quiet: Annotated[bool, typer.Option(help="Print errors only.")] = False,
 ) -> None:
-    """Train a backbone from nothing, on composites and photographs, without a label.
+    """Train a backbone from scratch, on composites and photographs, without labels.
 
-    Starting the same command again goes on where it stopped.
+    To continue after an interruption, give the same command again.
+
+    Example: python -m recipes.trace_mini pretrain --out run
     """
     with plain_errors():
         from accelerate import Accelerator

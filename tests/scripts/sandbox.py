@@ -39,6 +39,7 @@ SMALLER = (
     (".", r"\bPANOPTIC_JSON\b", "annotations/panoptic_val2017.json"),
     (".", r"\bFOLDER_OR_NPZ\b", "sprites.npz"),
     ("trace-edges evaluate (edges|panoptic)", r"$", " --workers 1"),
+    ("trace-edges evaluate edges|benchmarks.edges.halves", r"$", " --thresholds 9"),
     ("trace-edges distill", r"(--label-resolution) \d+", r"\1 64"),
     ("trace-edges distill", r"$", " --hold-out 3"),
     ("^echo", r'("steps"|"batch_size"): \d+', r"\1: 2"),
@@ -353,7 +354,8 @@ def write_plans(folder: Path) -> None:
     """The plans of benchmarks/ablation, of the images of `furnish`, at 64 px, with fewer steps."""
     for plan in (ROOT / "benchmarks/ablation").glob("*.yaml"):
         text = plan.read_text(encoding="utf-8")
-        text = re.sub(r"photographs: .*", "", text)
+        text = "photographs: {every: 2}\n" + re.sub(r"photographs: .*", "", text)
+        text = re.sub(r"thresholds: \d+", "thresholds: 5", text)
         text = re.sub(r"\b(192|256|320|384|512)\b", "64", text)
         text = re.sub(r"\[64, 64(, 64)*\]", "[64]", text)
         text = re.sub(r"timestep: \[(\d+)[^\]]*\]", r"timestep: [\1]", text)

@@ -29,12 +29,13 @@ def photos(tmp_path):
 def test_edges_of_a_folder_by_the_detector(photos, tmp_path):
     result = run(photos, tmp_path / "out", "--task", "edges", *FAST)
     assert result.exit_code == 1  # for b.png
-    assert "1 done, 1 failed (2 now)" in result.stdout
+    assert "1 done, 1 failed (2 in this run)" in result.stdout
     with (tmp_path / "out" / "report.csv").open() as file:
         ((key, reason, state),) = list(csv.reader(file))[1:]
     assert (key, "is not a JPEG" in reason, state) == ("b", True, "failed")
     assert (
-        "1 done, 1 failed (0 now)" in run(photos, tmp_path / "out", "--task", "edges", *FAST).stdout
+        "1 done, 1 failed (0 in this run)"
+        in run(photos, tmp_path / "out", "--task", "edges", *FAST).stdout
     )
     refused = run(photos, tmp_path / "out", "--task", "edges", *FAST, "--soft")
     assert refused.exit_code == 1

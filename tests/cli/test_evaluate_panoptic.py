@@ -46,7 +46,10 @@ def test_the_table_says_how_it_was_scored(files):
         ["things", "44.44", "66.67", "66.67", "1"],
         ["stuff", "100.00", "100.00", "100.00", "1"],
     ]
-    assert "protocol coco, 1 images; means over the 2 of 3 classes that occur" in protocol
+    assert (
+        "protocol coco, for 1 images. The scores are means over the 2 of 3 classes that occur"
+        in protocol
+    )
 
 
 def test_json_and_file_hold_numbers_protocol_and_versions(files, tmp_path):

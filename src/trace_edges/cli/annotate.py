@@ -188,7 +188,7 @@ def annotate(
         typer.echo(json.dumps(counts | {"report": report if status.failed else None}))
     elif not running.quiet:
         report = f"; see {report}" if status.failed else ""
-        text = f"{status.done} done, {status.failed} failed ({status.now} now){report}"
+        text = f"{status.done} done, {status.failed} failed ({status.now} in this run){report}"
         console.print(escape(text))
     if status.failed:
         raise typer.Exit(1)

@@ -161,9 +161,9 @@ def _correction(
             f" {told}; {found.classes_changed} classes changed"
         )
         console.print(
-            f"{found.clicks} clicks ({record['minutes']:.1f} minutes), and "
-            f"{found.clicks_from_nothing} ({record['minutes_from_nothing']:.1f} minutes) to draw "
-            f"all masks from nothing: {found.saved:.0%} saved"
+            f"{found.clicks} clicks ({record['minutes']:.1f} minutes) correct them; "
+            f"{found.clicks_from_nothing} ({record['minutes_from_nothing']:.1f} minutes) would "
+            f"draw all masks from nothing: {found.saved:.0%} of the clicks are saved"
         )
 
     _report(record, out, outputs, reporting, show)
@@ -219,10 +219,12 @@ def _print_masks(scores: MaskScores) -> None:
     table.add_row(*("-" if value is None else f"{100 * value:.2f}" for value in numbers.values()))
     console.print(table)
     console.print(
-        f"percent; {scores.predictions} masks against {scores.ground_truths} and {scores.crowds} "
-        f"crowds in {scores.images} images, found by {scores.images_by}; all of one category, "
-        f"IoU of masks, at most {scores.max_detections} per image ({scores.beyond_limit} beyond); "
-        f"scores: {scores.score}, equal ones by area; {scores.backend} {scores.backend_version}"
+        f"In percent: {scores.predictions} masks against {scores.ground_truths} true ones and "
+        f"{scores.crowds} crowds in {scores.images} images, which are matched by "
+        f"{scores.images_by}. All masks have one category, and overlaps are the IoU of masks. At "
+        f"most {scores.max_detections} masks of an image count ({scores.beyond_limit} are beyond "
+        f"that), ranked by score ({scores.score}), then by area. Computed by {scores.backend} "
+        f"{scores.backend_version}."
     )
 
 
@@ -235,7 +237,7 @@ def _print_panoptic(scores: PanopticScores) -> None:
         table.add_row(name, *percent, str(row.classes))
     console.print(table)
     console.print(
-        f"percent; protocol {scores.protocol}, {scores.images} images; means over the "
-        f"{scores.all.classes} of {scores.categories} classes that occur in the ground truth or "
-        "the predictions; void and crowds as in COCO"
+        f"In percent, by the protocol {scores.protocol}, for {scores.images} images. The scores "
+        f"are means over the {scores.all.classes} of {scores.categories} classes that occur in the "
+        "ground truth or the predictions. Void and crowds are treated as in COCO."
     )

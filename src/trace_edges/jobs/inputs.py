@@ -136,7 +136,7 @@ class VocSource:
         try:
             names = read_bytes(path).decode().split()
         except FileNotFoundError:
-            raise InputError(f"{path}: there is no such split; give a list of this folder") from None
+            raise InputError(f"{path}: there is no such split; check its name") from None
         except UnicodeDecodeError as error:
             raise FileError(path, f"is not text ({error})", "fetch it again") from error
         for name in names:

@@ -23,3 +23,11 @@ def test_a_command_that_has_moved_says_where_to_in_one_line_and_fails(words, rep
         assert result.stderr == message
     *group, name = words
     assert name not in CliRunner().invoke(app, [*group, "--help"]).stdout
+
+
+def test_a_folder_in_the_place_of_a_file_is_answered_with_what_to_give(tmp_path):
+    (tmp_path / "a.json").write_text('{"images": [], "annotations": []}', encoding="utf-8")
+    words = ["evaluate", "masks", str(tmp_path / "a.json"), "--against", str(tmp_path)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert result.stderr == f"trace-edges: {tmp_path}: is a folder; give a file\n"

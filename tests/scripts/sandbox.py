@@ -120,6 +120,8 @@ def type_in(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
         elif program == "trace-edges":
             ended = CliRunner().invoke(app, arguments)
             assert ended.exit_code == 0, f"{part}: {ended.output}"
+            stale = "--overwrite makes it again" in ended.output  # of another command of the page
+            assert not stale, f"{part}: {ended.output}"
         elif program == "python":
             _run_python(arguments, monkeypatch)
         else:

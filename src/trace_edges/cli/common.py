@@ -22,6 +22,7 @@ from trace_edges.extras import MissingExtraError
 _TABLE_ROWS = 30
 _MOST_ERRORS = 20
 _GONE = "there is no such file or folder; check the path"
+_A_FOLDER = "is a folder; give a file"
 _INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
 _NOBODY_READS = 141  # and one that wrote into a pipe that was closed, as `head` does
 
@@ -54,7 +55,8 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(_INTERRUPTED) from None
     except OSError as problem:
         known = problem.filename and problem.strerror  # without them the message is all there is
-        told = _GONE if isinstance(problem, FileNotFoundError) else problem.strerror
+        mends = {FileNotFoundError: _GONE, IsADirectoryError: _A_FOLDER}
+        told = mends.get(type(problem), problem.strerror)
         error(f"{problem.filename}: {told}" if known else str(problem))
         raise typer.Exit(1) from problem
     except (ValueError, MissingExtraError) as problem:

@@ -29,8 +29,8 @@ def run(photos, *more):
 def test_the_cost_is_said_and_nothing_is_written(photos, to):
     done = run(photos, "--to", to)
     assert done.exit_code == 0, done.output
-    assert "7 images: 1 minutes with 1 process, 1 minutes with --actors" in done.output
-    assert "measured on 4 images" in done.output  # and one of them to begin with
+    assert "7 images: 1 minute with 1 process, 1 minute with --actors" in done.output
+    assert "Measured on 4 images" in done.output  # and one of them to begin with
     assert not (photos.parent / "out").exists()
 
 
@@ -52,11 +52,16 @@ def test_what_200_000_images_cost():
     assert lines(trial, 2) == [
         "200,000 images: 9.1 days with 1 process, 4.6 days with --actors 2",
         "31.0 GB of results; 1.6 GB of memory for each process",
-        "measured on 10 images: 3.93 s and 3.97 s of one core for each; n processes on n cores, "
-        "here or on other machines, take 1/n of the latter",
+        "Measured on 10 images: each took 3.93 s, and 3.97 s of the time of one core. With n "
+        "processes on n cores, here or elsewhere, the latter is divided by n.",
     ]
     assert "--actors 8 if there were as many cores (there are 2)" in lines(trial, 8)[0]
     assert "--engine ray --actors 8" in lines(trial, 8, ray=True)[0]
     assert "actors" not in lines(trial, None)[0]
-    assert [span(h) for h in (0.001, 1.5, 60)] == ["1 minutes", "1.5 hours", "2.5 days"]
+    assert [span(h) for h in (0.001, 0.05, 1.5, 60)] == [
+        "1 minute",
+        "3 minutes",
+        "1.5 hours",
+        "2.5 days",
+    ]
     assert [size(b) for b in (500, 2.5e6, 3e9)] == ["0 kB", "2.5 MB", "3.0 GB"]

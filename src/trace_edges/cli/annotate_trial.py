@@ -54,11 +54,11 @@ def lines(trial: Trial, actors: int | None, *, ray: bool = False) -> list[str]:
         f"{trial.images:,} images: {times}",
         f"{size(trial.images * trial.result_bytes)} of results; "
         f"{size(trial.memory)} of memory for each process",
-        f"measured on {trial.measured} images: {trial.seconds:.2f} s and "
-        f"{trial.core_seconds:.2f} s of one core for each",
+        f"Measured on {trial.measured} images: each took {trial.seconds:.2f} s, and "
+        f"{trial.core_seconds:.2f} s of the time of one core.",
     ]
     if actors is not None:
-        said[-1] += "; n processes on n cores, here or on other machines, take 1/n of the latter"
+        said[-1] += " With n processes on n cores, here or elsewhere, the latter is divided by n."
     return said
 
 
@@ -66,7 +66,10 @@ def span(hours: float) -> str:
     """A time that is read at a glance."""
     if hours >= 48:
         return f"{hours / 24:.1f} days"
-    return f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(hours * 60))} minutes"
+    minutes = max(1, round(hours * 60))
+    if hours >= 1:
+        return f"{hours:.1f} hours"
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def size(count: float) -> str:

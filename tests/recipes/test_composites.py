@@ -72,7 +72,7 @@ def test_sprites_come_from_folders_and_archives(tmp_path, red):
 def test_what_is_no_sprite_is_refused(tmp_path, red):
     with pytest.raises(FileError, match="holds no sprite"):
         load_sprites(tmp_path)
-    with pytest.raises(FileError, match="no folder"):
+    with pytest.raises(FileError, match="neither a folder"):
         load_sprites(tmp_path / "missing")
     Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
     with pytest.raises(FileError, match="no transparent background"):

@@ -147,7 +147,7 @@ def read_label_studio(path: Path, reading: Reading) -> LabelledSet:
     """
     content = read_json(path) if reading.content is None else reading.content
     if not isinstance(content, list):
-        raise refusal(path, "is no list of tasks", "export the project as JSON")
+        raise refusal(path, "is not a list of tasks", "export the project as JSON")
     return LabelledSet((), _images(path, content))
 
 

@@ -220,7 +220,7 @@ def read_panoptic_set(path: Path, reading: Reading) -> LabelledSet:
     """
     content = read_content(path) if reading.content is None else reading.content
     if not isinstance(content, Mapping):
-        raise refusal(path, "is no panoptic JSON", "give COCO's, an object")
+        raise refusal(path, "is not a panoptic JSON", "give one in COCO's form")
     categories = listed_categories(content, str(path))
     folder = png_folder(path)
     return LabelledSet(categories.all, _images(path, content, categories, folder))

@@ -144,8 +144,8 @@ def _images(path: Path, reading: Reading, categories: Categories) -> Iterator[La
             continue
         try:
             if name not in photographs:
-                raise FileError(file, "has no photograph, which says how large its image is",
-                                "give their folder with --images")  # fmt: skip
+                raise FileError(file, "has no photograph, which gives the size of the image",
+                                "give the folder of the photographs with --images")  # fmt: skip
             if file.stat().st_size > _LARGEST:
                 raise FileError(file, "has more than 64 MiB", "split it")
             size = upright_size(photographs[name])

@@ -12,11 +12,13 @@ from typing import Any, Literal, get_args
 from trace_edges.backbones.checkpoints import EMBEDDED, FAST
 from trace_edges.training_free.settings import TraceSettings
 
-Quality = Literal["default", "fast"]
+Quality = Literal["default", "fast", "best"]
 Method = Literal["one-step", "training-free", "folder"]
 DType = Literal["auto", "float32", "float16", "bfloat16"]
 Prediction = Literal["epsilon", "v_prediction"]
 Quantization = Literal["bnb-4bit", "bnb-8bit", "torchao-int8"]
+
+SCALES = (0.75, 1.0, 1.375)  # of the resolution: 384, 512 and 704 px; docs/distillation.md
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +31,9 @@ class Choice:
         detector: Folder or hub id of a distilled detector. None: the one in this package.
         backbone: Model whose attention is read: a name that `trace-edges backbones` lists, a
             folder, or a hub id. Any other than trace-mini implies --training-free.
-        quality: Which detector of this package to use: the one that reads a diffusion model, or a
-            small one that reads the image alone and takes a fraction of the time.
+        quality: The default detector reads a diffusion model; fast is a small one that reads the
+            image alone, with better edges in a fraction of the time; best lets it see every image
+            six times, at three sizes and mirrored. With --detector, best does so with that one.
     """
 
     training_free: bool = False
@@ -49,17 +52,17 @@ class Choice:
         if self.detector is not None and reads_attention:
             other = "--training-free" if self.training_free else "--backbone"
             raise ValueError(f"--detector brings its own backbone: leave {other} out")
-        if self.quality != "default" and (self.detector is not None or reads_attention):
-            raise ValueError(
-                f"--quality {self.quality} is a detector of its own: leave --detector, --backbone "
-                "and --training-free out"
-            )
+        if self.quality == "fast" and self.detector is not None:
+            raise ValueError("--quality fast is a detector of its own: leave --detector out")
+        if self.quality != "default" and reads_attention:
+            raise ValueError(f"--quality {self.quality} is for detectors: leave --backbone and "
+                             "--training-free out")  # fmt: skip
         return not reads_attention
 
     @property
     def detector_name(self) -> str:
         """The detector, where one is asked for."""
-        return self.detector or (FAST if self.quality == "fast" else EMBEDDED)
+        return self.detector or (EMBEDDED if self.quality == "default" else FAST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,12 +185,14 @@ class EdgeModel:
         method: "one-step" (a detector), "training-free", or "folder".
         settings: how images are read; of a detector the resolution alone.
         loading: how weights are loaded.
+        averaged: a detector sees every image at `SCALES` and mirrored.
     """
 
     name: str = EMBEDDED
     method: Method = "one-step"
     settings: TraceSettings = field(default_factory=TraceSettings)
     loading: Loading = field(default_factory=Loading)
+    averaged: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
@@ -205,7 +210,8 @@ class EdgeModel:
             return cls(name=choice.backbone, method="training-free", settings=settings,
                        loading=loading)  # fmt: skip
         refuse_training_free(settings, loading)
-        return cls(name=choice.detector_name, settings=settings, loading=loading)
+        return cls(name=choice.detector_name, settings=settings, loading=loading,
+                   averaged=choice.quality == "best")  # fmt: skip
 
     def load(self) -> Any:
         """The source, as an `EdgeSource`.
@@ -241,6 +247,8 @@ class EdgeModel:
             return FolderSettings()
         from trace_edges.detector import DetectorSettings
 
+        if self.averaged:
+            return DetectorSettings(self.settings.resolution, SCALES, mirror=True)
         return DetectorSettings(self.settings.resolution)
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import torch
 from huggingface_hub import HfApi
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn.functional import interpolate
 
 from trace_edges.attention import without_autocast
 from trace_edges.backbones import EMBEDDED
@@ -21,7 +25,7 @@ from trace_edges.detector.loading import load_student
 from trace_edges.detector.pixels import AnyStudent
 from trace_edges.drawing.control import ControlStyle, control_image
 from trace_edges.files import write_json, write_text
-from trace_edges.images import ImageSource, resize_image, to_tensor
+from trace_edges.images import ImageSource, model_size, resize_image, to_tensor
 from trace_edges.results import EdgeMap
 from trace_edges.sources import BATCH_SIZE, EdgeSource, Preparation, Prepared, Reading
 
@@ -34,9 +38,26 @@ class DetectorSettings:
 
     Attributes:
         resolution: sqrt(H * W) in px of what the model sees; None: as in training.
+        scales: the image is seen once at each of these multiples of the resolution, and the
+            probabilities are averaged: chance in one view is not in the others.
+        mirror: it is seen mirrored as well, at every scale.
+
+    Raises:
+        ValueError: there is no scale, or one is not above 0.
     """
 
     resolution: int | None = None
+    scales: tuple[float, ...] = (1.0,)
+    mirror: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.scales or not all(0 < scale <= 16 for scale in self.scales):
+            raise ValueError(f"scales must be above 0 and at most 16, not {self.scales}")
+
+    @property
+    def is_single(self) -> bool:
+        """One view, at the resolution."""
+        return self.scales == (1.0,) and not self.mirror
 
 
 class EdgeDetector(EdgeSource[DetectorSettings]):
@@ -215,9 +236,11 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         return answers if several else answers[0]
 
     def preparation(self, settings: DetectorSettings) -> Preparation:
-        """The student sees the image at its resolution, in whole cells."""
+        """The student sees the image at its resolution, in whole cells; several views are made of
+        the whole image.
+        """
         resolution = settings.resolution or self.resolution
-        return Preparation(resolution, self.student.cell, shrink=True)
+        return Preparation(resolution, self.student.cell, shrink=settings.is_single)
 
     def drawing(self, settings: DetectorSettings) -> ProbabilityDrawing:
         """A spline through the probabilities, and its ridges."""
@@ -225,12 +248,14 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
 
     def describe(self, settings: DetectorSettings | None = None) -> dict[str, Any]:
         """What its results are made with, as it stands in them."""
+        chosen = settings or self.default
+        views = {"scales": list(chosen.scales), "mirror": chosen.mirror}
         return {
             "method": "one-step",
             "backbone": self.student.name,
             "dtype": str(self.student.dtype).removeprefix("torch."),
-            "resolution": (settings or self.default).resolution or self.resolution,
-        }
+            "resolution": chosen.resolution or self.resolution,
+        } | ({} if chosen.is_single else views)
 
     @torch.inference_mode()
     def read(
@@ -244,14 +269,35 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         """
         if attention:
             raise ValueError("a detector gives no attention: read it from a TraceEdgePipeline")
-        given = [(one.image, one.size) for one in batch if one.image is not None]
-        images = torch.stack([to_tensor(resize_image(*one)) for one in given])
-        # What is recorded as the number type is what computes, whatever the caller's autocast says.
+        images = [one.image for one in batch if one.image is not None]
+        turns = (False, True) if settings.mirror else (False,)
+        seen = [
+            self._see(images, batch[0].size, scale, turn)
+            for scale in settings.scales
+            for turn in turns
+        ]
+        return [Reading(one, 0) for one in torch.stack(seen).mean(0).cpu().numpy()]
+
+    def _see(
+        self,
+        images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        size: tuple[int, int],
+        scale: float,
+        mirrored: bool,
+    ) -> Float[Tensor, "b H W"]:
+        """Probabilities at `size`, of images that are seen at a multiple of it."""
         own = self.student
-        with without_autocast(own.device), own.explained_memory(batch[0].size, len(batch)):
-            logits, _ = own(images)
-            own.check_finite(logits, images)
-        return [Reading(one, 0) for one in logits.float().sigmoid().cpu().numpy()]
+        view = size if scale == 1 else model_size(*size, round(scale * prod(size) ** 0.5), own.cell)
+        pixels = torch.stack([to_tensor(resize_image(image, view)) for image in images])
+        # What is recorded as the number type is what computes, whatever the caller's autocast says.
+        with without_autocast(own.device), own.explained_memory(view, len(images)):
+            logits, _ = own(pixels.flip(-1) if mirrored else pixels)
+            own.check_finite(logits, pixels)
+        found = logits.float().sigmoid()
+        found = found.flip(-1) if mirrored else found
+        if view == size:
+            return found
+        return interpolate(found[:, None], size, mode="bilinear", antialias=True)[:, 0]
 
     def fingerprint(self) -> str:
         """Equal for detectors that give equal edges: of the backbone and of what was learnt."""

@@ -63,18 +63,18 @@ class EdgeFolder(EdgeSource[FolderSettings]):
         return self._numbered.get(int(name)) if path is None and _digits(name) else path
 
     @property
-    def method(self) -> str | None:
-        """What made the edges, "one-step" or "training-free", as the first record says that
-        `detect` wrote beside its map; None where there is none.
+    def made_with(self) -> dict[str, Any]:
+        """What the edges were made with, as the first record says that `detect` wrote beside its
+        map; empty where there is none.
         """
         for path in self._maps.paths.values():
             record = path.with_name(f"{path.stem.removesuffix('.edges')}.json")
             if record.is_file():
                 try:
-                    return str(read_json(record)["settings"]["method"])
+                    return dict(read_json(record)["settings"])
                 except (OSError, ValueError, KeyError, TypeError):  # somebody's, of another kind
-                    return None
-        return None
+                    return {}
+        return {}
 
     def preparation(self, settings: FolderSettings) -> Preparation:
         """An image is only asked for its name and size."""

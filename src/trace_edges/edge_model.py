@@ -7,10 +7,13 @@ It lies above the sources that it loads, not beside `EdgeSource`, which they are
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from trace_edges.backbones.checkpoints import EMBEDDED, FAST
 from trace_edges.training_free.settings import TraceSettings
+
+if TYPE_CHECKING:
+    from trace_edges.instances.regions import EdgeKind
 
 Quality = Literal["default", "fast", "best"]
 Method = Literal["one-step", "training-free", "folder"]
@@ -236,6 +239,20 @@ class EdgeModel:
         if self.loading.dtype == "auto":  # of one in fewer bits, it is another
             placement["dtype"] = None
         return EdgeDetector.from_pretrained(self.name, **placement)
+
+    def edge_kind(self) -> EdgeKind:
+        """What draws the edges, by the config of a detector; its weights are not loaded.
+
+        Raises:
+            BackboneError: there is no such detector.
+        """
+        if self.method == "training-free":
+            return "training-free"
+        from trace_edges.detector.config import read_config
+        from trace_edges.detector.hub import find_artefact
+
+        config = read_config(find_artefact(self.name, None, local_files_only=False))
+        return "image-alone" if config.student.widths else "detector"
 
     def source_settings(self) -> Any:
         """`settings` as the source takes them."""

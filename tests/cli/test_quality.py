@@ -81,3 +81,5 @@ def test_segment_takes_it(tmp_path):
     result = run("segment", COFFEE, "--out", tmp_path, "--quality", "fast", "--resolution", 256)
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "instances.json").exists()
+    record = json.loads((tmp_path / "coffee.json").read_text(encoding="utf-8"))
+    assert record["settings"]["strength"] == 0.08  # not that of a detector with a model

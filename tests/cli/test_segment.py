@@ -159,7 +159,8 @@ def test_masks_are_named_and_sam_says_what_it_changed(quarters, tiny_sam, tiny_n
     ("record", "strength"),
     [
         ({"settings": {"method": "training-free"}}, 0.15),
-        ({"settings": {"method": "one-step"}}, 0.05),
+        ({"settings": {"method": "one-step", "backbone": "trace-mini"}}, 0.05),
+        ({"settings": {"method": "one-step", "backbone": None}}, 0.08),
         ({"settings": []}, 0.05),
         (None, 0.05),
     ],

@@ -48,17 +48,20 @@ def test_regions_of_several_levels_are_alternatives_and_none_is_there_twice():
 
 
 @pytest.mark.parametrize(
-    ("find", "method", "strength"),
+    ("find", "settings", "strength"),
     [
-        ("objects", "one-step", 0.05),
-        ("areas", "one-step", 0.125),
-        ("objects", "training-free", 0.15),
-        ("areas", "training-free", 0.25),
+        ("objects", {"method": "one-step", "backbone": "trace-mini"}, 0.05),
+        ("areas", {"method": "one-step", "backbone": "trace-mini"}, 0.125),
+        ("objects", {"method": "one-step", "backbone": None}, 0.08),
+        ("areas", {"method": "one-step", "backbone": None}, 0.3),
+        ("objects", {"method": "training-free", "backbone": "trace-mini"}, 0.15),
+        ("areas", {"method": "training-free", "backbone": "trace-mini"}, 0.25),
+        ("objects", {}, 0.05),
     ],
 )
-def test_the_usual_strength_is_for_objects_or_for_areas(find, method, strength):
+def test_the_usual_strength_is_for_objects_or_for_areas(find, settings, strength):
     edges = np.zeros((1, 6, 9), dtype=np.float32)
-    drawn = EdgeMap(edges, edges > 0, settings={"method": method})
+    drawn = EdgeMap(edges, edges > 0, settings=settings)
     assert instances_from_edges(drawn, find=find).settings["strength"] == strength
 
 
@@ -111,8 +114,8 @@ def test_strengths_out_of_range_are_refused(strength):
 
 
 def test_three_levels_lead_from_objects_to_areas():
-    assert usual_levels(3, training_free=False) == [0.05, 0.0791, 0.125]
-    assert usual_levels(2, training_free=True) == [0.15, 0.25]
+    assert usual_levels(3) == [0.05, 0.0791, 0.125]
+    assert usual_levels(2, "training-free") == [0.15, 0.25]
 
 
 def test_ground_touches_three_sides_or_covers_most_of_the_image():

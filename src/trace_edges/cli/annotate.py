@@ -229,7 +229,7 @@ def _task(
     if name == "edges":
         return EdgesTask(output.format, output.kind)
     if name == "instances":
-        return InstancesTask(Regions(selection, training_free=model.method == "training-free"))
+        return InstancesTask(Regions(selection, model.edge_kind()))
     maps, cutting = panoptic
     if maps.semantic is None:
         raise ValueError("--task panoptic cuts semantic maps: give their folder with --semantic")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -37,6 +37,9 @@ from trace_edges.cli.options import (
 from trace_edges.edge_model import Choice, EdgeModel, Loading
 from trace_edges.jobs.choices import Selection
 from trace_edges.training_free.settings import TraceSettings
+
+if TYPE_CHECKING:
+    from trace_edges.instances.regions import EdgeKind
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,13 @@ def segment(
 
         segment_outputs(masks.edges, names, out, overwrite=files.overwrite)
         source = model.load()
-    made_by = source.method if isinstance(source, EdgeFolder) else model.method
-    find = _finder(masks, selection, cutting, model, made_by, (choice, settings, loading))
+        from trace_edges.instances.regions import edge_kind
+
+    described = source.describe(model.source_settings())
+    kind = edge_kind(source.made_with if isinstance(source, EdgeFolder) else described)
+    find = _finder(masks, selection, cutting, model, kind, (choice, settings, loading))
     find = finished(find, finishing, cutting.iou, loading)
     made_with: dict[str, Any] = {"source": masks.masks}
-    described = source.describe(model.source_settings())
     made_with |= {"detector": described} if model.method == "one-step" else described
     made_with |= {"sam": None} | find.describe()
     done = segment_files(
@@ -135,7 +140,7 @@ def _finder(
     selection: Selection,
     cutting: Cutting,
     model: EdgeModel,
-    made_by: str | None,
+    kind: EdgeKind,
     attention: tuple[Choice, TraceSettings, Loading],
 ) -> Any:
     """What finds the instances of an image."""
@@ -144,7 +149,7 @@ def _finder(
     choice, settings, loading = attention
     find: Regions | Generated
     if masks.masks == "edges":
-        find = Regions(selection, training_free=made_by == "training-free")
+        find = Regions(selection, kind)
     else:
         if selection != Selection():
             raise ValueError(

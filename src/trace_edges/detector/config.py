@@ -103,14 +103,14 @@ class DetectorConfig:
         }
 
 
-def read_detector(folder: Path) -> tuple[DetectorConfig, dict[str, Tensor]]:
-    """Read the config and the weights.
+def read_config(folder: Path) -> DetectorConfig:
+    """Read the config alone.
 
     Raises:
         BackboneError: the folder holds no detector, or a broken one.
     """
     try:
-        config = read_fields(DetectorConfig, read_json(folder / CONFIG))
+        return read_fields(DetectorConfig, read_json(folder / CONFIG))
     except OSError as error:
         reason = error.strerror or error
         raise BackboneError(
@@ -120,6 +120,15 @@ def read_detector(folder: Path) -> tuple[DetectorConfig, dict[str, Tensor]]:
         raise BackboneError(str(error)) from error
     except ValueError as error:
         raise BackboneError(f"{folder / CONFIG}: {error}: {_MEND}") from error
+
+
+def read_detector(folder: Path) -> tuple[DetectorConfig, dict[str, Tensor]]:
+    """Read the config and the weights.
+
+    Raises:
+        BackboneError: the folder holds no detector, or a broken one.
+    """
+    config = read_config(folder)
     path = folder / WEIGHTS
     if not path.is_file():
         raise BackboneError(f"{folder} holds no edge detector (no file {WEIGHTS}): {_MEND}")

@@ -18,7 +18,7 @@ from trace_edges.explore.toolkit import (
 )
 from trace_edges.formats.registry import get_format, names
 from trace_edges.instances.hierarchy import build_hierarchy
-from trace_edges.instances.regions import STRENGTH, usual_strength
+from trace_edges.instances.regions import STRENGTH, edge_kind, usual_strength
 from trace_edges.results import EdgeMap
 
 _ACTIONS = ("merge two", "split", "delete")
@@ -50,8 +50,7 @@ def instances_tab(photograph: Any, edges: Any) -> None:
     def begin(edges: EdgeMap | None) -> Any:
         if edges is None:
             return None, gr.skip()
-        training_free = edges.settings.get("method") == "training-free"
-        chosen = usual_strength(training_free=training_free)
+        chosen = usual_strength(kind=edge_kind(edges.settings))
         with plain_errors():
             return Regions.at(build_hierarchy(edges), chosen), chosen
 

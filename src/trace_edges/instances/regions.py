@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -17,12 +17,17 @@ from trace_edges.results import EdgeMap, InstanceMasks
 Nodes = Int64[np.ndarray, "_"]
 
 Aim = Literal["objects", "areas"]
+EdgeKind = Literal["detector", "image-alone", "training-free"]
 
 # Where regions find most things of photographs, and where they cover all true segments best
-# (`benchmarks.masks.regions`): those of a detector's edges, which are expected strengths and so
-# lower, and of E / (E + 1 nat) itself.
-_STRENGTHS: dict[str, tuple[float, float]] = {"objects": (0.05, 0.15), "areas": (0.125, 0.25)}
-STRENGTH = _STRENGTHS["objects"][0]
+# (`benchmarks.masks.regions`), by what drew the edges: a detector, whose strengths are expected
+# ones and so lower than E / (E + 1 nat) itself, or one that reads the image alone.
+_STRENGTHS: dict[EdgeKind, dict[str, float]] = {
+    "detector": {"objects": 0.05, "areas": 0.125},
+    "image-alone": {"objects": 0.08, "areas": 0.3},
+    "training-free": {"objects": 0.15, "areas": 0.25},
+}
+STRENGTH = _STRENGTHS["detector"]["objects"]
 
 
 def instances_from_edges(
@@ -37,7 +42,7 @@ def instances_from_edges(
     Args:
         edges: (h, w) in [0, 1], smooth. Of an `EdgeMap` of one image, its `edges`, not `thin`.
         strength: boundaries up to it are removed; several strengths are levels. None: the usual
-            one, which is higher for an EdgeMap that says that the training-free method made it.
+            one of what an EdgeMap says that it was made by, or else of a detector.
         find: what the usual strength was chosen for. "objects": most things are found, among many
             small regions. "areas": few regions, which cover things and background best.
         min_area: share of the image in [0, 1]; smaller regions are left out.
@@ -51,23 +56,30 @@ def instances_from_edges(
             [0, 1]; or there is no such aim.
     """
     if strength is None:
-        method = edges.settings.get("method") if isinstance(edges, EdgeMap) else None
-        strength = usual_strength(find, training_free=method == "training-free")
+        settings = edges.settings if isinstance(edges, EdgeMap) else {}
+        strength = usual_strength(find, edge_kind(settings))
     return instances_at(build_hierarchy(edges), strength, min_area=min_area)
 
 
-def usual_strength(find: Aim = "objects", *, training_free: bool) -> float:
+def edge_kind(settings: Mapping[str, Any]) -> EdgeKind:
+    """What drew edges that were made with these settings."""
+    if settings.get("method") == "training-free":
+        return "training-free"
+    return "image-alone" if settings.get("backbone", "") is None else "detector"
+
+
+def usual_strength(find: Aim = "objects", kind: EdgeKind = "detector") -> float:
     """The strength that is taken where none is given."""
     if find not in get_args(Aim):
         raise ValueError(f"find must be one of {', '.join(get_args(Aim))}, not {find!r}")
-    return _STRENGTHS[find][training_free]
+    return _STRENGTHS[kind][find]
 
 
-def usual_levels(count: int, *, training_free: bool) -> list[float]:
+def usual_levels(count: int, kind: EdgeKind = "detector") -> list[float]:
     """So many strengths, from that for objects to that for areas, each the same number of times the
     one before.
     """
-    low, high = (_STRENGTHS[aim][training_free] for aim in ("objects", "areas"))
+    low, high = (_STRENGTHS[kind][aim] for aim in ("objects", "areas"))
     return [round(float(level), 4) for level in np.geomspace(low, high, count)]
 
 

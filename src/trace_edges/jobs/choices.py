@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from trace_edges.instances.regions import EdgeKind
 
 Kind = Literal["folder", "tar", "coco", "voc", "parquet", "datasets"]  # of a data set
 Form = Literal["folder", "tar", "parquet", "coco"]  # of the results
@@ -19,8 +22,8 @@ class Selection:
             many small regions; areas gives few regions, which cover the image best. Candidates are
             regions of all sizes that overlap, the likeliest things first.
         strength: only edges stronger than this separate regions; a lower value gives more and
-            smaller regions. None: for objects 0.05, or 0.15 for edges of the training-free method;
-            for areas 0.125, or 0.25.
+            smaller regions. None: for objects 0.05, 0.08 for edges of --quality fast, 0.15 for
+            those of the training-free method; for areas 0.125, 0.3 and 0.25.
         levels: take the regions of several strengths at once, as alternatives that overlap: a
             number of levels, such as 3, or their strengths, such as 0.03,0.06,0.125.
         count: merge regions until this many are left, instead of using a strength.
@@ -66,15 +69,15 @@ class Selection:
         if self.blur < 0:
             raise ValueError(f"blur must be 0 or more pixels, not {self.blur}")
 
-    def strengths(self, *, training_free: bool) -> float | list[float] | None:
+    def strengths(self, kind: EdgeKind) -> float | list[float] | None:
         """The strength that is taken, or those of all levels; None for candidates."""
         from trace_edges.instances.regions import usual_levels, usual_strength
 
         levels = self._levels()
         if isinstance(levels, int):
-            return usual_levels(levels, training_free=training_free)
+            return usual_levels(levels, kind)
         if self.strength is None and self.find != "candidates":
-            return levels or usual_strength(self.find, training_free=training_free)
+            return levels or usual_strength(self.find, kind)
         return levels or self.strength
 
     def _levels(self) -> int | list[float]:
@@ -92,6 +95,6 @@ class Selection:
             raise ValueError(f"--levels must lie in [0, 1], not {odd[0]:g}")
         return levels
 
-    def described(self, *, training_free: bool) -> dict[str, Any]:
+    def described(self, kind: EdgeKind) -> dict[str, Any]:
         """As JSON holds it, with the strength that is taken."""
-        return asdict(self) | {"strength": self.strengths(training_free=training_free)}
+        return asdict(self) | {"strength": self.strengths(kind)}

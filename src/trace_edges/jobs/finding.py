@@ -25,7 +25,12 @@ from trace_edges.instances.hierarchy import build_hierarchy
 from trace_edges.instances.maskcut import maskcut
 from trace_edges.instances.promerge import promerge
 from trace_edges.instances.refine import refine_instances
-from trace_edges.instances.regions import instances_at, instances_of_count, is_ground
+from trace_edges.instances.regions import (
+    EdgeKind,
+    instances_at,
+    instances_of_count,
+    is_ground,
+)
 from trace_edges.jobs.choices import Selection
 from trace_edges.jobs.task import Subject, TaskError
 from trace_edges.results import GROUND, OBJECT, InstanceMasks
@@ -68,11 +73,11 @@ class Regions:
 
     Attributes:
         selection: which of them.
-        training_free: the edges come straight from the attention, which makes them stronger.
+        kind: what drew the edges, which decides how strong they are.
     """
 
     selection: Selection = field(default_factory=Selection)
-    training_free: bool = False
+    kind: EdgeKind = "detector"
     wants_image = False
     wants_attention = False
 
@@ -83,7 +88,7 @@ class Regions:
 
     def describe(self) -> dict[str, Any]:
         """Lists all that the result depends on, plain JSON values."""
-        return self.selection.described(training_free=self.training_free)
+        return self.selection.described(self.kind)
 
     def __call__(self, subject: Subject) -> Found:
         """The regions.
@@ -94,7 +99,7 @@ class Regions:
         """
         chosen = self.selection
         tree = build_hierarchy(subject.smooth, blur=chosen.blur)
-        strength = chosen.strengths(training_free=self.training_free)
+        strength = chosen.strengths(self.kind)
         if chosen.count is not None:
             found = instances_of_count(tree, chosen.count, min_area=chosen.min_area)
         elif strength is None:

@@ -51,3 +51,21 @@ def test_what_is_not_as_it_should_be_is_seen(tmp_path):
     (inputs / "out/half.json").write_text("{", encoding="utf-8")
     found = kills._broken(inputs, before)
     assert [one.partition(" ")[0] for one in found] == ["photos/c.png", "out/half.json"]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "refine nowhere.json edges --out out/r.json",
+        "evaluate panoptic panoptic panoptic --out out/s.json",
+        "evaluate masks masks.json masks.json --score constant --quiet",
+    ],
+)
+def test_a_command_that_fails_or_writes_nothing_when_left_alone_tests_nothing(
+    words, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(kills.COMMANDS, "it", words)
+    row = kills.measure("it", tmp_path, runs=0, seed=1)
+    assert len(row.faults) == 1
+    assert row.faults[0].startswith("undisturbed it ")

@@ -29,6 +29,7 @@ from trace_edges.memory import bounded
 # A name of `write_atomically`: the machine and its start, the process, and a number.
 _TEMPORARY = re.compile(r"\.([0-9a-f]{6})([0-9a-f]{6})[0-9a-f]{4}\.part(\..*)?")
 _numbers = cycle(range(1 << 16))
+_LONGEST_TEXT = 64 << 20  # bytes
 _DAY = 86400.0  # s after which what another machine left is no longer being written
 
 
@@ -101,6 +102,30 @@ def write_npy(array: np.ndarray, path: str | os.PathLike[str]) -> None:
         np.save(file, array)
 
 
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse by a `FileError` what could be waited for for ever: a pipe or device."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise FileError(path, "is not a regular file", "give a file, not a pipe or device")
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file of UTF-8.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        FileError: it is a pipe or device, no UTF-8, or larger than 64 MiB.
+    """
+    check_regular(path)
+    with open(path, "rb") as file:
+        content = file.read(_LONGEST_TEXT + 1)
+    if len(content) > _LONGEST_TEXT:
+        raise FileError(path, "has more than 64 MiB", "split it")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise FileError(path, "is not text in UTF-8", "save it as UTF-8") from error
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The content of a JSON file.
 
@@ -108,8 +133,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         OSError: there is no such file, or it cannot be read.
         FileError: a `ValueError` of one line: it holds no JSON, or more than fits the memory.
     """
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        raise FileError(path, "is not a regular file", "give a file, not a pipe or device")
+    check_regular(path)
     return parse_json(lambda: Path(path).read_bytes(), path)
 
 

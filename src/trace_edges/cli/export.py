@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from trace_edges.cli.options import FILES, ExchangeFormat, Reporting, check_inpu
 
 if TYPE_CHECKING:
     from trace_edges.formats.exchange import Exported
+    from trace_edges.formats.truth import Finding
 
 _SHOWN = 20
 
@@ -81,16 +83,12 @@ def export(
             polygons=polygons, image_root=image_root,
         )  # fmt: skip
     report(done, to, reporting)
-    if any(finding.severity == "error" for finding in done.findings):
-        raise typer.Exit(1)
+    fail(done.findings)
 
 
 def report(done: Exported, to: str, reporting: Reporting) -> None:
     """Print what was written, what is lost, and what is wrong."""
-    for finding in done.findings[:_SHOWN]:
-        error(str(finding))
-    if len(done.findings) > _SHOWN:
-        errors.print(f"... and {len(done.findings) - _SHOWN} more")
+    say(done.findings)
     if reporting.json:
         typer.echo(json.dumps({
             "images": done.images, "masks": done.masks, "files": list(map(str, done.files)),
@@ -105,3 +103,17 @@ def report(done: Exported, to: str, reporting: Reporting) -> None:
     if reporting.prints_table:
         where = ", ".join(map(str, done.files))
         console.print(escape(f"{done.images} images, {done.masks} masks: {where}"))
+
+
+def say(findings: Sequence[Finding]) -> None:
+    """Print what is wrong with images, the first of it."""
+    for finding in findings[:_SHOWN]:
+        error(str(finding))
+    if len(findings) > _SHOWN:
+        errors.print(f"... and {len(findings) - _SHOWN} more")
+
+
+def fail(findings: Sequence[Finding]) -> None:
+    """End with 1 where something is wrong."""
+    if any(finding.severity == "error" for finding in findings):
+        raise typer.Exit(1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from trace_edges.cli.fields import Fields
 from trace_edges.cli.options import load_sam
+from trace_edges.files import read_text
 
 if TYPE_CHECKING:
     from trace_edges.edge_model import Loading
@@ -59,8 +61,8 @@ class Finishing:
         if self.class_names is None:
             return ()
         text = self.class_names
-        if Path(text).is_file():
-            text = ",".join(Path(text).read_text(encoding="utf-8").splitlines())
+        if os.path.isfile(text):  # a long list of names is no path, and no error
+            text = ",".join(read_text(text).splitlines())
         return tuple(filter(None, (one.strip() for one in text.split(","))))
 
 

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from trace_edges.cli.common import console
+from trace_edges.cli.export import fail, say
 from trace_edges.cli.fields import command
 from trace_edges.cli.options import FILES, Reporting, check_inputs
 
@@ -39,7 +40,9 @@ def report(
 
     with Outputs("report", (results, images)).writing():
         done = review(results, images, out)
+    say(done.findings)
     if reporting.json:
         typer.echo(json.dumps({"images": done.images, "failed": done.failed, "page": str(out)}))
     elif not reporting.quiet:
         console.print(escape(f"{done.images} images, {done.failed} failed: {out}"))
+    fail(done.findings)

@@ -110,7 +110,9 @@ def evaluate_corrections(
     for masks in (before, after):
         refuse_unsound(masks.findings)
     if unknown := sorted(after.ids.keys() - before.ids.keys()):
-        problem = f"{len(unknown)} of its images have no pre-labels (first: {unknown[0]})"
+        problem = (
+            f"{len(unknown)} of its images have no pre-labels in {prelabels} (first: {unknown[0]})"
+        )
         raise refusal(str(corrected), problem, "give the pre-labels of the same images")
     total = Corrections()
     for name in after.ids:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,21 @@ from typing import Any
 import numpy as np
 
 from trace_edges.extras import require
-from trace_edges.files import FileError, read_json
-from trace_edges.formats.coco_masks import checked_runs
-from trace_edges.formats.coco_models import CATEGORY_MASK
-from trace_edges.formats.entries import sound_entries
+from trace_edges.files import FileError, check_regular, parse_json, read_json
+from trace_edges.formats.coco_models import CALLED_CATEGORY, CATEGORY_MASK, CalledCategory
+from trace_edges.formats.coco_set import held_masks
+from trace_edges.formats.entries import shown, sound_entries
 from trace_edges.formats.folders import list_files
 from trace_edges.formats.labelled import (
     OBJECT,
     Categories,
     Labelled,
     LabelledSet,
-    Mark,
-    MaskList,
     Reading,
     finding_of,
 )
 from trace_edges.formats.panoptic import segments
 from trace_edges.formats.pixels import colour_ids
-from trace_edges.formats.rle import decode_crop
 from trace_edges.formats.truth import Finding
 from trace_edges.formats.values import is_size
 from trace_edges.images.opening import decoding, open_pillow
@@ -74,29 +71,37 @@ def read_annotated(path: Path, reading: Reading) -> LabelledSet:
         readers = {".tar": _in_tar, ".parquet": _in_parquet}
         for file in find_parts(path) or [path]:
             try:
-                for name, record, png in readers.get(file.suffix, _in_folder)(file):
-                    yield from _image(f"{file}: {name}", name, record, png, categories)
+                for record in readers.get(file.suffix, _in_folder)(file):
+                    yield from _image(record, categories)
             except (OSError, ValueError, tarfile.TarError) as error:
                 yield finding_of(error, file)
 
     return LabelledSet((), images())
 
 
-Record = tuple[str, Mapping[str, Any], Callable[[], bytes]]
+@dataclass(frozen=True)
+class _Record:
+    """Where the record of an image is, its name, and what reads it and its map."""
+
+    subject: str
+    name: str
+    content: Callable[[], Any]
+    png: Callable[[], bytes]
 
 
-def _in_folder(folder: Path) -> Iterator[Record]:
+def _in_folder(folder: Path) -> Iterator[_Record]:
     for file in list_files(folder, (".json",), recursive=True):
-        try:
-            content = read_json(file)
-        except FileError:
-            continue  # of others
-        if is_record(content):
-            name = file.relative_to(folder).with_suffix("").as_posix()
-            yield name, content, file.with_suffix(f".{_PNG}").read_bytes
+        name = file.relative_to(folder).with_suffix("").as_posix()
+        png = partial(_regular, file.with_suffix(f".{_PNG}"))
+        yield _Record(str(file), name, partial(read_json, file), png)
 
 
-def _in_tar(file: Path) -> Iterator[Record]:
+def _regular(file: Path) -> bytes:
+    check_regular(file)
+    return file.read_bytes()
+
+
+def _in_tar(file: Path) -> Iterator[_Record]:
     with tarfile.open(file, "r:") as tar:
         members = {m.name: m for m in tar if m.isfile() and m.size < _LARGEST}
 
@@ -108,61 +113,82 @@ def _in_tar(file: Path) -> Iterator[Record]:
         for member in members:
             stem, dot, suffix = member.partition(".")
             if dot and suffix == "json":
-                png = f"{stem}.{_PNG}"
-                yield member_key(stem), json.loads(read(member)), partial(read, png)
+                subject, content = f"{file}: {member}", partial(read, member)
+                png = partial(read, f"{stem}.{_PNG}")
+                content = partial(parse_json, content, subject)
+                yield _Record(subject, member_key(stem), content, png)
 
 
-def _in_parquet(file: Path) -> Iterator[Record]:
-    parquet = require("pyarrow.parquet", "annotate")
-    table = parquet.ParquetFile(file)
-    names = [name for name in ("key", "record", "panoptic_png") if name in table.schema_arrow.names]
-    if "record" not in names:
-        if table.metadata.num_rows:
-            raise FileError(file, "has no column 'record'", "give results of trace-edges annotate")
-        return
-    for batch in table.iter_batches(batch_size=64, columns=names):
-        for row in batch.to_pylist():
-            yield row["key"], json.loads(row["record"]), partial(bytes, row.get("panoptic_png"))
-
-
-def _image(
-    subject: str,
-    name: str,
-    record: Mapping[str, Any],
-    png: Callable[[], bytes],
-    categories: Categories,
-) -> Iterator[Labelled | Finding]:
+def _in_parquet(file: Path) -> Iterator[_Record]:
+    arrow, parquet = require("pyarrow", "annotate"), require("pyarrow.parquet", "annotate")
     try:
-        size = (int(record["height"]), int(record["width"]))
-        if not is_size(*size):
-            raise ValueError(f"is {size[1]} x {size[0]} px")
-        file_name = _below(name, record.get("file", record.get("image")))
-        if "segments_info" in record:
+        table = parquet.ParquetFile(file)
+        held = table.schema_arrow.names
+        if "record" not in held or "key" not in held:
+            if table.metadata.num_rows:
+                mend = "give results of trace-edges annotate"
+                raise FileError(file, "has no columns 'key' and 'record'", mend)
+            return
+        names = [name for name in ("key", "record", "panoptic_png") if name in held]
+        for batch in table.iter_batches(batch_size=64, columns=names):
+            for row in batch.to_pylist():
+                subject = f"{file}: {row['key']}"
+                content = partial(parse_json, partial(_held, row["record"], str), subject)
+                png = partial(_held, row.get("panoptic_png"), bytes)
+                yield _Record(subject, str(row["key"]), content, png)
+    except arrow.ArrowException as error:
+        raise FileError(file, f"cannot be read ({error})", "write or fetch it again") from error
+
+
+def _held(cell: Any, kind: type) -> Any:
+    if not isinstance(cell, kind):
+        raise ValueError(f"is {shown(cell)}")
+    return cell
+
+
+def _image(record: _Record, categories: Categories) -> Iterator[Labelled | Finding]:
+    subject = record.subject
+    try:
+        content = record.content()
+        if not is_record(content):
+            problem = "is no record of an image, with height, width and masks"
+            mend = "none is needed if it is of another tool: it is left out"
+            yield Finding(subject, problem, mend, "warning")
+            return
+        height, width = size = content["height"], content["width"]
+        if not is_size(height, width):
+            raise ValueError(f"is of {shown(width)} x {shown(height)} px")
+        file_name = _below(record.name, content.get("file", content.get("image")))
+        if "segments_info" in content:
             with decoding(subject):
-                image = open_pillow(io.BytesIO(png()), subject)
+                image = open_pillow(io.BytesIO(record.png()), subject)
                 if image.size != size[::-1] or image.mode != "RGB":
                     raise ValueError("is of another size than its record says, or not RGB")
                 ids = colour_ids(np.asarray(image))
-            info = record["segments_info"]
-            yield from segments(name, ids, info, categories, subject, file_name)
+            info = content["segments_info"]
+            yield from segments(record.name, ids, info, categories, subject, file_name)
             return
-        entries = [{"image_id": 0, **one} for one in record["annotations"]]
-        sound, findings = sound_entries(
-            CATEGORY_MASK, {"annotations": entries}, "annotations", subject
-        )
+        masks, findings = sound_entries(CATEGORY_MASK, _of_one_image(content), "annotations",
+                                        subject)  # fmt: skip
+        named: list[CalledCategory] = []
+        if "categories" in content:
+            named, bad = sound_entries(CALLED_CATEGORY, content, "categories", subject)
+            findings += bad
         yield from findings
-        listed = record.get("categories", [{"id": OBJECT.id, "name": OBJECT.name}])
-        names = {one["id"]: str(one["name"]) for one in listed}
-        masks = MaskList(size)
-        for mask in sound:
-            window, crop = decode_crop(checked_runs(mask, size, subject), size)
-            kind = categories(mask.category_id, names.get(mask.category_id))
-            mark = Mark(kind, mask.iscrowd)
-            score = 1.0 if mask.score is None else mask.score
-            masks.add(crop, (window[0].start, window[1].start), score, mark)
-        yield masks.labelled(name, file_name)
-    except (ValueError, KeyError, TypeError, OSError, IndexError) as error:
+        names = {one.id: one.name for one in named} or {OBJECT.id: OBJECT.name}
+        held = yield from held_masks(masks, size, lambda id: categories(id, names.get(id)), subject)
+        yield held.labelled(record.name, file_name)
+    except (ValueError, OSError) as error:
         yield finding_of(error, subject)
+
+
+def _of_one_image(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The annotations as COCO has them; their ids count within the image, and are no ids there."""
+    given = content["annotations"]
+    if not isinstance(given, list):
+        return content
+    of = {"image_id": 0, "id": None}
+    return {"annotations": [{**one, **of} if isinstance(one, Mapping) else one for one in given]}
 
 
 def _below(name: str, file: Any) -> str | None:

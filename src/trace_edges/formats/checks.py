@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trace_edges.files import find_images
+from trace_edges.files import find_images, read_text
 from trace_edges.formats.coco_checks import inspect_coco
 from trace_edges.formats.folders import NamedFiles, by_name, list_files
 from trace_edges.formats.ground_truth import KINDS, locate
@@ -145,7 +145,7 @@ def _inspect_voc(path: Path, classes: Path | None) -> tuple[Size, list[Finding]]
 def _check_splits(root: Path, files: Collection[str]) -> list[Finding]:
     findings = []
     for split in list_files(root / SPLITS, (".txt",)) if (root / SPLITS).is_dir() else ():
-        absent = [name for name in split.read_text(encoding="utf-8").split() if name not in files]
+        absent = [name for name in read_text(split).split() if name not in files]
         if absent:
             problem = f"images named there without annotation: {len(absent)}, {absent[0]} first"
             findings.append(Finding(str(split), problem, "add their images or cut the list"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +127,11 @@ def read_coco(path: Path, reading: Reading) -> LabelledSet:
         GroundTruthError: as in `open_coco`.
         OSError: it cannot be read.
     """
-    source = path if reading.content is None else reading.content
+    given = reading.content
+    source = path if given is None or isinstance(given, str) else given  # a text would be a path
     file = open_coco(source, LISTED_IMAGE, CATEGORY_MASK, unnamed=str(path))
     content = file.content if isinstance(file.content, Mapping) else {}
-    categories = listed_categories(content, file.name)
+    categories, unsound = listed_categories(content, file.name)
     masks: dict[Key, list[CategoryMask]] = defaultdict(list)
     for mask in file.masks:
         masks[mask.image_id].append(mask)
@@ -140,27 +141,44 @@ def read_coco(path: Path, reading: Reading) -> LabelledSet:
     full = {key: _full_name(files.get(key), name) for key, name in names.items()}
 
     def images() -> Iterator[Labelled | Finding]:
-        yield from file.findings
+        yield from [*unsound, *file.findings]
         for key, name in full.items():
             if key not in sizes:
                 problem = f"image {key} has no height or width, and no RLE tells"
                 yield Finding(file.name, problem, "add them")
                 continue
-            held = MaskList(sizes[key])
-            for mask in masks.pop(key, []):
-                try:
-                    runs = checked_runs(mask, sizes[key], file.name)
-                    if not runs[1::2].any():
-                        raise ValueError("has no pixel")
-                    window, crop = decode_crop(runs, sizes[key])
-                    mark = Mark(categories(mask.category_id), mask.iscrowd, mask.id)
-                    score = 1.0 if mask.score is None else mask.score
-                    held.add(crop, (window[0].start, window[1].start), score, mark)
-                except ValueError as error:
-                    yield finding_of(error, f"{file.name}: {mask.name}")
+            own = masks.pop(key, [])
+            held = yield from held_masks(own, sizes[key], categories, file.name)
             yield held.labelled(name, files.get(key), key)
 
     return LabelledSet(categories.all, images())
+
+
+def held_masks(
+    masks: Iterable[CategoryMask],
+    size: tuple[int, int],
+    category: Callable[[Key], Category],
+    subject: str,
+) -> Generator[Finding, None, MaskList]:
+    """Gives the masks of one image, and on the way what is wrong with those that are left out.
+
+    Args:
+        category: what the number of a class stands for.
+        subject: the file, for the findings.
+    """
+    held = MaskList(size)
+    for mask in masks:
+        try:
+            runs = checked_runs(mask, size, subject)
+            if not runs[1::2].any():
+                raise ValueError("has no pixel")
+            window, crop = decode_crop(runs, size)
+            mark = Mark(category(mask.category_id), mask.iscrowd, mask.id)
+            score = 1.0 if mask.score is None else mask.score
+            held.add(crop, (window[0].start, window[1].start), score, mark)
+        except ValueError as error:
+            yield finding_of(error, f"{subject}: {mask.name}")
+    return held
 
 
 def _full_name(file_name: str | None, name: str) -> str:
@@ -170,10 +188,14 @@ def _full_name(file_name: str | None, name: str) -> str:
     return file_name.rpartition(".")[0] or name if "." in file_name else file_name
 
 
-def listed_categories(content: Mapping[str, Any], name: str) -> Categories:
-    """The categories of a JSON in its order; those without a name are called by their ids."""
+def listed_categories(content: Mapping[str, Any], name: str) -> tuple[Categories, list[Finding]]:
+    """The categories that a JSON may list, in its order, and what is wrong with others; those
+    without a name are called by their ids.
+    """
     categories = Categories()
-    found, _ = sound_entries(CALLED_CATEGORY, content, "categories", name)
+    if "categories" not in content:
+        return categories, []
+    found, findings = sound_entries(CALLED_CATEGORY, content, "categories", name)
     for one in found:
         categories(one.id, one.name, one.isthing)
-    return categories
+    return categories, findings

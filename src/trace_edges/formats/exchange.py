@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from trace_edges.files import FileError, read_json
+from trace_edges.files import FileError, check_regular, read_json, read_text
 from trace_edges.formats import cvat, label_studio, yolo
 from trace_edges.formats.annotated import SUFFIXES, find_parts, is_record
 from trace_edges.formats.classes import class_table
 from trace_edges.formats.coco_set import listed_categories
+from trace_edges.formats.entries import refuse_unsound, shown
 from trace_edges.formats.folders import list_files
 from trace_edges.formats.foreign import tool_of
 from trace_edges.formats.labelled import (
@@ -30,6 +32,7 @@ from trace_edges.formats.labelme import is_labelme
 from trace_edges.formats.listing import bare, check_name
 from trace_edges.formats.registry import Format, get_exchange
 from trace_edges.formats.truth import Finding
+from trace_edges.formats.values import file_name
 from trace_edges.results import Category
 
 _FILES = {
@@ -100,11 +103,18 @@ def export(
     found = open_masks(results, source_format, photographs)
     names = {} if categories is None else _names(categories)
     given = None if images is None else photographs
-    taken = _Taken(target, found, names, given, Path(images or ""))
+    taken = _Taken(target, found, names, given, Path(images or ""), str(results))
     writing = Writing(
         Path(out), lambda: taken.categories, polygons, image_root, photographs, taken.lost
     )
-    files = target.function("exports")(iter(taken), writing)
+    there = writing.out.exists()
+    try:
+        files = target.function("exports")(iter(taken), writing)
+    except BaseException:
+        if not there:
+            with suppress(OSError):  # something was written
+                writing.out.rmdir()
+        raise
     return taken.exported(files)
 
 
@@ -127,6 +137,7 @@ def open_masks(
     path = Path(path)
     if not path.exists():
         raise FileError(path, "does not exist", "check the path")
+    check_regular(path)
     name, place, content = (format, path, None) if format else _kind(path)
     shards = place if isinstance(place, list) else [place]
     if format and path.is_dir():
@@ -159,16 +170,18 @@ def _kind(path: Path) -> tuple[str, Path | list[Path], Any]:
         return "annotate", path, None
     if yolo.CONFIG in names or (path / yolo.LABELS).is_dir():
         return "yolo", path, None
-    for file in list_files(path, (".json",), recursive=True):
+    files = list_files(path, (".json",), recursive=True)
+    for file in files:
         try:
             content = read_json(file)
-        except FileError:
-            continue
+        except (FileError, OSError):
+            continue  # which is said when the files are read
         if is_labelme(content):
             return "labelme", path, None
         if is_record(content):
             return "annotate", path, None
-        return _kind_of_file(file)
+    if files:
+        return _kind_of_file(files[0])
     if any(list_files(path, (".txt",))):
         return "yolo", path, None
     return "png", path, None
@@ -185,12 +198,17 @@ def _kind_of_file(path: Path) -> tuple[str, Path, Any]:
     content = read_json(path)
     if is_labelme(content):
         return "labelme", path, None
-    if tool_of(content) == "Label Studio" or content == []:
+    if isinstance(content, list) and (not content or any(map(_is_task, content))):
         return "label-studio", path, content
     entries = content.get("annotations") if isinstance(content, Mapping) else None
-    first = entries[0] if isinstance(entries, list) and entries else {}
-    panoptic = isinstance(first, Mapping) and "segments_info" in first
+    panoptic = isinstance(entries, list) and any(
+        isinstance(one, Mapping) and "segments_info" in one for one in entries
+    )
     return "coco-panoptic" if panoptic else "coco", path, content
+
+
+def _is_task(entry: Any) -> bool:
+    return tool_of([entry]) == "Label Studio"
 
 
 class _Taken:
@@ -203,8 +221,10 @@ class _Taken:
         names: Mapping[int, Category],
         photographs: Mapping[str, Path] | None,
         folder: Path,
+        source: str,
     ) -> None:
         self.lost: Counter[str] = Counter()
+        self._source = source
         self._target, self._found, self._names = target, found, names
         self._photographs, self._folder = photographs, folder
         self._categories: dict[int, Category] = {}
@@ -236,11 +256,13 @@ class _Taken:
                 continue
             try:
                 check_name(one.name)
+                file_name(f"{one.name}.json")  # the longest suffix that a writer adds
                 if bare(one.name).casefold() in seen:
                     raise ValueError("there is another image of that name")
                 image = self._placed(self._renamed(one))
             except ValueError as error:
-                self._findings.append(finding_of(error, one.name))
+                subject = f"{self._source}: image {shown(one.name)}"
+                self._findings.append(finding_of(error, subject))
                 continue
             seen.add(bare(one.name).casefold())
             image = self._counted(image)
@@ -295,10 +317,12 @@ def _names(given: str | PathLike[str]) -> dict[int, Category]:
     if str(given) in ("coco", "voc") and not path.exists():
         return {one.id: one for one in class_table(given).categories}  # type: ignore[arg-type]
     if path.suffix != ".json":
-        lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+        lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
         return {number: Category(number, name, True) for number, name in enumerate(lines, 1)}
     content = read_json(path)
     content = {"categories": content} if isinstance(content, list) else content
-    if not isinstance(content, Mapping):
+    if not isinstance(content, Mapping) or "categories" not in content:
         raise FileError(path, "lists no categories", "give COCO's form: id and name of each")
-    return {one.id: one for one in listed_categories(content, str(path)).all}
+    categories, findings = listed_categories(content, str(path))
+    refuse_unsound(findings)
+    return {one.id: one for one in categories.all}

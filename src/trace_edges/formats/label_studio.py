@@ -204,6 +204,8 @@ def _regions(task: Mapping[str, Any]) -> tuple[list[Any], str]:
     """The regions of a task, and what is wrong with it."""
     for key in ("annotations", "predictions"):
         given = task.get(key) or []
+        if not isinstance(given, list):
+            return [], f"has {shown(given)} as its {key}"
         entries = [one for one in given if isinstance(one, Mapping)]
         kept = [one for one in entries if not one.get("was_cancelled")]
         if kept:
@@ -234,7 +236,6 @@ def _add(region: Mapping[str, Any], masks: MaskList, categories: Categories) -> 
     if kind == "brushlabels":
         mask, corner = brush_mask(value.get("rle"), masks.size), (0, 0)
     else:
-        flat = [x for point in value.get("points") or () for x in point]
-        shares = checked_points(flat)
+        shares = checked_points(value.get("points"))
         mask, corner = filled_between(shares * np.array(masks.size[::-1]) / 100, masks.size)
     masks.add(mask, corner, score, Mark(categories(str(name))))

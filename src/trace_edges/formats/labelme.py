@@ -128,6 +128,9 @@ def _images(path: Path, categories: Categories) -> Iterator[Labelled | Finding]:
         try:
             content = read_json(file)
             if not is_labelme(content):
+                problem = "has no 'imagePath' and 'shapes', as labelme's files have"
+                yield Finding(str(file), problem, "none is needed if it is of another tool: it is "
+                              "left out", "warning")  # fmt: skip
                 continue
             below = file.relative_to(path) if path.is_dir() else Path(file.name)
             yield from _image(file, below.with_suffix("").as_posix(), content, categories)
@@ -139,13 +142,17 @@ def _image(
     file: Path, name: str, content: Mapping[str, Any], categories: Categories
 ) -> Iterator[Labelled | Finding]:
     height, width = content.get("imageHeight"), content.get("imageWidth")
-    shapes = content["shapes"]
+    shapes, path = content["shapes"], content["imagePath"]
     if not is_size(height, width):
         yield Finding(str(file), f"has an image of {shown(width)} x {shown(height)} px", "save it "
                       "again with labelme")  # fmt: skip
         return
     if not isinstance(shapes, list):
         yield Finding(str(file), "has no list 'shapes'", "save it again with labelme")
+        return
+    if not isinstance(path, str):
+        problem = f"has {shown(path)} as its imagePath"
+        yield Finding(str(file), problem, "save it again with labelme")
         return
     size: Size = (height, width)  # type: ignore[assignment]
     masks = MaskList(size)
@@ -166,7 +173,7 @@ def _image(
         except ValueError as error:
             yield finding_of(error, f"{file}: {entry_name('shapes', place)}")
     file_name = content.get("file_name")
-    photograph = content["imagePath"].replace("\\", "/").rpartition("/")[2]
+    photograph = path.replace("\\", "/").rpartition("/")[2]
     if not isinstance(file_name, str) or image_name(file_name) != name:
         file_name = f"{name.rpartition('/')[0]}/{photograph}".lstrip("/")
     yield masks.labelled(name, file_name, given_key(content, "image_id"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
@@ -54,15 +55,15 @@ def _corners(contour: Float[np.ndarray, "k 2"]) -> Int64[np.ndarray, "n 2"]:
     return points[((points - before) != (beyond - points)).any(axis=1)]
 
 
-def checked_points(values: Sequence[object]) -> Points:
-    """The vertices (x, y) of a polygon from a flat list of numbers.
+def checked_points(values: Any) -> Points:
+    """The vertices (x, y) of a polygon from a list of numbers, flat or in pairs.
 
     Raises:
         ValueError: they are fewer than three, no finite numbers, or too many or too far out.
     """
     try:
         points = np.array(values, dtype=np.float64).reshape(-1, 2)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError("is no list of points x, y") from error
     if not 3 <= len(points) <= _MOST:
         raise ValueError(f"has {len(points)} points, and a polygon has 3 or more")

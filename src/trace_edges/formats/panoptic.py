@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -221,9 +222,9 @@ def read_panoptic_set(path: Path, reading: Reading) -> LabelledSet:
     content = read_content(path) if reading.content is None else reading.content
     if not isinstance(content, Mapping):
         raise refusal(path, "is not a panoptic JSON", "give one in COCO's form")
-    categories = listed_categories(content, str(path))
-    folder = png_folder(path)
-    return LabelledSet(categories.all, _images(path, content, categories, folder))
+    categories, unsound = listed_categories(content, str(path))
+    images = _images(path, content, categories, png_folder(path))
+    return LabelledSet(categories.all, chain(unsound, images))
 
 
 def _images(

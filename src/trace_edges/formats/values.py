@@ -56,8 +56,12 @@ def _flag(value: Any) -> bool:
     raise ValueError("should be 0 or 1")
 
 
-def _file_name(name: str) -> str:
-    """With slashes, whatever system it was written on."""
+def file_name(name: str) -> str:
+    """With slashes, whatever system it was written on.
+
+    Raises:
+        ValueError: no file can have that name.
+    """
     name = name.replace("\\", "/")
     readable = name.encode(errors="ignore").decode() == name and "\0" not in name
     if not readable or PurePosixPath(name).name in ("", ".."):
@@ -87,7 +91,7 @@ Share: TypeAlias = Annotated[float, PlainValidator(_share)]
 Area: TypeAlias = Annotated[float, PlainValidator(_number), Field(ge=0, le=_LARGEST_AREA)]
 Flag: TypeAlias = Annotated[bool, PlainValidator(_flag)]
 Crowd: TypeAlias = Annotated[Flag, BeforeValidator(_none_is_no)]
-FileName: TypeAlias = Annotated[str, AfterValidator(_file_name)]
+FileName: TypeAlias = Annotated[str, AfterValidator(file_name)]
 Side: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_PIXELS)]
 CategoryId: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_LARGEST_ID)]
 SegmentId: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=LARGEST_SEGMENT)]

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from trace_edges.extras import require
+from trace_edges.files import read_text
 from trace_edges.formats.pixels import UNLABELLED, read_pixels
 from trace_edges.formats.rle import encode_mask
 from trace_edges.formats.truth import Segments, refusal, refused
@@ -104,7 +105,7 @@ def split_names(root: Path, split: str) -> list[str]:
         known = ", ".join(sorted(other.stem for other in path.parent.glob("*.txt")))
         mend = f"choose from {known}" if known else "give the folder VOC2012 itself"
         raise refusal(path, "there is no such split", mend)
-    names = path.read_text(encoding="utf-8").split()
+    names = read_text(path).split()
     if not names:
         raise refusal(path, "is empty", "fetch it again")
     return names

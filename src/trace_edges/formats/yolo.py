@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trace_edges.extras import require
-from trace_edges.files import FileError, write_text
+from trace_edges.files import FileError, read_text, write_text
 from trace_edges.formats.folders import list_files
 from trace_edges.formats.labelled import (
     Categories,
@@ -40,7 +40,6 @@ CONFIG, LABELS = "data.yaml", "labels"
 # coordinates then go on to the next pixel at once, and no pixel beside the path is found.
 _WITHIN = 0.499
 _DIGITS = 7  # after the point: up to 10,000 px, in float32 too, errors are less than 0.001 px
-_LARGEST = 64 << 20  # bytes of a file of labels
 _CLASSES = 100_000
 
 
@@ -118,15 +117,16 @@ def _class_names(path: Path) -> list[str]:
     if not path.is_file():
         return []
     yaml = require("yaml", "export")
+    text = read_text(path)
     try:
-        content = yaml.safe_load(path.read_text("utf-8")[:_LARGEST])
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of numbers, dates
         raise FileError(path, "is not YAML", "write it again") from error
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not all(
-        isinstance(number, int) and 0 <= number < _CLASSES and isinstance(name, str | int)
+        type(number) is int and 0 <= number < _CLASSES and type(name) in (str, int)
         for number, name in names.items()
     ):
         raise FileError(path, "has no 'names' of classes", "list them as YOLO does")
@@ -146,11 +146,9 @@ def _images(path: Path, reading: Reading, categories: Categories) -> Iterator[La
             if name not in photographs:
                 raise FileError(file, "has no photograph, which gives the size of the image",
                                 "give the folder of the photographs with --images")  # fmt: skip
-            if file.stat().st_size > _LARGEST:
-                raise FileError(file, "has more than 64 MiB", "split it")
             size = upright_size(photographs[name])
-            lines = file.read_text("utf-8").splitlines()
-        except (FileError, OSError, UnicodeDecodeError) as error:
+            lines = read_text(file).splitlines()
+        except (ValueError, OSError) as error:
             yield finding_of(error, file)
             continue
         masks = MaskList(size)
@@ -174,7 +172,7 @@ def _add(values: list[str], masks: MaskList, categories: Categories) -> None:
     if len(values) % 2 == 0:
         score = SHARE.validate_python(float(values.pop()))
     path = np.floor(checked_points(values[1:]) * masks.size[::-1]).astype(np.int64)
-    path = np.minimum(path, np.array(masks.size[::-1]) - 1)  # 1 is the side itself
+    path -= path == masks.size[::-1]  # 1 is the side itself
     number = int(values[0])
     mask, corner = filled_path(path, masks.size)
     masks.add(mask, corner, score, Mark(categories(number + 1, f"class {number}")))

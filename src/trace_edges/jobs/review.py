@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from jaxtyping import UInt8
 from scipy.ndimage import binary_erosion, sobel
 
 from trace_edges.drawing.overlays import mask_overlay
-from trace_edges.files import FileError, read_json, write_atomically, write_text
+from trace_edges.files import FileError, read_json, read_text, write_atomically, write_text
 from trace_edges.formats.exchange import open_masks
 from trace_edges.formats.labelled import Labelled, finding_of, photographs_in
 from trace_edges.formats.listing import bare
@@ -25,14 +26,22 @@ from trace_edges.jobs.review_page import PAGE
 
 _SIDE = 320  # px of the longer side of a thumbnail
 _QUALITY = 82
+_LONGEST = 1e6  # s, that an image may have taken
 
 
 @dataclass(frozen=True)
 class Review:
-    """What is on the page: how many images, and how many could not be shown or had failed."""
+    """What is on the page.
+
+    Attributes:
+        images: how many.
+        failed: how many could not be shown, or had failed when they were annotated.
+        findings: what is wrong with those that could not be shown.
+    """
 
     images: int
     failed: int
+    findings: tuple[Finding, ...]
 
 
 def review(
@@ -56,27 +65,29 @@ def review(
     out, folder = Path(out), Path(photographs)
     files = photographs_in(folder)
     thumbnails = out.with_name(f"{out.stem}_files")
-    rows, failures = [], list(_failures(Path(results)))
+    rows, findings = [], []
     for place, image in enumerate(open_masks(results, photographs=files).images):
         if isinstance(image, Finding):
-            failures.append([image.subject, f"{image.problem}; {image.mend}"])
+            findings.append(image)
             continue
         try:
             path = files.get(image.name) or files.get(bare(image.photograph))
             if path is None:
-                raise FileError(image.name, f"has no photograph in {folder}", "check the folder")
+                problem = f"has no photograph in {folder}"
+                raise FileError(f"{results}: image {image.name}", problem, "check the folder")
             name = f"{place // 1000:03d}/{place:06d}.jpg"
             rows.append(
                 _row(image, path, thumbnails / name) | {"file": f"{thumbnails.name}/{name}"}
             )
         except (ValueError, OSError) as error:
-            found = finding_of(error, image.name)
-            failures.append([found.subject, f"{found.problem}; {found.mend}"])
+            findings.append(finding_of(error, f"{results}: image {image.name}"))
+    failures = list(_failures(Path(results), findings))
+    failures += [[one.subject, f"{one.problem}; {one.mend}"] for one in findings]
     data = {"images": rows, "failures": failures, "seconds": _seconds(Path(results))}
     # "<" of a name would end the script element; in JSON it can be written so
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     write_text(PAGE.replace("@DATA@", text), out)
-    return Review(len(rows), len(failures))
+    return Review(len(rows), len(failures), tuple(findings))
 
 
 def _row(image: Labelled, path: Path, thumbnail: Path) -> dict[str, Any]:
@@ -119,13 +130,15 @@ def _doubt(pixels: UInt8[np.ndarray, "h w 3"], image: Labelled) -> float | None:
     return round(weak / length, 4) if length else None
 
 
-def _failures(results: Path) -> Iterator[list[str]]:
-    """The rows of the reports of a job of `annotate`."""
+def _failures(results: Path, findings: list[Finding]) -> Iterator[list[str]]:
+    """The rows of the reports of a job of `annotate`; what is wrong with one joins the findings."""
     for report in sorted(results.glob("report*.csv")) if results.is_dir() else ():
-        with report.open(newline="", encoding="utf-8", errors="replace") as file:
-            for row in csv.DictReader(file):
+        try:
+            for row in csv.DictReader(io.StringIO(read_text(report), newline="")):
                 if row.get("state") == "failed":
                     yield [row.get("key") or "", row.get("reason") or ""]
+        except (ValueError, OSError, csv.Error) as error:
+            findings.append(finding_of(error, report))
 
 
 def _seconds(results: Path) -> float | None:
@@ -136,6 +149,7 @@ def _seconds(results: Path) -> float | None:
             record = read_json(path)
         except (OSError, ValueError):
             continue
-        if isinstance(record, Mapping) and isinstance(record.get("seconds"), int | float):
-            total, found = total + record["seconds"], True
+        seconds = record.get("seconds") if isinstance(record, Mapping) else None
+        if isinstance(seconds, int | float) and 0 <= seconds < _LONGEST:
+            total, found = total + seconds, True
     return round(total, 1) if found else None

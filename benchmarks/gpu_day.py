@@ -85,10 +85,15 @@ class Ended:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=12.0, help="for all of it")
-    parser.add_argument("--out", type=Path, required=True, help="folder; the next day's as well")
+    parser.add_argument("--minutes", type=float, default=12.0, help="time for everything together")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for the results; give the same one on the next day",
+    )
     parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1, cpu, ...")
-    parser.add_argument("--tiny", action="store_true", help="sizes that a CPU can do")
+    parser.add_argument("--tiny", action="store_true", help="use sizes that a CPU can compute")
     options = parser.parse_args()
     if not options.minutes > 0:
         raise SystemExit("--minutes must be more than 0")

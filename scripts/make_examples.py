@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("sprites", type=Path, help="npz file with x (n, 96, 96, 4) and n (n,)")
     parser.add_argument("heldout", type=Path, help="npy file with the rows that may be used")
     parser.add_argument("--output", type=Path, default=Path("examples"))
-    parser.add_argument("--seed", type=int, default=0, help="of the backgrounds")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the backgrounds")
     arguments = parser.parse_args()
     for path in (arguments.sprites, arguments.heldout):
         if not path.is_file():

@@ -34,12 +34,10 @@ from trace_edges.metrics.counts import cldice
 def main() -> None:
     """Score every method and its shuffled self; print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "folder", type=Path, help="as the command `composites` of the recipe writes it"
-    )
+    parser.add_argument("folder", type=Path, help="folder of composites, as the recipe writes it")
     parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--peer", action="append", default=[], choices=list(PEERS))
-    parser.add_argument("--tolerance", type=float, default=3.0, help="px")
+    parser.add_argument("--tolerance", type=float, default=3.0, help="in pixels")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     scenes = json.loads((options.folder / "scenes.json").read_text(encoding="utf-8"))

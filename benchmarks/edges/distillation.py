@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--limit", type=int, help="use so many photographs")
+    parser.add_argument("--limit", type=int, help="number of photographs to train on")
     options = parser.parse_args()
     torch.set_num_threads(1)
     pipe = te.TraceEdgePipeline.from_pretrained()

@@ -30,7 +30,7 @@ KINDS: tuple[Suppression, ...] = ("toolbox", "ridges")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--maps", action="append", required=True, metavar="NAME=DIR")
-    parser.add_argument("--truth", type=Path, required=True, help="folder of .mat files")
+    parser.add_argument("--truth", type=Path, required=True, help="folder of BSDS500's .mat files")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

@@ -91,13 +91,11 @@ def by_masks(found: Mapping[str, InstanceMasks], things: Sequence[Instance]) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "folder", type=Path, help="as the command `composites` of the recipe writes it"
-    )
+    parser.add_argument("folder", type=Path, help="folder of composites, as the recipe writes it")
     parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--masks", action="append", default=[], metavar="NAME=JSON")
     parser.add_argument("--peer", action="append", default=[], choices=list(PEERS))
-    parser.add_argument("--tolerance", type=float, default=2.0, help="px")
+    parser.add_argument("--tolerance", type=float, default=2.0, help="in pixels")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 

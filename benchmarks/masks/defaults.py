@@ -139,7 +139,7 @@ def summary(
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("--scan", action="store_true", help="thresholds of the detector's edges")
+    parser.add_argument("--scan", action="store_true", help="try several thresholds")
     arguments, data = begin(parser)
     kinds, hows = ((NOTHING, "trace"), SCANNED) if arguments.scan else (KINDS, SETTINGS)
     settings = {name: asdict(how) for name, how in hows.items()}

@@ -98,8 +98,8 @@ def seconds(call: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", help="names of works")
-    parser.add_argument("--largest", type=int, default=4, help="only so many sizes")
+    parser.add_argument("--only", nargs="+", help="names of the steps to time")
+    parser.add_argument("--largest", type=int, default=4, help="number of sizes to time")
     parser.add_argument("--large", action="store_true", help="2,000 instances at 24 megapixels")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -162,7 +162,9 @@ def package_scores(
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("--densities", type=float, nargs="+", default=GRID, help="to choose from")
+    parser.add_argument(
+        "--densities", type=float, nargs="+", default=GRID, help="candidates for each method"
+    )
     arguments, data = begin(parser)
     settings = {
         "images": [one.name for one in data.photographs],

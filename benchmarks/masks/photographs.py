@@ -209,5 +209,5 @@ def command_line(doc: str) -> argparse.ArgumentParser:
     parser.add_argument("--edges", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--limit", type=int, help="only the first so many photographs by name")
+    parser.add_argument("--limit", type=int, help="number of photographs to use, by name")
     return parser

@@ -48,7 +48,9 @@ def median_ms(function: Callable[[], object], repeats: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--random-walk", action="store_true", help="time it too, at the first size")
+    parser.add_argument(
+        "--random-walk", action="store_true", help="time the random walk as well, at the first size"
+    )
     parser.add_argument("--json", type=Path, metavar="PATH")
     arguments = parser.parse_args()
 

@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("panoptic", type=Path)
     parser.add_argument("--edges", action="append", required=True, metavar="NAME=DIR")
-    parser.add_argument("--blur", type=float, default=0.0, help="px; 2 for thin lines")
+    parser.add_argument("--blur", type=float, default=0.0, help="in pixels; 2 for thin lines")
     parser.add_argument("--area-power", type=float, default=AREA_POWER)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

@@ -71,7 +71,7 @@ def command_line(doc: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("images", type=Path)
     parser.add_argument("panoptic", type=Path)
-    parser.add_argument("--edges", required=True, metavar="DIR", help="smooth maps")
+    parser.add_argument("--edges", required=True, metavar="DIR", help="folder of smooth edge maps")
     return parser
 
 

@@ -38,11 +38,15 @@ TIMESTEP = 100
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=PAPER, help=f"default: {' '.join(PAPER)}")
-    parser.add_argument("--px", type=int, nargs="+", help="default: 512 and the native size")
+    parser.add_argument(
+        "--px", type=int, nargs="+", help="sizes in pixels; default: 512 and the native size"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float16", "float32"))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--whole", action="store_true", help="also whole images, both methods")
+    parser.add_argument(
+        "--whole", action="store_true", help="time whole images as well, by both methods"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in CHECKPOINTS]:

@@ -31,12 +31,22 @@ class Failed(Exception):
 def main(build: Callable[[Options], Table], arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments, build the table, run it; gives the exit status."""
     parser = argparse.ArgumentParser(description=sys.modules[build.__module__].__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder; --dry-run: its layout")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of the data; --dry-run prints its layout"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for all results")
-    parser.add_argument("--dry-run", action="store_true", help="print layout and commands only")
-    parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows")
-    parser.add_argument("--backbone", default="", help="stand-in for the paper's, not distilled")
-    parser.add_argument("--resolution", type=int, help="of the stand-in")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the layout of the data and the commands, and run nothing",
+    )
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="rows of the table to compute")
+    parser.add_argument(
+        "--backbone",
+        default="",
+        help="backbone to use instead of the paper's, without distillation",
+    )
+    parser.add_argument("--resolution", type=int, help="size at which that backbone sees images")
     given = parser.parse_args(arguments)
     if given.resolution and not given.backbone:
         parser.error("--resolution goes with --backbone")

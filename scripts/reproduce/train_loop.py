@@ -60,12 +60,16 @@ class Run:
 def options(description: str, *, steps: int, batch: int) -> argparse.ArgumentParser:
     """The options of every training script; those of its data come on top."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; it goes on")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the run; the same command continues it"
+    )
     parser.add_argument("--steps", type=int, default=steps)
-    parser.add_argument("--batch", type=int, default=batch, help="photographs a step")
+    parser.add_argument("--batch", type=int, default=batch, help="number of photographs in a step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=1000, metavar="STEPS")
-    parser.add_argument("--workers", type=int, default=0, help="processes that read photographs")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="number of processes that read photographs"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
 

@@ -139,9 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments and train; gives the exit status."""
     parser = options(__doc__.splitlines()[0], steps=90_000, batch=16)
     parser.add_argument("panoptic", type=Path, help="JSON that `trace-edges panoptic` wrote")
-    parser.add_argument("photographs", type=Path, help="folder; file names are those of the JSON")
+    parser.add_argument(
+        "photographs", type=Path, help="folder of the photographs that the JSON names"
+    )
     parser.add_argument("--model", default=TINY, help="folder, hub id, or tiny (random weights)")
-    parser.add_argument("--size", type=int, default=1024, help="longer side in px")
+    parser.add_argument(
+        "--size", type=int, default=1024, help="longer side of the images in pixels"
+    )
     given = parser.parse_args(arguments)
 
     def work() -> None:

@@ -121,11 +121,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments and train; gives the exit status."""
     parser = options(__doc__.splitlines()[0], steps=160_000, batch=16)
     parser.add_argument("masks", type=Path, help="JSON that `trace-edges refine` wrote")
-    parser.add_argument("photographs", type=Path, help="folder; file names are those of the JSON")
-    parser.add_argument("--backbone", default="resnet50", help="of torchvision")
-    parser.add_argument("--weights", type=Path, help="of the backbone, a state dict; else random")
-    parser.add_argument("--size", type=int, default=800, help="shorter side in px")
-    parser.add_argument("--regions", type=int, default=512, help="judged in a photograph a step")
+    parser.add_argument(
+        "photographs", type=Path, help="folder of the photographs that the JSON names"
+    )
+    parser.add_argument("--backbone", default="resnet50", help="name of a ResNet of torchvision")
+    parser.add_argument(
+        "--weights", type=Path, help="weights of the backbone, a state dict; default: random ones"
+    )
+    parser.add_argument(
+        "--size", type=int, default=800, help="shorter side of the images in pixels"
+    )
+    parser.add_argument(
+        "--regions",
+        type=int,
+        default=512,
+        help="number of regions of a photograph that are judged in a step",
+    )
     given = parser.parse_args(arguments)
 
     def work() -> None:

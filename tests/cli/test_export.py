@@ -74,6 +74,81 @@ def test_a_path_that_is_nothing_known_is_refused_in_one_line(tmp_path):
     assert not [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".json"]
 
 
+@pytest.mark.parametrize("form", ["tar", "parquet"])
+def test_results_of_annotate_in_containers_are_a_source(form, tmp_path):
+    """The masks are those that the same job writes as COCO JSON."""
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    (tmp_path / "photos" / "day1").mkdir(parents=True)
+    for name in ("a.png", "day1/b.c.jpg"):
+        Image.effect_noise((48, 32), 80).convert("RGB").save(tmp_path / "photos" / name)
+    found = {}
+    for to in ("coco", form):
+        words = ["annotate", tmp_path / "photos", tmp_path / to, "--task", "instances", "--to", to,
+                 "--quality", "fast", "--resolution", "64", "--device", "cpu",
+                 "--workers", "0"]  # fmt: skip
+        done = CliRunner().invoke(app, list(map(str, words)))
+        assert done.exit_code == 0, done.output
+        done = run(tmp_path / to, "--to", "cvat", "--out", tmp_path / f"{to}-cvat", "--images",
+                   tmp_path / "photos")  # fmt: skip
+        assert done.exit_code == 0, done.output
+        found[to] = {image.name: image for image in open_masks(tmp_path / f"{to}-cvat").images}
+    assert found[form].keys() == {"a", "day1/b.c"}
+    for name, image in found["coco"].items():
+        assert len(image.masks) > 0
+        np.testing.assert_array_equal(found[form][name].masks.masks, image.masks.masks)
+        np.testing.assert_array_equal(found[form][name].masks.scores, image.masks.scores)
+
+
+@pytest.mark.parametrize("form", ["tar", "parquet"])
+def test_panoptic_results_in_containers_name_their_classes(form, tmp_path):
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    for folder in ("photos", "maps"):
+        (tmp_path / folder).mkdir()
+    Image.effect_noise((48, 32), 80).convert("RGB").save(tmp_path / "photos" / "a.png")
+    numbers = np.full((32, 48), 2, dtype=np.uint8)
+    numbers[4:20, 4:30] = 1
+    Image.fromarray(numbers).save(tmp_path / "maps" / "a.png")
+    classes = [{"id": 1, "name": "cup", "isthing": 1}, {"id": 2, "name": "table", "isthing": 0}]
+    (tmp_path / "classes.json").write_text(json.dumps({"categories": classes}), encoding="utf-8")
+    words = ["annotate", tmp_path / "photos", tmp_path / "out", "--task", "panoptic", "--to", form,
+             "--semantic", tmp_path / "maps", "--categories", tmp_path / "classes.json",
+             "--quality", "fast", "--resolution", "64", "--device", "cpu",
+             "--workers", "0"]  # fmt: skip
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    (image,) = open_masks(tmp_path / "out").images
+    kinds = {(one.category.id, one.category.name, one.category.thing) for one in image.marks}
+    assert kinds == {(1, "cup", True), (2, "table", False)}
+
+
+@pytest.mark.parametrize("to", ["coco", "fiftyone", "cvat"])
+def test_polygons_are_written_where_they_are_exactly_the_mask(to, tmp_path):
+    """A rectangle can be a polygon, a ring can not; both are read back as they were."""
+    masks = np.zeros((2, 20, 30), dtype=bool)
+    masks[0, 2:9, 3:9] = masks[1, 5:15, 12:20] = True
+    masks[1, 8:11, 14:17] = False
+    export_coco({"cat": InstanceMasks(masks)}, tmp_path / "masks.json")
+    for polygons in ((), ("--polygons",)):
+        out = tmp_path / f"{to}{len(polygons)}"
+        done = run(tmp_path / "masks.json", "--to", to, "--out", out, *polygons)
+        assert done.exit_code == 0, done.output
+        (file,) = (path for path in out.iterdir() if path.suffix in (".json", ".xml"))
+        text = file.read_text(encoding="utf-8")
+        if to == "cvat":
+            assert (text.count("<polygon"), text.count("<mask")) == (
+                len(polygons),
+                2 - len(polygons),
+            )
+        else:
+            held = [one["segmentation"] for one in json.loads(text)["annotations"]]
+            assert [isinstance(one, list) for one in held] == [bool(polygons), False]
+        (image,) = open_masks(out).images
+        found = sorted(image.masks.masks.tolist())
+        assert found == sorted(masks.tolist())
+
+
 def test_names_of_classes_can_be_given(results, tmp_path):
     (tmp_path / "names.txt").write_text("coin\n", encoding="utf-8")
     done = run(results, "--to", "cvat", "--out", tmp_path / "o", "--categories",

@@ -14,7 +14,7 @@ import numpy as np
 
 from trace_edges.extras import require
 from trace_edges.files import FileError, check_regular, parse_json, read_json
-from trace_edges.formats.coco_models import CALLED_CATEGORY, CATEGORY_MASK, CalledCategory
+from trace_edges.formats.coco_models import CALLED_CATEGORY, CATEGORY_MASK
 from trace_edges.formats.coco_set import held_masks
 from trace_edges.formats.entries import shown, sound_entries
 from trace_edges.formats.folders import list_files
@@ -159,6 +159,11 @@ def _image(record: _Record, categories: Categories) -> Iterator[Labelled | Findi
         if not is_size(height, width):
             raise ValueError(f"is of {shown(width)} x {shown(height)} px")
         file_name = _below(record.name, content.get("file", content.get("image")))
+        if "categories" in content:
+            named, bad = sound_entries(CALLED_CATEGORY, content, "categories", subject)
+            yield from bad
+            for one in named:
+                categories(one.id, one.name, one.isthing)
         if "segments_info" in content:
             with decoding(subject):
                 image = open_pillow(io.BytesIO(record.png()), subject)
@@ -170,13 +175,10 @@ def _image(record: _Record, categories: Categories) -> Iterator[Labelled | Findi
             return
         masks, findings = sound_entries(CATEGORY_MASK, _of_one_image(content), "annotations",
                                         subject)  # fmt: skip
-        named: list[CalledCategory] = []
-        if "categories" in content:
-            named, bad = sound_entries(CALLED_CATEGORY, content, "categories", subject)
-            findings += bad
         yield from findings
-        names = {one.id: one.name for one in named} or {OBJECT.id: OBJECT.name}
-        held = yield from held_masks(masks, size, lambda id: categories(id, names.get(id)), subject)
+        if "categories" not in content:
+            categories(OBJECT.id, OBJECT.name)
+        held = yield from held_masks(masks, size, categories, subject)
         yield held.labelled(record.name, file_name)
     except (ValueError, OSError) as error:
         yield finding_of(error, subject)

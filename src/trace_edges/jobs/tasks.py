@@ -195,7 +195,11 @@ class PanopticTask(Task):
             raise TaskError(str(error) if named else f"{path}: {error}") from error
         classes = len(np.setdiff1d(categories, [VOID]))
         files = {"panoptic.png": _encoded(id_colours(found.ids))}
-        return Result(files, {"segments_info": segments_info(found)}, (found, classes))
+        seen = {segment.category for segment in found.segments}
+        named = [one for one in self.classes.categories if one.id in seen]
+        record = {"segments_info": segments_info(found)}
+        record["categories"] = category_entries(named, things=True)
+        return Result(files, record, (found, classes))
 
     def _map_of(self, key: str) -> Path:
         for suffix in SUFFIXES:

@@ -52,6 +52,20 @@ def test_the_place_of_the_results_may_be_given_as_out_but_only_once(photos, tmp_
         assert "give one place for the results" in refused.stderr
 
 
+def test_a_report_is_written_at_the_end_and_again(photos, tmp_path):
+    words = [photos, tmp_path / "out", "--task", "instances", "--to", "coco", "--quality", "fast",
+             "--report", *FAST]  # fmt: skip
+    for _ in range(2):
+        assert run(*words).exit_code == 1  # for b.png
+        page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+        assert '"name":"a.png"' in page
+        assert '"open":0' in page
+    refused = run(photos, tmp_path / "o", "--task", "edges", "--report", *FAST)
+    assert refused.exit_code == 1
+    assert "--report shows masks" in refused.stderr
+    assert not (tmp_path / "o").exists()
+
+
 def test_instances_are_those_of_segment(photos, tmp_path):
     (photos / "b.png").unlink()
     ways = ["--training-free", "--timestep", "0", "--subcell", "1"]

@@ -3,12 +3,15 @@
 import json
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from trace_edges.formats import export_coco
+from trace_edges.jobs.manifest import _TABLES
 from trace_edges.jobs.review import review
 from trace_edges.results import InstanceMasks
 
@@ -63,6 +66,23 @@ def test_an_image_without_its_photograph_is_listed_and_the_rest_is_shown(results
     (results / "photos" / "b.png").unlink()
     done = review(results / "masks", results / "photos", results / "report.html")
     assert (done.images, done.failed) == (2, 2)
+
+
+def test_the_page_says_what_is_still_to_come(results):
+    """Of four images two are over after 60 s, so the other two take 60 s more."""
+    with closing(sqlite3.connect(results / "masks" / "state.sqlite")) as base:
+        base.executescript(_TABLES)
+        rows = [(n, str(n), "", "", None, state, "") for n, state in
+                enumerate(("done", "failed", "open", "open"))]  # fmt: skip
+        base.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        base.execute("UPDATE spent SET seconds = 60")
+        base.commit()
+    (results / "masks" / ".annotate").mkdir()
+    (results / "masks" / "state.sqlite").rename(results / "masks" / ".annotate" / "manifest.sqlite")
+    review(results / "masks", results / "photos", results / "report.html")
+    text = (results / "report.html").read_text(encoding="utf-8")
+    (data,) = re.findall(r'id="data">(.*?)</script>', text)
+    assert (json.loads(data)["open"], json.loads(data)["left"]) == (2, 60)
 
 
 @pytest.mark.long

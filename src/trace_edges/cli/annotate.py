@@ -88,6 +88,8 @@ class Running(Reporting, EdgeOutput):
         dry_run: Process a few images in a temporary folder, say what the whole job will take in
             time, memory and disk, and write nothing to DEST.
         measure: Number of images that --dry-run measures.
+        report: Write DEST/report.html at the end, as `trace-edges report` does; for folders on this
+            machine.
     """
 
     out: str | None = None
@@ -103,6 +105,7 @@ class Running(Reporting, EdgeOutput):
     gpus: float = 0
     dry_run: bool = False
     measure: int = 10
+    report: bool = False
 
     def copies(self) -> Any:
         """What reads the images instead of this process; None where it does."""
@@ -160,6 +163,9 @@ def annotate(
     model = EdgeModel.choose(choice, settings, loading)
     what = _task(task, model, running, selection, (maps, cutting))
     what = _finished(what, finishing, cutting.iou, loading)
+    if running.report and (task == "edges" or not (Path(source).is_dir() and "://" not in places[0])):
+        raise ValueError("--report shows masks of a folder of images, in a folder on this machine: "
+                         "leave it out, or run `trace-edges report` afterwards")  # fmt: skip
     part_of, out = read_shard(running.shard), absolute(places[0])
     images = open_source(source, **vars(data_set))
     sink = make_sink(out, running.to, what, part=running.part, shard=part_of)
@@ -182,6 +188,11 @@ def annotate(
         error(reason)
     if status.failed > len(status.reasons):
         errors.print(f"... and {status.failed - len(status.reasons)} more images failed")
+    if running.report and status.done:
+        from trace_edges.jobs.review import review
+
+        with job.work.outputs.writing():
+            review(places[0], source, Path(places[0], f"report{part_of.tag}.html"))
     report = f"{places[0].rstrip('/')}/report{part_of.tag}.csv"
     if running.json:
         counts = {"done": status.done, "failed": status.failed, "processed_now": status.now}

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from trace_edges.files import InputError
@@ -38,6 +37,8 @@ CREATE TABLE IF NOT EXISTS items (
 CREATE INDEX IF NOT EXISTS open_items ON items (position) WHERE state = 'open';
 CREATE INDEX IF NOT EXISTS failed_items ON items (position) WHERE state = 'failed';
 CREATE TABLE IF NOT EXISTS parts (part INTEGER PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS spent (job INTEGER PRIMARY KEY, seconds REAL NOT NULL);
+INSERT OR IGNORE INTO spent VALUES (1, 0);
 CREATE TEMP TABLE listed (key TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _UNUSABLE = "state = 'failed' AND place LIKE '[\"NoPlace\"%'"  # and told so when it was listed
@@ -85,12 +86,7 @@ class Manifest:
     def __enter__(self) -> Manifest:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if isinstance(error, sqlite3.Error):
                 raise self._gone(error) from error
@@ -219,13 +215,15 @@ class Manifest:
         Raises:
             OSError: it does not: the file was taken away, or its disk is full.
         """
+        now = time.monotonic()
         try:
+            self._base.execute("UPDATE spent SET seconds = seconds + ?", (now - self._committed,))
             self._base.commit()
         except sqlite3.Error as error:
             raise self._gone(error) from error
         if not self.path.exists():  # SQLite would go on writing to what nobody can open any more
             raise self._gone("it was removed")
-        self._committed = time.monotonic()
+        self._committed = now
 
     def _check(self, settings: Mapping[str, Any]) -> None:
         rows = self._base.execute("SELECT name, value FROM settings")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -83,7 +86,9 @@ def review(
             findings.append(finding_of(error, f"{results}: image {image.name}"))
     failures = list(_failures(Path(results), findings))
     failures += [[one.subject, f"{one.problem}; {one.mend}"] for one in findings]
-    data = {"images": rows, "failures": failures, "seconds": _seconds(Path(results))}
+    waiting, left = _to_come(Path(results))
+    data = {"images": rows, "failures": failures, "seconds": _seconds(Path(results)),
+            "open": waiting, "left": left}  # fmt: skip
     # "<" of a name would end the script element; in JSON it can be written so
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     write_text(PAGE.replace("@DATA@", text), out)
@@ -139,6 +144,26 @@ def _failures(results: Path, findings: list[Finding]) -> Iterator[list[str]]:
                     yield [row.get("key") or "", row.get("reason") or ""]
         except (ValueError, OSError, csv.Error) as error:
             findings.append(finding_of(error, report))
+
+
+def _to_come(results: Path) -> tuple[int, float | None]:
+    """How many images jobs of `annotate` have still to do, and the seconds of that at their pace so
+    far; None where nothing tells it.
+    """
+    waiting, left = 0, 0.0
+    for state in results.glob(".annotate*/manifest.sqlite"):
+        try:
+            # a job that is running does not let others in: "immutable" looks at what it wrote
+            address = f"{state.absolute().as_uri()}?immutable=1"
+            with closing(sqlite3.connect(address, uri=True)) as base:
+                counts = dict(base.execute("SELECT state, COUNT(*) FROM items GROUP BY state"))
+                ((seconds,),) = base.execute("SELECT TOTAL(seconds) FROM spent")
+        except sqlite3.Error:  # of an older version, or in the middle of a write
+            return waiting, None
+        over = sum(counts.values()) - counts.get("open", 0)
+        waiting += counts.get("open", 0)
+        left += counts.get("open", 0) * seconds / over if over else math.nan
+    return waiting, round(left) if math.isfinite(left) else None
 
 
 def _seconds(results: Path) -> float | None:

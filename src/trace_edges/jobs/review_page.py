@@ -93,6 +93,8 @@ by("summary").textContent = data.images.length + " images, " + masks + " masks, 
   data.failures.length + " failed" + (data.seconds === null ? "" :
   "; " + data.seconds + " s in all, " +
   (data.seconds / Math.max(1, data.images.length)).toFixed(2) + " s an image") +
+  (data.open === 0 ? "" : "; " + data.open + " still to come" + (data.left === null ? "" :
+  ", in about " + (data.left / 3600).toFixed(1) + " hours at the pace so far")) +
   ". Doubt: share of the contours where the photograph hardly changes.";
 by("failed").hidden = data.failures.length === 0;
 for (const one of data.failures) {

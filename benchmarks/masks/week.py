@@ -89,7 +89,8 @@ def main() -> None:
         command(tool, "export", results, "--to", tool, "--out", out / tool,
                 "--images", out / "images", "--quiet")  # fmt: skip
     found = results / "instances.json"
-    compared = command("correction", "evaluate", "masks", found, "--against", corrected, "--json")
+    compared = command("correction", "evaluate", "masks", found, "--against", corrected,
+                       "--suggestions", "--json")  # fmt: skip
     command("report", "report", results, "--images", out / "images", "--out", out / "report.html")
     record: dict[str, Any] = {
         "annotate": json.loads(told.splitlines()[-1]), "correction": json.loads(compared)

@@ -26,7 +26,7 @@ def test_a_week_leads_from_images_to_what_their_correction_is_worth(tmp_path):
     found = record["correction"]
     assert record["annotate"]["done"] == found["images"] == 5
     assert found["prelabels"] > 0
-    assert min(found["clicks"], found["clicks_from_nothing"]) >= found["corrected"] > 0
+    assert 0 < found["clicks"] <= found["clicks_from_nothing"]
     for file in (
         "cvat/annotations.xml",
         "label-studio/tasks.json",

@@ -100,9 +100,14 @@ def test_in_a_browser(results):
             page.goto((results / "report.html").as_uri())
             assert page.title() == "Review of masks"
             assert page.locator("figure").count() == 3
-            page.wait_for_function(
+            shown = (
                 "document.images.length === 3 && [...document.images].every(i => i.naturalWidth)"
             )
+            for _ in range(200):  # wait_for_function would be eval, which the page forbids
+                if page.evaluate(shown):
+                    break
+                page.wait_for_timeout(50)
+            assert page.evaluate(shown)
             page.select_option("#key", "masks")
             page.check("#down")
             assert page.locator("figcaption b").first.inner_text() == "b.png"

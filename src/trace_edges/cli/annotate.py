@@ -163,7 +163,8 @@ def annotate(
     model = EdgeModel.choose(choice, settings, loading)
     what = _task(task, model, running, selection, (maps, cutting))
     what = _finished(what, finishing, cutting.iou, loading)
-    if running.report and (task == "edges" or not (Path(source).is_dir() and "://" not in places[0])):
+    here = Path(source).is_dir() and "://" not in places[0]
+    if running.report and (task == "edges" or not here):
         raise ValueError("--report shows masks of a folder of images, in a folder on this machine: "
                          "leave it out, or run `trace-edges report` afterwards")  # fmt: skip
     part_of, out = read_shard(running.shard), absolute(places[0])

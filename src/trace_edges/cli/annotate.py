@@ -193,7 +193,9 @@ def annotate(
         from trace_edges.jobs.review import review
 
         with job.work.outputs.writing():
-            review(places[0], source, Path(places[0], f"report{part_of.tag}.html"))
+            shown = review(places[0], source, Path(places[0], f"report{part_of.tag}.html"))
+        for finding in shown.findings:
+            error(str(finding))
     report = f"{places[0].rstrip('/')}/report{part_of.tag}.csv"
     if running.json:
         counts = {"done": status.done, "failed": status.failed, "processed_now": status.now}

@@ -196,9 +196,9 @@ class PanopticTask(Task):
         classes = len(np.setdiff1d(categories, [VOID]))
         files = {"panoptic.png": _encoded(id_colours(found.ids))}
         seen = {segment.category for segment in found.segments}
-        named = [one for one in self.classes.categories if one.id in seen]
+        occurring = [one for one in self.classes.categories if one.id in seen]
         record = {"segments_info": segments_info(found)}
-        record["categories"] = category_entries(named, things=True)
+        record["categories"] = category_entries(occurring, things=True)
         return Result(files, record, (found, classes))
 
     def _map_of(self, key: str) -> Path:

@@ -28,7 +28,7 @@ COMMANDS = [
     "refine, COCO",
     *(pytest.param(name, marks=pytest.mark.long) for name in (
         "detect", "refine, label maps", "annotate, edges, tars", "evaluate boundaries", "explain",
-        "distill", "composites")),
+        "distill", "composites", "export, cvat", "report")),
 ]  # fmt: skip
 AT_ONCE = ("refine, COCO", "segment, edges that are there", "annotate, edges, tars", "panoptic")
 
@@ -160,6 +160,7 @@ def test_a_destination_that_becomes_a_file_is_said(here, name):
     code, said = spoiled(here, name, replaced)
     assert code == 1, said
     assert "out" in said
+    assert "rename it" not in said  # the images are called rightly
     assert (here / "out").read_text(encoding="utf-8") == "gone"
 
 

@@ -8,6 +8,7 @@ from transformers import ViTConfig, ViTModel
 from typer.testing import CliRunner
 
 from trace_edges.cli import app
+from trace_edges.cli.finishing import Finishing
 from trace_edges.detector import EdgeDetector
 from trace_edges.formats import read_coco_masks
 from trace_edges.instances import instances_from_edges, seeds_from_masks
@@ -357,3 +358,8 @@ def test_no_regions_at_all_cannot_be_meant(quarters, tmp_path, option):
     assert refused.exit_code == 1
     assert refused.stderr == f"trace-edges: {option} must lie in [1, 65535], not 0\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_list_of_class_names_longer_than_a_file_name_is_a_list():
+    names = [f"class number {number}" for number in range(80)]
+    assert Finishing(class_names=", ".join(names), class_model="clip").names == tuple(names)

@@ -100,7 +100,7 @@ def test_other_weights_under_one_name_are_said():
     record["settings"]["weights"] = "0123"
     Path("e/img.json").write_text(json.dumps(record), encoding="utf-8")
     said = run("detect", "day1", "--out", "e", *FAST).stderr
-    assert "was made with weights 0123, not " in said
+    assert "was made with weights 0123 instead of " in said
     assert "--overwrite" in said
 
 

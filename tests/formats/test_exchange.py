@@ -141,3 +141,36 @@ def test_records_of_a_job_have_the_names_of_their_classes(tmp_path):
         one.name: [mark.category.name for mark in one.marks] for one in open_masks(tmp_path).images
     }
     assert names["a"] == ["cup"]
+
+
+@pytest.mark.parametrize("to", ["coco", "cvat", "label-studio", "png"])
+def test_what_cannot_be_read_leaves_no_empty_folder(to, tmp_path):
+    damaged = tmp_path / "annotations.xml"
+    damaged.write_text("<annotations><image", encoding="utf-8")
+    (tmp_path / "mine").mkdir()
+    for out in (tmp_path / "out", tmp_path / "mine"):
+        with pytest.raises(ValueError, match=r"annotations\.xml"):
+            export(damaged, to, out)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["annotations.xml", "mine"]
+
+
+def test_a_text_in_a_json_is_no_path(tmp_path):
+    (tmp_path / "it.json").write_text(f'"{tmp_path / "other.json"}"', encoding="utf-8")
+    (tmp_path / "other.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"it\.json"):
+        open_masks(tmp_path / "it.json")
+
+
+def test_a_point_outside_of_yolos_image_is_cut_off_and_not_moved_to_its_border(tmp_path):
+    (tmp_path / "it/labels").mkdir(parents=True)
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (24, 24)).save(tmp_path / "photos/a.png")
+    lines = "0 0.25 0.25 1 0.25 1 1 0.25 1\n0 2 2 3 2 3 3\n"  # three quarters; nothing at all
+    (tmp_path / "it/labels/a.txt").write_text(lines, encoding="utf-8")
+    (tmp_path / "it/data.yaml").write_text("names: [one]", encoding="utf-8")
+    found = export(tmp_path / "it", "png", tmp_path / "out", images=tmp_path / "photos")
+    assert [one.problem for one in found.findings] == ["has no pixel in the image"]
+    labels = np.asarray(Image.open(tmp_path / "out/a.png"))
+    assert labels[6:, 6:].all()
+    assert not labels[:6].any()
+    assert not labels[:, :6].any()

@@ -1,4 +1,5 @@
 import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -248,3 +249,9 @@ def test_a_sam_that_lacks_a_part_is_refused(tiny_sam, tmp_path):
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(SamError, match=r"could not be loaded: .*preprocessor_config\.json"):
         load_sam(folder)
+
+
+def test_a_pipe_is_refused_as_every_other_folder_that_holds_no_sam(tmp_path):
+    os.mkfifo(tmp_path / "sam")
+    with pytest.raises(SamError, match="pipe or a device"):
+        load_sam(tmp_path / "sam", local_files_only=True)

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from trace_edges.cli import app
 from trace_edges.cli.annotate_trial import lines, size, span
-from trace_edges.jobs.trial import Trial
+from trace_edges.jobs.trial import Trial, _spread
 
 
 @pytest.fixture
@@ -65,3 +65,15 @@ def test_what_200_000_images_cost():
         "2.5 days",
     ]
     assert [size(b) for b in (500, 2.5e6, 3e9)] == ["0 kB", "2.5 MB", "3.0 GB"]
+
+
+@pytest.mark.parametrize("total", [0, 1, 3, 11, 12, 44, 45, 200_000])
+def test_images_to_measure_are_spread_over_a_source_that_is_listed_once(total):
+    chosen, counted = _spread(iter(range(total)), 11)
+    assert counted == total
+    assert len(chosen) == min(11, total)
+    assert list(chosen) == sorted(set(chosen))
+    if total > 11:
+        gaps = np.diff([*chosen, total])
+        assert chosen[0] == 0
+        assert gaps.max() <= total / 11 * 2

@@ -72,6 +72,7 @@ def explain(
     quiet = not reporting.prints_table
     outputs = Outputs("explain", () if image is None else (image,))
     outputs.check(out)
+    _check_format(out)
     if image is not None and prompt is None:
         _refuse(asdict(generation), asdict(Generation()), "needs --prompt")
         sheet, timestep = _of_image(image, backbone, loading, settings, quiet)
@@ -91,6 +92,16 @@ def explain(
         typer.echo(json.dumps({"sheet": str(out), "timestep": timestep}))
     elif not quiet:
         typer.echo(f"{out}: t* = {timestep}")
+
+
+def _check_format(out: Path) -> None:
+    """Refuse, before work begins, a file that Pillow would not know how to write."""
+    from PIL import Image
+
+    from trace_edges.files import FileError
+
+    if Image.registered_extensions().get(out.suffix.lower()) not in Image.SAVE:
+        raise FileError(out, "is not the name of an image", "give one that ends in .png or .jpg")
 
 
 def _of_image(

@@ -215,10 +215,10 @@ def load_sam(
     Raises:
         SamError: it is not found, is not a SAM, or lacks weights.
     """
-    source = Source(str(name), str(name), revision, local_files_only, noun="SAM")
-    if not source.is_folder and source.place.count("/") != 1:
-        raise SamError(f"{source} is neither a folder nor a hub id (owner/name)")
     try:
+        source = Source(str(name), str(name), revision, local_files_only, noun="SAM")
+        if not source.is_folder and source.place.count("/") != 1:
+            raise SamError(f"{source} is neither a folder nor a hub id (owner/name)")
         with explained(str(source)):  # the weights of SAM 2 hold the video's memory too
             config = read_config(source.fetch("config.json"))
             model_class = _model_class(source, config.get("model_type", "model of unknown type"))

@@ -43,7 +43,8 @@ from trace_edges.sources import (
 # Batches are cut from so many batches' worth of neighbours, never across: which images share a
 # batch is then the same in a run that was killed, and so are the bytes of their results.
 STRETCH = 8
-_ONE = (errno.ENAMETOOLONG, errno.EILSEQ, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+_UNNAMED = (errno.ENAMETOOLONG, errno.EILSEQ)  # what stops one image, and no other
+_TAKEN = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,14 @@ class Finish:
         except FileError as error:
             return _failed(item, str(error))
         except OSError as error:
-            if error.errno not in _ONE:
+            if error.errno in _UNNAMED:
+                mend = f"its results cannot be named ({error}); rename it"
+            elif error.errno in _TAKEN:
+                mend = (f"its results have no place ({error}); give the results another folder, or "
+                        "move away what is there")  # fmt: skip
+            else:
                 raise  # it would stop every image
-            return _failed(item, f"{item.name}: its results cannot be named ({error}); rename it")
+            return _failed(item, f"{item.name}: {mend}")
         return Outcome(item.key, "done", "", record, item.position)
 
 

@@ -81,7 +81,7 @@ class Records:
         record = read_record(self.record(name)) or {}
         made_with = record["settings"]
         others = [
-            f"{key} {made_with.get(key)}, not {value}"
+            f"{_shown(key, made_with.get(key))} instead of {_shown(key, value)}"
             for key, value in self.settings.items()
             if made_with.get(key) != value
             and not (key == "weights" and key not in made_with)
@@ -152,6 +152,11 @@ def refuse_other_image(path: Path, record: Mapping[str, Any], image: Path, mend:
     if isinstance(known, Mapping) and not is_of(known, image):
         raise FileError(path, f"belongs to another image ({record.get('image')}, not {image}), or "
                         "the image has changed since", mend)  # fmt: skip
+
+
+def _shown(key: str, value: object) -> str:
+    """What a line says of a setting."""
+    return f"no {key}" if value is None else f"{key} {value}"
 
 
 def read_record(path: Path) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,13 +82,10 @@ def measure(job: Job, sink: Callable[[str], Sink], count: int = 10) -> Trial:
         OSError, ValueError: as `annotate` does; none of the images can be done.
     """
     job.source.check()
-    total = sum(entry.key in job.shard for entry in job.source.entries())
+    own = (entry for entry in job.source.entries() if entry.key in job.shard)
+    chosen, total = _spread(own, count + 1)  # and one to begin with
     if not total:
         raise ValueError("there is no image to measure: check the source")
-    count = min(count + 1, total)  # and one to begin with
-    wanted = {place * total // count for place in range(count)}
-    own = (entry for entry in job.source.entries() if entry.key in job.shard)
-    chosen = tuple(entry for place, entry in enumerate(own) if place in wanted)
     marks: list[tuple[float, float]] = []
 
     def mark(status: Status) -> None:
@@ -111,6 +108,19 @@ def measure(job: Job, sink: Callable[[str], Sink], count: int = 10) -> Trial:
         total, len(chosen), status.failed, wall / timed, core / timed, written / status.done,
         _memory(), os.cpu_count() or 1,
     )  # fmt: skip
+
+
+def _spread(entries: Iterable[Entry], count: int) -> tuple[tuple[Entry, ...], int]:
+    """So many of the entries, or all if they are fewer, spread evenly, and how many there are."""
+    kept: list[Entry] = []
+    step, total = 1, 0
+    for total, entry in enumerate(entries, 1):
+        if (total - 1) % step == 0:
+            kept.append(entry)
+        if len(kept) > 4 * count:
+            kept, step = kept[::2], 2 * step
+    count = min(count, len(kept))
+    return tuple(kept[place * len(kept) // count] for place in range(count)), total
 
 
 def _results(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,19 @@
+"""`trace-edges explain`: what is refused before work begins."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from trace_edges.cli import app
+
+
+@pytest.mark.parametrize("name", ["s.txt", "s", "s.xcf", "s.png.part"])
+def test_a_sheet_that_nothing_can_write_is_refused_before_the_model_is_looked_for(name, tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((64, 64, 3), dtype=np.uint8)).save(photo)
+    words = ["explain", str(photo), "--out", str(tmp_path / name), "--backbone", "nowhere"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert f"{name} is not the name of an image: give one that ends in .png" in result.stderr
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["photo.png"]

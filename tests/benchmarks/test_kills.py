@@ -57,9 +57,11 @@ def test_what_is_not_as_it_should_be_is_seen(tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        "refine nowhere.json edges --out out/r.json",
         "evaluate panoptic panoptic panoptic --out out/s.json",
-        "evaluate masks masks.json masks.json --score constant --quiet",
+        pytest.param("refine nowhere.json edges --out out/r.json", marks=pytest.mark.long),
+        pytest.param(
+            "evaluate masks masks.json masks.json --score constant --quiet", marks=pytest.mark.long
+        ),
     ],
 )
 def test_a_command_that_fails_or_writes_nothing_when_left_alone_tests_nothing(

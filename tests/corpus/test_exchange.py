@@ -441,7 +441,7 @@ CASES = [*wrong_values(), *wrong_xml(), *wrong_yolo(), *wrong_files(), *wrong_va
          *wrong_parts(), *wrong_places()]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", shared_out(CASES, every=40, short=160))
+@pytest.mark.parametrize("case", shared_out(CASES, every=40, short=320))
 def test_every_fortieth_case(case: Case, tmp_path: Path) -> None:
     """All of them are `python -m tests.corpus exchange`."""
     check(case, tmp_path)

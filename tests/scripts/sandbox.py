@@ -43,6 +43,7 @@ SMALLER = (
     ("trace-edges distill", r"(--label-resolution) \d+", r"\1 64"),
     ("trace-edges distill", r"$", " --hold-out 3"),
     ("^echo", r'("steps"|"batch_size"): \d+', r"\1: 2"),
+    ("^echo", r'(?<=\{)(?="student")', '"resolution": 64, "crop": 64, "batch_size": 2, '),
     ("^echo", r'("crop"|resolution"): \d+', r"\1: 64"),
     ("explain --prompt", r"$", " --height 64 --width 64 --steps 2"),
     ("trace-edges (report|export) DEST", r"DEST", "coco"),  # where annotate.md wrote instances
@@ -375,12 +376,16 @@ def write_irn(folder: Path) -> None:
 
 def smaller_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """The configs of `distill` by their names, with sizes and steps of a test."""
+    from benchmarks.edges import distillation
     from trace_edges.distillation import settings
 
+    def little(config: settings.DistillationSettings) -> settings.DistillationSettings:
+        return replace(config, resolution=64, detect_resolution=64, crop=64, batch_size=1,
+                       steps=2, validate_every=2, save_every=2, dtype="float32")  # fmt: skip
+
     for name, config in list(settings.CONFIGS.items()):
-        little = replace(config, resolution=64, detect_resolution=64, crop=64, batch_size=1,
-                         steps=2, validate_every=2, save_every=2, dtype="float32")  # fmt: skip
-        monkeypatch.setitem(settings.CONFIGS, name, little)
+        monkeypatch.setitem(settings.CONFIGS, name, little(config))
+    monkeypatch.setattr(distillation, "BASE", little(distillation.BASE))
 
 
 def smaller_images(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trace_edges.cli.fields import Fields
 from trace_edges.cli.options import load_sam
-from trace_edges.files import read_text
 
 if TYPE_CHECKING:
     from trace_edges.edge_model import Loading
@@ -62,6 +61,8 @@ class Finishing:
             return ()
         text = self.class_names
         if os.path.isfile(text):  # a long list of names is no path, and no error
+            from trace_edges.files import read_text
+
             text = ",".join(read_text(text).splitlines())
         return tuple(filter(None, (one.strip() for one in text.split(","))))
 

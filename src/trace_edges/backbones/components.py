@@ -185,7 +185,7 @@ def _ask_for_sentencepiece(folder: Path) -> None:
     Raises:
         MissingExtraError: it is not installed.
     """
-    if any(folder.glob("*.model")) and not (folder / "tokenizer.json").exists():
+    if any(folder.glob("*.model")) and not (folder / "tokenizer.json").is_file():
         require("sentencepiece", "sentencepiece")
         require("google.protobuf", "sentencepiece", "protobuf")
 
@@ -198,8 +198,8 @@ def _check_vocabulary(folder: Path, kind: Any) -> None:
     """
     files = dict(kind.vocab_files_names)
     whole = files.pop("tokenizer_file", "tokenizer.json")
-    lacking = [name for name in files.values() if not (folder / name).exists()]
-    if (lacking or not files) and not (folder / whole).exists():
+    lacking = [name for name in files.values() if not (folder / name).is_file()]
+    if (lacking or not files) and not (folder / whole).is_file():
         raise BackboneError(f"{folder} lacks {(lacking or [whole])[0]}: fetch it again")
 
 

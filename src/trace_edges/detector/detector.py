@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
@@ -23,6 +22,7 @@ from trace_edges.detector.drawing import ProbabilityDrawing
 from trace_edges.detector.hub import CARD, find_artefact, model_card
 from trace_edges.detector.loading import load_student
 from trace_edges.detector.pixels import AnyStudent
+from trace_edges.detector.settings import DetectorSettings
 from trace_edges.drawing.control import ControlStyle, control_image
 from trace_edges.files import write_json, write_text
 from trace_edges.images import ImageSource, model_size, resize_image, to_tensor
@@ -30,34 +30,6 @@ from trace_edges.results import EdgeMap
 from trace_edges.sources import BATCH_SIZE, EdgeSource, Preparation, Prepared, Reading
 
 OutputType = Literal["edges", "pil", "np"]
-
-
-@dataclass(frozen=True)
-class DetectorSettings:
-    """How a detector reads an image.
-
-    Attributes:
-        resolution: sqrt(H * W) in px of what the model sees; None: as in training.
-        scales: the image is seen once at each of these multiples of the resolution, and the
-            probabilities are averaged: chance in one view is not in the others.
-        mirror: it is seen mirrored as well, at every scale.
-
-    Raises:
-        ValueError: there is no scale, or one is not above 0.
-    """
-
-    resolution: int | None = None
-    scales: tuple[float, ...] = (1.0,)
-    mirror: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.scales or not all(0 < scale <= 16 for scale in self.scales):
-            raise ValueError(f"scales must be above 0 and at most 16, not {self.scales}")
-
-    @property
-    def is_single(self) -> bool:
-        """One view, at the resolution."""
-        return self.scales == (1.0,) and not self.mirror
 
 
 class EdgeDetector(EdgeSource[DetectorSettings]):

@@ -13,8 +13,9 @@ from annotated_types import Interval, Len
 from jaxtyping import Float32, UInt8
 
 from trace_edges.checks import STRICT, Seed, Side, check_fields
-from trace_edges.detector.detector import DetectorSettings, EdgeDetector
+from trace_edges.detector.detector import EdgeDetector
 from trace_edges.detector.drawing import draw_probabilities
+from trace_edges.detector.settings import DetectorSettings
 from trace_edges.distillation.labels import Labels, LabelSettings, make_labels, ridge_labels
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.ridges import fit_surface, surface_height

@@ -69,7 +69,8 @@ TEXTS = {
 def wrong_xml() -> Iterator[Case]:
     def case(kind: str, name: str, text: str, done: tuple[str, ...] = DONE, code: int = 1) -> Case:
         put = made(lambda folder, text: write(folder / "it/annotations.xml", text), text)
-        return Case(kind, put, (*EXPORT, "png"), ("it",), code, code == 1, done, name=name)
+        names = ("it",) if code else ()
+        return Case(kind, put, (*EXPORT, "png"), names, code, code == 1, done, name=name)
 
     yield case("cvat", "ok", CVAT, ("out/a.png", *DONE), 0)
     for part, old in CVAT_PARTS.items():

@@ -187,6 +187,8 @@ def _run_here(
     with said.open("w", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    # Whatever stood in their place in the process that forked.
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells turn off behind an &
     torch.set_num_threads(1)

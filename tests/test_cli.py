@@ -88,7 +88,7 @@ def test_skipping_results_of_other_settings_is_said(photos, tmp_path):
     run("detect", photos, "--out", tmp_path / "out", *FAST)
     result = run("detect", photos, "--out", tmp_path / "out", *FAST, "--stride", 50)
     assert result.exit_code == 0
-    assert "coins.png: was made with stride 100, not 50: --overwrite" in result.stderr
+    assert "coins.png: was made with stride 100 instead of stride 50: --overwrite" in result.stderr
 
 
 def test_a_folder_may_be_its_own_output(photos):

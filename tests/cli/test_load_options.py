@@ -95,11 +95,12 @@ def test_a_sheet_of_a_picture_takes_them_random_weights(tiny_model, photo, tmp_p
 )
 def test_what_does_not_fit_is_refused_in_one_line(photo, tmp_path, command, options, message):
     where = [] if "--prompt" in options else [photo]
-    result = run(command, *where, "--out", tmp_path / "out", *options)
+    out = tmp_path / ("out.png" if command == "explain" else "out")
+    result = run(command, *where, "--out", out, *options)
     assert result.exit_code == 1
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
-    assert not (tmp_path / "out").exists()
+    assert not out.exists()
 
 
 def test_a_revision_reaches_the_hub(photo, tmp_path, monkeypatch):

@@ -192,7 +192,10 @@ def test_what_is_there_is_skipped_and_still_listed(quarters, tmp_path):
     (tmp_path / "out" / "instances.json").unlink()
     assert "0 done, 1 skipped, 0 failed" in run(*command).stdout
     assert (tmp_path / "out" / "instances.json").read_bytes() == summary
-    assert "strength 0.05, not 0.5: --overwrite" in run(*command, "--strength", 0.5).stderr
+    assert (
+        "strength 0.05 instead of strength 0.5: --overwrite"
+        in run(*command, "--strength", 0.5).stderr
+    )
     assert "1 done" in run(*command, "--overwrite").stdout
     (tmp_path / "out" / "g.json").unlink()
     assert "1 done" in run(*command).stdout

@@ -43,8 +43,10 @@ SMALLER = (
     ("trace-edges distill", r"(--label-resolution) \d+", r"\1 64"),
     ("trace-edges distill", r"$", " --hold-out 3"),
     ("^echo", r'("steps"|"batch_size"): \d+', r"\1: 2"),
-    ("^echo", r'(?<=\{)(?="student")', '"resolution": 64, "crop": 64, "batch_size": 2, '),
+    ("^echo", r'(?<=\{)(?="student"(?!.*"crop"))',
+     '"resolution": 64, "crop": 64, "batch_size": 2, '),
     ("^echo", r'("crop"|resolution"): \d+', r"\1: 64"),
+    (r"^echo.*96, 128, 128\]", r'("crop"|resolution"): \d+', r"\1: 128"),  # cells of 64 px
     ("explain --prompt", r"$", " --height 64 --width 64 --steps 2"),
     ("trace-edges (report|export) DEST", r"DEST", "coco"),  # where annotate.md wrote instances
     ("trace-edges annotate", r"0000\.\.0127", "0000..0001"),

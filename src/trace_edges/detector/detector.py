@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
@@ -242,11 +242,10 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         if attention:
             raise ValueError("a detector gives no attention: read it from a TraceEdgePipeline")
         images = [one.image for one in batch if one.image is not None]
-        turns = (False, True) if settings.mirror else (False,)
         seen = [
-            self._see(images, batch[0].size, scale, turn)
+            view
             for scale in settings.scales
-            for turn in turns
+            for view in self._see(images, batch[0].size, scale, settings.mirror)
         ]
         return [Reading(one, 0) for one in torch.stack(seen).mean(0).cpu().numpy()]
 
@@ -255,21 +254,22 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
         size: tuple[int, int],
         scale: float,
-        mirrored: bool,
-    ) -> Float[Tensor, "b H W"]:
-        """Probabilities at `size`, of images that are seen at a multiple of it."""
+        mirror: bool,
+    ) -> Iterator[Float[Tensor, "b H W"]]:
+        """Probabilities at `size`, of images that are seen at a multiple of it; and mirrored."""
         own = self.student
         view = size if scale == 1 else model_size(*size, round(scale * prod(size) ** 0.5), own.cell)
         pixels = torch.stack([to_tensor(resize_image(image, view)) for image in images])
-        # What is recorded as the number type is what computes, whatever the caller's autocast says.
-        with without_autocast(own.device), own.explained_memory(view, len(images)):
-            logits, _ = own(pixels.flip(-1) if mirrored else pixels)
-            own.check_finite(logits, pixels)
-        found = logits.float().sigmoid()
-        found = found.flip(-1) if mirrored else found
-        if view == size:
-            return found
-        return interpolate(found[:, None], size, mode="bilinear", antialias=True)[:, 0]
+        for mirrored in (False, True) if mirror else (False,):
+            # What is recorded as the number type computes, whatever the caller's autocast says.
+            with without_autocast(own.device), own.explained_memory(view, len(images)):
+                logits, _ = own(pixels.flip(-1) if mirrored else pixels)
+                own.check_finite(logits, pixels)
+            found = logits.float().sigmoid()
+            found = found.flip(-1) if mirrored else found
+            if view != size:
+                found = interpolate(found[:, None], size, mode="bilinear", antialias=True)[:, 0]
+            yield found
 
     def fingerprint(self) -> str:
         """Equal for detectors that give equal edges: of the backbone and of what was learnt."""

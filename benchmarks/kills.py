@@ -82,7 +82,7 @@ COMMANDS = {
     "--device cpu",
     "distill": "distill photos photos/day1 photos/day2 --config toy --out out --steps 4 "
     "--hold-out 2 --label-resolution 64 --device cpu --quiet",
-    "distill, no backbone": "distill photos photos/day1 photos/day2 --config fast --out out "
+    "distill, no backbone": "distill photos photos/day1 photos/day2 --config pixels --out out "
     "--steps 4 --hold-out 2 --label-resolution 64 --pasted 0.5 --device cpu --quiet",
     "composites": "composites --out out --n 3 --height 96 --width 96 --quiet",
 }  # fmt: skip

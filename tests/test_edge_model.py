@@ -19,7 +19,7 @@ def choose(choice, settings=None, loading=None):
 @pytest.mark.parametrize(
     ("choice", "name", "method"),
     [
-        (Choice(), "trace-mini", "one-step"),
+        (Choice(), "trace-pixels", "one-step"),
         (Choice(detector="mine"), "mine", "one-step"),
         (Choice(training_free=True), "trace-mini", "training-free"),
         (Choice(backbone="sd15"), "sd15", "training-free"),

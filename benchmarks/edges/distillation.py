@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -139,7 +139,7 @@ def main() -> None:
         scores = {half: score(drawn, truth, start) for half, start in (("odd", 0), ("even", 1))}
         write_json(scores, record)
         print(name, scores, flush=True)
-    write_table(options.out)
+    write_table(options.out, ROWS)
 
 
 def read_all(paths: Sequence[Path], student: Student, folder: Path) -> list[Photograph]:
@@ -247,10 +247,10 @@ def score(drawn: dict[str, np.ndarray], truth: dict, start: int) -> dict[str, fl
     return values | {"cldice": float(np.mean(lines))}
 
 
-def write_table(folder: Path) -> None:
-    """All rows that are there: odd / even."""
+def write_table(folder: Path, rows: Iterable[str]) -> None:
+    """Those of these rows that are there: odd / even."""
     lines = []
-    for name in ROWS:
+    for name in rows:
         if (record := folder / f"{name}.json").exists():
             scores = json.loads(record.read_text(encoding="utf-8"))
             cells = [f"{scores['odd'][m]:.3f} / {scores['even'][m]:.3f}" for m in scores["odd"]]

@@ -4,7 +4,7 @@
 
 CPU seconds on one thread (the least of --repeats, so that other work on the machine counts little),
 operations, and operations a second as a share of what this machine reaches in a large product of
-matrices. HED and PiDiNet are shapes with random weights (`peers.py`), at the size that the student
+matrices. HED and PiDiNet are shapes with random weights (`peers.py`), at the size that the detector
 sees. Import and load are of a process of their own. Several --resolutions show how stages grow.
 """
 
@@ -31,12 +31,15 @@ from benchmarks.speed.peers import Hed, PiDiNet
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.doctor.machine import processor
 from trace_edges.drawing.visualize import grey_image
+from trace_edges.edge_model import VIEWS
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.emergence import map_change
 from trace_edges.training_free.ridges import draw_edges
 
 Shape = tuple[int, ...]
+QUALITIES = {name: {"scales": scales, "mirror": mirror}
+             for name, (scales, mirror) in VIEWS.items()}  # fmt: skip
 
 TIMESTEP = 99
 LOAD = "import trace_edges as te; te.EdgeDetector.from_pretrained()"
@@ -63,14 +66,14 @@ def main() -> None:
 
 @torch.inference_mode()
 def measure(photograph: Path, resolution: int, repeats: int) -> dict[str, dict[str, float]]:
-    """CPU seconds and GFLOP of every stage at one resolution, one-step first, by name."""
-    detector = te.EdgeDetector.from_pretrained()
-    fast = te.EdgeDetector.from_pretrained("trace-mini-fast")
-    student, backbone = detector.student, detector.student.backbone
+    """CPU seconds and GFLOP of every stage at one resolution, by name."""
+    default = te.EdgeDetector.from_pretrained()
+    mini = te.EdgeDetector.from_pretrained("trace-mini")
+    student, backbone = mini.student, mini.student.backbone
     content = photograph.read_bytes()
     image = load_image(content)
     height, width, _ = image.shape
-    size = model_size(height, width, resolution, detector.student.cell)
+    size = model_size(height, width, resolution, default.student.cell)  # trace-mini's cells divide
 
     def prepared() -> Tensor:
         return to_tensor(resize_image(load_image(content), size))[None]
@@ -78,19 +81,25 @@ def measure(photograph: Path, resolution: int, repeats: int) -> dict[str, dict[s
     images = prepared()
     latents = backbone.encode(images)
     features, _ = student.features(images)
-    seen = student.decoder(features, images).sigmoid()[0].numpy()
+    seen = default.student(images)[0].sigmoid()[0].numpy()
     edges, ridges = draw_probabilities(seen, (height, width))
     attention, grid = backbone.attend(latents, TIMESTEP)[-2:]
     raw = boundary_divergence(attention, grid).numpy()[0]
     stages: dict[str, Callable[[], object]] = {
         "decode and resize": prepared,
-        "encoder": lambda: backbone.encode(images),
-        "pass": lambda: backbone.predict(latents, 0),
-        "decoder": lambda: student.decoder(features, images),
+        "network": lambda: default.student(images),
         "ridges": lambda: draw_probabilities(seen, (height, width)),
         "write": lambda: grey_image(edges * ridges).save(io.BytesIO(), "PNG"),
-        "one step, whole": lambda: detector(image, resolution=resolution),
-        "one step, fast": lambda: fast(image, resolution=resolution),
+        **{
+            f"--quality {name}, whole": lambda views=views: default(
+                image, resolution=resolution, **views
+            )
+            for name, views in QUALITIES.items()
+        },
+        "trace-mini: encoder": lambda: backbone.encode(images),
+        "trace-mini: pass": lambda: backbone.predict(latents, 0),
+        "trace-mini: decoder": lambda: student.decoder(features, images),
+        "trace-mini, whole": lambda: mini(image, resolution=resolution),
         "training-free: pass and capture": lambda: backbone.attend(latents, TIMESTEP),
         "training-free: KL": lambda: map_change(attention, attention, grid, "kl"),
         "training-free: ABDiv": lambda: boundary_divergence(attention, grid),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from trace_edges.backbones.checkpoints import EMBEDDED, FAST
+from trace_edges.backbones.checkpoints import EMBEDDED, PIXELS
 from trace_edges.training_free.settings import TraceSettings
 
 if TYPE_CHECKING:
@@ -21,7 +21,13 @@ DType = Literal["auto", "float32", "float16", "bfloat16"]
 Prediction = Literal["epsilon", "v_prediction"]
 Quantization = Literal["bnb-4bit", "bnb-8bit", "torchao-int8"]
 
-SCALES = (0.75, 1.0, 1.375)  # of the resolution: 384, 512 and 704 px; docs/distillation.md
+# By quality: multiples of the resolution at which a detector sees an image, and whether it sees it
+# mirrored too. Of 512 px they are 384, 512 and 704 px; docs/distillation.md has the scores.
+VIEWS: dict[Quality, tuple[tuple[float, ...], bool]] = {
+    "fast": ((0.75,), False),
+    "default": ((1.0,), False),
+    "best": ((0.75, 1.0, 1.375), True),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +37,12 @@ class Choice:
     Attributes:
         training_free: Read the self-attention of the backbone instead of using a detector; slower,
             and works with every backbone.
-        detector: Folder or hub id of a distilled detector. None: the one in this package.
+        detector: A distilled detector: a folder, a hub id, or trace-mini, the student of that
+            model. None: trace-pixels, which reads the image alone.
         backbone: Model whose attention is read: a name that `trace-edges backbones` lists, a
             folder, or a hub id. Any other than trace-mini implies --training-free.
-        quality: The default detector reads a diffusion model; fast is a small one that reads the
-            image alone, with better edges in a fraction of the time; best lets it see every image
-            six times, at three sizes and mirrored. With --detector, best does so with that one.
+        quality: How a detector sees every image: fast at three quarters of its resolution, best six
+            times, at three sizes and mirrored.
     """
 
     training_free: bool = False
@@ -55,8 +61,6 @@ class Choice:
         if self.detector is not None and reads_attention:
             other = "--training-free" if self.training_free else "--backbone"
             raise ValueError(f"--detector brings its own backbone: leave {other} out")
-        if self.quality == "fast" and self.detector is not None:
-            raise ValueError("--quality fast is a detector of its own: leave --detector out")
         if self.quality != "default" and reads_attention:
             raise ValueError(f"--quality {self.quality} is for detectors: leave --backbone and "
                              "--training-free out")  # fmt: skip
@@ -65,7 +69,7 @@ class Choice:
     @property
     def detector_name(self) -> str:
         """The detector, where one is asked for."""
-        return self.detector or (EMBEDDED if self.quality == "default" else FAST)
+        return self.detector or PIXELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,18 +188,19 @@ class EdgeModel:
     """A source of edges by name.
 
     Attributes:
-        name: of a detector or backbone ("trace-mini", a folder, a hub id), or the folder of edges.
+        name: of a detector ("trace-pixels", a folder, a hub id) or of a backbone, or the folder of
+            edges.
         method: "one-step" (a detector), "training-free", or "folder".
         settings: how images are read; of a detector the resolution alone.
         loading: how weights are loaded.
-        averaged: a detector sees every image at `SCALES` and mirrored.
+        quality: which `VIEWS` of every image a detector sees.
     """
 
-    name: str = EMBEDDED
+    name: str = PIXELS
     method: Method = "one-step"
     settings: TraceSettings = field(default_factory=TraceSettings)
     loading: Loading = field(default_factory=Loading)
-    averaged: bool = False
+    quality: Quality = "default"
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
@@ -214,7 +219,7 @@ class EdgeModel:
                        loading=loading)  # fmt: skip
         refuse_training_free(settings, loading)
         return cls(name=choice.detector_name, settings=settings, loading=loading,
-                   averaged=choice.quality == "best")  # fmt: skip
+                   quality=choice.quality)  # fmt: skip
 
     def load(self) -> Any:
         """The source, as an `EdgeSource`.
@@ -264,9 +269,7 @@ class EdgeModel:
             return FolderSettings()
         from trace_edges.detector import DetectorSettings
 
-        if self.averaged:
-            return DetectorSettings(self.settings.resolution, SCALES, mirror=True)
-        return DetectorSettings(self.settings.resolution)
+        return DetectorSettings(self.settings.resolution, *VIEWS[self.quality])
 
 
 def refuse_training_free(settings: TraceSettings, loading: Loading) -> None:

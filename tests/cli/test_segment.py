@@ -62,7 +62,7 @@ def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):
     assert {path.name for path in out.glob("[!.]*")} == expected | {"instances.json"}
     record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
     assert (record["timestep"], record["settings"]["source"]) == (0, "edges")
-    assert record["settings"]["strength"] == 0.15  # a detector's edges are lower, and have 0.05
+    assert record["settings"]["strength"] == 0.15  # a detector's edges are lower, and have 0.08
     with Image.open(out / "coffee.instances.png") as labels:
         assert labels.mode == "I;16"
         numbers = np.unique(np.asarray(labels))
@@ -80,7 +80,7 @@ def test_edges_are_those_of_the_detector_unless_asked_otherwise(photos, tmp_path
     record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
     assert record["timestep"] is None
     assert record["settings"]["detector"]["method"] == "one-step"
-    assert record["settings"]["strength"] == 0.05
+    assert record["settings"]["strength"] == 0.08
     detected = EdgeDetector.from_pretrained()(photos / "coffee.jpg", detect_resolution=64)
     expected = instances_from_edges(detected.edges[0])
     with Image.open(out / "coffee.instances.png") as labels:
@@ -162,8 +162,8 @@ def test_masks_are_named_and_sam_says_what_it_changed(quarters, tiny_sam, tiny_n
         ({"settings": {"method": "training-free"}}, 0.15),
         ({"settings": {"method": "one-step", "backbone": "trace-mini"}}, 0.05),
         ({"settings": {"method": "one-step", "backbone": None}}, 0.08),
-        ({"settings": []}, 0.05),
-        (None, 0.05),
+        ({"settings": []}, 0.08),
+        (None, 0.08),
     ],
 )
 def test_the_usual_strength_is_that_of_what_made_the_edges(quarters, tmp_path, record, strength):
@@ -193,7 +193,7 @@ def test_what_is_there_is_skipped_and_still_listed(quarters, tmp_path):
     assert "0 done, 1 skipped, 0 failed" in run(*command).stdout
     assert (tmp_path / "out" / "instances.json").read_bytes() == summary
     assert (
-        "strength 0.05 instead of strength 0.5: --overwrite"
+        "strength 0.08 instead of strength 0.5: --overwrite"
         in run(*command, "--strength", 0.5).stderr
     )
     assert "1 done" in run(*command, "--overwrite").stdout

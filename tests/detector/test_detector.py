@@ -100,7 +100,7 @@ def test_weights_that_do_not_fit_the_config_are_refused(detector, tmp_path):
 @pytest.mark.parametrize("name", ["", "nothing-here", "a/b/c"])
 def test_a_name_that_leads_nowhere_is_said(name):
     with pytest.raises(
-        BackboneError, match="neither 'trace-mini' nor 'trace-mini-fast', nor a folder"
+        BackboneError, match="neither 'trace-pixels' nor 'trace-mini', nor a folder"
     ):
         EdgeDetector.from_pretrained(name)
 

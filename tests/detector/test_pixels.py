@@ -96,9 +96,9 @@ def test_it_is_distilled_and_a_run_that_was_stopped_ends_with_the_same_weights(t
         paths.append(tmp_path / f"{number}.png")
         Image.fromarray(picture).save(paths[-1])
     settings = replace(
-        CONFIGS["fast"], student=SMALL, resolution=96, crop=48, batch_size=2, steps=40, pasted=0.8,
-        validate_every=20, save_every=5, detect_resolution=None,
-        teacher=replace(CONFIGS["fast"].teacher, resolution=128),
+        CONFIGS["pixels"], student=SMALL, resolution=96, crop=48, batch_size=2, steps=40,
+        pasted=0.8, validate_every=20, save_every=5, detect_resolution=None,
+        teacher=replace(CONFIGS["pixels"].teacher, resolution=128),
     )  # fmt: skip
     sprite = np.zeros((24, 24, 4), np.uint8)
     sprite[4:20, 4:20] = 255

@@ -94,9 +94,9 @@ def test_contours_of_edges_are_those_of_their_tree():
 
 
 def test_edges_of_the_training_free_method_close_regions_from_twice_the_strength():
-    """A wall of 0.08 stands among the edges of a detector, not among those of attention itself."""
+    """A wall of 0.1 stands among the edges of a detector, not among those of attention itself."""
     edges = np.zeros((1, 20, 30), dtype=np.float32)
-    edges[:, :, 14:16] = 0.08
+    edges[:, :, 14:16] = 0.1
     ridges = edges > 0
     free = EdgeMap(edges, ridges, settings={"method": "training-free"})
     one_step = EdgeMap(edges, ridges, settings={"method": "one-step"})

@@ -56,7 +56,7 @@ def test_regions_of_several_levels_are_alternatives_and_none_is_there_twice():
         ("areas", {"method": "one-step", "backbone": None}, 0.3),
         ("objects", {"method": "training-free", "backbone": "trace-mini"}, 0.15),
         ("areas", {"method": "training-free", "backbone": "trace-mini"}, 0.25),
-        ("objects", {}, 0.05),
+        ("objects", {}, 0.08),
     ],
 )
 def test_the_usual_strength_is_for_objects_or_for_areas(find, settings, strength):
@@ -114,7 +114,7 @@ def test_strengths_out_of_range_are_refused(strength):
 
 
 def test_three_levels_lead_from_objects_to_areas():
-    assert usual_levels(3) == [0.05, 0.0791, 0.125]
+    assert usual_levels(3) == [0.08, 0.1549, 0.3]
     assert usual_levels(2, "training-free") == [0.15, 0.25]
 
 

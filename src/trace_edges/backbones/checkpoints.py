@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 EMBEDDED = "trace-mini"
-FAST = "trace-mini-fast"  # a detector that is embedded too, and reads the image alone
+PIXELS = "trace-pixels"  # the detector that comes with the package, and reads the image alone
 
 Config = dict[str, Any]
 

@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 
-from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED, FAST
+from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED, PIXELS
 from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.extras import MissingExtraError
 
@@ -49,10 +49,10 @@ def check_detector_name(name: str) -> None:
     Raises:
         BackboneError: it is none of the embedded ones, no folder, and no hub id.
     """
-    embedded = name in (EMBEDDED, FAST)
+    embedded = name in (PIXELS, EMBEDDED)
     if not embedded and not (name and Path(name).is_dir()) and name.count("/") != 1:
         raise BackboneError(
-            f"detector {name!r} is neither {EMBEDDED!r} nor {FAST!r}, nor a folder, nor a hub id "
+            f"detector {name!r} is neither {PIXELS!r} nor {EMBEDDED!r}, nor a folder, nor a hub id "
             "(owner/name)"
         )
 

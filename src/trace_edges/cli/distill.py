@@ -79,11 +79,11 @@ def distill(
     config: Annotated[
         str,
         typer.Option(
-            help="Settings: toy (a trial of minutes), cpu (as the detector of this package), fast "
-            "(a small network that reads the image alone), 24gb (for a GPU of 24 GB), paper (as "
-            "the paper), or a JSON file."
+            help="Settings: pixels (a small network that reads the image alone, as the detector of "
+            "this package), toy (a trial of minutes), cpu (a student that reads the backbone), "
+            "24gb (such a one, for a GPU of 24 GB), paper (as the paper), or a JSON file."
         ),
-    ] = "cpu",
+    ] = "pixels",
 ) -> None:
     """Train a one-step detector from unlabelled photographs (distillation).
 
@@ -119,7 +119,7 @@ def distill(
     sprites = []
     if teaching.sprites is not None:
         if not settings.pasted:
-            raise ValueError("--sprites are pasted only with --pasted or --config fast: add one")
+            raise ValueError("--sprites are pasted only with --pasted or --config pixels: add one")
         sprites = list(read_sprites(teaching.sprites).values())
     given = (config, teacher, teaching.sprites, checking.check_images, checking.check_truth)
     read = (*found.images, *(path for path in given if path is not None and Path(path).exists()))

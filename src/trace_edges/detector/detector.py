@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from trace_edges.attention import without_autocast
-from trace_edges.backbones import EMBEDDED
+from trace_edges.backbones.checkpoints import PIXELS
 from trace_edges.detector.config import CONFIG, WEIGHTS, DetectorConfig, read_detector
 from trace_edges.detector.drawing import ProbabilityDrawing
 from trace_edges.detector.hub import CARD, find_artefact, model_card
@@ -60,7 +60,7 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
     @classmethod
     def from_pretrained(
         cls,
-        name: str | Path = EMBEDDED,
+        name: str | Path = PIXELS,
         *,
         backbone: str | Path | None = None,
         device: str | torch.device = "cpu",
@@ -72,8 +72,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         """Load a detector and the backbone it was trained on.
 
         Args:
-            name: "trace-mini" or "trace-mini-fast" (both embedded), a folder written by
-                `save_pretrained`, or a hub id.
+            name: "trace-pixels", which reads the image alone, or "trace-mini", a student of that
+                diffusion model (both embedded), a folder written by `save_pretrained`, or a hub id.
             backbone: where the backbone lies, if not where it lay when the detector was trained.
             device, dtype (torch_dtype: its older name): of the weights; where the backbone's are
                 held in fewer bits, as in training. None: what suits the device.
@@ -221,13 +221,14 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
     def describe(self, settings: DetectorSettings | None = None) -> dict[str, Any]:
         """What its results are made with, as it stands in them."""
         chosen = settings or self.default
-        views = {"scales": list(chosen.scales), "mirror": chosen.mirror}
         return {
             "method": "one-step",
             "backbone": self.student.name,
             "dtype": str(self.student.dtype).removeprefix("torch."),
             "resolution": chosen.resolution or self.resolution,
-        } | ({} if chosen.is_single else views)
+            "scales": list(chosen.scales),
+            "mirror": chosen.mirror,
+        }
 
     @torch.inference_mode()
     def read(

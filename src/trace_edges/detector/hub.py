@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard, ModelCardData, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from trace_edges.backbones import CHECKPOINTS, EMBEDDED, BackboneError
-from trace_edges.backbones.checkpoints import FAST
+from trace_edges.backbones.checkpoints import PIXELS
 from trace_edges.backbones.problems import check_detector_name
 from trace_edges.backbones.specs import embedded_folder
 
@@ -26,8 +26,8 @@ def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Pa
     """
     if name == EMBEDDED:
         return embedded_folder() / "detector"
-    if name == FAST:
-        return embedded_folder().with_name(FAST)
+    if name == PIXELS:
+        return embedded_folder().with_name(PIXELS)
     if name and Path(name).is_dir():
         return Path(name)
     check_detector_name(name)

@@ -62,8 +62,8 @@ class StudentSettings:
         check_fields(self)
         if self.widths and (self.blocks or self.rank or self.attention or self.reduction > 1):
             raise ValueError(
-                "a student with widths reads the image alone: leave attention, rank and reduction "
-                "out, and give no blocks ([])"
+                "a student with widths, as of the config pixels, reads the image alone: leave "
+                "attention, rank and reduction out and give no blocks ([]), or take another config"
             )
 
     def describe(self) -> dict[str, Any]:

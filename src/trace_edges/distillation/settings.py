@@ -143,13 +143,13 @@ CONFIGS = {
         student=StudentSettings(width=32),
         resolution=256, crop=128, steps=300, validate_every=50, save_every=10,
     ),
-    # Two CPU cores, an hour or two: the detector that comes with the package.
-    "cpu": DistillationSettings(steps=600, detect_resolution=512),
-    # The same labels for a student that reads the image alone.
-    "fast": DistillationSettings(
+    # Two CPU cores, an hour or two: a student that reads the image alone, as the default detector.
+    "pixels": DistillationSettings(
         student=StudentSettings(blocks=(), width=96, widths=(16, 32, 64, 96)),
         resolution=448, detect_resolution=512, crop=192, pasted=1.0, steps=800,
     ),
+    # The same labels for a student that reads a frozen backbone.
+    "cpu": DistillationSettings(steps=600, detect_resolution=512),
     # The paper's student (rank 64, L_rec) with our labels, on one card.
     "24gb": DistillationSettings(
         student=StudentSettings(width=128, rank=64), labels=LabelSettings(half_edge=None),

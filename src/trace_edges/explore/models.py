@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from trace_edges.backbones.checkpoints import EMBEDDED
+from trace_edges.backbones.checkpoints import EMBEDDED, PIXELS
 from trace_edges.edge_model import EdgeModel, Loading
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 
@@ -23,7 +23,7 @@ class Models:
         loading: how and where they are loaded.
     """
 
-    detector: str = EMBEDDED
+    detector: str = PIXELS
     backbone: str = EMBEDDED
     loading: Loading = field(default_factory=Loading)
 

@@ -27,7 +27,7 @@ _STRENGTHS: dict[EdgeKind, dict[str, float]] = {
     "image-alone": {"objects": 0.08, "areas": 0.3},
     "training-free": {"objects": 0.15, "areas": 0.25},
 }
-STRENGTH = _STRENGTHS["detector"]["objects"]
+STRENGTH = _STRENGTHS["image-alone"]["objects"]
 
 
 def instances_from_edges(
@@ -42,7 +42,7 @@ def instances_from_edges(
     Args:
         edges: (h, w) in [0, 1], smooth. Of an `EdgeMap` of one image, its `edges`, not `thin`.
         strength: boundaries up to it are removed; several strengths are levels. None: the usual
-            one of what an EdgeMap says that it was made by, or else of a detector.
+            one of what an EdgeMap says that it was made by, or else of the default detector.
         find: what the usual strength was chosen for. "objects": most things are found, among many
             small regions. "areas": few regions, which cover things and background best.
         min_area: share of the image in [0, 1]; smaller regions are left out.
@@ -62,20 +62,22 @@ def instances_from_edges(
 
 
 def edge_kind(settings: Mapping[str, Any]) -> EdgeKind:
-    """What drew edges that were made with these settings."""
+    """What drew edges that were made with these settings; of none, it is taken to be the default
+    detector, which reads the image alone.
+    """
     if settings.get("method") == "training-free":
         return "training-free"
-    return "image-alone" if settings.get("backbone", "") is None else "detector"
+    return "detector" if settings.get("backbone") else "image-alone"
 
 
-def usual_strength(find: Aim = "objects", kind: EdgeKind = "detector") -> float:
+def usual_strength(find: Aim = "objects", kind: EdgeKind = "image-alone") -> float:
     """The strength that is taken where none is given."""
     if find not in get_args(Aim):
         raise ValueError(f"find must be one of {', '.join(get_args(Aim))}, not {find!r}")
     return _STRENGTHS[kind][find]
 
 
-def usual_levels(count: int, kind: EdgeKind = "detector") -> list[float]:
+def usual_levels(count: int, kind: EdgeKind = "image-alone") -> list[float]:
     """So many strengths, from that for objects to that for areas, each the same number of times the
     one before.
     """

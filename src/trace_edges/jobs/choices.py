@@ -22,8 +22,9 @@ class Selection:
             many small regions; areas gives few regions, which cover the image best. Candidates are
             regions of all sizes that overlap, the likeliest things first.
         strength: only edges stronger than this separate regions; a lower value gives more and
-            smaller regions. None: for objects 0.05, 0.08 for edges of --quality fast, 0.15 for
-            those of the training-free method; for areas 0.125, 0.3 and 0.25.
+            smaller regions. None: for objects 0.08, 0.05 for edges of a detector that reads a
+            diffusion model, 0.15 for those of the training-free method; for areas 0.3, 0.125 and
+            0.25.
         levels: take the regions of several strengths at once, as alternatives that overlap: a
             number of levels, such as 3, or their strengths, such as 0.03,0.06,0.125.
         count: merge regions until this many are left, instead of using a strength.

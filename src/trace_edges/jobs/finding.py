@@ -77,7 +77,7 @@ class Regions:
     """
 
     selection: Selection = field(default_factory=Selection)
-    kind: EdgeKind = "detector"
+    kind: EdgeKind = "image-alone"
     wants_image = False
     wants_attention = False
 

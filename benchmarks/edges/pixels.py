@@ -1,0 +1,235 @@
+"""Ablation of the student that reads the image alone: its data, labels, loss and shape.
+
+    python -m benchmarks.edges.pixels PHOTOGRAPHS IMAGES PANOPTIC_JSON --labels DIR \
+        --sprites SPRITES --out OUT
+
+Every row trains as `distill --config pixels` does, but for the steps and for what its name says,
+and is scored on IMAGES, the odd half and the even half apart. Rows that are there are not made
+again, and the last one writes table.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import trace_edges as te
+from benchmarks._shared.reports import guarded, write_json
+from benchmarks.edges.distillation import PROTOCOL, score, write_table
+from trace_edges.detector.pixels import PixelStudent
+from trace_edges.detector.student import StudentSettings
+from trace_edges.distillation import CONFIGS
+from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
+from trace_edges.distillation.fitting import seed_student
+from trace_edges.distillation.label_cache import LabelCache
+from trace_edges.distillation.labels import Labels, ridge_target
+from trace_edges.distillation.losses import dice_loss, entropy_loss
+from trace_edges.distillation.sprites import Sprite, read_sprites
+from trace_edges.distillation.teachers import TrainingFreeTeacher
+from trace_edges.distillation.validation import validation_loss
+from trace_edges.evaluation.edges import edge_truth
+from trace_edges.files import find_images
+from trace_edges.formats import open_ground_truth
+from trace_edges.instances.hierarchy import build_hierarchy, contours
+from trace_edges.training import falling_cosine, fit
+
+BASE = CONFIGS["pixels"]
+NEAR = 2  # px within which the tolerant loss takes an edge for found
+PAIRS = 4096  # of a pixel on an edge and one off it, whose order the ranking loss looks at
+SIDE = 0.3  # weight of each side output
+CLOSED = 0.1  # strength of the contours that stay where labels are closed
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class SideStudent(PixelStudent):
+    """It gives edges at every scale of its decoder, each of which is trained."""
+
+    def __init__(self, settings: StudentSettings) -> None:
+        super().__init__(settings)
+        self.seen: list[Tensor] = []
+        blocks: Sequence[Any] = list(self.decoder.mix)[:-1]
+        channels = [block.inner[-1].out_channels for block in blocks]
+        self.sides = nn.ModuleList([nn.Conv2d(channel, 1, 1) for channel in channels])
+        for block in blocks:
+            block.register_forward_hook(lambda _, __, x: self.seen.append(x))
+
+    def forward(self, images: Tensor, features: None = None) -> tuple[Tensor, None]:
+        """As `PixelStudent`; what the decoder computed on the way is in `seen`."""
+        self.seen.clear()
+        return super().forward(images)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What differs from the detector of the package.
+
+    Attributes:
+        photographs, steps: share of them.
+        pasted: share of the crops onto which something is pasted; with 0, their scale and their
+            light do not vary either.
+        sprites: objects are pasted, and not pieces of photographs alone.
+        labels: what is made of the labels of a photograph.
+        loss: of the edges.
+        student: its class.
+        shape: its settings.
+        crop: px.
+    """
+
+    photographs: float = 1
+    steps: float = 1
+    pasted: float = 1
+    sprites: bool = True
+    labels: Callable[[Labels], Labels] | None = None
+    loss: Loss = dice_loss
+    student: type[PixelStudent] = PixelStudent
+    shape: StudentSettings = BASE.student
+    crop: int = BASE.crop
+
+
+def no_labels(labels: Labels) -> Labels:
+    """Photographs are said to have no edge: only what is pasted is learnt."""
+    return Labels(np.zeros_like(labels.target), labels.counts)
+
+
+def closed_labels(labels: Labels) -> Labels:
+    """Only contours that close a region stay, each with one strength; spurs are gone."""
+    lines = contours(build_hierarchy(labels.target))
+    return Labels(
+        ridge_target(np.where(lines >= CLOSED, lines, 0), BASE.labels.sigma), labels.counts
+    )
+
+
+def tolerant_loss(logits: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+    """1 - F, where an edge within `NEAR` px of a label is right, and a label so near one found."""
+    edges, target = logits.float().sigmoid() * counts, target.float() * counts
+    pool = partial(F.max_pool2d, kernel_size=2 * NEAR + 1, stride=1, padding=NEAR)
+    precision = (edges * pool(target[:, None])[:, 0]).sum() / (edges.sum() + 1)
+    recall = (target * pool(edges[:, None])[:, 0]).sum() / (target.sum() + 1)
+    return 1 - 2 * precision * recall / (precision + recall + 1e-6)
+
+
+def ranking_loss(logits: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+    """Dice, and how far pixels on edges are from leading those off them by a logit of 2."""
+    dice = dice_loss(logits, target, counts)
+    on, off = logits[(target > 0.5) & counts], logits[(target < 0.05) & counts]
+    if not len(on) or not len(off):
+        return dice
+    generator = torch.Generator().manual_seed(0)
+    first, second = (
+        side[torch.randint(len(side), (PAIRS,), generator=generator)] for side in (on, off)
+    )
+    return dice + 0.2 * F.relu(2 - (first - second)).mean()
+
+
+DEEP = replace(BASE.student, width=128, widths=(16, 32, 64, 96, 128, 128))
+WIDE = replace(BASE.student, width=192, widths=(32, 64, 128, 192))
+ROWS = {
+    "as the detector of the package": Row(),
+    "half of the photographs": Row(photographs=0.5),
+    "a quarter of the photographs": Row(photographs=0.25),
+    "half of the steps": Row(steps=0.5),
+    "twice the steps": Row(steps=2),
+    "no pasting": Row(pasted=0),
+    "pieces of photographs are pasted, no sprites": Row(sprites=False),
+    "nothing but pasting: no labels of the photographs": Row(labels=no_labels),
+    "labels: closed contours alone": Row(labels=closed_labels),
+    "loss: cross-entropy": Row(loss=entropy_loss),
+    "loss: F with a tolerance of 2 px": Row(loss=tolerant_loss),
+    "loss: Dice and ranking": Row(loss=ranking_loss),
+    "side outputs at every scale": Row(student=SideStudent),
+    "twice as wide": Row(shape=WIDE),
+    "deeper: cells of 64 px": Row(shape=DEEP, crop=256),
+}
+
+
+def main() -> None:
+    """Train and score the rows that are missing; write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs", help="that the students learn from")
+    parser.add_argument("images", help="that they are scored on")
+    parser.add_argument("truth", type=Path, help="of the images, in COCO's panoptic format")
+    parser.add_argument("--labels", type=Path, required=True, help="folder of the label cache")
+    parser.add_argument("--sprites", type=Path, required=True, help="as of `distill`")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the rows")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--steps", type=int, default=300, help="of a row that says nothing else")
+    parser.add_argument("--limit", type=int, help="number of photographs to train on")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    pipe = te.TraceEdgePipeline.from_pretrained()
+    cache = LabelCache(options.labels, TrainingFreeTeacher(pipe, BASE.teacher))
+    sprites = list(read_sprites(options.sprites).values())
+    paths = find_images([options.photographs]).images[: options.limit]
+    scored = find_images([options.images]).images
+    source = open_ground_truth(options.truth)
+    truth = {path.stem: edge_truth(source[path.stem](), PROTOCOL) for path in scored}
+    plain = PixelStudent(BASE.student)
+    examples = [read_example(path, cache, plain, BASE) for path in paths]
+    for name in options.rows:
+        record = options.out / f"{name}.json"
+        if record.exists():
+            continue
+        student = trained(name, ROWS[name], examples, sprites, options)
+        detector = te.EdgeDetector(student, BASE.detect_resolution or BASE.resolution)
+        drawn = {path.stem: detector(path).thin[0] for path in scored}
+        scores = {half: score(drawn, truth, start) for half, start in (("odd", 0), ("even", 1))}
+        write_json(scores, record)
+        print(name, scores, flush=True)
+    write_table(options.out, ROWS)
+
+
+def trained(
+    name: str,
+    row: Row,
+    examples: Sequence[Example],
+    sprites: Sequence[Sprite],
+    options: argparse.Namespace,
+) -> PixelStudent:
+    """The student of a row; every tenth photograph is held out."""
+    steps = round(options.steps * row.steps)
+    settings = replace(BASE, student=row.shape, steps=steps, pasted=row.pasted, crop=row.crop)
+    student = row.student(settings.student)
+    seed_student(student, settings.seed)
+    learn = [example for i, example in enumerate(examples) if i % 10]
+    learn = learn[: round(len(learn) * row.photographs)]
+    if row.labels is not None:
+        learn = [replace(one, labels=row.labels(one.labels)) for one in learn]
+    pasted = sprites if row.sprites and row.pasted else ()
+
+    def batches(first: int, end: int) -> Any:
+        for number in range(first, end):
+            yield draw_batch(
+                learn, settings, student.cell, settings.seed, 0, 0, number, 0, sprites=pasted
+            )
+
+    def loss_of(model: nn.Module, batch: Batch, number: int) -> Tensor:
+        loss = row.loss(model(batch.images)[0], batch.target, batch.counts)
+        if isinstance(student, SideStudent):
+            for conv, seen in zip(student.sides, student.seen, strict=True):
+                size = batch.target.shape[-2:]
+                side = F.interpolate(conv(seen), size, mode="bilinear", align_corners=False)
+                loss = loss + SIDE * row.loss(side[:, 0], batch.target, batch.counts)
+        return loss
+
+    fit(
+        student, settings.stage, options.out / name, json.dumps({"row": name}), batches, loss_of,
+        lambda step: {"validation_loss": validation_loss(student, examples[::10], settings)},
+        Accelerator(cpu=True), rate=falling_cosine,
+    )  # fmt: skip
+    return student.eval()
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -168,3 +168,32 @@ def test_the_commands_that_make_masks_write_formats_beside_their_results(results
     (image,) = open_masks(tmp_path / "refined-cvat").images
     assert len(image.masks) == 2
     assert (tmp_path / "refined-yolo" / "labels" / "cat.txt").is_file()
+
+
+@pytest.mark.parametrize("to", exchanged())
+def test_images_that_differ_in_their_suffix_only_stay_two_where_a_format_names_files(to, tmp_path):
+    """Formats of one file for all images keep both, each with its own photograph: of another size.
+    Where an image has a file called by its name without suffix there can be but one.
+    """
+    (tmp_path / "photos").mkdir()
+    masks = {}
+    for name, side in (("a.png", 20), ("a.jpg", 30), ("b.jpg", 40)):
+        Image.new("RGB", (side, side)).save(tmp_path / "photos" / name)
+        mask = np.zeros((1, side, side), dtype=bool)
+        mask[0, 2:9, 3:9] = True
+        masks[name] = InstanceMasks(mask, [0.5])
+    export_coco(masks, tmp_path / "in.json")
+    done = run(tmp_path / "in.json", "--to", to, "--out", tmp_path / "out",
+               "--images", tmp_path / "photos")  # fmt: skip
+    if to in ("yolo", "png", "labelme", "coco-panoptic"):
+        assert done.exit_code == 1
+        assert 'image "a' in done.output
+        assert "another image of that name" in done.output
+        return
+    assert done.exit_code == 0, done.output
+    there = {one.photograph: one.masks.shape for one in open_masks(tmp_path / "out").images}
+    assert there == {"a.png": (20, 20), "a.jpg": (30, 30), "b.jpg": (40, 40)}
+    if to == "coco":
+        page = ["report", tmp_path / "out", "--images", tmp_path / "photos"]
+        shown = CliRunner().invoke(app, [*map(str, page), "--out", str(tmp_path / "r" / "r.html")])
+        assert "3 images, 0 failed" in shown.output

@@ -56,6 +56,11 @@ def test_rows_say_what_the_images_are_sorted_by(results):
     assert rows[f"{NAMES[0]}.png"]["lowest"] == 0.25
     assert rows["a & b.png"]["mean"] is None
     assert rows[f"{NAMES[0]}.png"]["doubt"] < 0.1 < rows["b.png"]["doubt"]
+    # two masks of 400 px, of which 380 are the same: 420 px are covered by 800
+    assert rows["b.png"]["disagreement"] == pytest.approx(800 / 420 - 1, abs=1e-4)
+    assert rows[f"{NAMES[0]}.png"]["disagreement"] == 0
+    assert rows["b.png"]["size"] == pytest.approx(400 / 4800, abs=1e-4)
+    assert rows["a & b.png"]["size"] is rows["a & b.png"]["disagreement"] is None
     for row in rows.values():
         with Image.open(results / row["file"]) as image:
             assert image.size == (80, 60)
@@ -68,27 +73,35 @@ def test_an_image_without_its_photograph_is_listed_and_the_rest_is_shown(results
     assert (done.images, done.failed) == (2, 2)
 
 
-def test_the_page_says_what_is_still_to_come(results):
-    """Of four images two are over after 60 s, so the other two take 60 s more."""
-    with closing(sqlite3.connect(results / "masks" / "state.sqlite")) as base:
+def _job_of_four_images_half_done(folder):
+    """Two of four images are over after 60 s."""
+    state = folder / "masks" / ".annotate" / "manifest.sqlite"
+    state.parent.mkdir()
+    with closing(sqlite3.connect(state)) as base:
         base.executescript(_TABLES)
         rows = [(n, str(n), "", "", None, state, "") for n, state in
                 enumerate(("done", "failed", "open", "open"))]  # fmt: skip
         base.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         base.execute("UPDATE spent SET seconds = 60")
         base.commit()
-    (results / "masks" / ".annotate").mkdir()
-    (results / "masks" / "state.sqlite").rename(results / "masks" / ".annotate" / "manifest.sqlite")
-    review(results / "masks", results / "photos", results / "report.html")
+
+
+def test_the_page_says_what_was_spent_and_what_is_still_to_come(results):
+    _job_of_four_images_half_done(results)
+    review(results / "masks", results / "photos", results / "report.html", hourly_price=12)
     text = (results / "report.html").read_text(encoding="utf-8")
     (data,) = re.findall(r'id="data">(.*?)</script>', text)
-    assert (json.loads(data)["open"], json.loads(data)["left"]) == (2, 60)
+    shown = json.loads(data)
+    told = {key: shown[key] for key in ("seconds", "open", "left", "price")}
+    assert told == {"seconds": 60, "open": 2, "left": 60, "price": 12}
 
 
 @pytest.mark.long
 def test_in_a_browser(results):
+    """Sorted by what the test says, with the cost of a job that is half done."""
     playwright = pytest.importorskip("playwright.sync_api")
-    review(results / "masks", results / "photos", results / "report.html")
+    _job_of_four_images_half_done(results)
+    review(results / "masks", results / "photos", results / "report.html", hourly_price=12)
     with playwright.sync_playwright() as started:
         if BROWSER is None:
             pytest.skip("there is no Chromium")
@@ -108,9 +121,16 @@ def test_in_a_browser(results):
                     break
                 page.wait_for_timeout(50)
             assert page.evaluate(shown)
-            page.select_option("#key", "masks")
-            page.check("#down")
-            assert page.locator("figcaption b").first.inner_text() == "b.png"
+            assert "60 s so far (cost 0.20)" in page.locator("#summary").inner_text()
+            assert "2 still to come" in page.locator("#summary").inner_text()
+            assert "at the pace so far (cost 0.20)" in page.locator("#summary").inner_text()
+            for key in ("masks", "disagreement", "doubt", "mean"):  # of b.png most, of a & b none
+                page.select_option("#key", key)
+                for down, name in ((True, "b.png"), (False, f"{NAMES[0]}.png")):
+                    page.locator("#down").set_checked(down)
+                    names = page.locator("figcaption b").all_inner_texts()
+                    expected = "a & b.png" if (key, down) == ("masks", False) else name
+                    assert names[0] == expected, (key, down)
             page.fill("#find", "a &")
             assert page.locator("figure").count() == 1
             assert "no <i>" in page.locator("#failed").inner_text()

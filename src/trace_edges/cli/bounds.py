@@ -43,6 +43,7 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "iou": _SHARE,
     "min_iou": _SHARE,
     "seconds_per_click": (0, 3600),
+    "hourly_price": (0, 1_000_000),
     "background": _SHARE,
     "points": (1, 10_000),
     "thresholds": (1, 10_000),

@@ -189,14 +189,17 @@ class _Taken:
             try:
                 check_name(one.name)
                 file_name(f"{one.name}.json")  # the longest suffix that a writer adds
-                if bare(one.name).casefold() in seen:
-                    raise ValueError("there is another image of that name")
                 image = self._placed(self._renamed(one))
+                called = image.photograph
+                if self._target.per_image:
+                    called = bare(image.name).casefold()
+                if called in seen:
+                    raise ValueError("there is another image of that name")
             except ValueError as error:
                 subject = f"{self._source}: image {shown(one.name)}"
                 self._findings.append(finding_of(error, subject))
                 continue
-            seen.add(bare(one.name).casefold())
+            seen.add(called)
             image = self._counted(image)
             self._images += 1
             self._masks += len(image.masks)
@@ -214,7 +217,7 @@ class _Taken:
         """With the name of the photograph's file."""
         if self._photographs is None:
             return image
-        path = self._photographs.get(image.name) or self._photographs.get(bare(image.photograph))
+        path = image.file_in(self._photographs)
         if path is None:
             self._without += 1
             return image

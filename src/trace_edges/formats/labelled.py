@@ -16,7 +16,7 @@ from trace_edges.formats.coco_models import CATEGORY
 from trace_edges.formats.listing import ImageList, OneOrMany, bare, by_name, plain
 from trace_edges.formats.truth import Finding, GroundTruthError
 from trace_edges.formats.values import KEY, SHARE, Key
-from trace_edges.inputs import FURTHER_SUFFIXES, IMAGE_SUFFIXES
+from trace_edges.inputs import FURTHER_SUFFIXES, IMAGE_SUFFIXES, result_names
 from trace_edges.memory import free
 from trace_edges.results import OBJECT as OBJECT_NAME
 from trace_edges.results import Category, InstanceMasks
@@ -69,6 +69,13 @@ class Labelled:
     def photograph(self) -> str:
         """The name of its file, as far as is known."""
         return self.file_name or (self.name if bare(self.name) != self.name else f"{self.name}.jpg")
+
+    def file_in(self, photographs: Mapping[str, Path]) -> Path | None:
+        """Its photograph of those of `photographs_in`, which may have others of the same stem."""
+        whole = photographs.get(self.photograph)
+        if whole is not None and whole.name == self.photograph.rpartition("/")[2]:
+            return whole
+        return photographs.get(self.name) or photographs.get(bare(self.photograph))
 
     def __iter__(self) -> Iterator[tuple[Crop, Window, float, Mark]]:
         """Each mask within its box, the rows and columns of that, its score and mark."""
@@ -256,11 +263,14 @@ def image_name(file_name: str) -> str:
 
 
 def photographs_in(folder: Path) -> dict[str, Path]:
-    """The photographs of a folder and those below it by name."""
+    """The photographs of a folder and those below it by name: without suffix, but for those that
+    differ in nothing else.
+    """
     from trace_edges.formats.folders import list_files
 
     files = list_files(folder, (*IMAGE_SUFFIXES, *FURTHER_SUFFIXES), recursive=True)
-    return {image_name(path.relative_to(folder).as_posix()): path for path in files}
+    below = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: below[file] for file, name in result_names(below).items()}
 
 
 def left_out(subject: object, what: str) -> Finding:

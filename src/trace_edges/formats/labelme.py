@@ -52,7 +52,7 @@ def write_labelme(images: Iterable[Labelled], writing: Writing) -> list[Path]:
     """
     for image in images:
         path = writing.out / f"{bare(image.name)}.json"
-        photograph = writing.photographs.get(image.name)
+        photograph = image.file_in(writing.photographs)
         if photograph is None:
             place = image.photograph.rpartition("/")[2]
         else:

@@ -34,6 +34,7 @@ class Format:
             between those that have `exports`, `trace-edges export` converts.
         exchange: what the format is called there, if not `name`.
         keeps: what it holds of masks.
+        per_image: there is a file for each image, called by its name without a suffix.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Format:
     exports: str | None = None
     exchange: str = ""
     keeps: frozenset[Keeps] = _ALL
+    per_image: bool = False
 
     def function(self, role: Role) -> Callable[..., Any]:
         """The function of that role.
@@ -65,7 +67,7 @@ FORMATS = (
         "coco-panoptic", "panoptic", (".png",), write="panoptic:export_panoptic",
         truth="coco_truth:read_panoptic_segments", truth_json="coco_truth:open_panoptic",
         opens="panoptic:read_panoptic_set", exports="panoptic:write_panoptic",
-        keeps=_ALL - {"overlaps"},
+        keeps=_ALL - {"overlaps"}, per_image=True,
     ),
     Format(
         "coco-instances", "instances", (".json",), read="coco:read_coco_masks",
@@ -82,13 +84,13 @@ FORMATS = (
         "labels", "instances", (".png", ".tif", ".tiff", ".npy"), read="labels:read_masks",
         write="labels:export_labels", truth="labels:read_labels",
         opens="labels:read_label_maps", exports="labels:write_label_maps", exchange="png",
-        keeps=frozenset(),
+        keeps=frozenset(), per_image=True,
     ),
     Format("boundaries", "edges", (".png",), write="labels:write_drawn", truth="labels:read_drawn"),
     Format(
         "yolo", "instances", (".txt",), write="yolo:export_yolo",
         opens="yolo:read_yolo", exports="yolo:write_yolo",
-        keeps=frozenset({"overlaps", "names"}),
+        keeps=frozenset({"overlaps", "names"}), per_image=True,
     ),
     Format(
         "label-studio", "instances", (".json",), write="label_studio:export_label_studio",
@@ -102,7 +104,7 @@ FORMATS = (
     ),
     Format(
         "labelme", "instances", (".json",), opens="labelme:read_labelme",
-        exports="labelme:write_labelme", keeps=_ALL - {"category ids"},
+        exports="labelme:write_labelme", keeps=_ALL - {"category ids"}, per_image=True,
     ),
     Format("fiftyone", "instances", (".json",), opens="coco_set:read_coco",
            exports="coco_set:write_fiftyone"),

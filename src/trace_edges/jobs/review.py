@@ -22,7 +22,6 @@ from trace_edges.drawing.overlays import mask_overlay
 from trace_edges.files import FileError, read_json, read_text, write_atomically, write_text
 from trace_edges.formats.exchange import open_masks
 from trace_edges.formats.labelled import Labelled, finding_of, photographs_in
-from trace_edges.formats.listing import bare
 from trace_edges.formats.truth import Finding
 from trace_edges.images import load_image
 from trace_edges.jobs.review_page import PAGE
@@ -48,18 +47,26 @@ class Review:
 
 
 def review(
-    results: str | PathLike[str], photographs: str | PathLike[str], out: str | PathLike[str]
+    results: str | PathLike[str],
+    photographs: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    hourly_price: float | None = None,
 ) -> Review:
     """Write the page OUT and beside it the folder of its thumbnails, STEM_files.
 
     The page needs no network. It shows 200 images at a time, sorted by name, number of masks, share
-    covered, lowest and mean score, or doubt: the share of the contours that lie where the
-    photograph changes less than it does on half of its pixels.
+    covered, lowest and mean score, size (of the median mask, as a share of the image), disagreement
+    (how many further masks lie on a covered pixel: 0 where all levels of the hierarchy have the
+    same regions), or doubt: the share of the contours that lie where the photograph changes less
+    than it does on half of its pixels.
 
     Args:
         results: anything that `open_masks` takes.
         photographs: folder of the images.
         out: the HTML file.
+        hourly_price: of the machine, in any currency; the page then says what the job has cost so
+            far and will still cost.
 
     Raises:
         OSError: a file cannot be written.
@@ -74,7 +81,7 @@ def review(
             findings.append(image)
             continue
         try:
-            path = files.get(image.name) or files.get(bare(image.photograph))
+            path = image.file_in(files)
             if path is None:
                 problem = f"has no photograph in {folder}"
                 raise FileError(f"{results}: image {image.name}", problem, "check the folder")
@@ -86,9 +93,10 @@ def review(
             findings.append(finding_of(error, f"{results}: image {image.name}"))
     failures = list(_failures(Path(results), findings))
     failures += [[one.subject, f"{one.problem}; {one.mend}"] for one in findings]
-    waiting, left = _to_come(Path(results))
-    data = {"images": rows, "failures": failures, "seconds": _seconds(Path(results)),
-            "open": waiting, "left": left}  # fmt: skip
+    spent, waiting, left = _job(Path(results))
+    data = {"images": rows, "failures": failures, "open": waiting, "left": left,
+            "seconds": _seconds(Path(results)) if spent is None else spent,
+            "price": hourly_price}  # fmt: skip
     # "<" of a name would end the script element; in JSON it can be written so
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     write_text(PAGE.replace("@DATA@", text), out)
@@ -104,13 +112,15 @@ def _row(image: Labelled, path: Path, thumbnail: Path) -> dict[str, Any]:
     drawn.thumbnail((_SIDE, _SIDE))
     with write_atomically(thumbnail) as temporary:
         drawn.save(temporary, "JPEG", quality=_QUALITY)
-    scores = masks.scores.astype(float)
+    scores, covered = masks.scores.astype(float), int((labels > 0).sum())
     return {
         "name": image.photograph,
         "width": drawn.width,
         "height": drawn.height,
         "masks": len(masks),
-        "covered": round(float((labels > 0).mean()), 4),
+        "covered": round(covered / labels.size, 4),
+        "size": round(float(np.median(masks.areas)) / labels.size, 4) if covered else None,
+        "disagreement": round(float(masks.areas.sum()) / covered - 1, 4) if covered else None,
         "lowest": round(float(scores.min()), 4) if len(masks) else None,
         "mean": round(float(scores.mean()), 4) if len(masks) else None,
         "doubt": _doubt(pixels, image),
@@ -146,12 +156,13 @@ def _failures(results: Path, findings: list[Finding]) -> Iterator[list[str]]:
             findings.append(finding_of(error, report))
 
 
-def _to_come(results: Path) -> tuple[int, float | None]:
-    """How many images jobs of `annotate` have still to do, and the seconds of that at their pace so
-    far; None where nothing tells it.
+def _job(results: Path) -> tuple[float | None, int, float | None]:
+    """Of jobs of `annotate`: the seconds they took so far, how many images they have still to do,
+    and the seconds of that at their pace so far; None where nothing tells it.
     """
-    waiting, left = 0, 0.0
-    for state in results.glob(".annotate*/manifest.sqlite"):
+    spent, waiting, left = 0.0, 0, 0.0
+    states = list(results.glob(".annotate*/manifest.sqlite"))
+    for state in states:
         try:
             # a job that is running does not let others in: "immutable" looks at what it wrote
             address = f"{state.absolute().as_uri()}?immutable=1"
@@ -159,11 +170,15 @@ def _to_come(results: Path) -> tuple[int, float | None]:
                 counts = dict(base.execute("SELECT state, COUNT(*) FROM items GROUP BY state"))
                 ((seconds,),) = base.execute("SELECT TOTAL(seconds) FROM spent")
         except sqlite3.Error:  # of an older version, or in the middle of a write
-            return waiting, None
+            return None, waiting, None
         over = sum(counts.values()) - counts.get("open", 0)
-        waiting += counts.get("open", 0)
+        spent, waiting = spent + seconds, waiting + counts.get("open", 0)
         left += counts.get("open", 0) * seconds / over if over else math.nan
-    return waiting, round(left) if math.isfinite(left) else None
+    return (
+        round(spent, 1) if states else None,
+        waiting,
+        round(left) if math.isfinite(left) else None,
+    )
 
 
 def _seconds(results: Path) -> float | None:

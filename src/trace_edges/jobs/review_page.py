@@ -37,6 +37,7 @@ td, th { border-bottom: 1px solid #ddd; padding: .3rem .5rem; text-align: left;
 <option value="name">name</option><option value="doubt">doubt</option>
 <option value="lowest">lowest score</option><option value="mean">mean score</option>
 <option value="masks">number of masks</option><option value="covered">share covered</option>
+<option value="size">size of masks</option><option value="disagreement">disagreement</option>
 </select></label>
 <label><input type="checkbox" id="down"> largest first</label>
 <label>Find <input id="find" size="12"></label>
@@ -57,6 +58,7 @@ function element(kind, text) {
   return made;
 }
 const share = value => value === null ? "none" : (100 * value).toFixed(0) + " %";
+const percent = value => value === null ? "none" : (100 * value).toFixed(1) + " %";
 const score = value => value === null ? "none" : value.toFixed(2);
 function show() {
   const key = by("key").value, sign = by("down").checked ? -1 : 1;
@@ -72,7 +74,8 @@ function show() {
     image.loading = "lazy"; image.alt = one.name; image.src = one.file;
     image.width = one.width; image.height = one.height;
     text.append(element("b", one.name), element("small",
-      one.masks + " masks, " + share(one.covered) + " covered, doubt " + share(one.doubt)),
+      one.masks + " masks of " + percent(one.size) + ", " + share(one.covered) +
+      " covered, doubt " + share(one.doubt) + ", disagreement " + score(one.disagreement)),
       element("small", "scores from " + score(one.lowest) + ", mean " + score(one.mean) +
       (one.classes.length ? "; " + one.classes.join(", ") : "")));
     figure.append(image, text);
@@ -89,13 +92,17 @@ by("key").onchange = by("down").onchange = by("find").oninput = again;
 by("back").onclick = () => { first -= SIZE; show(); scrollTo(0, 0); };
 by("on").onclick = () => { first += SIZE; show(); scrollTo(0, 0); };
 const masks = data.images.reduce((sum, one) => sum + one.masks, 0);
+const cost = seconds => data.price === null || seconds === null ? "" :
+  " (cost " + (seconds / 3600 * data.price).toFixed(2) + ")";
 by("summary").textContent = data.images.length + " images, " + masks + " masks, " +
   data.failures.length + " failed" + (data.seconds === null ? "" :
-  "; " + data.seconds + " s in all, " +
+  "; " + data.seconds + " s so far" + cost(data.seconds) + ", " +
   (data.seconds / Math.max(1, data.images.length)).toFixed(2) + " s an image") +
   (data.open === 0 ? "" : "; " + data.open + " still to come" + (data.left === null ? "" :
-  ", in about " + (data.left / 3600).toFixed(1) + " hours at the pace so far")) +
-  ". Doubt: share of the contours where the photograph hardly changes.";
+  ", in about " + (data.left / 3600).toFixed(1) + " hours at the pace so far" + cost(data.left))) +
+  ". Size: the median mask, as a share of the image. Doubt: share of the contours where the " +
+  "photograph hardly changes. Disagreement: how many further masks lie on a covered pixel; 0 " +
+  "where all levels of the hierarchy have the same regions.";
 by("failed").hidden = data.failures.length === 0;
 for (const one of data.failures) {
   const row = element("tr");

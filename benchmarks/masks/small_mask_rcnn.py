@@ -1,6 +1,6 @@
 """A Mask R-CNN of torchvision so small that one core trains it in some minutes, for `week.py`.
 
-    python -m benchmarks.masks.small_mask_rcnn MASKS IMAGES HELD_OUT --out found.json --steps 600
+    python -m benchmarks.masks.small_mask_rcnn MASKS IMAGES HELD_OUT --out found.json
 
 A ResNet-18 with GroupNorm from random weights, a feature pyramid of 64 channels, one class. It says
 what labels are worth against other labels, not how well photographs can be divided. What it finds
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("held_out", type=Path, help="folder of other images")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=int, default=128, help="shorter side of the images, px")
-    parser.add_argument("--steps", type=int, default=600, help="of four images each")
+    parser.add_argument("--steps", type=int, default=300, help="of four images each")
     options = parser.parse_args()
     model = trained(options.masks, options.images, size=options.size, steps=options.steps)
     predict(model, options.held_out, options.out)

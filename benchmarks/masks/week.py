@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--composites", type=int, default=200)
     parser.add_argument("--held-out", type=int, default=50, help="composites to be judged on")
     parser.add_argument("--side", type=int, default=192, help="of composites, px")
-    parser.add_argument("--steps", type=int, default=600, help="of training, 4 images each")
+    parser.add_argument("--steps", type=int, default=300, help="of training, 4 images each")
     parser.add_argument(
         "--model", default="", help="options of the detector, such as '--quality fast'"
     )

@@ -174,3 +174,51 @@ def test_a_point_outside_of_yolos_image_is_cut_off_and_not_moved_to_its_border(t
     assert labels[6:, 6:].all()
     assert not labels[:6].any()
     assert not labels[:, :6].any()
+
+
+POLYGON = {
+    "type": "polygonlabels",
+    "original_width": 30,
+    "original_height": 20,
+    "value": {"points": [[10, 10], [50, 10], [50, 60]], "polygonlabels": ["cat"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("/data/local-files/?d=all/photos/s/b%20c.png", "s/b c.png"),
+        ("/data/upload/3/1234abcd-a.png", "a.png"),
+        ("http://localhost/photos/s/b%20c.png?token=1", "s/b c.png"),
+    ],
+)
+def test_tasks_of_label_studio_find_the_photographs_they_were_imported_from(
+    tmp_path, address, name
+):
+    """With what is in the photograph's folder, and its size where every region was removed."""
+    for file in ("a.png", "s/b c.png", "c.png"):  # c.png: another that ends like b c.png
+        (tmp_path / "photos" / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (30, 20)).save(tmp_path / "photos" / file)
+    for regions in ([POLYGON], []):
+        tasks = [{"id": 1, "data": {"image": address}, "annotations": [{"result": regions}]}]
+        (tmp_path / "it.json").write_text(json.dumps(tasks), encoding="utf-8")
+        done = export(tmp_path / "it.json", "coco", tmp_path / "out", images=tmp_path / "photos")
+        assert (done.findings, done.without_photograph) == ((), 0)
+        (image,) = open_masks(tmp_path / "out").images
+        assert (image.photograph, len(image.masks)) == (name, len(regions))
+
+
+@pytest.mark.parametrize("layout", ["{0}/train/", "train/{0}/", "{0}/", ""])
+def test_labels_of_yolo_lie_beside_the_images_in_every_usual_way(tmp_path, layout):
+    """As Ultralytics finds them: the last folder "images" of a path is "labels"."""
+    for folder, file in (("images", "a.png"), ("labels", "a.txt")):
+        (tmp_path / layout.format(folder)).mkdir(parents=True, exist_ok=True)
+        path = tmp_path / layout.format(folder) / file
+        if folder == "images":
+            Image.new("RGB", (24, 24)).save(path)
+        else:
+            path.write_text("0 0.25 0.25 1 0.25 1 1 0.25 1\n", encoding="utf-8")
+    (tmp_path / "data.yaml").write_text("names: [one]", encoding="utf-8")
+    (image,) = open_masks(tmp_path).images
+    assert image.photograph == ("train/a.png" if "train" in layout else "a.png")
+    assert (image.masks.shape, len(image.masks)) == ((24, 24), 1)

@@ -96,7 +96,7 @@ def test_a_mask_of_labelme_is_read_into_its_box(tmp_path):
         ({"mask": None}, "has no PNG as its mask"),
         ({"points": [[0, 0], [10**9, 10**9]]}, "px in a box of"),
         ({"points": [[0, 0]]}, "no two corners"),
-        ({"shape_type": "circle"}, 'is a "circle" and no mask'),
+        ({"shape_type": "cuboid"}, 'is a "cuboid" and no mask'),
         ({"shape_type": "polygon", "points": [[0, 0], [1e9, 0], [0, 1]]}, "far out of the image"),
         ({"label": 3}, "has no label"),
         ({"score": 7}, r"should lie in \[0, 1\]"),
@@ -106,6 +106,13 @@ def test_shapes_of_labelme_that_are_not_sound(tmp_path, changes, problem):
     finding, image = labelme(tmp_path, **changes)
 
     assert re.search(problem, str(finding)), str(finding)
+    assert len(image.masks) == 0
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "circle", "line", "linestrip", "point", "points"])
+def test_other_shapes_of_labelme_are_left_out_like_boxes_of_cvat(tmp_path, kind):
+    warning, image = labelme(tmp_path, shape_type=kind)
+    assert (warning.severity, "1 shapes that are no masks" in warning.problem) == ("warning", True)
     assert len(image.masks) == 0
 
 

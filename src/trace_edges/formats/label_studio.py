@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
@@ -33,6 +34,7 @@ from trace_edges.formats.labelled import (
 )
 from trace_edges.formats.listing import Entry, OneOrMany, by_name
 from trace_edges.formats.outlines import checked_points, filled_between
+from trace_edges.formats.pixels import upright_size
 from trace_edges.formats.truth import Finding, refusal
 from trace_edges.formats.values import FILE_NAME, is_size
 from trace_edges.results import InstanceMasks
@@ -148,10 +150,12 @@ def read_label_studio(path: Path, reading: Reading) -> LabelledSet:
     content = read_json(path) if reading.content is None else reading.content
     if not isinstance(content, list):
         raise refusal(path, "is not a list of tasks", "export the project as JSON")
-    return LabelledSet((), _images(path, content))
+    return LabelledSet((), _images(path, content, reading.photographs))
 
 
-def _images(path: Path, tasks: list[Any]) -> Iterator[Labelled | Finding]:
+def _images(
+    path: Path, tasks: list[Any], photographs: Mapping[str, Path]
+) -> Iterator[Labelled | Finding]:
     categories = Categories()
     stems = Counter(Path(_file_name(task)).stem for task in tasks)
     for place, task in enumerate(tasks):
@@ -160,10 +164,16 @@ def _images(path: Path, tasks: list[Any]) -> Iterator[Labelled | Finding]:
         if not file_name:
             yield Finding(subject, "has no data.image", "export the project as JSON")
             continue
-        if "file_name" not in task["data"] and stems[Path(file_name).stem] == 1:
-            file_name = file_name.rpartition("/")[2]
+        if "file_name" not in task["data"]:
+            own = _in_folder(file_name, photographs)
+            if own is None and stems[Path(file_name).stem] == 1:
+                own = file_name.rpartition("/")[2]
+            file_name = own or file_name
         regions, bad = _regions(task)
         size = bad or _size(regions, task)
+        photograph = photographs.get(image_name(file_name))
+        if isinstance(size, str) and not regions and photograph is not None:
+            size = upright_size(photograph)  # everything was removed, and no region tells
         if isinstance(size, str):
             yield Finding(subject, size, "export the project as JSON again")
             continue
@@ -180,6 +190,16 @@ def _images(path: Path, tasks: list[Any]) -> Iterator[Labelled | Finding]:
             yield left_out(subject, f"{passed} regions")
         id = given_key(task["data"], "image_id")
         yield masks.labelled(image_name(file_name), file_name, id)
+
+
+def _in_folder(path: str, photographs: Mapping[str, Path]) -> str | None:
+    """What of the path in an address leads to a photograph. Label Studio puts eight digits before
+    the name of a file that was uploaded.
+    """
+    parts = path.split("/")
+    tails = ["/".join(parts[place:]) for place in range(len(parts))]
+    tails.append(re.sub(r"^[0-9a-f]{8}-", "", parts[-1]))
+    return next((tail for tail in tails if image_name(tail) in photographs), None)
 
 
 def _file_name(task: Any) -> str:

@@ -29,6 +29,7 @@ from trace_edges.formats.labelled import (
     given_key,
     given_score,
     image_name,
+    left_out,
     within,
 )
 from trace_edges.formats.listing import Entry, bare
@@ -42,6 +43,7 @@ from trace_edges.results.labels import Crop
 LABELS = "labels.txt"
 _VERSION = "5.3.0"  # of the form: the first with masks
 _CROWD = "crowd"
+_NO_MASKS = ("rectangle", "circle", "line", "linestrip", "point", "points")
 
 
 def write_labelme(images: Iterable[Labelled], writing: Writing) -> list[Path]:
@@ -157,13 +159,19 @@ def _image(
     size: Size = (height, width)  # type: ignore[assignment]
     masks = MaskList(size)
     groups: dict[Any, list[tuple[Any, ...]]] = {}
+    other = 0
     for place, shape in enumerate(shapes):
+        if isinstance(shape, Mapping) and shape.get("shape_type") in _NO_MASKS:
+            other += 1
+            continue
         try:
             group, *read = _shape(shape, size, categories)
         except ValueError as error:
             yield finding_of(error, f"{file}: {entry_name('shapes', place)}")
             continue
         groups.setdefault(place if group is None else group, []).append((place, *read))
+    if other:
+        yield left_out(file, f"{other} shapes")
     for parts in groups.values():
         place, crop, corner, score, mark = parts[0]
         try:

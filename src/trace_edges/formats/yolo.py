@@ -136,10 +136,10 @@ def _class_names(path: Path) -> list[str]:
 def _images(path: Path, reading: Reading, categories: Categories) -> Iterator[Labelled | Finding]:
     root = path / LABELS if (path / LABELS).is_dir() else path
     photographs = dict(reading.photographs)
-    if not photographs and (path / "images").is_dir():
-        photographs = photographs_in(path / "images")
+    if not photographs and path.is_dir():  # images/train/a and train/images/a are both usual
+        photographs = {_beside(name, "images"): one for name, one in photographs_in(path).items()}
     for file in list_files(root, (".txt",), recursive=True):
-        name = file.relative_to(root).with_suffix("").as_posix()
+        name = _beside(file.relative_to(root).with_suffix("").as_posix(), LABELS)
         if name.rpartition("/")[2] in ("classes", "train", "val", "test"):
             continue
         try:
@@ -160,6 +160,14 @@ def _images(path: Path, reading: Reading, categories: Categories) -> Iterator[La
                 yield finding_of(error, f"{file}: line {number}")
         yield masks.labelled(name, photographs[name].name if "/" not in name else
                              f"{name.rpartition('/')[0]}/{photographs[name].name}")  # fmt: skip
+
+
+def _beside(name: str, folder: str) -> str:
+    """A path without the last folder of this name: as Ultralytics finds labels beside images."""
+    *parts, last = name.split("/")
+    if folder in parts:
+        del parts[len(parts) - 1 - parts[::-1].index(folder)]
+    return "/".join([*parts, last])
 
 
 def _add(values: list[str], masks: MaskList, categories: Categories) -> None:

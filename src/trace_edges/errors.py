@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+_LONGEST = 400  # characters of what is wrong: a file may hold a name or list of any length
+
 
 class InputError(ValueError):
     """An input that leads to no image: one line that names it and says what to do."""
@@ -23,4 +25,9 @@ class FileError(ValueError):
         self.path, self.problem, self.mend = path, problem, mend
 
     def __str__(self) -> str:
-        return " ".join(f"{self.path} {self.problem}: {self.mend}".splitlines())
+        return " ".join(f"{self.path} {in_brief(self.problem)}: {self.mend}".splitlines())
+
+
+def in_brief(problem: str) -> str:
+    """What is wrong, cut where nobody would read on."""
+    return problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]} ..."

@@ -67,7 +67,7 @@ def refusal(read: Callable[[], object], errors: tuple[type[Exception], ...]) -> 
     except errors as error:
         line = str(error)
         assert len(line.splitlines()) == 1, line
-        assert len(line) < 1000, line
+        assert len(line) < 1000, f"{len(line)} characters: {line[:300]}"
         line.encode()  # it can be printed
         return line
     return None

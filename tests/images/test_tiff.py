@@ -162,6 +162,18 @@ def test_a_declared_size_is_refused_before_memory_is_taken():
         load_image(bytes(changed))
 
 
+@pytest.mark.parametrize("tag", ["PhotometricInterpretation", "BitsPerSample", "Compression"])
+def test_a_tag_of_very_many_values_gives_a_line_that_can_be_read(tag):
+    content = bytearray(tiff(np.zeros((300, 300), np.uint8)))
+    with tifffile.TiffFile(io.BytesIO(bytes(content))) as file:
+        entry = file.pages[0].tags[tag].offset
+    content[entry + 4 : entry + 8] = (250).to_bytes(4, "little")  # how many values it has
+    content[entry + 8 : entry + 12] = (8).to_bytes(4, "little")  # where they lie
+    with pytest.raises(ImageError) as refused:
+        load_image(bytes(content))
+    assert len(str(refused.value)) < 300
+
+
 # Made with imagecodecs, read without it.
 NEEDS = tiff(np.dstack([DEEP, DEEP[..., 0]]), photometric="rgb", compression="lzw",
              extrasamples=["unassalpha"])  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from jaxtyping import UInt8
 
+from trace_edges.errors import in_brief
 from trace_edges.memory import free
 
 MIN_SIDE = 16
@@ -58,7 +59,8 @@ class Stored:
 
 def refusal(name: str, problem: str) -> ImageError:
     """The error in one line, though names and Pillow's messages may hold line breaks."""
-    return ImageError(" ".join(f"{name}: {problem}".splitlines()))
+    what, semicolon, mend = problem.rpartition("; ")
+    return ImageError(" ".join(f"{name}: {in_brief(what)}{semicolon}{mend}".splitlines()))
 
 
 def check_size(height: int, width: int, name: str) -> None:

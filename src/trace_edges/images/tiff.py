@@ -88,7 +88,7 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
         notes = (f"page {index + 1} of {pages}",) if pages > 1 else ()
         orientation = page.tags.valueof(274, 1)
         orientation = orientation if isinstance(orientation, int) else 1
-        photometric = getattr(page.photometric, "name", str(page.photometric))
+        photometric = getattr(page.photometric, "name", "unknown")
         if photometric == "YCBCR" and page.compression == 1 and page.subsampling in (None, (1, 1)):
             # Pillow writes such a file, and its version 12 cannot read it back.
             drawn = np.asarray(Image.fromarray(_decoded(page), "YCbCr").convert("RGB"))

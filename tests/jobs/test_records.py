@@ -1,11 +1,12 @@
 """Results of an image and their record: written together, whoever else writes there."""
 
 import json
+import os
 import threading
 
 from trace_edges.jobs import records as module
 from trace_edges.jobs.entries import Item, PathPlace
-from trace_edges.jobs.records import Records
+from trace_edges.jobs.records import Records, identity, is_of
 from trace_edges.jobs.task import Facts, Result
 from trace_edges.outputs import Outputs
 
@@ -42,3 +43,16 @@ def test_two_runs_do_not_mix_their_results(tmp_path, monkeypatch):
     second.join(60)
     assert (tmp_path / "out/a.npy").read_bytes() == b"second"
     assert json.loads((tmp_path / "out/a.json").read_bytes())["by"] == "second"
+
+
+def test_another_image_of_the_same_length_and_time_is_another(tmp_path):
+    """As of uncompressed images in an archive, which gives all its files one time."""
+    photo, other = tmp_path / "a.bmp", tmp_path / "b.bmp"
+    photo.write_bytes(b"one picture")
+    known = identity(photo)
+    assert is_of(known, photo)
+    other.write_bytes(b"two picture")
+    os.utime(other, ns=(known["modified_ns"],) * 2)
+    assert not is_of(known, other)
+    other.write_bytes(b"one picture")  # a copy
+    assert is_of(known, other)

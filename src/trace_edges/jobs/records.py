@@ -170,11 +170,18 @@ def read_record(path: Path) -> dict[str, Any] | None:
 
 
 def identity(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What tells an image file from others: its length, when it was written, and its content."""
+    """What tells an image file from others: its length, its content, and two times, of which a copy
+    may keep the first and only the system sets the second.
+    """
     with Path(path).open("rb") as file:
         found = os.fstat(file.fileno())
         digest = hashlib.file_digest(file, new_digest).hexdigest()
-    return {"bytes": found.st_size, "modified_ns": found.st_mtime_ns, "blake2b": digest}
+    return {
+        "bytes": found.st_size,
+        "modified_ns": found.st_mtime_ns,
+        "changed_ns": found.st_ctime_ns,
+        "blake2b": digest,
+    }
 
 
 def is_of(known: Mapping[str, Any], path: str | os.PathLike[str]) -> bool:
@@ -182,6 +189,7 @@ def is_of(known: Mapping[str, Any], path: str | os.PathLike[str]) -> bool:
     found = os.stat(path)
     if found.st_size != known.get("bytes"):
         return False
-    if found.st_mtime_ns == known.get("modified_ns"):
-        return True
+    times = known.get("modified_ns"), known.get("changed_ns")
+    if (found.st_mtime_ns, found.st_ctime_ns) == times:
+        return True  # as if it had been read
     return bool(identity(path)["blake2b"] == known.get("blake2b"))

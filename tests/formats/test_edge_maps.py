@@ -137,3 +137,11 @@ def test_postscript_called_png_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     with pytest.raises(ValueError, match=r"a\.png cannot be read as an image: is PostScript"):
         read_edge_map(tmp_path / "a.png")
+
+
+def test_white_is_an_edge_also_where_a_tiff_says_that_white_is_0(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    edges = np.zeros((24, 32), np.uint8)
+    edges[:, 16] = 255
+    tifffile.imwrite(tmp_path / "a.tif", ~edges, photometric="miniswhite")
+    assert (read_edge_map(tmp_path / "a.tif") == edges).all()

@@ -130,3 +130,17 @@ def test_a_declared_size_of_more_than_400_megapixels_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(FileError, match="is 100000 x 100000 px: make it at most 400,000,000"):
         read_pixels(tmp_path / "a.png", ("L",), "X is Y")
+
+
+def test_a_tiff_of_jpeg_data_is_no_label_map(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    pytest.importorskip("imagecodecs")
+    labels = np.zeros((48, 64), np.uint8)
+    labels[13:40, 21:45] = 200
+    for compression in ("jpeg", "jpeg2000", "jpegxl"):
+        path = tmp_path / f"{compression}.tif"
+        tifffile.imwrite(path, labels, compression=compression)
+        with pytest.raises(FileError, match=rf"a TIFF of {compression.upper()} data, which may"):
+            read_pixels(path, ("L",), "a label map is grey")
+    tifffile.imwrite(path, labels, compression="zlib")
+    assert (read_pixels(path, ("L",), "a label map is grey")[0] == labels).all()

@@ -60,7 +60,7 @@ def read_edge_map(path: Path) -> EdgeArray:
 def _read_grey(path: Path) -> tuple[np.ndarray, str]:
     """The grey values of an image, and Pillow's mode of it; alpha is passed over."""
     try:
-        values, mode, _ = stored_pixels(path)
+        values, mode, _ = stored_pixels(path, as_shown=True)
     except FileError as error:
         raise ValueError(f"{path} cannot be read as an image: {error.problem}") from error
     if mode == "P":

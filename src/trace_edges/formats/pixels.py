@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from errno import ENOENT
 from os import PathLike
+from typing import IO
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -24,8 +25,10 @@ from trace_edges.images.opening import (
 )
 from trace_edges.images.png import deep_mode, deep_values, raw_mode
 from trace_edges.images.stored import LABELS, MAX_PIXELS, ImageError, check_memory, upright
-from trace_edges.images.tiff import Tiff, read_tiff
+from trace_edges.images.tiff import Tiff, first_page, read_tiff
 
+# Compressions of TIFF that may change values, as the image formats of these names do.
+_LOSSY = ("OJPEG", "JPEG", "ALT_JPEG", "JPEG_LOSSY", "JPEG2000", "JPEGXR", "WEBP", "JPEGXL")
 _SPREAD = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey of few bits
 
 UNLABELLED = 255  # in files of 8 bits, as Pascal VOC has it: a pixel without a label or a class
@@ -57,11 +60,18 @@ def read_pixels(
     return values, mode
 
 
-def stored_pixels(path: str | PathLike[str]) -> tuple[np.ndarray, str, str]:
+def stored_pixels(
+    path: str | PathLike[str], *, as_shown: bool = False
+) -> tuple[np.ndarray, str, str]:
     """The numbers of an image, upright, with Pillow's mode and format.
 
     Grey of 2 and 4 bits keeps its numbers, which Pillow would spread over 0..255; 16 bits a colour
-    are whole, of the mode "RGB;16" and the like; of a TIFF the first page is read.
+    are whole, of the mode "RGB;16" and the like; of a TIFF the first page is read, and its format
+    is "TIFF of JPEG data" and the like where its compression may change values.
+
+    Args:
+        path: the image.
+        as_shown: bright is a high number also where a TIFF says that white is 0.
 
     Raises:
         FileNotFoundError: there is none.
@@ -71,13 +81,15 @@ def stored_pixels(path: str | PathLike[str]) -> tuple[np.ndarray, str, str]:
     with _as_file_errors(path), open_file(path, str(path)) as file, decoding(str(path)):
         if is_tiff(begin(file, str(path))):
             tiff = read_tiff(file, str(path), smallest=False)
+            form = _form(file)
             if tiff.image is not None:
-                return np.asarray(tiff.image), tiff.image.mode, "TIFF"
+                return np.asarray(tiff.image), tiff.image.mode, form
             assert tiff.values is not None
             values = tiff.values
-            if tiff.photometric == "MINISWHITE" and values.dtype == np.bool_:
+            turned = values.dtype == np.bool_ or (as_shown and values.dtype.kind == "u")
+            if turned and tiff.photometric == "MINISWHITE":
                 values = ~values
-            return upright(values, tiff.orientation), _mode(tiff), "TIFF"
+            return upright(values, tiff.orientation), _mode(tiff), form
         image = open_pillow(file, str(path))
         _check_pixels(image, path)
         deep, raw = deep_mode(image), raw_mode(image)
@@ -113,6 +125,14 @@ def upright_size(path: str | PathLike[str]) -> tuple[int, int]:
     """
     with _as_file_errors(path):
         return image_size(path)
+
+
+def _form(file: IO[bytes]) -> str:
+    """The format of a TIFF, with its compression where that may change values."""
+    file.seek(0)
+    with first_page(file) as (page, _, _):
+        compression = getattr(page.compression, "name", "")
+    return f"TIFF of {compression} data" if compression in _LOSSY else "TIFF"
 
 
 def _mode(tiff: Tiff) -> str:

@@ -75,7 +75,7 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
         ImageError: its size or kind will not do, or a library is missing.
         Exception: nearly anything that a decoder raises on damaged data.
     """
-    with _first_page(file) as (page, index, pages):
+    with first_page(file) as (page, index, pages):
         height, width = page.imagelength, page.imagewidth
         if smallest:
             check_size(height, width, name)
@@ -116,7 +116,7 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
 
 def tiff_size(file: IO[bytes]) -> tuple[int, int]:
     """Height and width of the page that `read_tiff` reads, its orientation applied."""
-    with _first_page(file) as (page, _, _):
+    with first_page(file) as (page, _, _):
         size = page.imagelength, page.imagewidth
         turned = page.tags.valueof(274, 1) in (5, 6, 7, 8)
     return size[::-1] if turned else size
@@ -147,7 +147,7 @@ def _coloured(values: np.ndarray, table: np.ndarray, band: slice) -> np.ndarray:
 
 
 @contextmanager
-def _first_page(file: IO[bytes]) -> Iterator[tuple[TiffPage, int, int]]:
+def first_page(file: IO[bytes]) -> Iterator[tuple[TiffPage, int, int]]:
     """The first whole page of a file, its index, and how many there are."""
     import tifffile
 

@@ -7,6 +7,7 @@ It lies above the sources that it loads, not beside `EdgeSource`, which they are
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from trace_edges.backbones.checkpoints import EMBEDDED, PIXELS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from trace_edges.instances.regions import EdgeKind
 
 Quality = Literal["default", "fast", "best"]
+Runtime = Literal["auto", "torch", "onnx"]
 Method = Literal["one-step", "training-free", "folder"]
 DType = Literal["auto", "float32", "float16", "bfloat16"]
 Prediction = Literal["epsilon", "v_prediction"]
@@ -43,12 +45,15 @@ class Choice:
             folder, or a hub id. Any other than trace-mini implies --training-free.
         quality: How a detector sees every image: fast at three quarters of its resolution, best six
             times, at three sizes and mirrored.
+        runtime: What computes a detector that reads the image alone: torch, or onnx for ONNX
+            Runtime (the extra onnx), which is faster on a CPU. auto takes torch if it is installed.
     """
 
     training_free: bool = False
     detector: str | None = None
     backbone: str = EMBEDDED
     quality: Quality = "default"
+    runtime: Runtime = "auto"
 
     @property
     def is_one_step(self) -> bool:
@@ -64,6 +69,8 @@ class Choice:
         if self.quality != "default" and reads_attention:
             raise ValueError(f"--quality {self.quality} is for detectors: leave --backbone and "
                              "--training-free out")  # fmt: skip
+        if self.runtime != "auto" and reads_attention:
+            raise ValueError("--runtime is for detectors: leave --backbone and --training-free out")
         return not reads_attention
 
     @property
@@ -194,6 +201,7 @@ class EdgeModel:
         settings: how images are read; of a detector the resolution alone.
         loading: how weights are loaded.
         quality: which `VIEWS` of every image a detector sees.
+        runtime: what computes a detector that reads the image alone.
     """
 
     name: str = PIXELS
@@ -201,6 +209,7 @@ class EdgeModel:
     settings: TraceSettings = field(default_factory=TraceSettings)
     loading: Loading = field(default_factory=Loading)
     quality: Quality = "default"
+    runtime: Runtime = "auto"
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
@@ -219,7 +228,7 @@ class EdgeModel:
                        loading=loading)  # fmt: skip
         refuse_training_free(settings, loading)
         return cls(name=choice.detector_name, settings=settings, loading=loading,
-                   quality=choice.quality)  # fmt: skip
+                   quality=choice.quality, runtime=choice.runtime)  # fmt: skip
 
     def load(self) -> Any:
         """The source, as an `EdgeSource`.
@@ -227,6 +236,7 @@ class EdgeModel:
         Raises:
             BackboneError: it cannot be found, or is not supported.
             ValueError: the device is not there, or the folder holds no edges.
+            MissingExtraError: `runtime` is onnx, and it is not installed.
         """
         if self.method == "folder":
             from trace_edges.edge_folder import EdgeFolder
@@ -238,6 +248,13 @@ class EdgeModel:
             check_backbone_name(self.name)
             return self.loading.load_pipeline(self.name)
         check_detector_name(self.name)
+        if self.runtime == "onnx" or (self.runtime == "auto" and find_spec("torch") is None):
+            if self.loading.device not in ("auto", "cpu"):
+                raise ValueError(f"device {self.loading.device!r} needs PyTorch: ONNX Runtime "
+                                 "computes on the CPU here")  # fmt: skip
+            from trace_edges.detector import RuntimeDetector
+
+            return RuntimeDetector.from_pretrained(self.name)
         from trace_edges.detector import EdgeDetector
 
         placement = self.loading.placement

@@ -5,6 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
+# What the package requires and `requirements-runtime.txt` leaves out, by module.
+LEFT_OUT = {"accelerate": "accelerate", "diffusers": "diffusers", "skimage": "scikit-image",
+            "huggingface_hub": "huggingface_hub", "torch": "torch",
+            "transformers": "transformers"}  # fmt: skip
+
 
 class MissingExtraError(ImportError):
     """A library that only some of the package needs is not installed; one line says how to."""

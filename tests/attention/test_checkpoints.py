@@ -9,7 +9,8 @@ from torch.utils.checkpoint import checkpoint
 from tests.attention.shared import hooks_of
 from trace_edges.attention import AttentionRecorder, MapAverage, RecorderError
 from trace_edges.backbones import load_backbone
-from trace_edges.detector.student import Student, StudentSettings
+from trace_edges.detector.settings import StudentSettings
+from trace_edges.detector.student import Student
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from tests.attention.shared import hooks_of, pictures
 from trace_edges import EdgeDetector, TraceEdgePipeline
 from trace_edges.attention import AttentionRecorder, MapAverage, RecorderError, alone
 from trace_edges.backbones import load_backbone
-from trace_edges.detector.student import Student, StudentSettings
+from trace_edges.detector.settings import StudentSettings
+from trace_edges.detector.student import Student
 
 WAIT = 20  # seconds until a test of threads has failed
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from trace_edges.backbones import load_backbone
+from trace_edges.backbones.checkpoints import embedded_folder
 from trace_edges.backbones.embedded import read_embedded
-from trace_edges.backbones.specs import embedded_folder
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 

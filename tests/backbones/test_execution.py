@@ -7,7 +7,8 @@ import torch
 
 from trace_edges.backbones import load_backbone
 from trace_edges.detector import EdgeDetector
-from trace_edges.detector.student import Student, StudentSettings
+from trace_edges.detector.settings import StudentSettings
+from trace_edges.detector.student import Student
 
 ALL = ("sd15", "sd21", "sdxl", "pixart", "pixart-sigma", "sd3", "sd3.5-large", "sd3.5-medium",
        "flux-dev", "flux-schnell", "flux2-dev", "flux2-klein", "qwen-image", "z-image", "lumina2",

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from trace_edges.backbones import BackboneError, denormalise, encode, load_backbone
-from trace_edges.backbones.specs import embedded_folder
+from trace_edges.backbones.checkpoints import embedded_folder
 from trace_edges.images import load_image, resize_image, to_tensor
 
 NULL = "null_condition.safetensors"

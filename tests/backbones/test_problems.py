@@ -28,7 +28,8 @@ from trace_edges.backbones import (
 )
 from trace_edges.backbones.problems import did_you_mean
 from trace_edges.detector import EdgeDetector
-from trace_edges.detector.student import Student, StudentSettings
+from trace_edges.detector.settings import StudentSettings
+from trace_edges.detector.student import Student
 from trace_edges.images import to_tensor
 from trace_edges.instances.sam import SamError, load_sam
 from trace_edges.training_free.pipeline import TraceEdgePipeline

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 SLOW = ("accelerate", "boto3", "diffusers", "peft", "torch._dynamo", "transformers")
+LEFT_OUT = ("accelerate", "diffusers", "huggingface_hub", "skimage", "torch", "transformers")
 RUN = """
 import sys
+sys.modules |= dict.fromkeys({missing})
 from trace_edges.cli import app
 try:
     app(sys.argv[2:])
@@ -19,11 +21,18 @@ print(code, sorted(set(sys.argv[1].split()) & set(sys.modules)))
 """
 
 
+def run(folder, libraries, *command, missing=()):
+    """A command where some libraries are missing; last it prints its exit code, and which of the
+    others it has imported.
+    """
+    code = RUN.replace("{missing}", repr(missing))
+    arguments = [sys.executable, "-c", code, " ".join(libraries), *command]
+    return subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
+
+
 def end_and_imports(folder, libraries, *command):
     """Exit code of the command, and which of the libraries it has imported."""
-    arguments = [sys.executable, "-c", RUN, " ".join(libraries), *command]
-    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
-    return done.stdout.splitlines()[-1]
+    return run(folder, libraries, *command).stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +78,56 @@ def test_wrong_paths_and_names_are_refused_before_pytorch_is_imported(command, t
 
 @pytest.mark.parametrize("way", [(), ("--training-free",)], ids=["one step", "training-free"])
 def test_the_embedded_model_needs_pytorch_alone(way, tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(picture()).save(tmp_path / "a.png")
     command = ("detect", "a.png", "--out", "out", "--resolution", "64", "--device", "cpu", *way)
     assert end_and_imports(tmp_path, SLOW, *command) == "0 []"
+
+
+def test_the_detector_of_the_image_alone_needs_no_diffusion_model(tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    command = ("detect", "a.png", "--out", "out", "--device", "cpu")
+    slow = ("huggingface_hub", "skimage", "triton", *SLOW)
+    assert end_and_imports(tmp_path, slow, *command) == "0 []"
+
+
+def picture():
+    image = np.random.default_rng(0).integers(0, 60, (60, 90, 3), np.uint8)
+    image[15:45, 20:60] += np.uint8(180)
+    return image
+
+
+def test_a_small_installation_detects_what_the_whole_one_does(tmp_path):
+    pytest.importorskip("onnxruntime")
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    command = ("detect", "a.png", "--soft", "--format", "npy")
+    assert end_and_imports(tmp_path, (), *command, "--out", "whole") == "0 []"
+    small = run(tmp_path, (), *command, "--out", "small", missing=LEFT_OUT)
+    assert small.stdout.splitlines()[-1] == "0 []", small.stderr
+    whole, small = (np.load(tmp_path / name / "a.edges.npy") for name in ("whole", "small"))
+    assert np.ptp(whole) > 0.5
+    np.testing.assert_allclose(small, whole, atol=1e-3)
+
+
+@pytest.mark.parametrize("command", [
+    ("detect", "a.png", "--out", "out", "--training-free"),
+    ("segment", "a.png", "--out", "out"),
+    ("explain", "a.png", "--out", "out.png"),
+], ids=" ".join)  # fmt: skip
+def test_what_a_small_installation_cannot_do_is_said_in_one_line(command, tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    done = run(tmp_path, (), *command, missing=LEFT_OUT)
+    assert done.stdout.splitlines()[-1] == "1 []"
+    line = " ".join(done.stderr.split())
+    assert line.startswith("trace-edges: ")
+    assert "is not installed: detect works without it" in line
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--training-free",), ("--device", "cuda"), ("--detector", "trace-mini")],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_onnx_runtime_cannot_compute_is_refused_without_pytorch(wrong, tmp_path):
+    pytest.importorskip("onnxruntime")
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    command = ("detect", "a.png", "--out", "out", "--runtime", "onnx", *wrong)
+    assert end_and_imports(tmp_path, ("torch",), *command) == "1 []"

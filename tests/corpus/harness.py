@@ -33,7 +33,8 @@ import pytest
 PRELOADED = [
     "pyarrow", "pycocotools.mask", "torch", "torch.nn.attention.flex_attention", "diffusers",
     "numba", "skimage.measure", "trace_edges.cli", "trace_edges.evaluation.masks",
-    "trace_edges.evaluation.edges", "trace_edges.evaluation.panoptic", "trace_edges.jobs.folders",
+    "trace_edges.evaluation.edges", "trace_edges.evaluation.panoptic", "trace_edges.jobs.detecting",
+    "trace_edges.jobs.folders",
     "trace_edges.jobs.refine", "trace_edges.jobs.job", "trace_edges.detector.detector",
     "trace_edges.evaluation.report", "matplotlib.pyplot", "matplotlib.backends.backend_agg",
     "transformers", "tests.corpus.warm",

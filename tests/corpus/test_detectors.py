@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from trace_edges.backbones import BackboneError
-from trace_edges.backbones.specs import embedded_folder
+from trace_edges.backbones.checkpoints import embedded_folder
 from trace_edges.detector import EdgeDetector
 
 from .harness import Case, check
@@ -171,15 +171,15 @@ def test_a_broken_detector_is_refused_in_one_line_that_names_it(
     kinds: list[Case], tmp_path: Path, trace_mini: Any, monkeypatch: Any
 ) -> None:
     """As it is loaded; a backbone that would be loaded for every case is there already."""
-    from trace_edges.detector import loading
+    from trace_edges import backbones
 
     def load(name: str, **options: Any) -> Any:
         return trace_mini if name == "trace-mini" and not any(
             options[way] for way in ("null", "variant", "prediction_type", "quantize")
         ) else real(name, **options)  # fmt: skip
 
-    real = loading.load_backbone
-    monkeypatch.setattr(loading, "load_backbone", load)
+    real = backbones.load_backbone
+    monkeypatch.setattr(backbones, "load_backbone", load)
     wrong = []
     for number, one in enumerate(kinds):
         folder = tmp_path / str(number)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from trace_edges import backbones
 from trace_edges.backbones import BackboneError, load_backbone
-from trace_edges.detector import EdgeDetector, Student, StudentSettings, loading
+from trace_edges.detector import EdgeDetector, Student, StudentSettings
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
 HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -36,7 +37,7 @@ def loads(monkeypatch):
         types.append(dtype)
         return load_backbone(*args, dtype=dtype, **options)
 
-    monkeypatch.setattr(loading, "load_backbone", load)
+    monkeypatch.setattr(backbones, "load_backbone", load)
     return types
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from trace_edges.backbones import load_backbone
-from trace_edges.detector.student import Student, StudentSettings, attention_window
+from trace_edges.detector.settings import StudentSettings
+from trace_edges.detector.student import Student, attention_window
 
 
 @pytest.fixture

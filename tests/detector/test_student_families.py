@@ -7,7 +7,8 @@ import torch
 
 from trace_edges.backbones import load_backbone
 from trace_edges.detector.detector import EdgeDetector
-from trace_edges.detector.student import Student, StudentSettings
+from trace_edges.detector.settings import StudentSettings
+from trace_edges.detector.student import Student
 
 # By family: what LoRA may sit on, and how many linear layers that is.
 TARGETS = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from trace_edges.backbones.specs import embedded_folder
+from trace_edges.backbones.checkpoints import embedded_folder
 from trace_edges.distillation import CONFIGS, DistillationSettings
 from trace_edges.distillation.settings import read_config
 from trace_edges.distillation.teachers import Averaging

@@ -2,6 +2,7 @@ from .backbone import Backbone as Backbone
 from .checkpoints import CHECKPOINTS as CHECKPOINTS
 from .checkpoints import EMBEDDED as EMBEDDED
 from .checkpoints import TRACE_MINI as TRACE_MINI
+from .checkpoints import WEIGHT_OPTIONS as WEIGHT_OPTIONS
 from .checkpoints import Checkpoint as Checkpoint
 from .diffusion import DiffusionBackbone as DiffusionBackbone
 from .encoders.encoder import EncoderBackbone as EncoderBackbone
@@ -16,7 +17,6 @@ from .inventory import Inventory as Inventory
 from .inventory import take_inventory as take_inventory
 from .latents import denormalise as denormalise
 from .latents import encode as encode
-from .loading import WEIGHT_OPTIONS as WEIGHT_OPTIONS
 from .loading import load_backbone as load_backbone
 from .loading import open_backbone as open_backbone
 from .loading import prepare_null as prepare_null

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 EMBEDDED = "trace-mini"
 PIXELS = "trace-pixels"  # the detector that comes with the package, and reads the image alone
+
+# Of `load_backbone`, what its answers depend on.
+WEIGHT_OPTIONS = ("null", "revision", "variant", "prediction_type", "quantize")
 
 Config = dict[str, Any]
 
@@ -182,3 +187,8 @@ CHECKPOINTS: dict[str, Checkpoint] = {
 def checkpoints_of(family: str) -> dict[str, Checkpoint]:
     """The rows of a family, by name."""
     return {name: row for name, row in CHECKPOINTS.items() if row.family == family}
+
+
+def embedded_folder() -> Path:
+    """Folder of the weights that come with the package."""
+    return Path(str(resources.files("trace_edges"))) / "weights" / EMBEDDED

@@ -19,12 +19,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from trace_edges.backbones.checkpoints import EMBEDDED
+from trace_edges.backbones.checkpoints import EMBEDDED, embedded_folder
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.embedded_vae import Autoencoder, Fields
 from trace_edges.backbones.families.pixart import PIXART
 from trace_edges.backbones.schedules import DDPMSchedule
-from trace_edges.backbones.specs import Defaults, embedded_folder
+from trace_edges.backbones.specs import Defaults
 
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
 _FREQUENCIES = 128  # of the embedding of a timestep

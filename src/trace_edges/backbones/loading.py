@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from trace_edges.backbones.backbone import Backbone
-from trace_edges.backbones.checkpoints import EMBEDDED
+from trace_edges.backbones.checkpoints import EMBEDDED, WEIGHT_OPTIONS
 from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.embedded import read_embedded
 from trace_edges.backbones.encoders.loading import is_encoder, load_encoder
+from trace_edges.backbones.explained import explained
 from trace_edges.backbones.nulls import find_null, null_file
 from trace_edges.backbones.pipelines import (
     Parts,
@@ -20,7 +21,7 @@ from trace_edges.backbones.pipelines import (
     empty_denoiser,
     read_pipeline,
 )
-from trace_edges.backbones.problems import BackboneError, explained, out_of_memory
+from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
@@ -28,8 +29,6 @@ from trace_edges.backbones.sources import Source, family_of, find_source
 from trace_edges.backbones.specs import Defaults
 
 DEFAULTS = "trace_edges.json"
-# Of `load_backbone`, what its answers depend on.
-WEIGHT_OPTIONS = ("null", "revision", "variant", "prediction_type", "quantize")
 _DIFFUSION_OPTIONS = tuple(option for option in WEIGHT_OPTIONS if option != "revision")
 
 

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
-from torch.utils.flop_counter import FlopCounterMode
 
 from trace_edges.backbones.backbone import Backbone
 from trace_edges.backbones.diffusion import DiffusionBackbone
@@ -99,6 +98,8 @@ def flops(backbone: DiffusionBackbone, size: tuple[int, int], *, capture: bool =
     """
     latents = _latents(backbone, size)
     run = backbone.attend if capture else backbone.predict
+    from torch.utils.flop_counter import FlopCounterMode  # and with it Triton, which takes long
+
     with PlainValues(), FlopCounterMode(display=False) as counter:
         run(latents, _TIMESTEP)
     return counter.get_total_flops()

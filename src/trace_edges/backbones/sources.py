@@ -18,17 +18,13 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED
+from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED, embedded_folder
 from trace_edges.backbones.configs import kind_of, read_object
 from trace_edges.backbones.encoders.table import ENCODERS
+from trace_edges.backbones.explained import UNREACHED, explained
 from trace_edges.backbones.families import FAMILIES
-from trace_edges.backbones.problems import (
-    UNREACHED,
-    BackboneError,
-    check_backbone_name,
-    explained,
-)
-from trace_edges.backbones.specs import Family, embedded_folder
+from trace_edges.backbones.problems import BackboneError, check_backbone_name
+from trace_edges.backbones.specs import Family
 from trace_edges.backbones.weights import UNREAD, choose_variant, files_of_variant, variant_of
 
 INDEX = "model_index.json"

@@ -10,15 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import EMBEDDED, Checkpoint, Config
+from trace_edges.backbones.checkpoints import Checkpoint, Config
 from trace_edges.backbones.latents import KL, Autoencoder
 from trace_edges.backbones.schedules import Schedule
 
@@ -216,8 +214,3 @@ def image_first(image: int, tokens: int) -> slice:
 def image_last(image: int, tokens: int) -> slice:
     """The image's tokens come behind those of the text; with no others there, they are all."""
     return slice(tokens - image, tokens)
-
-
-def embedded_folder() -> Path:
-    """Folder of the weights that come with the package."""
-    return Path(str(resources.files("trace_edges"))) / "weights" / EMBEDDED

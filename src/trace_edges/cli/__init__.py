@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from trace_edges import __version__
 from trace_edges.cli.annotate import annotate
 from trace_edges.cli.backbones import backbones
 from trace_edges.cli.common import moved_command
@@ -74,6 +73,8 @@ for name in ("pretrain", "composites"):
 
 def _version(asked: bool) -> None:
     if asked:
+        from trace_edges import __version__
+
         typer.echo(f"trace-edges {__version__}")
         raise typer.Exit
 

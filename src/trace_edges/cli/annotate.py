@@ -237,8 +237,9 @@ def _task(
     selection: Selection,
     panoptic: tuple[SemanticMaps, Splitting],
 ) -> Task:
+    from trace_edges.jobs.detecting import EdgesTask
     from trace_edges.jobs.finding import Regions
-    from trace_edges.jobs.tasks import EdgesTask, InstancesTask, PanopticTask
+    from trace_edges.jobs.tasks import InstancesTask, PanopticTask
 
     if name == "edges":
         return EdgesTask(output.format, output.kind)

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from trace_edges.extras import MissingExtraError
+from trace_edges.extras import LEFT_OUT, MissingExtraError
 
 _TABLE_ROWS = 30
 _MOST_ERRORS = 20
@@ -53,6 +53,12 @@ def plain_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         error("stopped; what was finished is kept, and the same command continues from there")
         raise typer.Exit(_INTERRUPTED) from None
+    except ModuleNotFoundError as problem:
+        if (missing := LEFT_OUT.get((problem.name or "").split(".")[0])) is None:
+            raise
+        error(f"{missing} is not installed: detect works without it, and for all else install the "
+              "whole package, pip install trace-edges")  # fmt: skip
+        raise typer.Exit(1) from problem
     except OSError as problem:
         known = problem.filename and problem.strerror  # without them the message is all there is
         mends = {FileNotFoundError: _GONE, IsADirectoryError: _A_FOLDER}

@@ -60,8 +60,7 @@ def detect(
     names, problems = find_inputs(inputs, files)
     model = EdgeModel.choose(choice, settings, loading)
     with waiting(model.name, hidden=not reporting.prints_table):
-        from trace_edges.jobs.folders import detect_files
-        from trace_edges.jobs.tasks import EdgesTask
+        from trace_edges.jobs.detecting import EdgesTask, detect_files
 
         source = model.load()
     task = EdgesTask(output.format, output.kind, overlay=True)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from functools import wraps
+from functools import cache, wraps
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
@@ -76,6 +76,7 @@ def _with_letter(parameter: inspect.Parameter) -> inspect.Parameter:
     return parameter.replace(annotation=Annotated[kind, named])
 
 
+@cache
 def attribute_help(kind: type) -> dict[str, str]:
     """What the docstrings of a dataclass and its bases say of each attribute, in one line each."""
     found: dict[str, str] = {}
@@ -101,8 +102,13 @@ def _dataclass_of(annotation: Any) -> tuple[type | None, Fields]:
     return (kind, how) if isinstance(kind, type) and is_dataclass(kind) else (None, how)
 
 
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
 def _option(one: Field[Any], kind: type, how: Fields) -> inspect.Parameter:
-    hint = get_type_hints(kind, include_extras=True)[one.name]
+    hint = _hints(kind)[one.name]
     flags = how.flags.get(one.name, ())
     if hint is bool and not flags:
         flags = (f"--{one.name.replace('_', '-')}",)  # and no --no-...

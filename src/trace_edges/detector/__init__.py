@@ -1,8 +1,6 @@
 """One-step edges: a student of the training-free method at inference (section 3.4)."""
 
-from trace_edges.detector.detector import EdgeDetector
-from trace_edges.detector.onnx import export_onnx
-from trace_edges.detector.settings import DetectorSettings
-from trace_edges.detector.student import Student, StudentSettings
+import lazy_loader
 
-__all__ = ["DetectorSettings", "EdgeDetector", "Student", "StudentSettings", "export_onnx"]
+# The settings are read on the command line, and one detector runs where torch is not installed.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

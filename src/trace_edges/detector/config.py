@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trace_edges import __version__
-from trace_edges.backbones import WEIGHT_OPTIONS, BackboneError
+from trace_edges.backbones.checkpoints import WEIGHT_OPTIONS
+from trace_edges.backbones.problems import BackboneError
 from trace_edges.checks import Side, read_fields
-from trace_edges.detector.pixels import AnyStudent
-from trace_edges.detector.student import BaseType, StudentSettings
+from trace_edges.detector.settings import BaseType, StudentSettings
 from trace_edges.files import FileError, read_json
 
+if TYPE_CHECKING:
+    import torch
+
+    from trace_edges.detector.pixels import AnyStudent
+
 CONFIG, WEIGHTS = "config.json", "detector.safetensors"
-_MEND = "give a folder written by save_pretrained or by `trace-edges distill`"
+GRAPH = "detector.onnx"  # of what reads the image alone; it has its weights from that file
+MEND = "give a folder written by save_pretrained or by `trace-edges distill`"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,8 @@ class DetectorConfig:
     @property
     def dtype(self) -> torch.dtype:
         """`backbone_dtype` as torch has it."""
+        import torch
+
         kind: torch.dtype = getattr(torch, self.backbone_dtype)
         return kind
 
@@ -114,68 +117,9 @@ def read_config(folder: Path) -> DetectorConfig:
     except OSError as error:
         reason = error.strerror or error
         raise BackboneError(
-            f"{folder} holds no edge detector ({CONFIG}: {reason}): {_MEND}"
+            f"{folder} holds no edge detector ({CONFIG}: {reason}): {MEND}"
         ) from error
     except FileError as error:
         raise BackboneError(str(error)) from error
     except ValueError as error:
-        raise BackboneError(f"{folder / CONFIG}: {error}: {_MEND}") from error
-
-
-def read_detector(folder: Path) -> tuple[DetectorConfig, dict[str, Tensor]]:
-    """Read the config and the weights.
-
-    Raises:
-        BackboneError: the folder holds no detector, or a broken one.
-    """
-    config = read_config(folder)
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise BackboneError(f"{folder} holds no edge detector (no file {WEIGHTS}): {_MEND}")
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise BackboneError(
-            f"{path} holds no weights ({reason}): write or fetch it again"
-        ) from error
-    for name, weight in weights.items():
-        if not weight.is_floating_point():
-            raise BackboneError(
-                f"{path}: {name} is {weight.dtype}, not a weight of a detector: {_MEND}"
-            )
-        if not weight.float().isfinite().all():  # some small types have no test of their own
-            raise BackboneError(f"{path}: {name} holds NaN or infinity: fetch it again")
-    return config, weights
-
-
-def check_size(settings: StudentSettings, weights: dict[str, Tensor], folder: Path) -> None:
-    """Refuse, before memory is taken for it, a student that is larger than its weights.
-
-    Raises:
-        BackboneError: it is another than theirs.
-    """
-    decoder = weights.get("decoder.enter.weight", torch.empty(0))
-    ranks = {len(weight) for name, weight in weights.items() if ".lora_A." in name}
-    if (len(decoder), ranks or {0}) != (settings.width, {settings.rank}):
-        raise BackboneError(
-            f"{folder / WEIGHTS} does not hold the weights of its {CONFIG} (a decoder of width "
-            f"{settings.width} and a LoRA of rank {settings.rank}): {_MEND}"
-        )
-
-
-def check_weights(student: AnyStudent, weights: dict[str, Tensor], folder: Path) -> None:
-    """Refuse weights that are not those of the student that the config describes.
-
-    Raises:
-        BackboneError: one line that names the first.
-    """
-    wanted = {name: tuple(weight.shape) for name, weight in student.trained()}
-    held = {name: tuple(weight.shape) for name, weight in weights.items()}
-    if wanted == held:
-        return
-    name = next(n for n in [*wanted, *held] if wanted.get(n) != held.get(n))
-    raise BackboneError(
-        f"{folder / WEIGHTS} does not hold the weights of its {CONFIG} ({name} is "
-        f"{held.get(name, 'not there')}, not {wanted.get(name, 'there')}): {_MEND}"
-    )
+        raise BackboneError(f"{folder / CONFIG}: {error}: {MEND}") from error

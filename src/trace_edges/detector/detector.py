@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import blake2b
-from math import prod
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
 import numpy as np
 import torch
-from huggingface_hub import HfApi
-from jaxtyping import Float, UInt8
-from torch import Tensor
-from torch.nn.functional import interpolate
+from jaxtyping import Float32
 
 from trace_edges.attention import without_autocast
 from trace_edges.backbones.checkpoints import PIXELS
-from trace_edges.detector.config import CONFIG, WEIGHTS, DetectorConfig, read_detector
-from trace_edges.detector.drawing import ProbabilityDrawing
+from trace_edges.detector.config import CONFIG, WEIGHTS, DetectorConfig
 from trace_edges.detector.hub import CARD, find_artefact, model_card
-from trace_edges.detector.loading import load_student
+from trace_edges.detector.loading import load_student, read_detector
 from trace_edges.detector.pixels import AnyStudent
 from trace_edges.detector.settings import DetectorSettings
+from trace_edges.detector.source import ProbabilitySource
 from trace_edges.drawing.control import ControlStyle, control_image
 from trace_edges.files import write_json, write_text
-from trace_edges.images import ImageSource, model_size, resize_image, to_tensor
+from trace_edges.images import ImageSource
 from trace_edges.results import EdgeMap
-from trace_edges.sources import BATCH_SIZE, EdgeSource, Preparation, Prepared, Reading
+from trace_edges.sources import BATCH_SIZE
 
 OutputType = Literal["edges", "pil", "np"]
 
 
-class EdgeDetector(EdgeSource[DetectorSettings]):
+class EdgeDetector(ProbabilitySource):
     """Instance edges in one pass, learnt from the training-free method without a label.
 
     Examples:
@@ -44,9 +40,6 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         resolution: sqrt(H * W) in px of what it sees.
         training: how it was trained, plain JSON values, kept with the weights.
     """
-
-    default = DetectorSettings()
-    called = "detector"
 
     def __init__(
         self,
@@ -136,6 +129,8 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
 
     def push_to_hub(self, repository: str, folder: str | Path, **options: Any) -> None:
         """Save to `folder` and upload it to a hub repository, which is made if it is not there."""
+        from huggingface_hub import HfApi
+
         self.save_pretrained(folder)
         (api := HfApi()).create_repo(repository, exist_ok=True, **options)
         api.upload_folder(repo_id=repository, folder_path=folder)
@@ -207,75 +202,28 @@ class EdgeDetector(EdgeSource[DetectorSettings]):
         several = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
         return answers if several else answers[0]
 
-    def preparation(self, settings: DetectorSettings) -> Preparation:
-        """The student sees the image at its resolution, in whole cells; several views are made of
-        the whole image.
-        """
-        resolution = settings.resolution or self.resolution
-        return Preparation(resolution, self.student.cell, shrink=settings.is_single)
+    @property
+    def cell(self) -> int:
+        return self.student.cell
 
-    def drawing(self, settings: DetectorSettings) -> ProbabilityDrawing:
-        """A spline through the probabilities, and its ridges."""
-        return ProbabilityDrawing()
-
-    def describe(self, settings: DetectorSettings | None = None) -> dict[str, Any]:
-        """What its results are made with, as it stands in them."""
-        chosen = settings or self.default
-        return {
-            "method": "one-step",
-            "backbone": self.student.name,
-            "dtype": str(self.student.dtype).removeprefix("torch."),
-            "resolution": chosen.resolution or self.resolution,
-            "scales": list(chosen.scales),
-            "mirror": chosen.mirror,
-        }
+    def made_of(self) -> dict[str, Any]:
+        kind = str(self.student.dtype).removeprefix("torch.")
+        return {"backbone": self.student.name, "dtype": kind}
 
     @torch.inference_mode()
-    def read(
-        self, batch: Sequence[Prepared], settings: DetectorSettings, *, attention: bool = False
-    ) -> list[Reading]:
-        """The student's probability of an edge at every pixel (H, W) of what it sees.
-
-        Raises:
-            ValueError: `attention` is asked for: a detector gives none.
-            BackboneError: too little memory, or something is not finite: see the message.
-        """
-        if attention:
-            raise ValueError("a detector gives no attention: read it from a TraceEdgePipeline")
-        images = [one.image for one in batch if one.image is not None]
-        seen = [
-            view
-            for scale in settings.scales
-            for view in self._see(images, batch[0].size, scale, settings.mirror)
-        ]
-        return [Reading(one, 0) for one in torch.stack(seen).mean(0).cpu().numpy()]
-
-    def _see(
-        self,
-        images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
-        size: tuple[int, int],
-        scale: float,
-        mirror: bool,
-    ) -> Iterator[Float[Tensor, "b H W"]]:
-        """Probabilities at `size`, of images that are seen at a multiple of it; and mirrored."""
-        own = self.student
-        view = size if scale == 1 else model_size(*size, round(scale * prod(size) ** 0.5), own.cell)
-        pixels = torch.stack([to_tensor(resize_image(image, view)) for image in images])
-        for mirrored in (False, True) if mirror else (False,):
-            # What is recorded as the number type computes, whatever the caller's autocast says.
-            with without_autocast(own.device), own.explained_memory(view, len(images)):
-                logits, _ = own(pixels.flip(-1) if mirrored else pixels)
-                own.check_finite(logits, pixels)
-            found = logits.float().sigmoid()
-            found = found.flip(-1) if mirrored else found
-            if view != size:
-                found = interpolate(found[:, None], size, mode="bilinear", antialias=True)[:, 0]
-            yield found
+    def probabilities(self, images: Float32[np.ndarray, "b 3 H W"]) -> Float32[np.ndarray, "b H W"]:
+        pixels, own = torch.from_numpy(images), self.student
+        # What is recorded as the number type computes, whatever the caller's autocast says.
+        with without_autocast(own.device), own.explained_memory(images.shape[2:], len(images)):
+            logits, _ = own(pixels)
+            own.check_finite(logits, pixels)
+        found: np.ndarray = logits.float().sigmoid().cpu().numpy()
+        return found
 
     def fingerprint(self) -> str:
         """Equal for detectors that give equal edges: of the backbone and of what was learnt."""
         digest = blake2b((self.student.base or "").encode(), digest_size=16)
-        for name, weight in self.student.trained():
+        for name, weight in sorted(self.student.trained()):  # as their file has them
             digest.update(name.encode())
             digest.update(weight.detach().float().cpu().numpy().tobytes())
         return digest.hexdigest()

@@ -7,13 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard, ModelCardData, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-from trace_edges.backbones import CHECKPOINTS, EMBEDDED, BackboneError
-from trace_edges.backbones.checkpoints import PIXELS
-from trace_edges.backbones.problems import check_detector_name
-from trace_edges.backbones.specs import embedded_folder
+from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED, PIXELS, embedded_folder
+from trace_edges.backbones.problems import BackboneError, check_detector_name
 
 CARD = "README.md"
 
@@ -31,6 +26,9 @@ def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Pa
     if name and Path(name).is_dir():
         return Path(name)
     check_detector_name(name)
+    from huggingface_hub import snapshot_download  # it takes long, and what is here needs none
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
     try:
         return Path(snapshot_download(name, revision=revision, local_files_only=local_files_only))
     except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
@@ -40,6 +38,8 @@ def find_artefact(name: str, revision: str | None, local_files_only: bool) -> Pa
 
 def model_card(config: Mapping[str, Any]) -> str:
     """Write the card: metadata for the hub, how it is used, what was measured, how it was made."""
+    from huggingface_hub import ModelCard, ModelCardData
+
     backbone: str = config.get("backbone", "")
     measured = config.get("training", {}).get("measured", {})
     named = CHECKPOINTS.get(backbone)

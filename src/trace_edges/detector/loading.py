@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from trace_edges.backbones import BackboneError, DiffusionBackbone, load_backbone
 from trace_edges.backbones.latents import default_dtype
-from trace_edges.backbones.problems import out_of_memory
-from trace_edges.detector.config import CONFIG, DetectorConfig, check_size, check_weights
+from trace_edges.backbones.problems import BackboneError, out_of_memory
+from trace_edges.detector.config import CONFIG, MEND, WEIGHTS, DetectorConfig, read_config
 from trace_edges.detector.pixels import AnyStudent, PixelStudent
-from trace_edges.detector.student import Student, block_numbers
+from trace_edges.detector.settings import StudentSettings
+
+if TYPE_CHECKING:
+    from trace_edges.backbones import DiffusionBackbone
 
 
 def load_student(
@@ -40,6 +45,8 @@ def load_student(
     """
     if config.student.widths:
         return _load_pixels(folder, config, weights, backbone, device)
+    from trace_edges.detector.student import Student, block_numbers  # and the diffusion models
+
     check_size(config.student, weights, folder)
     if config.backbone_quantize:
         dtype = dtype or config.dtype
@@ -99,6 +106,7 @@ def _same_backbone(
     """The backbone of the training: straight in `dtype` where it can be told apart in it, else in
     the number type of the training.
     """
+    from trace_edges.backbones import load_backbone
 
     def load(kind: torch.dtype) -> DiffusionBackbone:
         there = device if kind == dtype or config.backbone_quantize else "cpu"
@@ -123,3 +131,62 @@ def _same_backbone(
             "trained on"
         )
     return loaded
+
+
+def read_detector(folder: Path) -> tuple[DetectorConfig, dict[str, Tensor]]:
+    """Read the config and the weights.
+
+    Raises:
+        BackboneError: the folder holds no detector, or a broken one.
+    """
+    config = read_config(folder)
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise BackboneError(f"{folder} holds no edge detector (no file {WEIGHTS}): {MEND}")
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise BackboneError(
+            f"{path} holds no weights ({reason}): write or fetch it again"
+        ) from error
+    for name, weight in weights.items():
+        if not weight.is_floating_point():
+            raise BackboneError(
+                f"{path}: {name} is {weight.dtype}, not a weight of a detector: {MEND}"
+            )
+        if not weight.float().isfinite().all():  # some small types have no test of their own
+            raise BackboneError(f"{path}: {name} holds NaN or infinity: fetch it again")
+    return config, weights
+
+
+def check_size(settings: StudentSettings, weights: dict[str, Tensor], folder: Path) -> None:
+    """Refuse, before memory is taken for it, a student that is larger than its weights.
+
+    Raises:
+        BackboneError: it is another than theirs.
+    """
+    decoder = weights.get("decoder.enter.weight", torch.empty(0))
+    ranks = {len(weight) for name, weight in weights.items() if ".lora_A." in name}
+    if (len(decoder), ranks or {0}) != (settings.width, {settings.rank}):
+        raise BackboneError(
+            f"{folder / WEIGHTS} does not hold the weights of its {CONFIG} (a decoder of width "
+            f"{settings.width} and a LoRA of rank {settings.rank}): {MEND}"
+        )
+
+
+def check_weights(student: AnyStudent, weights: dict[str, Tensor], folder: Path) -> None:
+    """Refuse weights that are not those of the student that the config describes.
+
+    Raises:
+        BackboneError: one line that names the first.
+    """
+    wanted = {name: tuple(weight.shape) for name, weight in student.trained()}
+    held = {name: tuple(weight.shape) for name, weight in weights.items()}
+    if wanted == held:
+        return
+    name = next(n for n in [*wanted, *held] if wanted.get(n) != held.get(n))
+    raise BackboneError(
+        f"{folder / WEIGHTS} does not hold the weights of its {CONFIG} ({name} is "
+        f"{held.get(name, 'not there')}, not {wanted.get(name, 'there')}): {MEND}"
+    )

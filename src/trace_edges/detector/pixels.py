@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trace_edges.backbones import BackboneError
-from trace_edges.backbones.problems import out_of_memory
+from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.detector.decoder import EdgeDecoder, ResidualBlock
-from trace_edges.detector.student import BaseType, Student, StudentSettings
+from trace_edges.detector.settings import BaseType, StudentSettings
+
+if TYPE_CHECKING:
+    from trace_edges.detector.student import Student
 
 
 class PixelStudent(nn.Module):
@@ -99,4 +101,4 @@ class PixelStudent(nn.Module):
         return self.named_parameters()
 
 
-AnyStudent: TypeAlias = Student | PixelStudent
+AnyStudent: TypeAlias = Union["Student", PixelStudent]  # the former brings a diffusion model

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 import torch
-from annotated_types import Interval, Len, MultipleOf
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pixel_unshuffle
@@ -17,58 +15,14 @@ from torch.nn.functional import avg_pool2d, pixel_unshuffle
 from trace_edges.attention.maps import Grid
 from trace_edges.backbones import DiffusionBackbone
 from trace_edges.backbones.fitting import explained_memory
-from trace_edges.checks import STRICT, check_fields
 from trace_edges.detector.decoder import EdgeDecoder
+from trace_edges.detector.settings import BaseType, StudentSettings
 from trace_edges.extras import require
 from trace_edges.training_free.divergence import MINIMUM_PROBABILITY
-
-BaseType = Literal["float32", "float16", "bfloat16"]  # of the backbone's weights
-
-_Channels = Annotated[int, Interval(ge=8, le=1024), MultipleOf(8)]
 
 # Of queries, keys, values and output; the last one is all that FLUX.2's single blocks have of the
 # first three, in one with the way into the MLP.
 _PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0", "to_qkv_mlp_proj")
-
-
-@dataclass(frozen=True)
-class StudentSettings:
-    """Parts of a student.
-
-    Attributes:
-        blocks: whose hidden states the decoder reads, counted from 0 in the order of a pass;
-            negative ones from the end, so that -1 is the last one (of a UNet, on its way up).
-        widths: a student that reads the image alone, without the denoiser (`PixelStudent`):
-            channels of its encoder, which halves the image once for each of them. It has no
-            blocks. (): the denoiser is read.
-        reduction: the denoiser sees the image so many times smaller than the decoder, which finds
-            where exactly a border runs in the image itself. A pass costs far less then.
-        attention: radius in cells of the window of SA(X_0), the aggregated self-attention, that
-            the decoder reads as well; the paper's reads SA alone. 0: none.
-        width: of the decoder on the grid.
-        rank: of the LoRA on self-attention; 0: the denoiser stays as it is.
-    """
-
-    __pydantic_config__ = STRICT
-
-    blocks: Annotated[tuple[Annotated[int, Interval(ge=-1000, le=1000)], ...], Len(0, 1000)] = (-1,)
-    width: Annotated[int, Interval(ge=16, le=4096), MultipleOf(8)] = 64
-    rank: Annotated[int, Interval(ge=0, le=4096)] = 0
-    attention: Annotated[int, Interval(ge=0, le=32)] = 0
-    reduction: Literal[1, 2, 4, 8] = 1
-    widths: Annotated[tuple[_Channels, ...], Len(0, 8)] = ()
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.widths and (self.blocks or self.rank or self.attention or self.reduction > 1):
-            raise ValueError(
-                "a student with widths, as of the config pixels, reads the image alone: leave "
-                "attention, rank and reduction out and give no blocks ([]), or take another config"
-            )
-
-    def describe(self) -> dict[str, Any]:
-        """Give plain JSON values."""
-        return asdict(self) | {"blocks": list(self.blocks), "widths": list(self.widths)}
 
 
 class Student(nn.Module):

@@ -19,7 +19,7 @@ from trace_edges.checks import (
     check_fields,
     read_fields,
 )
-from trace_edges.detector.student import StudentSettings
+from trace_edges.detector.settings import StudentSettings
 from trace_edges.distillation.labels import LabelSettings
 from trace_edges.distillation.options import BaseType
 from trace_edges.distillation.teachers import Averaging

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 from PIL import Image
 from scipy.ndimage import binary_erosion, find_objects
-from skimage.measure import block_reduce
 
 from trace_edges.drawing.visualize import grey_image
 
@@ -90,7 +89,9 @@ def lines(
     block = max(1, round(min(height, width) / _SIDE))
     if block > 1:
         padding = ((0, -height % block), (0, -width % block))
-        small = block_reduce(np.pad(strength, padding), (block, block), np.max)
+        padded = np.pad(strength, padding)
+        rows, columns = (side // block for side in padded.shape)
+        small = padded.reshape(rows, block, columns, block).max(axis=(1, 3))
     else:
         small = strength
     reach = math.ceil(thickness / 2 + 0.5)

@@ -20,13 +20,13 @@ from torch import Tensor
 from trace_edges.attention import AttentionRecorder, Grid, MapAverage, alone
 from trace_edges.attention.maps import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
+from trace_edges.backbones.explained import explained
 from trace_edges.backbones.pipelines import (
     checked_denoiser,
     components_of,
     has_component,
     read_pipeline,
 )
-from trace_edges.backbones.problems import explained
 from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.sources import family_of, find_source
 from trace_edges.explain.words import (

@@ -27,7 +27,7 @@ from trace_edges.images.loading import (
     read_image,
     read_images,
 )
-from trace_edges.images.sizes import model_size, resize_image, to_tensor
+from trace_edges.images.sizes import model_size, resize_image, to_model, to_tensor
 from trace_edges.images.stored import MAX_PIXELS, MIN_SIDE, ImageError
 
 __all__ = [
@@ -43,5 +43,6 @@ __all__ = [
     "read_image",
     "read_images",
     "resize_image",
+    "to_model",
     "to_tensor",
 ]

@@ -45,9 +45,14 @@ def resize_image(
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
+def to_model(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 h w"]:
+    """The image as a model takes it: channels first, 0..255 mapped to [-1, 1]."""
+    channels = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
+    return channels / np.float32(127.5) - np.float32(1)
+
+
 def to_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float32[torch.Tensor, "3 h w"]:
-    """The image as a new float32 tensor on the CPU, 0..255 mapped to [-1, 1]."""
+    """`to_model` as a new tensor on the CPU."""
     import torch
 
-    channels = np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32)
-    return torch.from_numpy(channels).div_(127.5).sub_(1.0)
+    return torch.from_numpy(to_model(image))

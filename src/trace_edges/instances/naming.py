@@ -20,7 +20,8 @@ from torch import Tensor
 
 from trace_edges.backbones.components import named, read_model
 from trace_edges.backbones.configs import read_colours, read_config
-from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.explained import explained
+from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sources import Source
 from trace_edges.results import InstanceMasks
 

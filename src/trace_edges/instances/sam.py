@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from trace_edges.backbones.components import read_model
 from trace_edges.backbones.configs import colours_of, read_config, read_object
-from trace_edges.backbones.problems import BackboneError, explained
+from trace_edges.backbones.explained import explained
+from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sources import Source
 from trace_edges.images import ImageSource, load_image
 from trace_edges.instances.refine import overlapping

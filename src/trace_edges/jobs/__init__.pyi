@@ -1,4 +1,6 @@
 from .choices import Selection as Selection
+from .detecting import EdgesTask as EdgesTask
+from .detecting import detect_files as detect_files
 from .engine import Engine as Engine
 from .entries import Entry as Entry
 from .entries import Shard as Shard
@@ -8,7 +10,6 @@ from .finding import Generated as Generated
 from .finding import Regions as Regions
 from .finishing import Named as Named
 from .finishing import Prompted as Prompted
-from .folders import detect_files as detect_files
 from .folders import segment_files as segment_files
 from .job import Job as Job
 from .job import Status as Status
@@ -21,7 +22,6 @@ from .refine import refine_labels as refine_labels
 from .review import Review as Review
 from .review import review as review
 from .task import Outcome as Outcome
-from .tasks import EdgesTask as EdgesTask
 from .tasks import InstancesTask as InstancesTask
 from .tasks import PanopticTask as PanopticTask
 from .trial import Trial as Trial

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image
 
-from trace_edges.drawing.overlays import overlay
 from trace_edges.extras import require
 from trace_edges.files import FileError
 from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.coco_set import category_entries, coco_entries, numbered
-from trace_edges.formats.edge_maps import EdgeFormat, stored_edges
 from trace_edges.formats.labels import LARGEST
 from trace_edges.formats.panoptic import segments_info
 from trace_edges.formats.pixels import id_colours
@@ -24,48 +20,10 @@ from trace_edges.formats.semantic import SUFFIXES, read_semantic
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.fragments import ATTACHMENT, Attachment
 from trace_edges.instances.panoptic import panoptic_from_semantic
+from trace_edges.jobs.detecting import encoded
 from trace_edges.jobs.finding import Found, Regions, cutting_lines
 from trace_edges.jobs.task import Result, Subject, Task, TaskError
 from trace_edges.results import VOID
-
-EdgeKind = Literal["thin", "soft"]
-
-
-@dataclass(frozen=True)
-class EdgesTask(Task):
-    """The edges themselves.
-
-    Attributes:
-        format: of edges.png or edges.npy: 8-bit PNG, 16-bit PNG (png16), or float32 in [0, 1]
-            (npy).
-        kind: "thin" lines (0 off the ridges) or the "soft" map that they are the ridges of.
-        overlay: draw overlay.png too, the lines over the image.
-    """
-
-    format: EdgeFormat = "png"
-    kind: EdgeKind = "thin"
-    overlay: bool = False
-    name = "edges"
-
-    @property
-    def wants_image(self) -> bool:
-        return self.overlay
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        edges = "edges.npy" if self.format == "npy" else "edges.png"
-        return (edges, "overlay.png") if self.overlay else (edges,)
-
-    def describe(self) -> dict[str, Any]:
-        return {"task": self.name, "format": self.format, "kind": self.kind}
-
-    def __call__(self, subject: Subject) -> Result:
-        thin = subject.thin
-        stored = stored_edges(thin if self.kind == "thin" else subject.smooth, self.format)
-        files = {self.suffixes[0]: _encoded(stored)}
-        if subject.image is not None and self.overlay:
-            files["overlay.png"] = _encoded(overlay(subject.image, thin))
-        return Result(files)
 
 
 class Finder(Protocol):
@@ -134,9 +92,9 @@ class InstancesTask(Task):
         if len(instances) > LARGEST:
             raise TaskError(f"{subject.key}: has {len(instances)} instances, more than {LARGEST}: "
                             "take fewer")  # fmt: skip
-        files = {"instances.png": _encoded(instances.label_map.astype(np.uint16))}
+        files = {"instances.png": encoded(instances.label_map.astype(np.uint16))}
         if subject.image is not None and self.overlay:
-            files["overlay.png"] = _encoded(instances.overlay(subject.image))
+            files["overlay.png"] = encoded(instances.overlay(subject.image))
         classes = numbered(self.classes)
         annotations = list(coco_entries(instances, {one.name: one.id for one in classes}))
         for entry, sure in zip(annotations, found.class_scores or (), strict=False):
@@ -194,7 +152,7 @@ class PanopticTask(Task):
             named = isinstance(error, FileError)
             raise TaskError(str(error) if named else f"{path}: {error}") from error
         classes = len(np.setdiff1d(categories, [VOID]))
-        files = {"panoptic.png": _encoded(id_colours(found.ids))}
+        files = {"panoptic.png": encoded(id_colours(found.ids))}
         seen = {segment.category for segment in found.segments}
         occurring = [one for one in self.classes.categories if one.id in seen]
         record = {"segments_info": segments_info(found)}
@@ -208,14 +166,3 @@ class PanopticTask(Task):
                 return path
         known = " or ".join(f"{key}{suffix}" for suffix in SUFFIXES)
         raise TaskError(f"{self.semantic} contains no {known}: add it, or leave the image out")
-
-
-def _encoded(stored: np.ndarray | Image.Image) -> bytes:
-    """An image as PNG; an array of edges as npy, of whole numbers as PNG."""
-    content = io.BytesIO()
-    if isinstance(stored, np.ndarray) and stored.dtype == np.float32:
-        np.save(content, stored)
-    else:
-        image = stored if isinstance(stored, Image.Image) else Image.fromarray(stored)
-        image.save(content, "PNG")
-    return content.getvalue()

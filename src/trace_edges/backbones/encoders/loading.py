@@ -24,7 +24,8 @@ from trace_edges.backbones.encoders.encoder import (
     run_timm,
 )
 from trace_edges.backbones.encoders.table import ENCODERS
-from trace_edges.backbones.problems import BackboneError, did_you_mean, explained
+from trace_edges.backbones.explained import explained
+from trace_edges.backbones.problems import BackboneError, did_you_mean
 from trace_edges.backbones.sources import INDEX, Source, find_source
 from trace_edges.backbones.weights import check_header, listed_weights
 from trace_edges.extras import require

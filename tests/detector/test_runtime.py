@@ -83,8 +83,10 @@ def test_a_detector_that_reads_a_diffusion_model_is_refused_by_name(read):
         read(embedded_folder() / "detector")
 
 
-def test_a_damaged_graph_is_refused_by_name(tmp_path):
+@pytest.mark.parametrize("name", ["detector.onnx", "detector.safetensors"])
+def test_a_damaged_file_is_refused_by_name(name, tmp_path, capfd):
     folder = copytree(RuntimeDetector.from_pretrained().folder, tmp_path / "detector")
-    (folder / "detector.onnx").write_bytes(b"nothing")
-    with pytest.raises(BackboneError, match=r"detector\.onnx: .*write it again"):
+    (folder / name).write_bytes((folder / name).read_bytes()[:1000])
+    with pytest.raises(BackboneError, match=r"detector\.onnx cannot be loaded .*write it again"):
         RuntimeDetector(folder)
+    assert capfd.readouterr().err == ""

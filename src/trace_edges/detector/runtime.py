@@ -43,13 +43,21 @@ class RuntimeDetector(ProbabilitySource):
         self._cell = 2 ** len(config.student.widths)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)  # as of PyTorch
+        options.log_severity_level = 4  # what goes wrong is raised, and said once
+        kinds = vars(runtime.capi.onnxruntime_pybind11_state).values()
+        failures = tuple(
+            one for one in kinds if isinstance(one, type) and issubclass(one, Exception)
+        )
         try:
             self._session = runtime.InferenceSession(
                 folder / GRAPH, options, providers=["CPUExecutionProvider"]
             )
-        except RuntimeError as error:
+        except failures as error:  # which have no base of their own
             reason = " ".join(str(error).split())[:200]
-            raise BackboneError(f"{folder / GRAPH}: {reason}: write it again") from error
+            raise BackboneError(
+                f"{folder / GRAPH} cannot be loaded ({reason}): write it again with "
+                "trace_edges.detector.export_graph"
+            ) from error
 
     @classmethod
     def from_pretrained(cls, name: str | Path = PIXELS) -> RuntimeDetector:

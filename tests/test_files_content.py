@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from trace_edges.files import FileError, read_json, write_json, write_npy, write_text
+from trace_edges.files import FileError, read_json, read_text, write_json, write_npy, write_text
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,9 @@ def test_text_and_arrays_are_written_whole(tmp_path):
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     write_npy(array, tmp_path / "a.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)
+
+
+def test_the_mark_that_editors_of_windows_put_first_is_no_part_of_a_text(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffMünze\r\n".encode())
+    assert read_text(path).split() == ["Münze"]

@@ -109,7 +109,7 @@ def check_regular(path: str | os.PathLike[str]) -> None:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """The text of a file of UTF-8.
+    """The text of a file of UTF-8, without the mark that editors of Windows put first.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -121,7 +121,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if len(content) > _LONGEST_TEXT:
         raise FileError(path, "has more than 64 MiB", "split it")
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError(path, "is not text in UTF-8", "save it as UTF-8") from error
 

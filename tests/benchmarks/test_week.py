@@ -12,6 +12,7 @@ from trace_edges.formats.exchange import open_masks
 from trace_edges.formats.labelled import photographs_in
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.long
 def test_a_week_leads_from_images_to_what_their_correction_is_worth(tmp_path):
     """Every step has its result: 3 composites and 2 images that stand for photographs."""

@@ -150,7 +150,7 @@ def test_polygons_are_written_where_they_are_exactly_the_mask(to, tmp_path):
 
 
 def test_names_of_classes_can_be_given(results, tmp_path):
-    (tmp_path / "names.txt").write_text("coin\n", encoding="utf-8")
+    (tmp_path / "names.txt").write_bytes(b"\xef\xbb\xbfcoin\r\n")  # as Windows' editor saves it
     done = run(results, "--to", "cvat", "--out", tmp_path / "o", "--categories",
                tmp_path / "names.txt")  # fmt: skip
     assert done.exit_code == 0, done.output

@@ -300,6 +300,8 @@ def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
             "is not a list of strengths: write them as 0.03,0.06,0.125, or how many there",
         ),
         (["--levels", "0.1,nan"], "--levels must lie in [0, 1], not nan"),
+        (["--levels", "1"], "give a number of levels of 2 to 100"),
+        (["--levels", "65536"], "give a number of levels of 2 to 100"),
         (["--strength", 2], "strength must lie in [0, 1]"),
         (["--count", 9], "the edges give 1 to 4 regions, not 9"),
         (["--masks", "maskcut", "--count", 2], "choose among regions of edges"),

@@ -119,7 +119,7 @@ def read_labelme(path: Path, reading: Reading) -> LabelledSet:
     labels = (path if path.is_dir() else path.parent) / LABELS
     listed: list[Category] = []
     if labels.is_file():
-        for line in labels.read_text("utf-8", errors="replace").splitlines():
+        for line in labels.read_text("utf-8-sig", errors="replace").splitlines():
             if line.strip() and line.strip() not in ("__ignore__", "_background_"):
                 listed.append(categories(line.strip()))
     return LabelledSet(listed, _images(path, categories))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 Kind = Literal["folder", "tar", "coco", "voc", "parquet", "datasets"]  # of a data set
 Form = Literal["folder", "tar", "parquet", "coco"]  # of the results
 TaskName = Literal["edges", "instances", "panoptic"]
+_MOST_LEVELS = 100
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ class Selection:
         """How many levels there are, or their strengths."""
         if self.levels is None:
             return []
-        if self.levels.strip().isdecimal() and int(self.levels) > 1:
+        if self.levels.strip().isdecimal():
+            if not 2 <= int(self.levels) <= _MOST_LEVELS:
+                raise ValueError(f"--levels {self.levels.strip()}: give a number of levels of 2 to "
+                                 f"{_MOST_LEVELS}, or their strengths, as 0.03,0.06")  # fmt: skip
             return int(self.levels)
         try:
             levels = [float(part) for part in self.levels.split(",")]

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("held_out", type=Path, help="folder of other images")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=int, default=128, help="shorter side of the images, px")
-    parser.add_argument("--steps", type=int, default=300, help="of four images each")
+    parser.add_argument("--steps", type=int, default=100, help="of four images each")
     options = parser.parse_args()
     model = trained(options.masks, options.images, size=options.size, steps=options.steps)
     predict(model, options.held_out, options.out)

@@ -43,10 +43,7 @@ def main() -> None:
     parser.add_argument("--composites", type=int, default=200)
     parser.add_argument("--held-out", type=int, default=50, help="composites to be judged on")
     parser.add_argument("--side", type=int, default=192, help="of composites, px")
-    parser.add_argument("--steps", type=int, default=300, help="of training, 4 images each")
-    parser.add_argument(
-        "--model", default="", help="options of the detector, such as '--quality fast'"
-    )
+    parser.add_argument("--steps", type=int, default=100, help="of training, 4 images each")
     parser.add_argument("--size", type=int, default=128, help="px at which the network sees them")
     options = parser.parse_args()
     out, size, seconds = options.out, options.size, {}
@@ -84,8 +81,7 @@ def main() -> None:
     export_coco(truth, corrected, file_names=files)
     export_coco(of_others(truth), shuffled, file_names=files)
     told = command("annotate", "annotate", out / "images", results, "--task", "instances",
-                   "--to", "coco", "--json", *FIND, "--workers", 0,
-                   *options.model.split())  # fmt: skip
+                   "--to", "coco", "--json", *FIND, "--workers", 0)  # fmt: skip
     for tool in TOOLS:
         command(tool, "export", results, "--to", tool, "--out", out / tool,
                 "--images", out / "images", "--quiet")  # fmt: skip
@@ -98,7 +94,7 @@ def main() -> None:
     }  # fmt: skip
     held = out / "held"
     command("candidates of held", "annotate", held / "images", out / "untrained", "--task",
-            "instances", "--to", "coco", *FIND, "--workers", 0, *options.model.split())  # fmt: skip
+            "instances", "--to", "coco", *FIND, "--workers", 0)  # fmt: skip
     judged = {"candidates, untrained": out / "untrained" / "instances.json"}
     for name, masks in ("candidates", found), ("corrections", corrected), ("shuffled", shuffled):
         if options.steps:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trace_edges.files import FileError
 from trace_edges.formats import export_coco
 from trace_edges.jobs.manifest import _TABLES
 from trace_edges.jobs.review import review
+from trace_edges.outputs import Outputs
 from trace_edges.results import InstanceMasks
 
 BROWSER = next(
@@ -71,6 +73,15 @@ def test_an_image_without_its_photograph_is_listed_and_the_rest_is_shown(results
     (results / "photos" / "b.png").unlink()
     done = review(results / "masks", results / "photos", results / "report.html")
     assert (done.images, done.failed) == (2, 2)
+
+
+def test_nothing_is_written_where_the_page_would_replace_a_file(results):
+    page = results / "notes.html"
+    page.write_text("mine", encoding="utf-8")
+    with Outputs("report").writing(), pytest.raises(FileError, match="notes.html was not written"):
+        review(results / "masks", results / "photos", page)
+    assert page.read_text(encoding="utf-8") == "mine"
+    assert not (results / "notes_files").exists()
 
 
 def _job_of_four_images_half_done(folder):

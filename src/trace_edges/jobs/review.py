@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from scipy.ndimage import binary_erosion, sobel
 
 from trace_edges.drawing.overlays import mask_overlay
+from trace_edges import outputs
 from trace_edges.files import FileError, read_json, read_text, write_atomically, write_text
 from trace_edges.formats.exchange import open_masks
 from trace_edges.formats.labelled import Labelled, finding_of, photographs_in
@@ -73,6 +74,8 @@ def review(
         ValueError: it is not known what `results` are.
     """
     out, folder = Path(out), Path(photographs)
+    if (guard := outputs.current()) is not None:
+        guard.check(out)  # before the thumbnails are written
     files = photographs_in(folder)
     thumbnails = out.with_name(f"{out.stem}_files")
     rows, findings = [], []

@@ -75,6 +75,31 @@ def test_what_is_new_is_done_and_what_is_mended_on_demand(photos, make_job):
     assert list(failures(photos.parent / "out")) == ["cut"]
 
 
+@pytest.mark.parametrize("to", ["folder", "tar"])
+def test_results_of_a_photograph_that_was_replaced_are_not_taken_for_its_own(
+    to, photos, make_job, results
+):
+    source, out = str(photos), photos.parent / "out"
+    annotate(make_job(open_source(source), to=to))
+    before = results(out)
+    other = png(77, width=160, height=90)
+    assert len(other) != (photos / "1.png").stat().st_size
+    (photos / "1.png").write_bytes(other)
+    for _ in range(2):  # it stays said
+        status = annotate(make_job(open_source(source), to=to))
+        assert (status.done, status.failed, status.now) == (9, 3, 0)
+        assert failures(out)["1"].startswith("1.png: the image has changed since its results")
+    status = annotate(make_job(open_source(source), to=to, retry=True))
+    if to == "tar":  # the finished file stays as it is
+        assert "has changed" in failures(out)["1"]
+        assert results(out)["part-000000.tar"] == before["part-000000.tar"]
+        with tarfile.open(out / "part-000001.tar") as file:
+            assert file.getnames() == []
+    else:
+        assert (status.done, status.failed) == (10, 2)
+        assert results(out)["1.edges.png"] != before["1.edges.png"]
+
+
 def test_neither_workers_nor_an_interruption_change_a_byte(photos, make_job, results):
     source = open_source(str(photos))
     annotate(make_job(source, "a", batch_size=3, to="tar", part=4))

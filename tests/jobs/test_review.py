@@ -78,7 +78,10 @@ def test_an_image_without_its_photograph_is_listed_and_the_rest_is_shown(results
 def test_nothing_is_written_where_the_page_would_replace_a_file(results):
     page = results / "notes.html"
     page.write_text("mine", encoding="utf-8")
-    with Outputs("report").writing(), pytest.raises(FileError, match="notes.html was not written"):
+    with (
+        Outputs("report").writing(),
+        pytest.raises(FileError, match=r"notes\.html was not written"),
+    ):
         review(results / "masks", results / "photos", page)
     assert page.read_text(encoding="utf-8") == "mine"
     assert not (results / "notes_files").exists()

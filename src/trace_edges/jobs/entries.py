@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -18,6 +19,9 @@ _LONGEST = 255  # bytes of a name, as file systems have it
 _ROOM = 40  # of them, for suffixes and temporary names
 _SHOWN = 200  # characters of a name in a message
 _LONGEST_PATH = 3000  # bytes of a key: file systems take 4,096 with the folder of results
+# What is said of an image in whose place another is now.
+CHANGED = ("the image has changed since its results were made; --retry makes them again, or give "
+           "another folder of results where they are in tars or Parquet files")  # fmt: skip
 
 
 class Place(Protocol):
@@ -41,11 +45,29 @@ class PathPlace:
 
 @dataclass(frozen=True)
 class FilePlace:
-    """A file, or `length` bytes of it from `start`: a member of a tar."""
+    """A file, or `length` bytes of it from `start`: a member of a tar.
+
+    Attributes:
+        size: of a whole file of this machine when it was listed, bytes; else None.
+    """
 
     url: str
     start: int | None = None
     length: int | None = None
+    size: int | None = field(default=None, compare=False)
+
+    @classmethod
+    def listed(cls, url: str) -> FilePlace:
+        """A whole file, with its size where it lies on this machine."""
+        try:
+            return cls(url, size=os.stat(url).st_size)
+        except (OSError, ValueError):  # a URL, or it is missing: told when it is to be read
+            return cls(url)
+
+    def became_another(self, now: Place) -> bool:
+        """Whether what lies there now is certainly another file."""
+        sizes = self.size, getattr(now, "size", None)
+        return self == now and None not in sizes and sizes[0] != sizes[1]
 
     def read(self) -> bytes:
         return read_bytes(self.url, self.start, self.length)

@@ -55,7 +55,7 @@ class FolderSource:
         below = [path.removeprefix(base) for path in paths]
         self.passed_over[:] = [name for name in below if name.lower().endswith(OTHER_SUFFIXES)]
         for name, key in result_names(sorted(filter(is_image, below))).items():
-            place: Place = FilePlace(full_name(system, base + name))
+            place: Place = FilePlace.listed(full_name(system, base + name))
             local = isinstance(system, LocalFileSystem)
             if local and (what := unlike_file(base + name)):
                 place = NoPlace(f"{name}: {what}; take it out")
@@ -111,7 +111,7 @@ class CocoSource:
                 continue
             name = image["file_name"]
             ids.add(image["id"])
-            yield Entry(stem(name), FilePlace(join(self.images, name)), name, image["id"])
+            yield Entry(stem(name), FilePlace.listed(join(self.images, name)), name, image["id"])
 
 
 @dataclass(frozen=True)

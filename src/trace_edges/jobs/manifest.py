@@ -18,7 +18,9 @@ from typing import Any
 
 from trace_edges.files import InputError
 from trace_edges.jobs.entries import (
+    CHANGED,
     Entry,
+    FilePlace,
     Item,
     NoPlace,
     Place,
@@ -119,8 +121,7 @@ class Manifest:
                     row = (next(positions), entry.key, place, entry.name, entry.number)
                     self._base.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, 'open', '')", row)
                 elif known[entry.key] != place:
-                    moved = "UPDATE items SET place = ? WHERE key = ?"
-                    self._base.execute(moved, (place, entry.key))
+                    self._put(entry, self._place(known[entry.key]), place)
         self._base.execute(f"DELETE FROM items WHERE {_UNUSABLE} AND key NOT IN listed")
         self.commit()
         if self._one("SELECT MAX(position) FROM items") is None:
@@ -153,16 +154,16 @@ class Manifest:
     def mark(self, position: int, reason: str = "", notes: Iterable[str] = ()) -> None:
         """An item is done, perhaps with notes, or has failed for a reason."""
         state, told = ("failed", reason) if reason else ("done", "; ".join(notes))
-        self._base.execute(
-            "UPDATE items SET state = ?, reason = ? WHERE position = ?", (state, told, position)
-        )
+        query = "UPDATE items SET state = ?, reason = ? WHERE position = ?"
+        self._base.execute(query, (state, told, position))
         if time.monotonic() - self._committed > _COMMIT:
             self.commit()
 
     def retry(self, part: int) -> None:
         """Open the failed items again, behind all others: parts that are finished stay so."""
         sealed = self._one("SELECT COUNT(*) FROM parts")
-        failed = self._base.execute("SELECT position FROM items WHERE state = 'failed'").fetchall()
+        query = "SELECT position FROM items WHERE state = 'failed' AND NOT (? AND reason LIKE ?)"
+        failed = self._base.execute(query, (sealed, f"%{CHANGED}")).fetchall()  # not what is there
         for new, (old,) in enumerate(failed, self._next(part)):
             self._base.execute(
                 "UPDATE items SET state = 'open', reason = '', position = ? WHERE position = ?",
@@ -182,18 +183,14 @@ class Manifest:
 
     def noted(self) -> Iterator[tuple[str, str]]:
         """Key and notes of what is done and has any, in order."""
-        query = (
-            "SELECT key, reason FROM items WHERE state = 'done' AND reason != '' ORDER BY position"
-        )
-        return iter(self._base.execute(query))
+        query = "SELECT key, reason FROM items WHERE state = 'done' AND reason != '' "
+        return iter(self._base.execute(f"{query}ORDER BY position"))
 
     def done(self, first: int = 0, end: int = 1 << 62) -> Iterator[Item]:
         """The finished items among these positions, in order."""
-        query = (
-            "SELECT position, key, place, name, number FROM items "
-            "WHERE state = 'done' AND position >= ? AND position < ? ORDER BY position"
-        )
-        for position, key, place, name, number in self._base.execute(query, (first, end)):
+        query = "SELECT position, key, place, name, number FROM items WHERE state = 'done' "
+        limits = "AND position >= ? AND position < ? ORDER BY position"
+        for position, key, place, name, number in self._base.execute(query + limits, (first, end)):
             yield Item(position, key, self._place(place), name, number, False)
 
     def unsealed(self, part: int) -> dict[int, int]:
@@ -232,7 +229,7 @@ class Manifest:
         except (ValueError, TypeError) as error:
             raise self._no_manifest(error) from error
         if not before:
-            pairs = ((name, json.dumps(value)) for name, value in settings.items())
+            pairs = [(name, json.dumps(value)) for name, value in settings.items()]
             self._base.executemany("INSERT INTO settings VALUES (?, ?)", pairs)
             self.commit()
             return
@@ -242,10 +239,8 @@ class Manifest:
             if before.get(name) != settings.get(name)
         ]
         if others:
-            raise ValueError(
-                f"{self.path.parent}: this job was begun with {'; '.join(others)}: "
-                "give those settings, or another folder of results"
-            )
+            raise ValueError(f"{self.path.parent}: this job was begun with {'; '.join(others)}: "
+                             "give those settings, or another folder of results")  # fmt: skip
 
     def _place(self, text: Any) -> Place:
         try:
@@ -279,10 +274,17 @@ class Manifest:
                 return entry
         raise AssertionError("the loop has no end")
 
+    def _put(self, entry: Entry, before: Place, place: str) -> None:
+        """An entry has another place, or another image is there."""
+        self._base.execute("UPDATE items SET place = ? WHERE key = ?", (place, entry.key))
+        if isinstance(before, FilePlace) and before.became_another(entry.place):
+            query = "UPDATE items SET state = 'failed', reason = ? WHERE key = ? AND state = 'done'"
+            self._base.execute(query, (f"{where(entry)}: {CHANGED}", entry.key))
+
     def _places(self, keys: list[str]) -> dict[str, str]:
         marks = ",".join("?" * len(keys))
-        rows = self._base.execute(f"SELECT key, place FROM items WHERE key IN ({marks})", keys)
-        return dict(rows)
+        query = f"SELECT key, place FROM items WHERE key IN ({marks})"
+        return dict(self._base.execute(query, keys))
 
     def _next(self, part: int) -> int:
         """The first free position, behind the last part that is sealed."""

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import UInt8
 from scipy.ndimage import binary_erosion, sobel
 
-from trace_edges.drawing.overlays import mask_overlay
 from trace_edges import outputs
+from trace_edges.drawing.overlays import mask_overlay
 from trace_edges.files import FileError, read_json, read_text, write_atomically, write_text
 from trace_edges.formats.exchange import open_masks
 from trace_edges.formats.labelled import Labelled, finding_of, photographs_in

@@ -1,4 +1,7 @@
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +53,23 @@ def quarters(tmp_path):
     strengths[20], strengths[:, 20] = 0.5, 1
     np.save(edges / "g.npy", strengths)
     return photos, edges
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such names cannot be made elsewhere")
+def test_a_name_that_no_list_can_hold_does_not_stop_the_others(quarters, tmp_path):
+    photos, edges = quarters
+    odd = [b"back\\s", b"latin-\xe9"]
+    for name in odd:
+        shutil.copy(photos / "g.png", os.fsdecode(os.fsencode(photos) + b"/" + name + b".png"))
+        shutil.copy(edges / "g.npy", os.fsdecode(os.fsencode(edges) + b"/" + name + b".npy"))
+    result = run(photos, "--edges", edges, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    said = [line for line in lines(result.stderr) if "the list of all images cannot hold" in line]
+    assert len(said) == len(odd)
+    assert [
+        one["file_name"]
+        for one in json.loads((tmp_path / "out/instances.json").read_bytes())["images"]
+    ] == ["g.png"]
 
 
 def test_every_photograph_gets_labels_an_overlay_and_a_record(photos, tmp_path):

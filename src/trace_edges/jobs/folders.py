@@ -67,7 +67,7 @@ def segment_files(
         return {"instances": instances, "timestep": timestep, "settings": dict(made_with)}
 
     kind = {"command": outputs.command}
-    records = Records(folder, task.suffixes, kind, made_with, extra, outputs)
+    records = Records(folder, task.suffixes, kind, made_with, extra, outputs, listed=True)
     finished = []
     for outcome in run(Engine(source, chosen, task, records), names, records):
         if outcome.state != "failed":

@@ -13,7 +13,7 @@ from typing import Any
 
 from trace_edges import __version__
 from trace_edges.files import FileError, read_json, write_atomically, write_json
-from trace_edges.jobs.entries import Item, PathPlace
+from trace_edges.jobs.entries import Item, PathPlace, is_text
 from trace_edges.jobs.locks import lock
 from trace_edges.jobs.task import Facts, Result
 from trace_edges.outputs import Outputs, new_digest
@@ -37,6 +37,7 @@ class Records:
         extra: further entries of a record, its settings among them.
         outputs: the guard of the command.
         indent: of the records.
+        listed: a list of all images comes to them, which not every name can be in.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Records:
     extra: Extra
     outputs: Outputs
     indent: int | None = None
+    listed: bool = False
 
     def record(self, name: str) -> Path:
         """The record of an image."""
@@ -62,6 +64,9 @@ class Records:
             FileError: what is there is not a record, is of another image or kind, or not ours.
         """
         path = self.record(name)
+        if self.listed and ("\\" in name or not is_text(name)):
+            raise FileError(image, "has a name that the list of all images cannot hold",
+                            "rename it, in UTF-8 and without a backslash")  # fmt: skip
         if max(len(os.fsencode(file.name)) for file in (path, *self.files(name))) > _LONGEST:
             raise FileError(image, f"has so long a name that those of its results would be longer "
                             f"than {_LONGEST} bytes", "rename it")  # fmt: skip

@@ -287,6 +287,14 @@ def test_a_kill_between_a_finished_part_and_its_seal_leaves_no_second_one(
     assert results(photos.parent / "out") == results(photos.parent / "whole")
 
 
+@pytest.mark.parametrize("name", ["file.parquet", "file.parquet/deep"])
+def test_a_file_in_the_place_of_the_results_is_named_with_the_mend(name, photos, make_job):
+    (photos.parent / "file.parquet").write_bytes(b"mine")
+    with pytest.raises(NotADirectoryError, match="is not a folder: give one for the results"):
+        annotate(make_job(open_source(str(photos)), name=name))
+    assert (photos.parent / "file.parquet").read_bytes() == b"mine"
+
+
 def test_a_disk_that_is_full_stops_the_job_and_keeps_what_is_done(photos, make_job, monkeypatch):
     keep, kept = FolderSink.keep, []
 

@@ -26,6 +26,7 @@ from trace_edges.outputs import Outputs, current, digest_of
 
 # What is put there becomes visible when it is complete; elsewhere a rename sees to that.
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}
+_NO_FOLDER = errno.ENOTDIR, "is not a folder: give one for the results"
 _PROBE = ".annotate-probe"
 LARGEST = 4 << 30  # bytes of a file that is read whole: 400 megapixels of 16-bit RGBA take 3.2e9
 
@@ -175,12 +176,12 @@ def check_writable(folder: str) -> None:
     if is_local(folder) and kind_of(folder) is None:
         above = next(one for one in Path(filesystem(folder)[1]).parents if one.exists())
         if not above.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(above))
+            raise NotADirectoryError(*_NO_FOLDER, str(above))
         if not os.access(above, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "nothing can be written there", str(above))
         return
     if is_local(folder) and kind_of(folder) != "directory":
-        raise NotADirectoryError(errno.ENOTDIR, "is not a folder", filesystem(folder)[1])
+        raise NotADirectoryError(*_NO_FOLDER, filesystem(folder)[1])
     probe = join(folder, _PROBE)
     _put(probe, lambda place: filesystem(probe)[0].pipe_file(place, b""))
     with suppress(PermissionError):  # who may write need not have the right to remove

@@ -6,13 +6,16 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
+
+from trace_edges.cli import app, outline
 
 SLOW = ("accelerate", "boto3", "diffusers", "peft", "torch._dynamo", "transformers")
 LEFT_OUT = ("accelerate", "diffusers", "huggingface_hub", "skimage", "torch", "transformers")
 RUN = """
 import sys
 sys.modules |= dict.fromkeys({missing})
-from trace_edges.cli import app
+from trace_edges.cli import app, outline
 try:
     app(sys.argv[2:])
 except SystemExit as end:
@@ -131,3 +134,18 @@ def test_what_onnx_runtime_cannot_compute_is_refused_without_pytorch(wrong, tmp_
     Image.fromarray(picture()).save(tmp_path / "a.png")
     command = ("detect", "a.png", "--out", "out", "--runtime", "onnx", *wrong)
     assert end_and_imports(tmp_path, ("torch",), *command) == "1 []"
+
+
+def test_the_outline_of_the_help_is_that_of_the_whole_command():
+    whole, outlined = (CliRunner().invoke(one, ["--help"]) for one in (app, outline()))
+    assert whole.exit_code == outlined.exit_code == 0
+    assert outlined.output == whole.output
+
+
+def test_help_alone_imports_no_verb(tmp_path):
+    code = "import sys; from trace_edges.cli import main; sys.argv[1:] = ['--help']; main()"
+    late = "import atexit; atexit.register(lambda: print(*sys.modules)); "
+    command = [sys.executable, "-c", f"import sys; {late}{code}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "annotate" in done.stdout
+    assert "trace_edges.cli.annotate" not in done.stdout.splitlines()[-1].split()

@@ -2,73 +2,69 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from trace_edges.cli.annotate import annotate
-from trace_edges.cli.backbones import backbones
-from trace_edges.cli.common import moved_command
-from trace_edges.cli.detect import detect
-from trace_edges.cli.distill import distill
-from trace_edges.cli.doctor import doctor
-from trace_edges.cli.evaluate import evaluate
-from trace_edges.cli.explain import explain
-from trace_edges.cli.explore import explore
-from trace_edges.cli.export import export
-from trace_edges.cli.panoptic import panoptic
-from trace_edges.cli.refine import refine
-from trace_edges.cli.report import report
-from trace_edges.cli.segment import segment
-from trace_edges.inputs import IMAGE_SUFFIXES
+if TYPE_CHECKING:
+    app: typer.Typer
 
-# torch and diffusers take seconds to import: the commands import what they run, so that --help
-# and a mistyped option answer at once.
-
-
-class Verbs(TyperGroup):
-    """The commands; an image in the place of one is answered with what to type."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        word = args[0]
-        if word not in self.commands and Path(word).suffix.lower() in IMAGE_SUFFIXES:
-            ctx.fail(f"{word!r} is no command. For its edges: trace-edges detect {word}")
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")  # pydantic's own words
-            raise
+# What --help says of each verb: the beginning of its own help. The options of all verbs take most
+# of the time that the whole command needs to start, and --help shows none of them.
+OUTLINE = {
+    "detect": "Detect instance edges and write an edge map, an overlay and a record of each image.",
+    "explain": "Draw the method at work on one image, or on a prompt, as one sheet.",
+    "explore": "Open a page in the browser: edges of your images, where each pixel looks, "
+    "instances to correct and export.",
+    "backbones": "List the models that have names, or describe one of them.",
+    "doctor": "Check whether the package works on this machine; paste the output into a "
+    "bug report.",
+    "segment": "Find the instances in images and write label maps, overlays and one COCO file.",
+    "refine": "Cut the masks of another tool at edges, so that each covers one instance.",
+    "panoptic": "Split the things in semantic maps into instances, and write COCO panoptic "
+    "PNGs and JSON.",
+    "annotate": "Annotate a data set of any size with edges, instances or panoptic maps.",
+    "export": "Convert masks into the format of a labelling tool or a trainer, or from one "
+    "into another.",
+    "report": "Write a page of thumbnails with contours, to look through masks before they "
+    "are corrected.",
+    "distill": "Train a one-step detector from unlabelled photographs (distillation).",
+    "evaluate": "Score edges, masks or panoptic maps against ground truth, and check ground truth.",
+}
 
 
-app = typer.Typer(
-    cls=Verbs,
-    name="trace-edges",
-    help="Find the edges between object instances with diffusion models, without labels (TRACE).",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",  # paragraphs of docstrings are wrapped anew
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(detect)
-app.command()(explain)
-app.command()(explore)
-app.command()(backbones)
-app.command()(doctor)
-app.command()(segment)
-app.command()(refine)
-app.command()(panoptic)
-app.command()(annotate)
-app.command()(export)
-app.command()(report)
-app.command()(distill)
-app.add_typer(evaluate)
-for name in ("pretrain", "composites"):
-    moved_command(app, name, f"trace-edges {name}", f"python -m recipes.trace_mini {name}")
+def command_of(group: type[TyperGroup]) -> typer.Typer:
+    """`trace-edges` without a verb."""
+    app = typer.Typer(
+        cls=group,
+        name="trace-edges",
+        help="Find the edges between object instances with diffusion models, without labels "
+        "(TRACE).",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",  # paragraphs of docstrings are wrapped anew
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    return app
+
+
+def outline() -> typer.Typer:
+    """`trace-edges --help`: the verbs with no options, and nothing to run."""
+    app = command_of(TyperGroup)
+    for name, line in OUTLINE.items():
+        app.command(name, help=line)(lambda: None)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from trace_edges.cli.verbs import app
+
+    return app
 
 
 def _version(asked: bool) -> None:
@@ -79,7 +75,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -91,4 +86,8 @@ def _options(
 
 def main() -> None:
     """Entry point of the command."""
+    if set(sys.argv[1:]) <= {"-h", "--help"}:
+        outline()()
+    from trace_edges.cli.verbs import app
+
     app()

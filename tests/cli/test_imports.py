@@ -15,7 +15,7 @@ LEFT_OUT = ("accelerate", "diffusers", "huggingface_hub", "skimage", "torch", "t
 RUN = """
 import sys
 sys.modules |= dict.fromkeys({missing})
-from trace_edges.cli import app, outline
+from trace_edges.cli import app
 try:
     app(sys.argv[2:])
 except SystemExit as end:

@@ -30,7 +30,7 @@ from benchmarks.masks.average_precision import LEVELS, LIMIT, Precision, encoded
 from benchmarks.masks.score_weights import HALVES, Truth, command_line, read_photographs
 from trace_edges.images import load_image
 from trace_edges.instances.candidates import candidates_from_edges
-from trace_edges.instances.regions import STRENGTH, instances_at
+from trace_edges.instances.regions import instances_at, usual_strength
 from trace_edges.instances.scores import WEIGHTS
 
 BEFORE, PARTITION = "partition, by strength", "partition (`--find objects`)"
@@ -88,8 +88,9 @@ def measure(photograph: Truth) -> dict[str, dict[str, Any]]:
     ids, things, tree = photograph.ids, photograph.things, photograph.tree
     crowd = [bool(s["iscrowd"]) for s in things]
     true = encoded([ids == s["id"] for s in things])
-    partition = instances_at(tree)
-    nodes = np.unique(tree.nodes_at(STRENGTH))
+    usual = usual_strength("objects", tree.kind)
+    partition = instances_at(tree, usual)
+    nodes = np.unique(tree.nodes_at(usual))
     strengths = tree.deaths[nodes[np.argsort(-tree.areas[nodes], kind="stable")]]
     segments = [labels == n for labels in _segments(photograph.image) for n in np.unique(labels)]
     sources = {

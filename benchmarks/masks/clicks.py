@@ -23,7 +23,7 @@ from benchmarks._shared.reports import draws, guarded, interval, markdown, perce
 from benchmarks.masks.score_weights import HALVES, Truth, command_line, read_photographs
 from trace_edges.evaluation.corrections import Corrections, compare
 from trace_edges.instances.candidates import candidates_from_edges
-from trace_edges.instances.regions import instances_at
+from trace_edges.instances.regions import instances_at, usual_strength
 from trace_edges.results import InstanceMasks
 
 LIKELY = 0.1  # of the scores of pre-labels that are shown at once
@@ -62,7 +62,8 @@ def main() -> None:
 def _prelabels(photograph: Truth) -> Iterator[tuple[str, InstanceMasks, bool]]:
     """Name, masks, and whether they are suggestions."""
     tree = photograph.tree
-    partition, candidates = instances_at(tree), candidates_from_edges(tree)
+    partition = instances_at(tree, usual_strength("objects", tree.kind))
+    candidates = candidates_from_edges(tree)
     likely = f"of a score of at least {LIKELY}"
     yield "nothing", partition[[]], False
     yield "partition, deleted", partition, False

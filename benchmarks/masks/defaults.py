@@ -1,18 +1,20 @@
 """What the defaults of `panoptic` and `refine` make of edges from bad to perfect, beside no edges.
 
+    trace-edges detect IMAGES --out detector
     OMP_NUM_THREADS=1 python -m benchmarks.masks.defaults IMAGES PANOPTIC_JSON \
-        --edges trace=DIR --out OUT
+        --edges trace=detector --out OUT
 
-Edges are cut at their strength, as the commands cut them. Panoptic maps are made of the ground
-truth's semantic maps, so that only the splitting is measured. Masks to refine are the connected
-parts of these classes, which hold several things, and the true masks themselves, which nothing can
-better. "Half true" are the true boundaries of every other segment, and "with trace" means that the
-detector's edges are drawn too, a little weaker: a detector that misses half of the boundaries, or
-none. Each kind of edges is compared with no edges by 95 % of 1,000 paired resamplings of the
-photographs. Writes defaults.json and defaults.md.
+Edges are cut at their strength, as the commands cut them: from the usual threshold of what drew
+them. Panoptic maps are made of the ground truth's semantic maps, so that only the splitting is
+measured. Masks to refine are the connected parts of these classes, which hold several things, and
+the true masks themselves, which nothing can better. "Shuffled" takes the edges of the next
+photograph of the same half. "Half true" are the true boundaries of every other segment, and "with
+trace" means that the detector's edges are drawn too, a little weaker: a detector that misses half
+of the boundaries, or none. Each kind of edges is compared with no edges by 95 % of 1,000 paired
+resamplings of the photographs. Writes defaults.json and defaults.md.
 
-With --scan, instead, the detector's edges alone at several thresholds, to see whether one of them
-gains anything; it needs an --out of its own.
+With --scan, instead, the detector's edges at several thresholds, alone and with the true ones, to
+choose one on the odd half; it needs an --out of its own. Further sources are --edges NAME=DIR.
 """
 
 from __future__ import annotations
@@ -43,21 +45,20 @@ from benchmarks.masks.photographs import (
     Photograph,
     begin,
     command_line,
-    edges_at,
     measured,
     thin_levels,
     true_masks,
 )
 from benchmarks.masks.splitting import counts_in, predicted, resampled, scores_of, table_of
+from trace_edges.edge_folder import EdgeFolder
 from trace_edges.instances import Propagation, refine_instances
-from trace_edges.instances.components import components
+from trace_edges.instances.components import EdgeKind, components, edge_kind
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.panoptic import Panoptic, panoptic_counts
 from trace_edges.results import Category
 
 HALF, BOTH = "half true, with trace", "true, with trace"
-KINDS = (NOTHING, SHUFFLED, "canny", "sobel", "trace", HALF, BOTH, TRUTH)
-SETTINGS = {"the defaults": Propagation(), "without `dividing`": Propagation(dividing=0)}
+DEFAULTS = {"the defaults": Propagation()}
 SCANNED = {
     f"`threshold` {threshold}, `dividing` {dividing}": Propagation(
         threshold=threshold, dividing=dividing
@@ -75,16 +76,18 @@ class Task:
     out: Path
     kinds: tuple[str, ...]
     settings: Mapping[str, Propagation]
+    drawn_by: Mapping[str, EdgeKind]
 
 
 def edges_of(kind: str, photograph: Photograph, truth: Panoptic) -> np.ndarray:
     """(h, w) strengths in [0, 1]."""
-    if kind in (NOTHING, TRUTH):
-        return edges_at(photograph, truth, kind, None, {})
-    if kind in (HALF, BOTH):
-        drawn = truth.places if kind == BOTH else np.where(truth.places % 2, truth.places, 0)
-        true = boundaries_from_labels(drawn)
-        return np.maximum(true, 0.9 * edges_of("trace", photograph, truth))
+    if kind == NOTHING:
+        return np.zeros(truth.ids.shape, dtype=np.float32)
+    if kind in (HALF, BOTH, TRUTH):
+        drawn = np.where(truth.places % 2, truth.places, 0) if kind == HALF else truth.places
+        true = boundaries_from_labels(drawn).astype(np.float32)
+        own = 0 if kind == TRUTH else 0.9 * edges_of("trace", photograph, truth)
+        return np.maximum(true, own)
     return thin_levels(photograph, kind, truth.ids.shape).astype(np.float32) / 255
 
 
@@ -105,7 +108,8 @@ def measure(task: Task) -> dict[str, Any]:
 
     def make(key: str) -> dict[str, Any]:
         kind, _, setting = key.partition("/")
-        edges, how = edges_of(kind, photograph, truth), task.settings[setting]
+        edges = edges_of(kind, photograph, truth)
+        how = task.settings[setting].calibrated(task.drawn_by.get(kind, "detector"))
         found = predicted(semantic, edges, things, how)
         made: dict[str, Any] = {
             "panoptic": table_of(panoptic_counts(found, truth, task.categories))
@@ -141,13 +145,21 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--scan", action="store_true", help="try several thresholds")
     arguments, data = begin(parser)
-    kinds, hows = ((NOTHING, "trace"), SCANNED) if arguments.scan else (KINDS, SETTINGS)
+    kinds: tuple[str, ...] = (NOTHING, *data.methods, HALF, BOTH, TRUTH)
+    hows = DEFAULTS
+    if arguments.scan:
+        kinds, hows = (NOTHING, "trace", BOTH), SCANNED
+    folders = dict(one.split("=") for one in arguments.edges)
+    drawn_by = {name: edge_kind(EdgeFolder(path).made_with) for name, path in folders.items()}
+    drawn_by |= dict.fromkeys((SHUFFLED, HALF, BOTH), drawn_by["trace"])
     settings = {name: asdict(how) for name, how in hows.items()}
     inputs = {"images": [one.name for one in data.photographs], "edges": sorted(arguments.edges)}
     same_settings({**inputs, "settings": settings}, arguments.out / "defaults")
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for half, photographs in (("odd", data.odd), ("even", data.even)):
-        tasks = [Task(one, data.categories, arguments.out, kinds, hows) for one in photographs]
+        tasks = [
+            Task(one, data.categories, arguments.out, kinds, hows, drawn_by) for one in photographs
+        ]
         records = measured(measure, tasks, arguments.workers)
         for setting in hows:
             nothing = summary(records, f"{NOTHING}/{setting}", data.categories)["drawn"]

@@ -1,9 +1,5 @@
-"""Photographs with panoptic ground truth, their edges, and thresholds that compare fairly.
-
-Edges come from folders of thin maps NAME.edges.png or NAME.png. All are treated alike: a threshold
-is not a strength but a density, the share of all pixels of the odd photographs that are at least so
-strong, so that detectors with strengths of different meaning meet at the same number of edge
-pixels. A weaker edge counts where it continues a strong one, down to twice the density.
+"""Photographs with panoptic ground truth, and their edges, from folders of thin maps NAME.edges.png
+or NAME.png.
 """
 
 from __future__ import annotations
@@ -21,18 +17,12 @@ from benchmarks.masks.average_precision import encoded
 from trace_edges.evaluation.peers import draw_peer
 from trace_edges.formats.coco_truth import load_json, png_folder, read_panoptic
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
-from trace_edges.instances import Propagation
-from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.edges import spread
-from trace_edges.metrics.lines import suppress_non_maxima
 from trace_edges.metrics.panoptic import Panoptic, SegmentInfo
 from trace_edges.results import Category
 
-DENSITIES = (0.0005, 0.001, 0.0025, 0.005, 0.01)
-# Of edges as `edges_at` gives them; how many there are is chosen, not judged.
-CUT = Propagation(threshold=1.0, hysteresis=0.5, dividing=0)
 NOTHING, SHUFFLED, TRUTH = "nothing", "shuffled", "ground truth"
-PEERS = ("canny", "sobel")
+PEERS = ("canny", "felzenszwalb")
 
 
 @dataclass(frozen=True)
@@ -57,17 +47,11 @@ class Photograph:
 class Collection:
     photographs: list[Photograph]
     categories: tuple[Category, ...]
-    methods: tuple[str, ...]  # of edges that have a threshold
-    strengths: dict[str, list[float]]  # of a method: the share of odd pixels at level k / 255 or up
+    methods: tuple[str, ...]
 
     @property
     def odd(self) -> list[Photograph]:
         return self.photographs[0::2]
-
-    @property
-    def to_choose_on(self) -> list[Photograph]:
-        """Every other odd one: there are many densities to try."""
-        return self.odd[0::2]
 
     @property
     def even(self) -> list[Photograph]:
@@ -109,44 +93,15 @@ def collect(
     categories = tuple(
         Category(c["id"], c["name"], bool(c["isthing"])) for c in content["categories"]
     )
-    ordered = ("canny", "sobel", *(name for name in maps if name not in (*PEERS, "trace")), "trace")
-    strengths = {method: _shares(photographs[0::2], method) for method in ordered}
-    return Collection(
-        photographs, categories, (SHUFFLED, *ordered), {SHUFFLED: strengths["trace"], **strengths}
-    )
+    ordered = (*PEERS, *(name for name in maps if name not in (*PEERS, "trace")), "trace")
+    return Collection(photographs, categories, (SHUFFLED, *ordered))
 
 
 def thin_levels(photograph: Photograph, method: str, size: tuple[int, int]) -> np.ndarray:
     """(h, w) uint8 levels on lines of about a pixel."""
     if method == SHUFFLED:
         return _fitted(_levels(photograph.other), size)
-    levels = _levels(photograph.edges[method])
-    if method == "sobel":  # the only one that is not thin
-        levels = suppress_non_maxima(levels.astype(np.float32) / 255) * 255
-    return np.rint(levels).astype(np.uint8)
-
-
-def edges_at(
-    photograph: Photograph,
-    truth: Panoptic,
-    method: str,
-    density: float | None,
-    strengths: Mapping[str, list[float]],
-) -> np.ndarray:
-    """(h, w) 1 where an edge separates, 0.5 to 1 where it does if it continues such a one.
-
-    Without a density the drawn boundaries of the ground truth, or none at all.
-    """
-    if method == NOTHING:
-        return np.zeros(truth.ids.shape, dtype=np.float32)
-    if density is None:
-        return boundaries_from_labels(truth.places).astype(np.float32)
-    shares = np.array(strengths[method])
-    # The lowest level, of 1 or more, that no more than this share of the pixels reaches.
-    high, low = (1 + int(np.argmax(shares[1:] <= share)) for share in (density, 2 * density))
-    levels = thin_levels(photograph, method, truth.ids.shape)
-    between = 0.5 + 0.5 * (levels.astype(np.float32) - low) / max(1, high - low)
-    return np.where(levels >= high, 1, np.where(levels >= low, between, 0)).astype(np.float32)
+    return np.rint(_levels(photograph.edges[method])).astype(np.uint8)
 
 
 def _levels(path: Path) -> np.ndarray:
@@ -163,19 +118,6 @@ def _fitted(levels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if (levels.shape[0] > levels.shape[1]) != (size[0] > size[1]):
         levels = levels.T
     return np.rint(fit(levels, size)).astype(np.uint8)
-
-
-def _shares(photographs: Sequence[Photograph], method: str) -> list[float]:
-    counts = np.zeros(257)  # nothing reaches level 256
-    for photograph in photographs:
-        levels = thin_levels(photograph, method, (0, 0))
-        counts[:256] += np.bincount(levels.ravel(), minlength=256)
-    return (np.cumsum(counts[::-1])[::-1] / counts.sum()).tolist()
-
-
-def key_of(cell: Sequence[object]) -> str:
-    """The key of a cell of the table in a record."""
-    return "/".join(map(str, cell))
 
 
 def measured(

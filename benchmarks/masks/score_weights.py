@@ -25,8 +25,10 @@ from benchmarks._shared.edges import fit, following, read_edges
 from benchmarks._shared.reports import guarded
 from benchmarks.masks.average_precision import LEVELS
 from benchmarks.masks.regions import shared_pixels
+from trace_edges.edge_folder import EdgeFolder
 from trace_edges.formats.coco_truth import load_json, png_folder, read_panoptic
 from trace_edges.instances.candidates import distinct_nodes
+from trace_edges.instances.components import EdgeKind, edge_kind
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
 from trace_edges.instances.scores import properties
 
@@ -41,7 +43,7 @@ def main() -> None:
     for photograph in read_photographs(parser.parse_args())[HALVES["odd"]]:
         numbers = [s["id"] for s in photograph.things if not s["iscrowd"]]
         trees.append((photograph.tree, overlaps(photograph.tree, photograph.ids, numbers)))
-    print(f"WEIGHTS = {tuple(round(float(one), 4) for one in weights(trees))}")
+    print(f"{trees[0][0].kind}: {tuple(round(float(one), 4) for one in weights(trees))}")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Truth:
     things: Sequence[dict[str, Any]]
     edges: np.ndarray
     others: np.ndarray
+    kind: EdgeKind
 
     @cached_property
     def ids(self) -> np.ndarray:
@@ -60,11 +63,11 @@ class Truth:
 
     @property
     def tree(self) -> Hierarchy:
-        return build_hierarchy(fit(self.edges, self.ids.shape))
+        return build_hierarchy(fit(self.edges, self.ids.shape), kind=self.kind)
 
     @property
     def control(self) -> Hierarchy:
-        return build_hierarchy(fit(self.others, self.ids.shape))
+        return build_hierarchy(fit(self.others, self.ids.shape), kind=self.kind)
 
 
 def command_line(doc: str) -> argparse.ArgumentParser:
@@ -84,11 +87,12 @@ def read_photographs(options: argparse.Namespace) -> list[Truth]:
     names = sorted(images.keys() & listed.keys())
     (maps,) = read_edges([f"edges={options.edges}"], names).values()
     others = following(names[::2]) | following(names[1::2])
+    kind = edge_kind(EdgeFolder(options.edges).made_with)
     return [
         Truth(
             images[name], drawn / listed[name]["file_name"],
             [s for s in listed[name]["segments_info"] if s["category_id"] in kinds],
-            maps[name], maps[others[name]],
+            maps[name], maps[others[name]], kind,
         )
         for name in names
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from trace_edges.backbones.checkpoints import EMBEDDED, PIXELS
 from trace_edges.training_free.settings import TraceSettings
 
 if TYPE_CHECKING:
-    from trace_edges.instances.regions import EdgeKind
+    from trace_edges.instances.components import EdgeKind
 
 Quality = Literal["default", "fast", "best"]
 Runtime = Literal["auto", "torch", "onnx"]

@@ -22,10 +22,16 @@ def edge_map(count=1):
 OUT = edge_map()
 MASKS = np.ones((1, 30, 41), dtype=bool)
 LABELS = np.full((30, 41), 3)
+
+
+def numbered(masks):
+    return np.add.reduce(masks * np.arange(1, len(masks) + 1)[:, None, None])
+
+
 CUT = {  # functions that cut masks at thin lines, and what they give
     "propagate": lambda edges: propagate(MASKS[0], edges),
     "masks": lambda edges: te.refine_instances(InstanceMasks.from_labels(LABELS), edges).label_map,
-    "stack": lambda edges: te.refine_instances(MASKS, edges) * [[[1]], [[2]]],
+    "stack": lambda edges: numbered(te.refine_instances(MASKS, edges)),
     "labels": lambda edges: te.refine_instances(LABELS, edges),
     "panoptic": lambda edges: te.panoptic_from_semantic(LABELS, edges, things={1, 2, 3}).ids,
 }
@@ -91,6 +97,17 @@ def test_the_images_of_a_result_one_at_a_time():
 
 def test_contours_of_edges_are_those_of_their_tree():
     np.testing.assert_array_equal(contours(OUT), contours(build_hierarchy(OUT)))
+
+
+@pytest.mark.parametrize("name", list(CUT))
+def test_edges_cut_from_the_usual_strength_of_what_drew_them(name):
+    """A wall of 0.9 cuts where a detector drew it, but not where one did that reads the image
+    alone, whose strengths are higher."""
+    drawn, alone = (EdgeMap(OUT.edges, OUT.ridges, settings=one) for one in ({}, {"backbone": None}))
+    assert CUT[name](drawn).max() == 2
+    assert CUT[name](alone).max() == 1
+    strong = EdgeMap(np.minimum(OUT.edges / 0.9, 1), OUT.ridges, settings=alone.settings)
+    np.testing.assert_array_equal(CUT[name](strong), CUT[name](drawn))
 
 
 def test_edges_of_the_training_free_method_close_regions_from_twice_the_strength():

@@ -2,7 +2,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from skimage.segmentation import watershed
 
+from trace_edges.instances import bgp
 from trace_edges.instances.hierarchy import build_hierarchy, contours
 
 # Three rooms side by side: a weak wall (0.2) at column 10, a strong one (0.8) at column 20.
@@ -37,6 +39,28 @@ def test_contours_have_the_strength_at_which_their_sides_become_one():
     np.testing.assert_allclose(np.unique(drawn), [0, 0.2, 0.8], rtol=1e-6)
     assert (np.count_nonzero(drawn == drawn.max(), axis=1) == 1).all()  # a line of one pixel
     assert np.abs(drawn[0].argmax() - 20) <= 1
+
+
+def test_the_tree_rests_on_the_watershed_of_the_whole_image():
+    for edges in (noise(0), noise(1) ** 4, ROOMS):
+        found = build_hierarchy(edges).labels
+        np.testing.assert_array_equal(found, watershed(edges) - 1)
+
+
+def test_the_floors_of_basins_are_not_flooded(monkeypatch):
+    """Every pixel that the flooding starts from takes 40 bytes of it, and a drawn map is nearly all
+    floor: only the shores are handed over."""
+    starts = []
+
+    def counted(edges, markers, **options):
+        starts.append(np.count_nonzero(markers))
+        return watershed(edges, markers, **options)
+
+    monkeypatch.setattr(bgp, "watershed", counted)
+    edges = np.zeros((200, 300), dtype=np.float32)
+    edges[100], edges[:, 150] = 0.5, 0.5
+    assert build_hierarchy(edges).leaves == 4
+    assert starts == [4 * (99 + 149)]  # of 4 basins of 100 x 150
 
 
 def test_a_wall_is_as_strong_as_its_mean():

@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 
 from trace_edges.instances.hierarchy import build_hierarchy
+from trace_edges.instances.regions import instances_from_edges
 from trace_edges.instances.scores import WEIGHTS, node_scores, properties
+from trace_edges.results import EdgeMap
 
 # A wall of two columns divides 10 x 22 px into halves of 110 px.
 WALL = np.zeros((10, 22), dtype=np.float32)
@@ -35,8 +39,19 @@ def test_the_outline_of_a_node_is_its_boundary_to_others():
 
 def test_a_score_is_the_logistic_of_the_weighted_properties():
     tree = build_hierarchy(WALL)
-    odds = WEIGHTS[0] + properties(tree) @ WEIGHTS[1:]
-    np.testing.assert_allclose(node_scores(tree), 1 / (1 + np.exp(-odds)))
-    assert WEIGHTS[3] > 0  # strong edges
-    assert WEIGHTS[4] < 0  # the frame
-    assert WEIGHTS[5] > 0  # compactness
+    for kind, (constant, *weights) in WEIGHTS.items():
+        odds = constant + properties(tree) @ weights
+        scores = node_scores(replace(tree, kind=kind))
+        np.testing.assert_allclose(scores, 1 / (1 + np.exp(-odds)))
+        _, _, strength, frame, compactness = weights
+        assert strength > 0
+        assert frame < 0
+        assert compactness > 0
+
+
+def test_scores_are_of_what_drew_the_edges():
+    drawn = EdgeMap(WALL[None], WALL[None] > 0, settings={"backbone": None})
+    alone = build_hierarchy(WALL, kind="image-alone")
+    found = instances_from_edges(drawn, 0.1)
+    np.testing.assert_array_equal(found.scores, node_scores(alone)[:2].astype(np.float32))
+    assert (node_scores(alone) != node_scores(build_hierarchy(WALL))).all()

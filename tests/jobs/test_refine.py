@@ -337,6 +337,31 @@ def test_things_are_split_and_the_background_is_vocs_stuff(edges, tmp_path):
     assert (out / "settings.json").exists()
 
 
+@pytest.mark.parametrize(("strength", "count"), [(0.9, 1), (1, 2)])
+def test_the_record_of_the_edges_says_from_which_strength_they_cut(tmp_path, strength, count):
+    """Edges of a detector that reads the image alone, as `detect` records them."""
+    folder, semantic, labels = (tmp_path / name for name in ("edges", "semantic", "labels"))
+    for one in (folder, semantic, labels):
+        one.mkdir()
+    line = np.zeros(SIZE, dtype=np.float32)
+    line[:, 14] = strength
+    np.save(folder / "a.edges.npy", line)
+    (folder / "a.json").write_text('{"settings": {"method": "one-step", "backbone": null}}')
+    for one in (semantic, labels):
+        Image.fromarray(PAIR.astype(np.uint8)).save(one / "a.png")
+    (tmp_path / "a.json").write_text(json.dumps({"images": [image(1, "a")],
+        "annotations": [annotation(1, 1)], "categories": [{"id": 1, "name": "fg"}]}))  # fmt: skip
+    (outcome,) = panoptic_files(semantic, folder, tmp_path / "out", table_of_numbers([1], [0]))
+    assert outcome.record["after"] == count + 1
+    (outcome,) = refine_labels(labels, folder, tmp_path / "refined")
+    assert outcome.record["after"] == count
+    (outcome,) = refine_coco(tmp_path / "a.json", folder, tmp_path / "refined.json")
+    assert outcome.record["after"] == count
+    for path in (tmp_path / "refined" / "settings.json", tmp_path / "refined.settings.json"):
+        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        assert settings["propagation"]["threshold"] == 0.95
+
+
 def test_cocos_classes_are_counted_without_gaps_and_get_its_ids(edges, tmp_path):
     (tmp_path / "sem").mkdir()
     np.save(tmp_path / "sem" / "000000000007.npy", np.where(PAIR, 80, 0))

@@ -194,7 +194,6 @@ def _run_python(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Constants of benchmarks, which have no option for what they are about.
 TINY_CONSTANTS = {
-    "benchmarks.masks.propagation": {"SIZES": (64,)},
     "benchmarks.masks.growth": {"SIDES": (64, 96), "COUNTS": (16, 32), "SIDE": 96},
     "benchmarks.speed.edge_matching": {"SHAPE": (48, 64)},
 }

@@ -248,6 +248,5 @@ def _task(
     maps, cutting = panoptic
     if maps.semantic is None:
         raise ValueError("--task panoptic cuts semantic maps: give their folder with --semantic")
-    return PanopticTask(
-        maps.semantic.absolute(), maps.table(), cutting.propagation(), cutting.attachment()
-    )
+    propagation = cutting.propagation().calibrated(model.edge_kind())
+    return PanopticTask(maps.semantic.absolute(), maps.table(), propagation, cutting.attachment())

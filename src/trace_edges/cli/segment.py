@@ -39,7 +39,7 @@ from trace_edges.jobs.choices import Selection
 from trace_edges.training_free.settings import TraceSettings
 
 if TYPE_CHECKING:
-    from trace_edges.instances.regions import EdgeKind
+    from trace_edges.instances.components import EdgeKind
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def segment(
 
         segment_outputs(masks.edges, names, out, overwrite=files.overwrite)
         source = model.load()
-        from trace_edges.instances.regions import edge_kind
+        from trace_edges.instances.components import edge_kind
 
     described = source.describe(model.source_settings())
     kind = edge_kind(source.made_with if isinstance(source, EdgeFolder) else described)
@@ -162,6 +162,7 @@ def _finder(
         elif model.method != "training-free":
             pipe = loading.load_pipeline(choice.backbone)
         find = Generated(
-            masks.masks, encoder, pipe, settings, cutting.propagation(), cutting.iou, masks.crf
-        )
+            masks.masks, encoder, pipe, settings, cutting.propagation().calibrated(kind),
+            cutting.iou, masks.crf,
+        )  # fmt: skip
     return find

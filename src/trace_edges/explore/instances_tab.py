@@ -18,7 +18,7 @@ from trace_edges.explore.toolkit import (
 )
 from trace_edges.formats.registry import get_format, names
 from trace_edges.instances.hierarchy import build_hierarchy
-from trace_edges.instances.regions import STRENGTH, edge_kind, usual_strength
+from trace_edges.instances.regions import usual_strength
 from trace_edges.results import EdgeMap
 
 _ACTIONS = ("merge two", "split", "delete")
@@ -34,7 +34,7 @@ def instances_tab(photograph: Any, edges: Any) -> None:
     regions, first = gr.State(time_to_live=KEPT), gr.State()
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            strength = gr.Slider(0, 1, STRENGTH, step=0.005, elem_id="strength",
+            strength = gr.Slider(0, 1, usual_strength(), step=0.005, elem_id="strength",
                                  label="Boundaries weaker than this are removed")  # fmt: skip
             action = gr.Radio(_ACTIONS, value=_ACTIONS[0], label="A click will", elem_id="action")
             undo = gr.Button("Undo", elem_id="undo")
@@ -50,9 +50,10 @@ def instances_tab(photograph: Any, edges: Any) -> None:
     def begin(edges: EdgeMap | None) -> Any:
         if edges is None:
             return None, gr.skip()
-        chosen = usual_strength(kind=edge_kind(edges.settings))
         with plain_errors():
-            return Regions.at(build_hierarchy(edges), chosen), chosen
+            tree = build_hierarchy(edges)
+        chosen = usual_strength(kind=tree.kind)
+        return Regions.at(tree, chosen), chosen
 
     def cut(regions: Regions | None, strength: float) -> Any:
         return None if regions is None else Regions.at(regions.tree, strength)

@@ -17,6 +17,7 @@ import numpy as np
 from skimage.segmentation import watershed
 
 from trace_edges.instances.components import (
+    EdgeKind,
     Edges,
     Labels,
     Mask,
@@ -31,6 +32,8 @@ from trace_edges.instances.slivers import merge_slivers
 Method = Literal["watershed", "random_walk"]
 
 REFERENCE = 640 * 480  # pixels of the image in which sizes are meant
+# From which strength edges divide masks, by what drew them (`benchmarks.masks.defaults`).
+_THRESHOLDS: dict[EdgeKind, float] = {"detector": 0.7, "image-alone": 0.95, "training-free": 0.7}
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Propagation:
     (docs/segmentation.md).
 
     Attributes:
-        threshold: strength in (0, 1] from which an edge separates.
+        threshold: strength in (0, 1] from which an edge separates. None: the usual one of what an
+            EdgeMap says that it was made by, or else of a detector.
         dividing: share of the edges inside the masks of an image that must run along lines that
             divide a mask, or none of them is cut: edges that mostly divide nothing draw more than
             borders of instances (`dividing.py`). 0 for no such condition.
@@ -63,7 +67,7 @@ class Propagation:
         method: "watershed", or "random_walk" as in the paper (`random_walk.py`): seconds an image.
     """
 
-    threshold: float = 0.7
+    threshold: float | None = None
     dividing: float = 0.95
     hysteresis: float = 0.8
     close_gap: int = 5
@@ -73,7 +77,7 @@ class Propagation:
     method: Method = "watershed"
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1:
+        if self.threshold is not None and not 0 < self.threshold <= 1:
             raise ValueError(f"threshold must lie in (0, 1], not {self.threshold}")
         for name in ("dividing", "hysteresis", "closed"):
             if not 0 <= getattr(self, name) <= 1:
@@ -84,6 +88,17 @@ class Propagation:
         if self.method not in get_args(Method):
             known = ", ".join(get_args(Method))
             raise ValueError(f"unknown method {self.method!r}: choose from {known}")
+
+    def calibrated(self, kind: EdgeKind) -> Propagation:
+        """The same for edges of this kind: with their usual threshold, where none is given."""
+        if self.threshold is not None:
+            return self
+        return replace(self, threshold=_THRESHOLDS[kind])
+
+    @property
+    def cuts_from(self) -> float:
+        """The threshold that is taken; that of a detector's edges where nothing else is known."""
+        return _THRESHOLDS["detector"] if self.threshold is None else self.threshold
 
     def scaled(self, size: tuple[int, ...]) -> Propagation:
         """The same with its pixels those of an image of `size` (h, w)."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64
 from skimage.measure import label
@@ -12,8 +15,21 @@ from trace_edges.results.labels import plain_array
 Mask = Bool[np.ndarray, "h w"]
 Edges = Float[np.ndarray, "h w"]
 Labels = Int32[np.ndarray, "h w"]
+EdgeKind = Literal["detector", "image-alone", "training-free"]
 # Each pixel and the one above it, each and the one to its left.
 SIDES = (np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1])
+
+
+def edge_kind(edges: Edges | EdgeMap | Mapping[str, Any]) -> EdgeKind:
+    """What drew edges, by an `EdgeMap` or by the settings that they were made with. Edges of which
+    nothing is known are taken to be those of the default detector, which reads the image alone.
+    """
+    known = edges.settings if isinstance(edges, EdgeMap) else edges
+    if not isinstance(known, Mapping):
+        return "image-alone"
+    if known.get("method") == "training-free":
+        return "training-free"
+    return "detector" if known.get("backbone") else "image-alone"
 
 
 def edge_array(edges: Edges | EdgeMap, *, thin: bool = False) -> Edges:

@@ -26,6 +26,7 @@ from trace_edges.instances.components import (
     components,
     cut_pixels,
     edge_array,
+    edge_kind,
     grown,
 )
 from trace_edges.results import EdgeMap
@@ -53,6 +54,7 @@ def propagate(mask: Mask, edges: Edges | EdgeMap, how: Propagation = PROPAGATION
     Raises:
         ValueError: the sizes differ, or the edges are not in [0, 1] or of several images.
     """
+    how = how.calibrated(edge_kind(edges))
     edges, mask = edge_array(edges, thin=True), plain_array(mask)
     check_edges(edges, mask.shape)
     labels = np.zeros(mask.shape, dtype=np.int32)
@@ -73,7 +75,7 @@ def divide(masks: Sequence[tuple[Box, Mask]], edges: Edges, how: Propagation) ->
         A window for each mask: its fragments by falling size from 1; 0 is outside.
     """
     how = how.scaled(edges.shape)
-    cut = cut_pixels(edges, how.threshold, how.hysteresis)
+    cut = cut_pixels(edges, how.cuts_from, how.hysteresis)
     found = [partition(mask, edges[box], cut[box], how) for box, mask in masks]
     if how.dividing:
         factor = enlargement(edges.shape)

@@ -17,9 +17,10 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from scipy.ndimage import gaussian_filter
-from skimage.segmentation import watershed
+from skimage.morphology import local_minima
 
-from trace_edges.instances.components import Edges, edge_array
+from trace_edges.instances.bgp import flood
+from trace_edges.instances.components import EdgeKind, Edges, components, edge_array, edge_kind
 from trace_edges.results import EdgeMap
 
 AREA_POWER = 0.25  # chosen on photographs, by average recall and precision
@@ -38,6 +39,7 @@ class Hierarchy:
         births: (2r - 1,) strength in [0, 1] at which the node came to be, ascending; 0 for leaves.
         areas: (2r - 1,) pixels.
         outlines: (2r - 1,) length of the boundary to other regions, in pairs of 4-neighbours.
+        kind: what drew the edges, which decides what their strengths mean.
     """
 
     labels: Int32[np.ndarray, "h w"]
@@ -45,6 +47,7 @@ class Hierarchy:
     births: Float64[np.ndarray, " nodes"]
     areas: Int64[np.ndarray, " nodes"]
     outlines: Int64[np.ndarray, " nodes"]
+    kind: EdgeKind = "detector"
 
     @property
     def leaves(self) -> int:
@@ -93,7 +96,11 @@ class Hierarchy:
 
 
 def build_hierarchy(
-    edges: Edges | EdgeMap, *, area_power: float = AREA_POWER, blur: float = 0.0
+    edges: Edges | EdgeMap,
+    *,
+    area_power: float = AREA_POWER,
+    blur: float = 0.0,
+    kind: EdgeKind | None = None,
 ) -> Hierarchy:
     """Flood an edge map from its minima and merge the basins by the strength between them.
 
@@ -104,11 +111,12 @@ def build_hierarchy(
             the edges count.
         blur: standard deviation in px of a Gaussian over `edges` before the flooding; it makes
             thin lines smooth, and merges the minima of a noisy map.
+        kind: what drew the edges. None: what an EdgeMap says, or else a detector.
 
     Raises:
         ValueError: `edges` is no map in [0, 1], or of several images.
     """
-    edges = edge_array(edges)
+    kind, edges = kind or edge_kind(edges), edge_array(edges)
     if edges.ndim != 2 or not edges.size:
         raise ValueError(f"edges must be (H, W), not {edges.shape}: give the map of one image")
     if not (edges.min() >= 0 and edges.max() <= 1):
@@ -116,7 +124,9 @@ def build_hierarchy(
     smooth = edges.astype(np.float32)
     if blur > 0:
         smooth = gaussian_filter(smooth, blur, mode="nearest")
-    labels = np.maximum(watershed(smooth) - 1, 0).astype(np.int32)  # a level map has no minima
+    minima = components(local_minima(smooth, connectivity=1))
+    basins = flood(minima, smooth, np.ones(smooth.shape, dtype=bool))
+    labels = np.maximum(basins - 1, 0)  # a level map has no minima
     pairs, of_crossing = _neighbours(labels)
     # The ridge may lie on either side of the crossing from one pixel to the next.
     strengths = np.concatenate(
@@ -125,7 +135,8 @@ def build_hierarchy(
     counts = np.bincount(of_crossing, minlength=len(pairs))
     totals = np.bincount(of_crossing, strengths, len(pairs)).astype(np.float64)  # int if none
     areas = np.bincount(labels.ravel())
-    return Hierarchy(labels, *_merge(pairs, totals, counts, areas, area_power))
+    parents, births, sizes, outlines = _merge(pairs, totals, counts, areas, area_power)
+    return Hierarchy(labels, parents, births, sizes, outlines, kind)
 
 
 def contours(hierarchy: Hierarchy | Edges | EdgeMap) -> Float32[np.ndarray, "h w"]:
@@ -185,7 +196,7 @@ def _merge(
     counts: Int64[np.ndarray, " p"],
     areas: Int64[np.ndarray, " r"],
     area_power: float,
-) -> tuple[np.ndarray, ...]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """What a `Hierarchy` knows of its nodes; greedy, the weakest boundary first."""
     leaves, image = len(areas), int(areas.sum())
     outlines = np.bincount(pairs.ravel(), np.repeat(counts, 2), leaves).astype(np.int64).tolist()

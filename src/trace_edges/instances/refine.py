@@ -20,6 +20,7 @@ from trace_edges.instances.components import (
     check_edges,
     components,
     edge_array,
+    edge_kind,
 )
 from trace_edges.instances.dividing import divide
 from trace_edges.instances.fragments import Attachment, attach_fragments
@@ -76,6 +77,7 @@ def refine_instances(
         ValueError: the sizes differ, the edges are not in [0, 1] or of several images, or the masks
             are of another kind.
     """
+    propagation = propagation.calibrated(edge_kind(edges))
     edges = edge_array(edges, thin=True)
     if isinstance(masks, InstanceMasks):
         return _refine(masks, edges, propagation, iou, split_parts)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy.ndimage import find_objects
 
-from trace_edges.instances.components import Edges
+from trace_edges.instances.components import EdgeKind, Edges
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
 from trace_edges.instances.scores import node_scores
 from trace_edges.results import EdgeMap, InstanceMasks
@@ -17,7 +17,6 @@ from trace_edges.results import EdgeMap, InstanceMasks
 Nodes = Int64[np.ndarray, "_"]
 
 Aim = Literal["objects", "areas"]
-EdgeKind = Literal["detector", "image-alone", "training-free"]
 
 # Where regions find most things of photographs, and where they cover all true segments best
 # (`benchmarks.masks.regions`), by what drew the edges: a detector, whose strengths are expected
@@ -27,7 +26,6 @@ _STRENGTHS: dict[EdgeKind, dict[str, float]] = {
     "image-alone": {"objects": 0.08, "areas": 0.3},
     "training-free": {"objects": 0.15, "areas": 0.25},
 }
-STRENGTH = _STRENGTHS["image-alone"]["objects"]
 
 
 def instances_from_edges(
@@ -55,19 +53,9 @@ def instances_from_edges(
         ValueError: `edges` is not a map in [0, 1], or has several images; a strength is not in
             [0, 1]; or there is no such aim.
     """
-    if strength is None:
-        settings = edges.settings if isinstance(edges, EdgeMap) else {}
-        strength = usual_strength(find, edge_kind(settings))
-    return instances_at(build_hierarchy(edges), strength, min_area=min_area)
-
-
-def edge_kind(settings: Mapping[str, Any]) -> EdgeKind:
-    """What drew edges that were made with these settings; of none, it is taken to be the default
-    detector, which reads the image alone.
-    """
-    if settings.get("method") == "training-free":
-        return "training-free"
-    return "detector" if settings.get("backbone") else "image-alone"
+    tree = build_hierarchy(edges)
+    chosen = usual_strength(find, tree.kind) if strength is None else strength
+    return instances_at(tree, chosen, min_area=min_area)
 
 
 def usual_strength(find: Aim = "objects", kind: EdgeKind = "image-alone") -> float:
@@ -86,7 +74,7 @@ def usual_levels(count: int, kind: EdgeKind = "image-alone") -> list[float]:
 
 
 def instances_at(
-    tree: Hierarchy, strength: float | Sequence[float] = STRENGTH, *, min_area: float = 0.0
+    tree: Hierarchy, strength: float | Sequence[float], *, min_area: float = 0.0
 ) -> InstanceMasks:
     """The regions left when all boundaries of up to `strength` are removed.
 

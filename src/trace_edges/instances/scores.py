@@ -2,11 +2,10 @@
 
 Four properties of a region decide: the share of the image that it has, the strength at which it
 merges with another, how much of its outline is the frame of the image, and how compact it is. The
-constants were fitted to the regions of the detector that comes with the package, on photographs
-with true masks, in two steps: by how well the regions that fit a thing best do so, for the order;
-and by the share of candidates that reach an IoU of 0.5 with a thing, for the scale. So about half
-of the masks with a score of 0.5 reach it. Edges of other detectors, whose strengths mean something
-else, keep a sensible order.
+constants were fitted to the regions of our edges, on photographs with true masks, in two steps: by
+how well the regions that fit a thing best do so, for the order; and by the share of candidates that
+reach an IoU of 0.5 with a thing, for the scale. So about half of the masks with a score of 0.5
+reach it. Edges of other detectors, whose strengths mean something else, keep a sensible order.
 """
 
 from __future__ import annotations
@@ -15,18 +14,25 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import expit
 
+from trace_edges.instances.components import EdgeKind
 from trace_edges.instances.hierarchy import Hierarchy
 
-# Log odds: a constant, then one number for each column of `properties`; what
-# `python -m benchmarks.masks.score_weights` prints.
-WEIGHTS = (0.9933, -0.6613, -0.0879, 1.7157, -2.7168, 0.8991)
+# Log odds, by what drew the edges: a constant, then one number for each column of `properties`;
+# what `python -m benchmarks.masks.score_weights` prints.
+_OF_DETECTOR = (0.9933, -0.6613, -0.0879, 1.7157, -2.7168, 0.8991)
+WEIGHTS: dict[EdgeKind, tuple[float, ...]] = {
+    "detector": _OF_DETECTOR,
+    "image-alone": (0.6802, -0.5822, -0.0739, 1.9169, -2.673, 1.0531),
+    "training-free": _OF_DETECTOR,  # not fitted: the order is sensible, the scale is not known
+}
 
 
 def node_scores(tree: Hierarchy) -> Float64[np.ndarray, " nodes"]:
     """For each node, the estimated probability in [0, 1] that its IoU with some thing is at least
     0.5.
     """
-    scores: Float64[np.ndarray, " nodes"] = expit(WEIGHTS[0] + properties(tree) @ WEIGHTS[1:])
+    constant, *weights = WEIGHTS[tree.kind]
+    scores: Float64[np.ndarray, " nodes"] = expit(constant + properties(tree) @ weights)
     return scores
 
 

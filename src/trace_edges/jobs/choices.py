@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from trace_edges.instances.regions import EdgeKind
+    from trace_edges.instances.components import EdgeKind
 
 Kind = Literal["folder", "tar", "coco", "voc", "parquet", "datasets"]  # of a data set
 Form = Literal["folder", "tar", "parquet", "coco"]  # of the results

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32, UInt8
 from trace_edges.images import model_size, resize_image, to_tensor
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.candidates import TOP_K, candidates_from_edges
-from trace_edges.instances.components import cut_pixels
+from trace_edges.instances.components import EdgeKind, cut_pixels
 from trace_edges.instances.dividing import open_lines
 from trace_edges.instances.grids import (
     attention_affinity,
@@ -25,12 +25,7 @@ from trace_edges.instances.hierarchy import build_hierarchy
 from trace_edges.instances.maskcut import maskcut
 from trace_edges.instances.promerge import promerge
 from trace_edges.instances.refine import refine_instances
-from trace_edges.instances.regions import (
-    EdgeKind,
-    instances_at,
-    instances_of_count,
-    is_ground,
-)
+from trace_edges.instances.regions import instances_at, instances_of_count, is_ground
 from trace_edges.jobs.choices import Selection
 from trace_edges.jobs.task import Subject, TaskError
 from trace_edges.results import GROUND, OBJECT, InstanceMasks
@@ -98,7 +93,7 @@ class Regions:
                 that enclose next to nothing.
         """
         chosen = self.selection
-        tree = build_hierarchy(subject.smooth, blur=chosen.blur)
+        tree = build_hierarchy(subject.smooth, blur=chosen.blur, kind=self.kind)
         strength = chosen.strengths(self.kind)
         if chosen.count is not None:
             found = instances_of_count(tree, chosen.count, min_area=chosen.min_area)
@@ -225,10 +220,10 @@ def cutting_lines(subject: Subject, propagation: Propagation) -> Float32[np.ndar
             0, and nothing would be cut.
     """
     thin = subject.thin
-    share = cut_pixels(thin, propagation.threshold, propagation.hysteresis).mean()
+    share = cut_pixels(thin, propagation.cuts_from, propagation.hysteresis).mean()
     if share > _MOST_EDGES:
         raise TaskError(
-            f"{share:.0%} of {subject.key} is edge at threshold {propagation.threshold}: give thin "
+            f"{share:.0%} of {subject.key} is edge at threshold {propagation.cuts_from}: give thin "
             "edges (detect without --soft), or a higher one"
         )
     return thin

@@ -121,7 +121,7 @@ def test_masks_are_indexed_iterated_and_joined_as_lists_are():
     for odd in ([True], 2, [2]):
         with pytest.raises(IndexError):
             masks[odd]
-    with pytest.raises(TypeError, match="masks have no names, as 'dog'"):
+    with pytest.raises(TypeError, match="not by dog"):
         masks["dog"]
     with pytest.raises(TypeError, match="InstanceMasks"):
         masks + list(masks)

@@ -12,7 +12,7 @@ stuff, the IoU of the region that overlaps it best, and counts it by its area. P
 do not count.
 
 Two strengths are chosen on the odd photographs, by AR for objects and by covering for areas, and
-reported on the even ones. "Shuffled" takes the edges of the next photograph of the same half, with
+reported on the even ones. Without edges the image is one region. "Shuffled" takes the edges of the next photograph of the same half, with
 strengths of its own. Intervals hold 95 % of 1,000 paired resamplings of the even photographs.
 """
 
@@ -47,6 +47,7 @@ SCORES = {
     "things": (THINGS, OF_THINGS),
     "covering": (COVERING, OF_COVERING),
 }
+NOTHING = "no edges"
 AIMS = {"objects": "AR", "areas": "covering"}
 
 
@@ -67,7 +68,7 @@ def main() -> None:
     names = sorted({path.stem for path in options.images.iterdir()} & listed.keys())
     halves = {"odd": names[::2], "even": names[1::2]}
     others = following(halves["odd"]) | following(halves["even"])
-    measured: dict[str, dict[str, np.ndarray]] = {}
+    measured: dict[str, dict[str, np.ndarray]] = {NOTHING: {}}
     for method, maps in read_edges(options.edges, names).items():
         shuffled = f"{method}, shuffled"
         measured |= {method: {}, shuffled: {}}
@@ -76,6 +77,8 @@ def main() -> None:
             segments = [s for s in listed[name]["segments_info"] if not s["iscrowd"]]
             is_thing = np.array([s["category_id"] in things for s in segments], dtype=bool)
             numbers = [s["id"] for s in segments]
+            one_region = build_hierarchy(np.zeros(ids.shape))
+            measured[NOTHING][name] = _score(one_region, ids, numbers, is_thing)
             for row, of in ((method, name), (shuffled, others[name])):
                 edges = fit(maps[of], ids.shape)
                 tree = build_hierarchy(edges, area_power=options.area_power, blur=options.blur)
@@ -95,6 +98,9 @@ def main() -> None:
         record["methods"][method]["chosen"] = {k: STRENGTHS[p] for k, p in chosen.items()}
         rows += [_row(method, aim, place, odd, even) for aim, place in chosen.items()]
         at = {f"{method}, {aim}": even[:, place] for aim, place in chosen.items()}
+        if method == NOTHING:
+            rows.pop()  # of whatever strength
+            continue
         pairs = [(f"{method}, objects", f"{method}, areas")]
         if method.endswith(", shuffled"):
             pairs = [(f"{method.removesuffix(', shuffled')}, {aim}", f"{method}, {aim}")
@@ -119,7 +125,8 @@ def _row(method: str, aim: str, place: int, odd: np.ndarray, even: np.ndarray) -
     both = [_scores(half.sum(axis=0)[place]) for half in (odd, even)]
     cells = [" / ".join(f"{100 * half[score]:.1f}" for half in both) for score in SCORES]
     regions = f"{even[:, place, REGIONS].mean():.1f}"
-    return (method, f"{STRENGTHS[place]:g} (best on odd for {aim})", *cells, regions)
+    strength = "" if method == NOTHING else f"{STRENGTHS[place]:g} (best on odd for {aim})"
+    return (method, strength, *cells, regions)
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> dict[str, list[float]]:

@@ -49,6 +49,17 @@ def check_fields(settings: Any) -> None:
             raise ValueError(flaw(error, name).lstrip(" :")) from error
 
 
+def check_within(low: float, high: float, **values: float) -> None:
+    """Refuse an argument of a function that lies outside of these ends; NaN does.
+
+    Raises:
+        ValueError: one does; the line names it.
+    """
+    for name, value in values.items():
+        if not low <= value <= high:
+            raise ValueError(f"{name} must lie in [{low:g}, {high:g}], not {value}")
+
+
 def read_fields(kind: type[T], content: Any) -> T:
     """A dataclass of what JSON holds.
 

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 import trace_edges as te
-from trace_edges.instances import build_hierarchy, contours, propagate, seeds_from_edges
+from trace_edges.instances import (
+    build_hierarchy,
+    candidates_from_edges,
+    contours,
+    propagate,
+    seeds_from_edges,
+)
 from trace_edges.instances.components import edge_array
 from trace_edges.results import EdgeMap, InstanceMasks
 
@@ -103,7 +109,9 @@ def test_contours_of_edges_are_those_of_their_tree():
 def test_edges_cut_from_the_usual_strength_of_what_drew_them(name):
     """A wall of 0.9 cuts where a detector drew it, but not where one did that reads the image
     alone, whose strengths are higher."""
-    drawn, alone = (EdgeMap(OUT.edges, OUT.ridges, settings=one) for one in ({}, {"backbone": None}))
+    drawn, alone = (
+        EdgeMap(OUT.edges, OUT.ridges, settings=one) for one in ({}, {"backbone": None})
+    )
     assert CUT[name](drawn).max() == 2
     assert CUT[name](alone).max() == 1
     strong = EdgeMap(np.minimum(OUT.edges / 0.9, 1), OUT.ridges, settings=alone.settings)
@@ -120,3 +128,28 @@ def test_edges_of_the_training_free_method_close_regions_from_twice_the_strength
     counts = [len(te.instances_from_edges(one)) for one in (edges[0], one_step, free)]
     assert counts == [2, 2, 1]
     assert len(te.instances_from_edges(free, 0.05)) == 2
+
+
+EMPTY = np.zeros((10, 12), dtype=np.float32)
+UNIT = (-0.1, 1.1, float("nan"))
+BOUNDS = {  # of each number that a function takes, what lies outside
+    "min_area of regions": (lambda v: te.instances_from_edges(EMPTY, min_area=v), UNIT),
+    "strength": (lambda v: te.instances_from_edges(EMPTY, v), UNIT),
+    "min_area of candidates": (lambda v: candidates_from_edges(EMPTY, min_area=v), UNIT),
+    "min_score": (lambda v: candidates_from_edges(EMPTY, min_score=v), UNIT),
+    "max_iou": (lambda v: candidates_from_edges(EMPTY, max_iou=v), UNIT),
+    "top_k": (lambda v: candidates_from_edges(EMPTY, top_k=v), (0, -1, float("nan"))),
+    "blur": (lambda v: build_hierarchy(EMPTY, blur=v), (-1, float("inf"), float("nan"))),
+    "area_power": (lambda v: build_hierarchy(EMPTY, area_power=v), (-1, float("nan"))),
+    "kind": (lambda v: build_hierarchy(EMPTY, kind=v), ("canny",)),
+    "iou": (lambda v: te.refine_instances(np.ones((10, 12), int), EMPTY, iou=v), UNIT),
+    "iou of masks": (lambda v: te.refine_instances(np.ones((10, 12), bool), EMPTY, iou=v), UNIT),
+}
+
+
+@pytest.mark.parametrize("name", list(BOUNDS))
+def test_a_number_out_of_its_range_is_refused_by_name(name):
+    function, outside = BOUNDS[name]
+    for value in outside:
+        with pytest.raises(ValueError, match=f"^{name.partition(' ')[0]} must .*not"):
+            function(value)

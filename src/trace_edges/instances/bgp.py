@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 from skimage.segmentation import watershed
 
+from trace_edges.checks import check_within
 from trace_edges.instances.components import (
     EdgeKind,
     Edges,
@@ -79,9 +80,7 @@ class Propagation:
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise ValueError(f"threshold must lie in (0, 1], not {self.threshold}")
-        for name in ("dividing", "hysteresis", "closed"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], not {getattr(self, name)}")
+        check_within(0, 1, dividing=self.dividing, hysteresis=self.hysteresis, closed=self.closed)
         for name in ("close_gap", "min_area", "min_radius"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more pixels, not {getattr(self, name)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trace_edges.checks import check_within
 from trace_edges.instances.components import Edges
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
 from trace_edges.instances.regions import Nodes, masks_of_nodes
@@ -42,8 +43,11 @@ def candidates_from_edges(
         least 0.5 with a thing.
 
     Raises:
-        ValueError: `edges` is not a map in [0, 1], or has several images.
+        ValueError: `edges` is not a map in [0, 1], or has several images; `top_k` is less than 1,
+            or another number is not in [0, 1].
     """
+    check_within(1, np.inf, top_k=top_k)
+    check_within(0, 1, min_score=min_score, max_iou=max_iou, min_area=min_area)
     tree = edges if isinstance(edges, Hierarchy) else build_hierarchy(edges)
     scores = node_scores(tree)
     fits = (tree.areas >= min_area * tree.labels.size) & (scores >= min_score)

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
+from typing import get_args
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from scipy.ndimage import gaussian_filter
 from skimage.morphology import local_minima
 
+from trace_edges.checks import check_within
 from trace_edges.instances.bgp import flood
 from trace_edges.instances.components import EdgeKind, Edges, components, edge_array, edge_kind
 from trace_edges.results import EdgeMap
@@ -114,13 +116,18 @@ def build_hierarchy(
         kind: what drew the edges. None: what an EdgeMap says, or else a detector.
 
     Raises:
-        ValueError: `edges` is no map in [0, 1], or of several images.
+        ValueError: `edges` is no map in [0, 1], or of several images; or another argument makes
+            no sense.
     """
+    if kind is not None and kind not in get_args(EdgeKind):
+        raise ValueError(f"kind must be one of {', '.join(get_args(EdgeKind))}, not {kind!r}")
+    check_within(0, 10, area_power=area_power)
     kind, edges = kind or edge_kind(edges), edge_array(edges)
     if edges.ndim != 2 or not edges.size:
         raise ValueError(f"edges must be (H, W), not {edges.shape}: give the map of one image")
     if not (edges.min() >= 0 and edges.max() <= 1):
         raise ValueError("edges must lie in [0, 1] and hold no NaN: scale them")
+    check_within(0, max(edges.shape), blur=blur)
     smooth = edges.astype(np.float32)
     if blur > 0:
         smooth = gaussian_filter(smooth, blur, mode="nearest")

@@ -11,6 +11,7 @@ from scipy.ndimage import find_objects
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from trace_edges.checks import check_within
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.components import (
     Edges,
@@ -77,6 +78,7 @@ def refine_instances(
         ValueError: the sizes differ, the edges are not in [0, 1] or of several images, or the masks
             are of another kind.
     """
+    check_within(0, 1, iou=iou)
     propagation = propagation.calibrated(edge_kind(edges))
     edges = edge_array(edges, thin=True)
     if isinstance(masks, InstanceMasks):
@@ -104,8 +106,7 @@ def merge_overlapping(masks: InstanceMasks, iou: float = 0.5) -> InstanceMasks:
     Args:
         iou: in [0, 1].
     """
-    if not 0 <= iou <= 1:
-        raise ValueError(f"iou must lie in [0, 1], not {iou}")
+    check_within(0, 1, iou=iou)
     while True:
         pairs = overlapping(masks, iou)
         if not len(pairs):

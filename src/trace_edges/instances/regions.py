@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy.ndimage import find_objects
 
+from trace_edges.checks import check_within
 from trace_edges.instances.components import EdgeKind, Edges
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
 from trace_edges.instances.scores import node_scores
@@ -50,8 +51,8 @@ def instances_from_edges(
         region has an IoU of at least 0.5 with a thing.
 
     Raises:
-        ValueError: `edges` is not a map in [0, 1], or has several images; a strength is not in
-            [0, 1]; or there is no such aim.
+        ValueError: `edges` is not a map in [0, 1], or has several images; a strength or `min_area`
+            is not in [0, 1]; or there is no such aim.
     """
     tree = build_hierarchy(edges)
     chosen = usual_strength(find, tree.kind) if strength is None else strength
@@ -88,8 +89,8 @@ def instances_at(
         Masks by falling area, with scores as of `instances_from_edges`.
     """
     levels = np.atleast_1d(np.asarray(strength, dtype=np.float64))
-    if odd := [level for level in levels.tolist() if not 0 <= level <= 1]:
-        raise ValueError(f"strength must lie in [0, 1], not {odd[0]:g}")
+    for level in levels.tolist():
+        check_within(0, 1, strength=level)
     if not len(levels):
         raise ValueError("no strength is given: give one, or several levels")
     nodes = np.concatenate([tree.nodes_at(level) for level in levels])
@@ -121,6 +122,7 @@ def is_ground(masks: InstanceMasks, max_area: float = 0.5) -> Bool[np.ndarray, "
 
 def _large(tree: Hierarchy, nodes: Nodes, min_area: float) -> Nodes:
     """Those of at least this share of the image, once each, by falling area."""
+    check_within(0, 1, min_area=min_area)
     nodes = np.unique(nodes)
     nodes = nodes[tree.areas[nodes] >= min_area * tree.labels.size]
     return nodes[np.argsort(-tree.areas[nodes], kind="stable")]

@@ -22,6 +22,7 @@ from trace_edges.backbones.configs import colours_of, read_config, read_object
 from trace_edges.backbones.explained import explained
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sources import Source
+from trace_edges.checks import check_within
 from trace_edges.images import ImageSource, load_image
 from trace_edges.instances.refine import overlapping
 from trace_edges.instances.seeds import Seeds
@@ -86,8 +87,7 @@ class SamSegmenter:
         kinds = prompt_kinds(prompts)
         if chunk < 1:
             raise ValueError(f"chunk must be at least 1 seed, not {chunk}")
-        if not 0 <= iou <= 1:
-            raise ValueError(f"iou must lie in [0, 1], not {iou}")
+        check_within(0, 1, iou=iou)
         pixels = load_image(image)
         size = pixels.shape[0], pixels.shape[1]
         if size != seeds.regions.shape:

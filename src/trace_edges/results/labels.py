@@ -34,7 +34,9 @@ def label_array(given: Any) -> np.ndarray:
 
 def label_windows(labels: np.ndarray) -> dict[int, tuple[Window, Crop]]:
     """Of every number in a label map (H, W), ascending: its box, and where it lies in it."""
-    if labels.size and labels.min() >= 0 and labels.max() < _FEW:
+    if not labels.size:
+        return {}
+    if labels.min() >= 0 and labels.max() < _FEW:
         numbers, places = range(int(labels.max()) + 1), labels
     else:  # of numbers that may be far apart; sorting them takes ten times as long
         found, inverse = np.unique(labels, return_inverse=True)

@@ -142,10 +142,11 @@ class InstanceMasks(Shown):
         if isinstance(which, int | np.integer):
             index = range(len(self))[which]  # raises the IndexError that ends an iteration
             which = slice(index, index + 1)
-        elif isinstance(which, str):
-            raise TypeError(f"masks have no names, as {which!r}: index them by number")
         elif not isinstance(which, slice):
             which = plain_array(which)
+            if which.ndim != 1:
+                raise TypeError(f"masks are indexed by numbers or by {len(self)} booleans, not by "
+                                f"{which}")  # fmt: skip
         kept = np.arange(len(self))[which if isinstance(which, slice) or len(which) else slice(0)]
         crops = [self.crops[index] for index in kept]
         classes = [self.classes[index] for index in kept]

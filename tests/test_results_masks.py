@@ -121,8 +121,10 @@ def test_masks_are_indexed_iterated_and_joined_as_lists_are():
     for odd in ([True], 2, [2]):
         with pytest.raises(IndexError):
             masks[odd]
-    with pytest.raises(TypeError, match="not by dog"):
-        masks["dog"]
+    for odd in ("dog", None, 1.5):
+        with pytest.raises(TypeError, match=f"not by {odd}"):
+            masks[odd]
+    assert len(InstanceMasks.from_labels(np.zeros((0, 5), dtype=int))) == 0
     with pytest.raises(TypeError, match="InstanceMasks"):
         masks + list(masks)
     with pytest.raises(ValueError, match="are not of one image"):

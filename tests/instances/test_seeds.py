@@ -2,12 +2,7 @@ import numpy as np
 import pytest
 
 from trace_edges.instances.regions import instances_from_edges
-from trace_edges.instances.seeds import (
-    Seeds,
-    inner_points,
-    seeds_from_edges,
-    seeds_from_masks,
-)
+from trace_edges.instances.seeds import Seeds, inner_points, seeds_from_masks
 from trace_edges.results import InstanceMasks
 
 
@@ -71,7 +66,7 @@ def test_a_region_of_one_pixel_repeats_it():
 
 def test_two_squares_split_by_an_edge_are_two_seeds():
     """Both grow by their own walls; the one between goes to one of them."""
-    seeds = seeds_from_edges(walled_squares())
+    seeds = seeds_from_masks(instances_from_edges(walled_squares(), 0.1))
     assert len(seeds) == 2
     assert seeds.regions.label_map.min() == 1  # nothing is left over
     (left, right) = sorted(seeds.boxes.tolist())
@@ -82,38 +77,6 @@ def test_two_squares_split_by_an_edge_are_two_seeds():
     assert right[2] == 21
     assert sorted(seeds.points[:, 0, 1].tolist()) == [5, 5]
     assert sorted(seeds.points[:, 0, 0].tolist()) == pytest.approx([5, 15], abs=1)
-
-
-def test_a_diagonal_wall_of_one_pixel_closes():
-    assert len(seeds_from_edges(np.eye(20, dtype=np.float32))) == 2
-
-
-def test_hysteresis_follows_a_fading_wall():
-    edges = walled_squares()
-    edges[5:, 10] = 0.3  # continues the wall of 1 above it, at 0.6 of the threshold
-    assert len(seeds_from_edges(edges, hysteresis=0.5)) == 2
-    assert len(seeds_from_edges(edges, hysteresis=1.0)) == 1
-
-
-def test_what_is_small_falls_to_its_neighbour():
-    edges = np.zeros((20, 30), dtype=np.float32)
-    edges[8:11, 8:11] = 1
-    edges[9, 9] = 0  # a ring around one pixel
-    assert len(seeds_from_edges(edges, min_area=0)) == 2
-    (region,) = seeds_from_edges(edges, min_area=2 / 600).regions.masks
-    assert region.all()
-
-
-def test_without_an_edge_the_image_is_one_region_or_none():
-    edges = np.zeros((21, 31), dtype=np.float32)
-    seeds = seeds_from_edges(edges)
-    assert seeds.boxes.tolist() == [[0, 0, 31, 21]]
-    assert seeds.points.tolist() == [[[15, 10]]]
-    assert len(seeds_from_edges(edges, max_area=0.9)) == 0
-
-
-def test_an_image_of_edges_has_no_region():
-    assert len(seeds_from_edges(np.ones((8, 9), dtype=np.float32))) == 0
 
 
 def test_regions_of_a_tree_are_seeds_too():
@@ -143,11 +106,7 @@ def test_logits_fade_where_a_cell_is_partly_inside_and_may_be_larger_than_the_im
 
 
 def test_wrong_input_is_refused():
-    with pytest.raises(ValueError, match="edges must be"):
-        seeds_from_edges(np.zeros((2, 8, 8), dtype=np.float32))
-    with pytest.raises(ValueError, match="divide 8-bit values by 255"):
-        seeds_from_edges(np.full((8, 8), 255.0, dtype=np.float32))
     with pytest.raises(ValueError, match="at least 1 point, not 0"):
-        seeds_from_edges(np.zeros((8, 8), dtype=np.float32), points=0)
+        seeds_from_masks(masks_of(np.ones((8, 8), dtype=bool)), points=0)
     with pytest.raises(ValueError, match="1 regions need points"):
         Seeds(masks_of(np.ones((8, 8), dtype=bool)), np.zeros((2, 1, 2), dtype=np.int64))

@@ -21,7 +21,7 @@ from trace_edges.instances.regions import (
     instances_from_edges,
     instances_of_count,
 )
-from trace_edges.instances.seeds import Seeds, seeds_from_edges, seeds_from_masks
+from trace_edges.instances.seeds import Seeds, seeds_from_masks
 
 __all__ = [
     "Attachment",
@@ -45,7 +45,6 @@ __all__ = [
     "promerge",
     "propagate",
     "refine_instances",
-    "seeds_from_edges",
     "seeds_from_masks",
     "snap_to_colours",
 ]

@@ -131,9 +131,7 @@ def build_hierarchy(
     smooth = edges.astype(np.float32)
     if blur > 0:
         smooth = gaussian_filter(smooth, blur, mode="nearest")
-    minima = components(local_minima(smooth, connectivity=1))
-    basins = flood(minima, smooth, np.ones(smooth.shape, dtype=bool))
-    labels = np.maximum(basins - 1, 0)  # a level map has no minima
+    labels = _basins(smooth)
     pairs, of_crossing = _neighbours(labels)
     # The ridge may lie on either side of the crossing from one pixel to the next.
     strengths = np.concatenate(
@@ -144,6 +142,17 @@ def build_hierarchy(
     areas = np.bincount(labels.ravel())
     parents, births, sizes, outlines = _merge(pairs, totals, counts, areas, area_power)
     return Hierarchy(labels, parents, births, sizes, outlines, kind)
+
+
+def _basins(smooth: Float32[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:
+    """The watershed of a map: each pixel's basin, from 0; its ridges belong to one of their sides."""
+    minima = components(local_minima(smooth, connectivity=1))
+    # Pixels of one height are flooded in an order that is nobody's, and a wall would be ragged. So
+    # the floors ascend, row by row, by less than the edges of any map differ.
+    heights, floors = smooth.astype(np.float64), minima > 0
+    heights[floors] += np.arange(np.count_nonzero(floors)) * 1e-15
+    basins = flood(minima, heights, np.ones(smooth.shape, dtype=bool))
+    return np.maximum(basins - 1, 0)  # a level map has no minima
 
 
 def contours(hierarchy: Hierarchy | Edges | EdgeMap) -> Float32[np.ndarray, "h w"]:

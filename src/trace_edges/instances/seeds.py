@@ -12,17 +12,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 from scipy.ndimage import distance_transform_edt
 
-from trace_edges.instances.bgp import flood
-from trace_edges.instances.components import (
-    Edges,
-    Mask,
-    by_falling_size,
-    check_edges,
-    components,
-    cut_pixels,
-    edge_array,
-)
-from trace_edges.results import EdgeMap, InstanceMasks
+from trace_edges.instances.components import Mask
+from trace_edges.results import InstanceMasks
 
 _LOGIT = 8.0  # sigmoid(8) = 0.9997
 
@@ -69,60 +60,6 @@ class Seeds:
         for canvas, mask in zip(drawn, masks, strict=True):
             canvas[: content[0], : content[1]] = _LOGIT * (2 * _shares(mask, content) - 1)
         return drawn
-
-
-def seeds_from_edges(
-    edges: Edges | EdgeMap,
-    *,
-    threshold: float = 0.5,
-    hysteresis: float = 0.5,
-    min_area: float = 5e-4,
-    max_area: float = 1.0,
-    points: int = 1,
-) -> Seeds:
-    """Seeds of the regions that edges close: 4-connected, so that a thin diagonal edge closes too.
-
-    A region grows back over the edge up to its ridge, or its box and mask would be too small by
-    half the width of the edge. An edge with a gap closes nothing, and in a smooth map much depends
-    on the threshold: there `seeds_from_masks` of `instances_from_edges` is safer.
-
-    Args:
-        edges: (h, w) in [0, 1], 1 on an edge; smooth, thin, or a drawn boundary. Of an `EdgeMap` of
-            one image, its `edges`.
-        threshold: strength in (0, 1] from which an edge separates.
-        hysteresis: down to this share of the threshold an edge separates where it continues a
-            stronger one; 1 for none.
-        min_area: share of the image, before growing; what is smaller falls to its neighbours.
-        max_area: share of the image, after growing; what is larger is no seed. Without an edge the
-            image is one region: a seed with 1, none with less.
-        points: number of points for each region.
-
-    Returns:
-        Regions by falling size; a score is 1.
-
-    Raises:
-        ValueError: `edges` is no map in [0, 1], or of several images, or `points` is less than 1.
-    """
-    edges = edge_array(edges)
-    if edges.ndim != 2:
-        raise ValueError(f"edges must be (H, W), not {edges.shape}: give the map of one image")
-    check_edges(edges, edges.shape)
-    cut = cut_pixels(edges, threshold, hysteresis)
-    closed = components(~cut)
-    small = np.bincount(closed.ravel()) < max(1, min_area * edges.size)
-    small[0] = True
-    markers = np.where(small[closed], 0, closed).astype(np.int32)
-    grown = flood(markers, edges, np.ones(edges.shape, dtype=bool))
-    large = np.bincount(grown.ravel()) > max_area * edges.size
-    labels = by_falling_size(np.where(large[grown], 0, grown).astype(np.int32))
-    settings = {
-        "source": "closed edges",
-        "threshold": threshold,
-        "hysteresis": hysteresis,
-        "min_area": min_area,
-        "max_area": max_area,
-    }
-    return seeds_from_masks(InstanceMasks.from_labels(labels, settings=settings), points)
 
 
 def seeds_from_masks(masks: InstanceMasks, points: int = 1) -> Seeds:

@@ -145,7 +145,7 @@ def build_hierarchy(
 
 
 def _basins(smooth: Float32[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:
-    """The watershed of a map: each pixel's basin, from 0; its ridges belong to one of their sides."""
+    """The watershed of a map: the basin of each pixel, from 0, its ridges among them."""
     minima = components(local_minima(smooth, connectivity=1))
     # Pixels of one height are flooded in an order that is nobody's, and a wall would be ragged. So
     # the floors ascend, row by row, by less than the edges of any map differ.

@@ -33,12 +33,12 @@ def test_every_setting_arrives():
 
 @pytest.fixture
 def folders(tmp_path):
-    """One class, and a line of strength 0.8 through it that leaves a gap of 8 px."""
+    """One class, and a line of strength 0.98 through it that leaves a gap of 8 px."""
     semantic, edges = tmp_path / "semantic", tmp_path / "edges"
     semantic.mkdir()
     edges.mkdir()
     line = np.zeros((60, 80), dtype=np.uint8)
-    line[:, 40] = 204
+    line[:, 40] = 250
     line[26:34, 40] = 0
     Image.fromarray(np.ones((60, 80), dtype=np.uint8)).save(semantic / "a.png")
     Image.fromarray(line).save(edges / "a.png")
@@ -51,7 +51,7 @@ def folders(tmp_path):
         ((), 1),
         (("--close-gap", "9"), 2),
         (("--close-gap", "9", "--closed", "1"), 1),
-        (("--close-gap", "9", "--threshold", "0.9"), 1),
+        (("--close-gap", "9", "--threshold", "0.99"), 1),
         (("--close-gap", "9", "--min-fragment", "3000"), 1),
         (("--close-gap", "9", "--min-radius", "30"), 1),
         (("--close-gap", "9", "--method", "random-walk"), 2),

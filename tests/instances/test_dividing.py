@@ -83,8 +83,8 @@ def test_edges_of_texture_cut_nothing():
     rng = np.random.default_rng(0)
     texture = np.zeros((240, 320), dtype=np.float32)
     for row, column in rng.integers(0, (230, 300), (300, 2)):
-        texture[row, column : column + 20] = 0.9
-        texture[row : row + 10, column] = 0.9
+        texture[row, column : column + 20] = 1
+        texture[row : row + 10, column] = 1
     wall = np.ones(texture.shape, dtype=bool)
     assert propagate(wall, texture, Propagation(dividing=0)).max() > 10
     assert propagate(wall, texture).max() == 1
@@ -111,7 +111,7 @@ def test_small_images_keep_their_pixels():
     assert Propagation().scaled((480, 640)) == Propagation().scaled((48, 64)) == Propagation()
     large = Propagation().scaled((960, 1280))
     assert (large.close_gap, large.min_area, large.min_radius) == (10, 80, 5)
-    assert (large.cuts_from, large.dividing) == (0.7, 0.95)
+    assert (large.cuts_from, large.dividing) == (0.95, 0.95)
 
 
 def test_lines_with_gaps_enclose_nothing():

@@ -50,8 +50,8 @@ def test_a_score_is_the_logistic_of_the_weighted_properties():
 
 
 def test_scores_are_of_what_drew_the_edges():
-    drawn = EdgeMap(WALL[None], WALL[None] > 0, settings={"backbone": None})
-    alone = build_hierarchy(WALL, kind="image-alone")
+    drawn = EdgeMap(WALL[None], WALL[None] > 0, settings={"backbone": "trace-mini"})
+    tree = build_hierarchy(WALL, kind="detector")
     found = instances_from_edges(drawn, 0.1)
-    np.testing.assert_array_equal(found.scores, node_scores(alone)[:2].astype(np.float32))
-    assert (node_scores(alone) != node_scores(build_hierarchy(WALL))).all()
+    np.testing.assert_array_equal(found.scores, node_scores(tree)[:2].astype(np.float32))
+    assert (node_scores(tree) != node_scores(build_hierarchy(WALL))).all()

@@ -51,8 +51,8 @@ def test_a_detector_that_is_off_by_three_pixels_makes_no_instance_of_the_strip()
     semantic = np.full((60, 90), 2)
     semantic[10:50, 10:80] = 1
     edges = np.zeros(semantic.shape, dtype=np.float32)
-    edges[10:50, 13] = edges[13, 10:80] = 0.9  # inside the thing, along two of its sides
-    edges[10:50, 45] = 0.9  # and a border between two things
+    edges[10:50, 13] = edges[13, 10:80] = 1  # inside the thing, along two of its sides
+    edges[10:50, 45] = 1  # and a border between two things
     things = panoptic_from_semantic(semantic, edges, things=[1])
     assert sum(segment.thing for segment in things.segments) == 2
     plain = Propagation(min_radius=0)

@@ -111,7 +111,7 @@ def test_annotations_stay_annotations_without_scores_and_with_sizes_put_right(ed
     assert not any("score" in entry for entry in found)
     assert (group["iscrowd"], group["segmentation"]) == (1, crowd["segmentation"])
     record = json.loads((tmp_path / "new" / "out.settings.json").read_text(encoding="utf-8"))
-    assert record["settings"]["propagation"]["threshold"] == 0.7
+    assert record["settings"]["propagation"]["threshold"] == 0.95
     assert (record["before"], record["after"], record["failed"]) == (1, 2, {})
 
 
@@ -303,10 +303,10 @@ def test_a_smooth_map_that_is_edge_nearly_everywhere_is_refused(labels, tmp_path
     """Cut by it, masks would come out as they went in."""
     edges = tmp_path / "soft"
     edges.mkdir()
-    np.save(edges / "a.npy", np.full(SIZE, 0.7, dtype=np.float32))
+    np.save(edges / "a.npy", np.full(SIZE, 0.96, dtype=np.float32))
     Image.fromarray(PAIR * np.uint8(1)).save(labels / "a.png")
     (outcome,) = refine_labels(labels, edges, tmp_path / "out")
-    assert "100% of a is edge at threshold 0.7: give thin edges" in outcome.message
+    assert "100% of a is edge at threshold 0.95: give thin edges" in outcome.message
 
 
 SEMANTIC = np.where(PAIR, 15, 0).astype(np.uint8)

@@ -137,7 +137,7 @@ class Cutting:
 
     Attributes:
         threshold: Edges of at least this strength cut a mask. None: the usual one of what drew
-            them, 0.95 for a detector that reads the image alone and 0.7 for all others.
+            them, 0.7 for detectors with a backbone and the training-free method, 0.95 for others.
         dividing: Share of the edges inside the masks of an image that must divide a mask. With
             less, as in texture, no mask is cut; with 0 they always are.
         hysteresis: Down to this share of the threshold an edge also cuts where it continues a

@@ -54,7 +54,7 @@ class Propagation:
 
     Attributes:
         threshold: strength in (0, 1] from which an edge separates. None: the usual one of what an
-            EdgeMap says that it was made by, or else of a detector.
+            EdgeMap says that it was made by, or else of the default detector.
         dividing: share of the edges inside the masks of an image that must run along lines that
             divide a mask, or none of them is cut: edges that mostly divide nothing draw more than
             borders of instances (`dividing.py`). 0 for no such condition.
@@ -96,8 +96,8 @@ class Propagation:
 
     @property
     def cuts_from(self) -> float:
-        """The threshold that is taken; that of a detector's edges where nothing else is known."""
-        return _THRESHOLDS["detector"] if self.threshold is None else self.threshold
+        """The threshold that is taken; that of the default detector where nothing else is known."""
+        return _THRESHOLDS["image-alone"] if self.threshold is None else self.threshold
 
     def scaled(self, size: tuple[int, ...]) -> Propagation:
         """The same with its pixels those of an image of `size` (h, w)."""

@@ -49,7 +49,7 @@ class Hierarchy:
     births: Float64[np.ndarray, " nodes"]
     areas: Int64[np.ndarray, " nodes"]
     outlines: Int64[np.ndarray, " nodes"]
-    kind: EdgeKind = "detector"
+    kind: EdgeKind = "image-alone"
 
     @property
     def leaves(self) -> int:
@@ -113,7 +113,7 @@ def build_hierarchy(
             the edges count.
         blur: standard deviation in px of a Gaussian over `edges` before the flooding; it makes
             thin lines smooth, and merges the minima of a noisy map.
-        kind: what drew the edges. None: what an EdgeMap says, or else a detector.
+        kind: what drew the edges. None: what an EdgeMap says, or else the default detector.
 
     Raises:
         ValueError: `edges` is no map in [0, 1], or of several images; or another argument makes

@@ -60,11 +60,11 @@ from trace_edges.results import Category
 HALF, BOTH = "half true, with trace", "true, with trace"
 DEFAULTS = {"the defaults": Propagation()}
 SCANNED = {
-    f"`threshold` {threshold}, `dividing` {dividing}": Propagation(
-        threshold=threshold, dividing=dividing
+    f"`threshold` {threshold}, `hysteresis` {hysteresis}": Propagation(
+        threshold=threshold, hysteresis=hysteresis
     )
-    for threshold in (0.3, 0.45, 0.6)
-    for dividing in (0.95, 0.8, 0.6)
+    for threshold in (0.7, 0.8, 0.9, 0.95)
+    for hysteresis in (0.8, 1.0)
 }
 MASKS = ("parts", "true masks")
 
@@ -179,15 +179,16 @@ def main() -> None:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     header = (
-        "edges", "settings", "odd: PQ of things, pooled", "false",
+        "edges", "odd: PQ of things, pooled", "false",
         "even: PQ", "false", "minus no edges",
         "parts, even: AP", "minus no edges", "true masks, even: AP", "minus no edges",
     )  # fmt: skip
-    lines = []
+    lines, several = [], len({row["settings"] for row in rows}) > 1
     for row in rows:
         if row["edges"] == NOTHING and row["settings"] != rows[0]["settings"]:
             continue
-        cells = [row["edges"], row["settings"] if row["edges"] != NOTHING else ""]
+        told = f", {row['settings']}" if several and row["edges"] != NOTHING else ""
+        cells = [row["edges"] + told]
         for half in ("odd", "even"):
             cells += [f"{100 * row[half]['pooled']:.1f}", f"{row[half]['fp']:.0f}"]
         even = row["even"]

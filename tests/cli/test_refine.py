@@ -16,13 +16,13 @@ def run(*arguments):
 
 @pytest.fixture
 def folders(tmp_path):
-    """Two label maps of one square each, and a line of strength 0.8 through the middle of both."""
+    """Two label maps of one square each, and a line of strength 0.98 through the middle of both."""
     masks, edges = tmp_path / "masks", tmp_path / "edges"
     masks.mkdir()
     edges.mkdir()
     square, line = np.zeros((2, 24, 24), dtype=np.uint8)
     square[2:22, 2:22] = 1
-    line[:, 12] = 204
+    line[:, 12] = 250
     for name in ("a", "b"):
         Image.fromarray(square).save(masks / f"{name}.png")
         Image.fromarray(line).save(edges / f"{name}.edges.png")
@@ -33,7 +33,7 @@ def test_masks_are_cut_where_the_edges_reach_the_threshold(folders, tmp_path):
     result = run(*folders, "--out", tmp_path / "low")
     assert result.exit_code == 0, result.output
     assert result.stdout.split("\n")[0] == "2 done, 0 failed; 2 masks became 4"
-    result = run(*folders, "--out", tmp_path / "high", "--threshold", 0.9)
+    result = run(*folders, "--out", tmp_path / "high", "--threshold", 0.99)
     assert "2 masks became 2" in result.stdout
 
 

@@ -110,7 +110,7 @@ def test_sizes_grow_with_the_image(times):
 def test_small_images_keep_their_pixels():
     assert Propagation().scaled((480, 640)) == Propagation().scaled((48, 64)) == Propagation()
     large = Propagation().scaled((960, 1280))
-    assert (large.close_gap, large.min_area, large.min_radius) == (10, 80, 5)
+    assert (large.close_gap, large.min_area, large.min_radius) == (10, 80, 6)
     assert (large.cuts_from, large.dividing) == (0.95, 0.95)
 
 

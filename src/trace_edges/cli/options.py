@@ -160,7 +160,7 @@ class Cutting:
     close_gap: int = 5
     closed: float = 0.75
     min_fragment: int = 20
-    min_radius: float = 2.5
+    min_radius: float = 3.0
     method: Literal["watershed", "random-walk"] = "watershed"
     iou: float = 0.5
 

@@ -74,7 +74,7 @@ class Propagation:
     close_gap: int = 5
     closed: float = 0.75
     min_area: int = 20
-    min_radius: float = 2.5
+    min_radius: float = 3.0
     method: Method = "watershed"
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from trace_edges.metrics.panoptic import Panoptic, SegmentInfo
 from trace_edges.results import Category
 
 NOTHING, SHUFFLED, TRUTH = "nothing", "shuffled", "ground truth"
-PEERS = ("canny", "felzenszwalb")
+PEERS = ("canny",)
 
 
 @dataclass(frozen=True)

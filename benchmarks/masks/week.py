@@ -98,9 +98,9 @@ def main() -> None:
     judged = {"candidates, untrained": out / "untrained" / "instances.json"}
     for name, masks in ("candidates", found), ("corrections", corrected), ("shuffled", shuffled):
         if options.steps:
-            judged[f"trained on {name}"] = out / f"{name}.json"
+            judged[f"trained on {name}"] = out / f"found-{name}.json"
             step(f"training on {name}", "-m", "benchmarks.masks.small_mask_rcnn", masks,
-                 out / "images", held / "images", "--out", out / f"{name}.json",
+                 out / "images", held / "images", "--out", judged[f"trained on {name}"],
                  "--size", size, "--steps", options.steps)  # fmt: skip
     for name, masks in judged.items():
         told = command(f"judging {name}", "evaluate", "masks", masks, held / "instances.json",

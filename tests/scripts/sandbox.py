@@ -80,6 +80,7 @@ ONLY_PARSED = {
     r"trace-edges explore": "a page that stays open; tests/explore looks at it in a browser",
     r"growth --large": "a minute and gigabytes; tests/benchmarks/test_growth.py",
     r"benchmarks\.gpu_day": "minutes; tests/benchmarks/test_gpu_day.py runs it",
+    r"benchmarks\.masks\.week": "minutes; tests/benchmarks/test_week.py runs it, smaller",
     r"benchmarks\.kills": "an hour; tests/benchmarks/test_kills.py",
     r"benchmarks\.speed\.(full_size|backbone_memory|training_memory)": "models of full size",
     r"benchmarks\.speed\.kernels": "minutes of Triton's compiler",

@@ -3,7 +3,7 @@
     python -m scripts.make_readme_image
 
 Each row: the image, the edges of the default detector over it, and the instances that these edges
-close (`segment --find areas`).
+close (`segment`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
 def row(detector: te.EdgeDetector, image: np.ndarray) -> list[Image.Image]:
     """The three tiles of an image, WIDTH px wide."""
     edges = detector(image)
-    instances = te.instances_from_edges(edges, find="areas")
+    instances = te.instances_from_edges(edges)
     size = (WIDTH, round(WIDTH * image.shape[0] / image.shape[1]))
     drawn = (Image.fromarray(image), edges.overlay(image), instances.overlay(image))
     return [tile.resize(size, Image.Resampling.LANCZOS) for tile in drawn]

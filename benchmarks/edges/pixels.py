@@ -134,7 +134,6 @@ def ranking_loss(logits: Tensor, target: Tensor, counts: Tensor) -> Tensor:
 
 
 DEEP = replace(BASE.student, width=128, widths=(16, 32, 64, 96, 128, 128))
-WIDE = replace(BASE.student, width=192, widths=(32, 64, 128, 192))
 ROWS = {
     "as the detector of the package": Row(),
     "half of the photographs": Row(photographs=0.5),
@@ -149,7 +148,6 @@ ROWS = {
     "loss: F with a tolerance of 2 px": Row(loss=tolerant_loss),
     "loss: Dice and ranking": Row(loss=ranking_loss),
     "side outputs at every scale": Row(student=SideStudent),
-    "twice as wide": Row(shape=WIDE),
     "deeper: cells of 64 px": Row(shape=DEEP, crop=256),
 }
 

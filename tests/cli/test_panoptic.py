@@ -1,4 +1,7 @@
 import json
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,3 +103,19 @@ def test_a_map_that_cannot_be_read_is_named_once(folders, tmp_path, what):
     (line,) = result.stderr.splitlines()
     assert line.count(str(semantic)) == 1
     assert what in line
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="such names cannot be made elsewhere")
+def test_a_name_that_no_list_can_hold_does_not_stop_the_others(tmp_path):
+    maps = {"sem": np.ones((24, 32), np.uint8), "edges": np.zeros((24, 32), np.uint8)}
+    for folder, values in maps.items():
+        (tmp_path / folder).mkdir()
+        for name in (b"ok", b"back\\s", b"latin-\xe9"):
+            path = os.fsencode(tmp_path / folder) + b"/" + name + b".png"
+            Image.fromarray(values).save(os.fsdecode(path))
+    words = ["panoptic", tmp_path / "sem", tmp_path / "edges", "--out", tmp_path / "out"]
+    result = CliRunner().invoke(app, [*map(str, words), "--things", "1"])
+    assert result.exit_code == 1
+    assert result.stderr.count("that the list of all images cannot hold") == 2
+    listed = json.loads((tmp_path / "out/panoptic.json").read_bytes())["images"]
+    assert [Path(image["file_name"]).stem for image in listed] == ["ok"]

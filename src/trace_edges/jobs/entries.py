@@ -189,7 +189,7 @@ def unpack(text: str) -> Place:
 def checked(entry: Entry) -> Entry:
     """The entry; one whose key cannot be the name of a file is unusable and has a safe key."""
     parts = entry.key.split("/")
-    if not is_text(entry.key):
+    if not _is_text(entry.key):
         problem = "its name is not UTF-8"
     elif any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
         problem = "its name leads out of the folder of results, or is not a file name"
@@ -284,8 +284,12 @@ def _content(cell: Any, where: str, folder: str = "") -> bytes:
     return cell
 
 
-def is_text(name: str) -> bool:
-    """Whether a name is UTF-8."""
+def can_be_listed(name: str) -> bool:
+    """Whether a list of all images, as COCO has it, can hold a name."""
+    return "\\" not in name and _is_text(name)
+
+
+def _is_text(name: str) -> bool:
     return name == _as_text(name)
 
 

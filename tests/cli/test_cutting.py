@@ -73,3 +73,15 @@ def test_shares_are_shares(option, folders, tmp_path):
     result = CliRunner().invoke(app, [*words, option, "1.5"])
     assert result.exit_code == 1
     assert f"{option} must lie in [0, 1], not 1.5" in result.output
+
+
+@pytest.mark.parametrize("verb", ["panoptic", "refine"])
+def test_edges_too_weak_to_cut_anything_are_said_to_be(verb, folders, tmp_path):
+    end = ("--things", "1") if verb == "panoptic" else ()
+    words = [verb, *map(str, folders), "-o", str(tmp_path / "out"), *end]
+    weak = CliRunner().invoke(app, [*words, "--threshold", "0.99"])
+    assert weak.exit_code == 0, weak.output
+    told = "1 of 1 images: no edge is as strong as the threshold 0.99, so nothing was cut"
+    assert told in weak.stderr
+    strong = CliRunner().invoke(app, [*words, "--threshold", "0.9", "--json"])
+    assert "no edge is as strong" not in strong.output

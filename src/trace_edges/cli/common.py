@@ -170,6 +170,13 @@ def image_progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
         yield report
 
 
+def report_notes(outcomes: Sequence[Any]) -> None:
+    """Print what is noted of images, and of how many."""
+    notes = Counter(note for outcome in outcomes for note in outcome.record.get("notes", ()))
+    for note, count in notes.items():
+        errors.print(escape(f"{count} of {len(outcomes)} images: {note}"))
+
+
 def report_failures(outcomes: Sequence[Any]) -> int:
     """Print why images failed; gives how many did."""
     messages = [outcome.message for outcome in outcomes if outcome.message]

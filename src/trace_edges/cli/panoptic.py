@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from trace_edges.cli.common import console, image_progress, report_failures
+from trace_edges.cli.common import console, image_progress, report_failures, report_notes
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
     FILES,
@@ -105,6 +105,7 @@ def panoptic(
         count = sum(outcome.record.get("after", 0) for outcome in outcomes)
         where = f"; {count} segments in {escape(str(out / 'panoptic.json'))}" if count else ""
         console.print(f"{len(outcomes) - failed} done, {failed} failed{where}")
+        report_notes(outcomes)
     formats.write(out / "panoptic.json", reporting)
     finish(outcomes)
 

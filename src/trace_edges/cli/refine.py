@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trace_edges.cli.common import console, image_progress, report_failures
+from trace_edges.cli.common import console, image_progress, report_failures, report_notes
 from trace_edges.cli.fields import command
 from trace_edges.cli.options import (
     CUTTING,
@@ -72,5 +72,6 @@ def refine(
         console.print(
             f"{len(outcomes) - failed} done, {failed} failed; {before} masks became {after}"
         )
+        report_notes(outcomes)
     formats.write(out, reporting)
     finish(outcomes)

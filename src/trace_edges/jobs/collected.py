@@ -30,7 +30,8 @@ class Collected:
 
     def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
         before, after = self.take(item.key, result)
-        return {"before": before, "after": after}
+        notes = {"notes": list(facts.notes)} if facts.notes else {}
+        return {"before": before, "after": after} | notes
 
 
 def refine_images(

@@ -229,5 +229,12 @@ def cutting_lines(subject: Subject, propagation: Propagation) -> Float32[np.ndar
     return thin
 
 
+def uncut(lines: Float32[np.ndarray, "h w"], propagation: Propagation) -> tuple[str, ...]:
+    """The note of a result that no edge was strong enough to change."""
+    if not lines.any() or lines.max() >= propagation.cuts_from:
+        return ()
+    return (f"no edge is as strong as the threshold {propagation.cuts_from:g}, so nothing was cut",)
+
+
 def _stride(grid: tuple[int, int]) -> int:
     return max(1, round(sqrt(grid[0] * grid[1]) / _SEEDS))

@@ -20,7 +20,7 @@ from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.components import Edges, edge_kind
 from trace_edges.instances.refine import refine_instances
 from trace_edges.jobs.collected import Collected, Progress, refine_images, write_settings
-from trace_edges.jobs.finding import cutting_lines
+from trace_edges.jobs.finding import cutting_lines, uncut
 from trace_edges.jobs.task import Outcome, Result, Subject, Task, TaskError
 from trace_edges.outputs import Outputs
 
@@ -160,7 +160,7 @@ class CutCocoMasks(_Cut):
                 entries += self.masks.entries(subject.key, category, refined)
         except (MemoryError, ValueError) as error:
             raise TaskError(" ".join(f"{subject.key}: {error}".split())) from error
-        return Result(value=(entries, before, findings))
+        return Result(value=(entries, before, findings), notes=uncut(lines, self.propagation))
 
 
 def refine_labels(
@@ -244,7 +244,8 @@ class CutLabels(_Cut):
             before = read_masks(path)
         except (OSError, ValueError) as error:
             raise TaskError(" ".join(str(error).split())) from error
-        return Result(value=(before, self.refined(before, lines, path)))
+        refined = self.refined(before, lines, path)
+        return Result(value=(before, refined), notes=uncut(lines, self.propagation))
 
 
 def _count(masks: Masks) -> int:

@@ -21,7 +21,7 @@ from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.fragments import ATTACHMENT, Attachment
 from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.jobs.detecting import encoded
-from trace_edges.jobs.finding import Found, Regions, cutting_lines
+from trace_edges.jobs.finding import Found, Regions, cutting_lines, uncut
 from trace_edges.jobs.task import Result, Subject, Task, TaskError
 from trace_edges.results import VOID
 
@@ -157,7 +157,7 @@ class PanopticTask(Task):
         occurring = [one for one in self.classes.categories if one.id in seen]
         record = {"segments_info": segments_info(found)}
         record["categories"] = category_entries(occurring, things=True)
-        return Result(files, record, (found, classes))
+        return Result(files, record, (found, classes), uncut(lines, self.propagation))
 
     def _map_of(self, key: str) -> Path:
         for suffix in SUFFIXES:

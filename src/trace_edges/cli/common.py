@@ -70,10 +70,14 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(1) from problem
 
 
+def printable(text: str) -> str:
+    r"""The same without what a terminal would obey: a name may hold \x1b, and is shown with it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def error(message: str, subject: Path | None = None) -> None:
     line = " ".join(f"{subject}: {message}".split() if subject else message.split())
-    line = line.encode("utf-8", "backslashreplace").decode()  # names that are no UTF-8
-    errors.print(f"[red]trace-edges:[/] {escape(line)}")
+    errors.print(f"[red]trace-edges:[/] {escape(printable(line))}")
 
 
 def moved_command(app: typer.Typer, name: str, command: str, replacement: str) -> None:
@@ -135,7 +139,7 @@ def print_outcomes(
 
 
 def image_cell(record: Mapping[str, Any]) -> str:
-    return escape(record["image"])
+    return escape(printable(record["image"]))
 
 
 def notes_cell(record: Mapping[str, Any]) -> str:

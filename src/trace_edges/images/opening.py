@@ -98,8 +98,8 @@ def decoding(name: str) -> Iterator[None]:
         )
         raise refusal(name, problem) from error
     except Exception as error:
-        reason = (str(error) or type(error).__name__)[:_LONGEST_REASON]
-        problem = f"cannot be decoded ({reason}); it is damaged or too unusual, save it again"
+        reason = f" ({str(error)[:_LONGEST_REASON]})" if str(error) else ""
+        problem = f"cannot be decoded{reason}; it is damaged or too unusual, save it again"
         raise refusal(name, problem) from error
 
 

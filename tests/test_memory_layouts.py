@@ -13,7 +13,14 @@ from trace_edges.explain import explain
 from trace_edges.formats import Segments
 from trace_edges.formats.edge_maps import read_edge_map, write_edge_map
 from trace_edges.formats.labels import read_masks, write_label_png
-from trace_edges.images import load_image, load_images, read_image, read_images, resize_image
+from trace_edges.images import (
+    load_image,
+    load_images,
+    read_image,
+    read_images,
+    resize_image,
+    to_model,
+)
 from trace_edges.images import to_tensor as image_tensor
 from trace_edges.instances import (
     Propagation,
@@ -141,6 +148,7 @@ FUNCTIONS = {
     "load_images": (lambda pixels: load_images([pixels, pixels])[1], [PIXELS]),
     "read_images": (lambda pixels: read_images(pixels)[1].pixels, [np.stack([PIXELS, PIXELS])]),
     "resize_image": (lambda pixels: resize_image(pixels, (20, 16)), [PIXELS]),
+    "to_model": (to_model, [PIXELS]),
     "to_tensor": (lambda pixels: image_tensor(pixels).numpy(), [PIXELS]),
     "TraceEdgePipeline": (drawn, [PIXELS]),
     "explain": (lambda pixels: np.asarray(explain(PIPES[0], pixels, FIXED)[0]), [PIXELS]),

@@ -162,7 +162,7 @@ def test_pushing_uploads_what_save_pretrained_writes_to_a_faked_hub(
         def upload_folder(self, *, repo_id, folder_path):
             calls.append(("upload", repo_id, sorted(p.name for p in Path(folder_path).iterdir())))
 
-    monkeypatch.setattr("trace_edges.detector.detector.HfApi", FakeHub)
+    monkeypatch.setattr("huggingface_hub.HfApi", FakeHub)
     detector.push_to_hub("me/edges", tmp_path / "out", private=True)
     assert calls == [
         ("create", "me/edges", {"exist_ok": True, "private": True}),

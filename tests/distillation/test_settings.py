@@ -75,5 +75,5 @@ def test_a_file_without_settings_is_named(tmp_path, content, problem):
 
 
 def test_a_config_that_is_not_there_names_those_that_are():
-    with pytest.raises(ValueError, match="toy, cpu, fast, 24gb, paper"):
+    with pytest.raises(ValueError, match="toy, pixels, cpu, 24gb, paper"):
         read_config("huge")

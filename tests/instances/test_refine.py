@@ -101,7 +101,9 @@ def test_parts_that_no_edge_divides_stay_one_unless_they_are_to_be_split():
 
 
 def test_a_part_that_an_edge_divides_is_divided_and_the_others_stay_one():
-    refined = refine_instances(parts(5, 30, 60), cut_at(34))
+    refined = refine_instances(
+        parts(5, 30, 60), cut_at(34), propagation=Propagation(min_radius=1.5)
+    )
     columns = (set(np.flatnonzero(mask.any(axis=0)).tolist()) - {34} for mask in refined)
     expected = [{*range(5, 15), *range(60, 70)}, {*range(30, 34)}, {*range(35, 40)}]
     assert sorted(map(sorted, columns)) == sorted(map(sorted, expected))

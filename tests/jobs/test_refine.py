@@ -346,11 +346,14 @@ def test_the_record_of_the_edges_says_from_which_strength_they_cut(tmp_path, str
     line = np.zeros(SIZE, dtype=np.float32)
     line[:, 14] = strength
     np.save(folder / "a.edges.npy", line)
-    (folder / "a.json").write_text('{"settings": {"method": "one-step", "backbone": null}}')
+    (folder / "a.json").write_text(
+        '{"settings": {"method": "one-step", "backbone": null}}', encoding="utf-8"
+    )
     for one in (semantic, labels):
         Image.fromarray(PAIR.astype(np.uint8)).save(one / "a.png")
-    (tmp_path / "a.json").write_text(json.dumps({"images": [image(1, "a")],
-        "annotations": [annotation(1, 1)], "categories": [{"id": 1, "name": "fg"}]}))  # fmt: skip
+    coco = {"images": [image(1, "a")], "annotations": [annotation(1, 1)],
+            "categories": [{"id": 1, "name": "fg"}]}  # fmt: skip
+    (tmp_path / "a.json").write_text(json.dumps(coco), encoding="utf-8")
     (outcome,) = panoptic_files(semantic, folder, tmp_path / "out", table_of_numbers([1], [0]))
     assert outcome.record["after"] == count + 1
     (outcome,) = refine_labels(labels, folder, tmp_path / "refined")

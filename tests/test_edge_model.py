@@ -81,3 +81,11 @@ def test_an_unknown_method_is_named():
 def test_a_device_that_is_not_there_is_one_line():
     with pytest.raises(ValueError, match="device 'abacus' is not available"):
         _ = Loading(device="abacus").placement
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [("one-step", "trace-pixels"), ("training-free", "trace-mini")]
+)
+def test_a_model_without_a_name_is_that_of_the_package(method, name):
+    assert EdgeModel(method=method).name == name
+    assert EdgeModel(name="mine", method=method).name == "mine"

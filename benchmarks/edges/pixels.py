@@ -83,8 +83,6 @@ class Row:
         labels: what is made of the labels of a photograph.
         loss: of the edges.
         student: its class.
-        shape: its settings.
-        crop: px.
     """
 
     photographs: float = 1
@@ -94,8 +92,6 @@ class Row:
     labels: Callable[[Labels], Labels] | None = None
     loss: Loss = dice_loss
     student: type[PixelStudent] = PixelStudent
-    shape: StudentSettings = BASE.student
-    crop: int = BASE.crop
 
 
 def no_labels(labels: Labels) -> Labels:
@@ -133,7 +129,6 @@ def ranking_loss(logits: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     return dice + 0.2 * F.relu(2 - (first - second)).mean()
 
 
-DEEP = replace(BASE.student, width=128, widths=(16, 32, 64, 96, 128, 128))
 ROWS = {
     "as the detector of the package": Row(),
     "half of the photographs": Row(photographs=0.5),
@@ -148,7 +143,6 @@ ROWS = {
     "loss: F with a tolerance of 2 px": Row(loss=tolerant_loss),
     "loss: Dice and ranking": Row(loss=ranking_loss),
     "side outputs at every scale": Row(student=SideStudent),
-    "deeper: cells of 64 px": Row(shape=DEEP, crop=256),
 }
 
 
@@ -197,7 +191,7 @@ def trained(
 ) -> PixelStudent:
     """The student of a row; every tenth photograph is held out."""
     steps = round(options.steps * row.steps)
-    settings = replace(BASE, student=row.shape, steps=steps, pasted=row.pasted, crop=row.crop)
+    settings = replace(BASE, steps=steps, pasted=row.pasted)
     student = row.student(settings.student)
     seed_student(student, settings.seed)
     learn = [example for i, example in enumerate(examples) if i % 10]

@@ -195,8 +195,8 @@ class EdgeModel:
     """A source of edges by name.
 
     Attributes:
-        name: of a detector ("trace-pixels", a folder, a hub id) or of a backbone, or the folder of
-            edges.
+        name: of a detector ("trace-pixels", a folder, a hub id) or of a backbone ("trace-mini", and
+            so on), or the folder of edges. None: the one of the package.
         method: "one-step" (a detector), "training-free", or "folder".
         settings: how images are read; of a detector the resolution alone.
         loading: how weights are loaded.
@@ -204,7 +204,7 @@ class EdgeModel:
         runtime: what computes a detector that reads the image alone.
     """
 
-    name: str = PIXELS
+    name: str = None  # type: ignore[assignment]  # never None once it is made
     method: Method = "one-step"
     settings: TraceSettings = field(default_factory=TraceSettings)
     loading: Loading = field(default_factory=Loading)
@@ -215,6 +215,9 @@ class EdgeModel:
         if self.method not in get_args(Method):
             known = ", ".join(get_args(Method))
             raise ValueError(f"unknown method {self.method!r}; known: {known}")
+        if self.name is None:
+            own = EMBEDDED if self.method == "training-free" else PIXELS
+            object.__setattr__(self, "name", own)
 
     @classmethod
     def choose(cls, choice: Choice, settings: TraceSettings, loading: Loading) -> EdgeModel:

@@ -60,6 +60,8 @@ SMALLER = (
     ("benchmarks.speed.capture", r"$", " --resolutions 64 --repeats 1"),
     ("benchmarks.edges.distillation", r"--limit 90 --steps 150", "--limit 4 --steps 2"
                                       " --rows canny 'attention and blocks'"),
+    ("benchmarks.edges.pixels", r"--limit 90 --steps 150", "--limit 4 --steps 2"
+                                " --rows 'no pasting' 'side outputs at every scale'"),
     ("benchmarks.masks.growth", r"$", " --only panoptic --largest 2"),
     ("train_mask2former", r"facebook/\S+", "tiny"),
     ("train_mask", r"$", " --steps 1 --batch 1 --size 64"),
@@ -71,6 +73,7 @@ SMALLER = (
 
 # What a command holds that is only parsed, and why it does not run.
 ONLY_PARSED = {
+    r"benchmarks\.speed$": "minutes; tests/benchmarks/test_stages.py has the largest part",
     r" \.\.\.$|SOURCE DEST": "the reader puts in arguments of their own",
     r"s3://": "a bucket; tests/jobs/test_s3.py has one",
     r"hf://": "a data set on the hub",

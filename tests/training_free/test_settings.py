@@ -2,7 +2,7 @@
 
 import pytest
 
-from trace_edges.training_free.settings import TraceSettings
+from trace_edges.training_free.settings import TraceSettings, attention_only
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,12 @@ def test_what_cannot_be_meant_is_refused(changes, message):
 def test_the_options_of_the_divergence():
     settings = TraceSettings(neighbours=8, border="copy")
     assert settings.divergence == {"neighbours": 8, "symmetric": False, "border": "copy"}
+
+
+@pytest.mark.parametrize(
+    ("resolution", "emergence", "expected"), [(512, 128, 256), (512, 384, 384), (512, 512, 512)]
+)
+def test_the_grid_is_that_of_t_star_or_of_half_the_resolution(resolution, emergence, expected):
+    described = {"resolution": resolution, "emergence_resolution": emergence}
+    chosen = attention_only(TraceSettings(subcell=2), described)
+    assert (chosen.resolution, chosen.subcell) == (expected, 1)

@@ -157,5 +157,10 @@ def visited_steps(backbone: Backbone, settings: TraceSettings) -> tuple[int, ...
 
 
 def attention_only(settings: TraceSettings, described: dict[str, Any]) -> TraceSettings:
-    """The settings that read attention at t* and no finer edges than its grid has."""
-    return replace(settings, resolution=described["emergence_resolution"], subcell=1)
+    """The settings that read attention at t* and no finer edges than its grid has.
+
+    That grid is the one on which t* is found, or of half the resolution where it is finer: t* shows
+    on grids that are too coarse to tell objects apart.
+    """
+    resolution = max(described["emergence_resolution"], described["resolution"] // 2)
+    return replace(settings, resolution=resolution, subcell=1)

@@ -42,6 +42,7 @@ SMALLER = (
     ("trace-edges evaluate edges|benchmarks.edges.halves", r"$", " --thresholds 9"),
     ("trace-edges distill", r"(--label-resolution) \d+", r"\1 64"),
     ("trace-edges distill", r"$", " --hold-out 3"),
+    ("trace-edges distill", r"--steps \d+", "--steps 2"),
     ("^echo", r'("steps"|"batch_size"): \d+', r"\1: 2"),
     ("^echo", r'(?<=\{)(?="student"(?!.*"crop"))',
      '"resolution": 64, "crop": 64, "batch_size": 2, '),

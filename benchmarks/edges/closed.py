@@ -21,7 +21,7 @@ from scipy.ndimage import maximum_filter
 
 from benchmarks._shared.edges import read_edges
 from benchmarks._shared.reports import guarded
-from trace_edges.drawing.visualize import grey_image
+from trace_edges.formats.edge_maps import write_edge_map
 from trace_edges.instances.hierarchy import build_hierarchy, contours
 
 NEAR = 2
@@ -42,9 +42,7 @@ def main() -> None:
         near = maximum_filter(closed, 2 * NEAR + 1)
         both = np.sqrt(edges["thin"][name] * near)
         for kind, drawn in (("contours", closed), ("both", both)):
-            path = options.out / kind / f"{name}.edges.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            grey_image(drawn).save(path)
+            write_edge_map(drawn, options.out / kind / f"{name}.edges.png", "png")
 
 
 if __name__ == "__main__":

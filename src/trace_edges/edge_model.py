@@ -271,13 +271,15 @@ class EdgeModel:
         Raises:
             BackboneError: there is no such detector.
         """
+        from trace_edges.instances.components import edge_kind
+
         if self.method == "training-free":
-            return "training-free"
+            return edge_kind({"method": self.method})
         from trace_edges.detector.config import read_config
         from trace_edges.detector.hub import find_artefact
 
         config = read_config(find_artefact(self.name, None, local_files_only=False))
-        return "image-alone" if config.student.widths else "detector"
+        return edge_kind({"method": self.method, "backbone": config.backbone})
 
     def source_settings(self) -> Any:
         """`settings` as the source takes them."""

@@ -47,18 +47,9 @@ class Verbs(TyperGroup):
 
 
 app = command_of(Verbs)
-app.command()(detect)
-app.command()(explain)
-app.command()(explore)
-app.command()(backbones)
-app.command()(doctor)
-app.command()(segment)
-app.command()(refine)
-app.command()(panoptic)
-app.command()(annotate)
-app.command()(export)
-app.command()(report)
-app.command()(distill)
+for verb in (detect, explain, explore, backbones, doctor, segment, refine, panoptic, annotate,
+             export, report, distill):  # fmt: skip
+    app.command()(verb)
 app.add_typer(evaluate)
 for name in ("pretrain", "composites"):
     moved_command(app, name, f"trace-edges {name}", f"python -m recipes.trace_mini {name}")

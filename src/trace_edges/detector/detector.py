@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, get_args, overload
 
@@ -18,7 +17,7 @@ from trace_edges.detector.hub import CARD, find_artefact, model_card
 from trace_edges.detector.loading import load_student, read_detector
 from trace_edges.detector.pixels import AnyStudent
 from trace_edges.detector.settings import DetectorSettings
-from trace_edges.detector.source import ProbabilitySource
+from trace_edges.detector.source import ProbabilitySource, weights_digest
 from trace_edges.drawing.control import ControlStyle, control_image
 from trace_edges.files import write_json, write_text
 from trace_edges.images import ImageSource
@@ -222,11 +221,10 @@ class EdgeDetector(ProbabilitySource):
 
     def fingerprint(self) -> str:
         """Equal for detectors that give equal edges: of the backbone and of what was learnt."""
-        digest = blake2b((self.student.base or "").encode(), digest_size=16)
-        for name, weight in sorted(self.student.trained()):  # as their file has them
-            digest.update(name.encode())
-            digest.update(weight.detach().float().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        learnt = (
+            (name, weight.detach().float().cpu().numpy()) for name, weight in self.student.trained()
+        )
+        return weights_digest(learnt, self.student.base or "")
 
     def _config(self) -> dict[str, Any]:
         return DetectorConfig.of(self.student, self.resolution, self.training).describe()

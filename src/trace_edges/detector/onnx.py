@@ -79,7 +79,8 @@ def export_graph(folder: str | Path) -> Path:
     sides = {"image": {0: "images", 2: "height", 3: "width"},
              "edges": {0: "images", 1: "height", 2: "width"}}  # fmt: skip
     image = torch.zeros(2, 3, 4 * detector.cell, 2 * detector.cell)
-    content, places = (folder / WEIGHTS).read_bytes(), _places(folder / WEIGHTS)
+    content = (folder / WEIGHTS).read_bytes()
+    places = _places(content)
     with write_atomically(folder / GRAPH) as temporary:
         _export(_Whole(detector), image, temporary, dynamic_axes=sides)
         written = onnx.load(temporary)
@@ -94,11 +95,10 @@ def export_graph(folder: str | Path) -> Path:
     return folder / GRAPH
 
 
-def _places(path: Path) -> dict[str, tuple[int, int]]:
+def _places(content: bytes) -> dict[str, tuple[int, int]]:
     """From which byte of a safetensors file to which its tensors lie: behind eight bytes that say
     how long the list of them is, and that list.
     """
-    content = path.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     listed = json.loads(content[8:start])
     listed.pop("__metadata__", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from trace_edges.backbones.checkpoints import PIXELS
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.detector.config import GRAPH, WEIGHTS, read_config
 from trace_edges.detector.hub import find_artefact
-from trace_edges.detector.source import ProbabilitySource
+from trace_edges.detector.source import ProbabilitySource, weights_digest
 from trace_edges.extras import require
 
 
@@ -83,8 +82,4 @@ class RuntimeDetector(ProbabilitySource):
 
     def fingerprint(self) -> str:
         """That of the `EdgeDetector` with the same weights."""
-        digest = blake2b(digest_size=16)
-        for name, weight in sorted(load_file(self.folder / WEIGHTS).items()):
-            digest.update(name.encode())
-            digest.update(weight.astype(np.float32).tobytes())
-        return digest.hexdigest()
+        return weights_digest(load_file(self.folder / WEIGHTS).items())

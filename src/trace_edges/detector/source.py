@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
 from math import prod
 from typing import Any
 
@@ -101,6 +102,20 @@ class ProbabilitySource(EdgeSource[DetectorSettings]):
         for turn in (1, -1) if mirror else (1,):  # along a row: as it is, or mirrored
             found = self.probabilities(np.ascontiguousarray(pixels[..., ::turn]))[..., ::turn]
             yield found if view == size else np.stack([_resized(one, size) for one in found])
+
+
+def weights_digest(weights: Iterable[tuple[str, np.ndarray]], backbone: str = "") -> str:
+    """Equal for detectors that give equal edges, whatever computes them.
+
+    Args:
+        weights: what was learnt, by name.
+        backbone: the fingerprint of what it reads.
+    """
+    digest = blake2b(backbone.encode(), digest_size=16)
+    for name, weight in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weight.astype(np.float32).tobytes())
+    return digest.hexdigest()
 
 
 def _resized(values: Float32[np.ndarray, "_ _"], size: Size) -> Float32[np.ndarray, "H W"]:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from errno import ENOENT
 from os import PathLike
-from typing import IO
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -25,7 +24,7 @@ from trace_edges.images.opening import (
 )
 from trace_edges.images.png import deep_mode, deep_values, raw_mode
 from trace_edges.images.stored import LABELS, MAX_PIXELS, ImageError, check_memory, upright
-from trace_edges.images.tiff import Tiff, first_page, read_tiff
+from trace_edges.images.tiff import Tiff, read_tiff
 
 # Compressions of TIFF that may change values, as the image formats of these names do.
 _LOSSY = ("OJPEG", "JPEG", "ALT_JPEG", "JPEG_LOSSY", "JPEG2000", "JPEGXR", "WEBP", "JPEGXL")
@@ -81,7 +80,7 @@ def stored_pixels(
     with _as_file_errors(path), open_file(path, str(path)) as file, decoding(str(path)):
         if is_tiff(begin(file, str(path))):
             tiff = read_tiff(file, str(path), smallest=False)
-            form = _form(file)
+            form = _form(tiff)
             if tiff.image is not None:
                 return np.asarray(tiff.image), tiff.image.mode, form
             assert tiff.values is not None
@@ -127,12 +126,9 @@ def upright_size(path: str | PathLike[str]) -> tuple[int, int]:
         return image_size(path)
 
 
-def _form(file: IO[bytes]) -> str:
+def _form(tiff: Tiff) -> str:
     """The format of a TIFF, with its compression where that may change values."""
-    file.seek(0)
-    with first_page(file) as (page, _, _):
-        compression = getattr(page.compression, "name", "")
-    return f"TIFF of {compression} data" if compression in _LOSSY else "TIFF"
+    return f"TIFF of {tiff.compression} data" if tiff.compression in _LOSSY else "TIFF"
 
 
 def _mode(tiff: Tiff) -> str:

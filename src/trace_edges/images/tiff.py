@@ -12,7 +12,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import IO, TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ class Tiff:
         bits: of every value.
         colours: (3, n) of a palette, 8 bits.
         image: what Pillow is to convert, where it is left to Pillow.
+        compression: "JPEG", "NONE", ...; empty if it is unknown.
     """
 
     values: np.ndarray | None
@@ -61,6 +62,7 @@ class Tiff:
     colours: np.ndarray | None = None
     image: Image.Image | None = None
     notes: tuple[str, ...] = ()
+    compression: str = ""
 
 
 def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
@@ -75,48 +77,55 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
         ImageError: its size or kind will not do, or a library is missing.
         Exception: nearly anything that a decoder raises on damaged data.
     """
-    with first_page(file) as (page, index, pages):
-        height, width = page.imagelength, page.imagewidth
-        if smallest:
-            check_size(height, width, name)
-        elif height * width > MAX_PIXELS:
-            raise refusal(name, f"is {width} x {height} px; make it at most {MAX_PIXELS:,} pixels")
-        if page.imagedepth != 1:
-            raise refusal(name, f"is a volume of depth {page.imagedepth}; save one slice")
-        held = page.samplesperpixel * (page.bitspersample + 7) // 8
-        check_memory(height, width, held if smallest else held + LABELS, name)
+    with _first_page(file) as (page, index, pages):
         notes = (f"page {index + 1} of {pages}",) if pages > 1 else ()
-        orientation = page.tags.valueof(274, 1)
-        orientation = orientation if isinstance(orientation, int) else 1
-        photometric = getattr(page.photometric, "name", "unknown")
-        if photometric == "YCBCR" and page.compression == 1 and page.subsampling in (None, (1, 1)):
-            # Pillow writes such a file, and its version 12 cannot read it back.
-            drawn = np.asarray(Image.fromarray(_decoded(page), "YCbCr").convert("RGB"))
-            return Tiff(drawn, "RGB", orientation, notes=notes)
-        if photometric in _PILLOWS:
-            return Tiff(None, photometric, 1, image=_pillow(file, index), notes=notes)
-        if photometric not in _PLAIN:
-            raise refusal(name, f"is a TIFF of {photometric} pixels; save it as RGB")
-        if page.dtype is None or page.dtype.kind not in "buif":
-            kind = page.dtype or "bands of several types"
-            raise refusal(name, f"holds {kind}; save it as 8 or 16 bits, or float")
-        try:
-            values = _decoded(page)
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            return _by_pillow(file, page, index, orientation, notes, name)
-        colours = _palette(page) if photometric == "PALETTE" else None
-        values, alpha, left_out = _bands(values, page, photometric, name)
-        return Tiff(
-            values, photometric, orientation, alpha, page.bitspersample, colours,
-            notes=(*notes, *left_out),
-        )  # fmt: skip
+        read = _read_page(file, page, index, notes, name, smallest)
+        return replace(read, compression=getattr(page.compression, "name", ""))
+
+
+def _read_page(
+    file: IO[bytes], page: TiffPage, index: int, notes: tuple[str, ...], name: str, smallest: bool
+) -> Tiff:
+    height, width = page.imagelength, page.imagewidth
+    if smallest:
+        check_size(height, width, name)
+    elif height * width > MAX_PIXELS:
+        raise refusal(name, f"is {width} x {height} px; make it at most {MAX_PIXELS:,} pixels")
+    if page.imagedepth != 1:
+        raise refusal(name, f"is a volume of depth {page.imagedepth}; save one slice")
+    held = page.samplesperpixel * (page.bitspersample + 7) // 8
+    check_memory(height, width, held if smallest else held + LABELS, name)
+    orientation = page.tags.valueof(274, 1)
+    orientation = orientation if isinstance(orientation, int) else 1
+    photometric = getattr(page.photometric, "name", "unknown")
+    if photometric == "YCBCR" and page.compression == 1 and page.subsampling in (None, (1, 1)):
+        # Pillow writes such a file, and its version 12 cannot read it back.
+        drawn = np.asarray(Image.fromarray(_decoded(page), "YCbCr").convert("RGB"))
+        return Tiff(drawn, "RGB", orientation, notes=notes)
+    if photometric in _PILLOWS:
+        return Tiff(None, photometric, 1, image=_pillow(file, index), notes=notes)
+    if photometric not in _PLAIN:
+        raise refusal(name, f"is a TIFF of {photometric} pixels; save it as RGB")
+    if page.dtype is None or page.dtype.kind not in "buif":
+        kind = page.dtype or "bands of several types"
+        raise refusal(name, f"holds {kind}; save it as 8 or 16 bits, or float")
+    try:
+        values = _decoded(page)
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        return _by_pillow(file, page, index, orientation, notes, name)
+    colours = _palette(page) if photometric == "PALETTE" else None
+    values, alpha, left_out = _bands(values, page, photometric, name)
+    return Tiff(
+        values, photometric, orientation, alpha, page.bitspersample, colours,
+        notes=(*notes, *left_out),
+    )  # fmt: skip
 
 
 def tiff_size(file: IO[bytes]) -> tuple[int, int]:
     """Height and width of the page that `read_tiff` reads, its orientation applied."""
-    with first_page(file) as (page, _, _):
+    with _first_page(file) as (page, _, _):
         size = page.imagelength, page.imagewidth
         turned = page.tags.valueof(274, 1) in (5, 6, 7, 8)
     return size[::-1] if turned else size
@@ -147,7 +156,7 @@ def _coloured(values: np.ndarray, table: np.ndarray, band: slice) -> np.ndarray:
 
 
 @contextmanager
-def first_page(file: IO[bytes]) -> Iterator[tuple[TiffPage, int, int]]:
+def _first_page(file: IO[bytes]) -> Iterator[tuple[TiffPage, int, int]]:
     """The first whole page of a file, its index, and how many there are."""
     import tifffile
 

@@ -284,6 +284,11 @@ def _content(cell: Any, where: str, folder: str = "") -> bytes:
     return cell
 
 
+# What is wrong with a name that fails `can_be_listed`, and the mend.
+UNLISTED = ("has a name that the list of all images cannot hold",
+            "rename it, in UTF-8 and without a backslash")  # fmt: skip
+
+
 def can_be_listed(name: str) -> bool:
     """Whether a list of all images, as COCO has it, can hold a name."""
     return "\\" not in name and _is_text(name)

@@ -17,7 +17,7 @@ from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.components import edge_kind
 from trace_edges.instances.fragments import ATTACHMENT, Attachment
 from trace_edges.jobs.collected import Collected, Progress, refine_images, write_settings
-from trace_edges.jobs.entries import can_be_listed, shown
+from trace_edges.jobs.entries import UNLISTED, can_be_listed, shown
 from trace_edges.jobs.task import Outcome, Result
 from trace_edges.jobs.tasks import PanopticTask
 from trace_edges.outputs import Outputs
@@ -69,11 +69,12 @@ def panoptic_files(
         return class_count, len(found.segments)
 
     task = PanopticTask(semantic, classes, propagation, attachment)
-    odd = [name for name in names if not can_be_listed(name)]
-    told = ("has a name that the list of all images cannot hold: rename it, in UTF-8 and without a "
-            "backslash")  # fmt: skip
-    outcomes = [Outcome(name, "failed", f"{semantic}: {shown(name)} {told}") for name in odd]
-    sound = [name for name in names if name not in odd]
+    outcomes = [
+        Outcome(name, "failed", f"{semantic}: {shown(name)} {': '.join(UNLISTED)}")
+        for name in names
+        if not can_be_listed(name)
+    ]
+    sound = [name for name in names if can_be_listed(name)]
     outcomes += refine_images(sound, folder, task, Collected(take), progress)
     if maps:
         settings = {"propagation": asdict(propagation), "attachment": asdict(attachment)}

@@ -13,7 +13,7 @@ from typing import Any
 
 from trace_edges import __version__
 from trace_edges.files import FileError, read_json, write_atomically, write_json
-from trace_edges.jobs.entries import Item, PathPlace, can_be_listed
+from trace_edges.jobs.entries import UNLISTED, Item, PathPlace, can_be_listed
 from trace_edges.jobs.locks import lock
 from trace_edges.jobs.task import Facts, Result
 from trace_edges.outputs import Outputs, new_digest
@@ -65,8 +65,7 @@ class Records:
         """
         path = self.record(name)
         if self.listed and not can_be_listed(name):
-            raise FileError(image, "has a name that the list of all images cannot hold",
-                            "rename it, in UTF-8 and without a backslash")  # fmt: skip
+            raise FileError(image, *UNLISTED)
         if max(len(os.fsencode(file.name)) for file in (path, *self.files(name))) > _LONGEST:
             raise FileError(image, f"has so long a name that those of its results would be longer "
                             f"than {_LONGEST} bytes", "rename it")  # fmt: skip

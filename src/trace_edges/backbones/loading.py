@@ -190,9 +190,6 @@ def _read_pipeline(
 
 def _defaults(path: Path) -> Defaults:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if "refine" in values:  # as 0.1 called it
-            values["subcell"] = values.pop("refine")
-        return Defaults(**values)
+        return Defaults(**json.loads(path.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
         raise BackboneError(f"{path} does not hold the defaults of a backbone: {error}") from error

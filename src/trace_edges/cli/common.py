@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -78,17 +78,6 @@ def printable(text: str) -> str:
 def error(message: str, subject: Path | None = None) -> None:
     line = " ".join(f"{subject}: {message}".split() if subject else message.split())
     errors.print(f"[red]trace-edges:[/] {escape(printable(line))}")
-
-
-def moved_command(app: typer.Typer, name: str, command: str, replacement: str) -> None:
-    """Keep the name of a command that has moved, hidden: it says where to, and exits with 1."""
-
-    def moved(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> None:
-        error(f"{command} has moved: {replacement}, from a clone")
-        raise typer.Exit(1)
-
-    anything = {"ignore_unknown_options": True, "help_option_names": []}
-    app.command(name, hidden=True, context_settings=anything)(moved)
 
 
 def waiting(what: str, hidden: bool) -> AbstractContextManager[object]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from trace_edges.cli.common import console, error, moved_command, progress
+from trace_edges.cli.common import console, error, progress
 from trace_edges.cli.evaluate_edges import (
     GtModeOption,
     KindOption,
@@ -136,8 +136,3 @@ def voc_instances(
         typer.echo(json.dumps({"images": images, "instances": masks}))
     elif not reporting.quiet:
         console.print(f"{out}: {masks} instances on {images} images")
-
-
-moved_command(
-    evaluate, "ablation", "trace-edges evaluate ablation", "python -m benchmarks.ablation"
-)

@@ -11,7 +11,6 @@ from typer.core import TyperGroup
 from trace_edges.cli import command_of
 from trace_edges.cli.annotate import annotate
 from trace_edges.cli.backbones import backbones
-from trace_edges.cli.common import moved_command
 from trace_edges.cli.detect import detect
 from trace_edges.cli.distill import distill
 from trace_edges.cli.doctor import doctor
@@ -51,5 +50,3 @@ for verb in (detect, explain, explore, backbones, doctor, segment, refine, panop
              export, report, distill):  # fmt: skip
     app.command()(verb)
 app.add_typer(evaluate)
-for name in ("pretrain", "composites"):
-    moved_command(app, name, f"trace-edges {name}", f"python -m recipes.trace_mini {name}")

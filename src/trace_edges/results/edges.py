@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,12 +114,6 @@ class EdgeMap(Shown):
         return np.where(self.ridges, self.edges, np.float32(0))
 
     @property
-    def crests(self) -> Bool[np.ndarray, "n h w"]:
-        """The name of `ridges` in 0.1; it goes with the next release."""
-        warnings.warn("EdgeMap.crests is called ridges now", DeprecationWarning, stacklevel=2)
-        return self.ridges
-
-    @property
     def facts(self) -> str:
         """One line: how many images of which size, by which method, and what was found."""
         count, height, width = self.edges.shape
@@ -181,15 +174,13 @@ class EdgeMap(Shown):
 
     @classmethod
     def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> EdgeMap:
-        packed = data["ridges"] if "ridges" in data else data["crests"]  # as 0.1 called them
-        edges, raw, emergence = data["edges"], data.get("raw"), None
+        edges, emergence = data["edges"], None
         if edges.dtype.kind != "f":
             raise TypeError(f"edges are {edges.dtype}")
-        if raw is not None and not raw.size:  # 0.1 wrote empty maps where a method has none
-            raw = None
-        elif "curve" in data:
+        if "curve" in data:
             emergence = Emergence(data["timesteps"], data["curve"], data["timestep"])
-        return cls(edges, unpacked(packed, edges.shape), raw, emergence, settings)
+        ridges = unpacked(data["ridges"], edges.shape)
+        return cls(edges, ridges, data.get("raw"), emergence, settings)
 
 
 def stack_edge_maps(results: Sequence[EdgeMap]) -> EdgeMap:

@@ -1,5 +1,0 @@
-"""The name of `trace_edges.formats` in 0.1; it goes with the next release."""
-
-from trace_edges.renamed import forwards
-
-__getattr__ = forwards(__name__, "trace_edges.formats")

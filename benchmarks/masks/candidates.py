@@ -88,7 +88,7 @@ def measure(photograph: Truth) -> dict[str, dict[str, Any]]:
     ids, things, tree = photograph.ids, photograph.things, photograph.tree
     crowd = [bool(s["iscrowd"]) for s in things]
     true = encoded([ids == s["id"] for s in things])
-    usual = usual_strength("objects", tree.kind)
+    usual = usual_strength("objects", tree.origin)
     partition = instances_at(tree, usual)
     nodes = np.unique(tree.nodes_at(usual))
     strengths = tree.deaths[nodes[np.argsort(-tree.areas[nodes], kind="stable")]]

@@ -62,7 +62,7 @@ def main() -> None:
 def _prelabels(photograph: Truth) -> Iterator[tuple[str, InstanceMasks, bool]]:
     """Name, masks, and whether they are suggestions."""
     tree = photograph.tree
-    partition = instances_at(tree, usual_strength("objects", tree.kind))
+    partition = instances_at(tree, usual_strength("objects", tree.origin))
     candidates = candidates_from_edges(tree)
     likely = f"of a score of at least {LIKELY}"
     yield "nothing", partition[[]], False

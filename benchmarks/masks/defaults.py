@@ -52,7 +52,7 @@ from benchmarks.masks.photographs import (
 from benchmarks.masks.splitting import counts_in, predicted, resampled, scores_of, table_of
 from trace_edges.edge_folder import EdgeFolder
 from trace_edges.instances import Propagation, refine_instances
-from trace_edges.instances.components import EdgeKind, components, edge_kind
+from trace_edges.instances.components import Origin, components, origin_of
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.panoptic import Panoptic, panoptic_counts
 from trace_edges.results import Category
@@ -76,7 +76,7 @@ class Task:
     out: Path
     kinds: tuple[str, ...]
     settings: Mapping[str, Propagation]
-    drawn_by: Mapping[str, EdgeKind]
+    drawn_by: Mapping[str, Origin]
 
 
 def edges_of(kind: str, photograph: Photograph, truth: Panoptic) -> np.ndarray:
@@ -150,7 +150,7 @@ def main() -> None:
     if arguments.scan:
         kinds, hows = (NOTHING, "trace", BOTH), SCANNED
     folders = dict(one.split("=") for one in arguments.edges)
-    drawn_by = {name: edge_kind(EdgeFolder(path).made_with) for name, path in folders.items()}
+    drawn_by = {name: origin_of(EdgeFolder(path).made_with) for name, path in folders.items()}
     drawn_by |= dict.fromkeys((SHUFFLED, HALF, BOTH), drawn_by["trace"])
     settings = {name: asdict(how) for name, how in hows.items()}
     inputs = {"images": [one.name for one in data.photographs], "edges": sorted(arguments.edges)}

@@ -28,7 +28,7 @@ from benchmarks.masks.regions import shared_pixels
 from trace_edges.edge_folder import EdgeFolder
 from trace_edges.formats.coco_truth import load_json, png_folder, read_panoptic
 from trace_edges.instances.candidates import distinct_nodes
-from trace_edges.instances.components import EdgeKind, edge_kind
+from trace_edges.instances.components import Origin, origin_of
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
 from trace_edges.instances.scores import properties
 
@@ -43,7 +43,7 @@ def main() -> None:
     for photograph in read_photographs(parser.parse_args())[HALVES["odd"]]:
         numbers = [s["id"] for s in photograph.things if not s["iscrowd"]]
         trees.append((photograph.tree, overlaps(photograph.tree, photograph.ids, numbers)))
-    print(f"{trees[0][0].kind}: {tuple(round(float(one), 4) for one in weights(trees))}")
+    print(f"{trees[0][0].origin}: {tuple(round(float(one), 4) for one in weights(trees))}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Truth:
     things: Sequence[dict[str, Any]]
     edges: np.ndarray
     others: np.ndarray
-    kind: EdgeKind
+    origin: Origin
 
     @cached_property
     def ids(self) -> np.ndarray:
@@ -63,11 +63,11 @@ class Truth:
 
     @property
     def tree(self) -> Hierarchy:
-        return build_hierarchy(fit(self.edges, self.ids.shape), kind=self.kind)
+        return build_hierarchy(fit(self.edges, self.ids.shape), origin=self.origin)
 
     @property
     def control(self) -> Hierarchy:
-        return build_hierarchy(fit(self.others, self.ids.shape), kind=self.kind)
+        return build_hierarchy(fit(self.others, self.ids.shape), origin=self.origin)
 
 
 def command_line(doc: str) -> argparse.ArgumentParser:
@@ -87,12 +87,12 @@ def read_photographs(options: argparse.Namespace) -> list[Truth]:
     names = sorted(images.keys() & listed.keys())
     (maps,) = read_edges([f"edges={options.edges}"], names).values()
     others = following(names[::2]) | following(names[1::2])
-    kind = edge_kind(EdgeFolder(options.edges).made_with)
+    origin = origin_of(EdgeFolder(options.edges).made_with)
     return [
         Truth(
             images[name], drawn / listed[name]["file_name"],
             [s for s in listed[name]["segments_info"] if s["category_id"] in kinds],
-            maps[name], maps[others[name]], kind,
+            maps[name], maps[others[name]], origin,
         )
         for name in names
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from trace_edges.backbones.checkpoints import EMBEDDED, PIXELS
 from trace_edges.training_free.settings import TraceSettings
 
 if TYPE_CHECKING:
-    from trace_edges.instances.components import EdgeKind
+    from trace_edges.instances.components import Origin
 
 Quality = Literal["default", "fast", "best"]
 Runtime = Literal["auto", "torch", "onnx"]
@@ -265,21 +265,21 @@ class EdgeModel:
             placement["dtype"] = None
         return EdgeDetector.from_pretrained(self.name, **placement)
 
-    def edge_kind(self) -> EdgeKind:
+    def origin(self) -> Origin:
         """What draws the edges, by the config of a detector; its weights are not loaded.
 
         Raises:
             BackboneError: there is no such detector.
         """
-        from trace_edges.instances.components import edge_kind
-
-        if self.method == "training-free":
-            return edge_kind({"method": self.method})
         from trace_edges.detector.config import read_config
         from trace_edges.detector.hub import find_artefact
+        from trace_edges.instances.components import origin_of
 
-        config = read_config(find_artefact(self.name, None, local_files_only=False))
-        return edge_kind({"method": self.method, "backbone": config.backbone})
+        known: dict[str, Any] = {"method": self.method}
+        if self.method == "one-step":
+            artefact = find_artefact(self.name, None, local_files_only=False)
+            known["backbone"] = read_config(artefact).backbone
+        return origin_of(known)
 
     def source_settings(self) -> Any:
         """`settings` as the source takes them."""

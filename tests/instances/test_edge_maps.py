@@ -136,7 +136,7 @@ BOUNDS = {  # of each number that a function takes, what lies outside
     "top_k": (lambda v: candidates_from_edges(EMPTY, top_k=v), (0, -1, float("nan"))),
     "blur": (lambda v: build_hierarchy(EMPTY, blur=v), (-1, float("inf"), float("nan"))),
     "area_power": (lambda v: build_hierarchy(EMPTY, area_power=v), (-1, float("nan"))),
-    "kind": (lambda v: build_hierarchy(EMPTY, kind=v), ("canny",)),
+    "origin": (lambda v: build_hierarchy(EMPTY, origin=v), ("canny",)),
     "iou": (lambda v: te.refine_instances(np.ones((10, 12), int), EMPTY, iou=v), UNIT),
     "iou of masks": (lambda v: te.refine_instances(np.ones((10, 12), bool), EMPTY, iou=v), UNIT),
 }

@@ -51,7 +51,7 @@ def test_a_score_is_the_logistic_of_the_weighted_properties():
 
 def test_scores_are_of_what_drew_the_edges():
     drawn = EdgeMap(WALL[None], WALL[None] > 0, settings={"backbone": "trace-mini"})
-    tree = build_hierarchy(WALL, kind="detector")
+    tree = build_hierarchy(WALL, origin="detector")
     found = instances_from_edges(drawn, 0.1)
     np.testing.assert_array_equal(found.scores, node_scores(tree)[:2].astype(np.float32))
     assert (node_scores(tree) != node_scores(build_hierarchy(WALL))).all()

@@ -244,9 +244,9 @@ def _task(
     if name == "edges":
         return EdgesTask(output.format, output.kind)
     if name == "instances":
-        return InstancesTask(Regions(selection, model.edge_kind()))
+        return InstancesTask(Regions(selection, model.origin()))
     maps, cutting = panoptic
     if maps.semantic is None:
         raise ValueError("--task panoptic cuts semantic maps: give their folder with --semantic")
-    propagation = cutting.propagation().calibrated(model.edge_kind())
+    propagation = cutting.propagation().calibrated(model.origin())
     return PanopticTask(maps.semantic.absolute(), maps.table(), propagation, cutting.attachment())

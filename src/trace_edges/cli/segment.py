@@ -39,7 +39,7 @@ from trace_edges.jobs.choices import Selection
 from trace_edges.training_free.settings import TraceSettings
 
 if TYPE_CHECKING:
-    from trace_edges.instances.components import EdgeKind
+    from trace_edges.instances.components import Origin
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,11 @@ def segment(
 
         segment_outputs(masks.edges, names, out, overwrite=files.overwrite)
         source = model.load()
-        from trace_edges.instances.components import edge_kind
+        from trace_edges.instances.components import origin_of
 
     described = source.describe(model.source_settings())
-    kind = edge_kind(source.made_with if isinstance(source, EdgeFolder) else described)
-    find = _finder(masks, selection, cutting, model, kind, (choice, settings, loading))
+    origin = origin_of(source.made_with if isinstance(source, EdgeFolder) else described)
+    find = _finder(masks, selection, cutting, model, origin, (choice, settings, loading))
     find = finished(find, finishing, cutting.iou, loading)
     made_with: dict[str, Any] = {"source": masks.masks}
     made_with |= {"detector": described} if model.method == "one-step" else described
@@ -140,7 +140,7 @@ def _finder(
     selection: Selection,
     cutting: Cutting,
     model: EdgeModel,
-    kind: EdgeKind,
+    origin: Origin,
     attention: tuple[Choice, TraceSettings, Loading],
 ) -> Any:
     """What finds the instances of an image."""
@@ -149,7 +149,7 @@ def _finder(
     choice, settings, loading = attention
     find: Regions | Generated
     if masks.masks == "edges":
-        find = Regions(selection, kind)
+        find = Regions(selection, origin)
     else:
         if selection != Selection():
             raise ValueError(
@@ -162,7 +162,7 @@ def _finder(
         elif model.method != "training-free":
             pipe = loading.load_pipeline(choice.backbone)
         find = Generated(
-            masks.masks, encoder, pipe, settings, cutting.propagation().calibrated(kind),
+            masks.masks, encoder, pipe, settings, cutting.propagation().calibrated(origin),
             cutting.iou, masks.crf,
         )  # fmt: skip
     return find

@@ -52,7 +52,7 @@ def instances_tab(photograph: Any, edges: Any) -> None:
             return None, gr.skip()
         with plain_errors():
             tree = build_hierarchy(edges)
-        chosen = usual_strength(kind=tree.kind)
+        chosen = usual_strength(origin=tree.origin)
         return Regions.at(tree, chosen), chosen
 
     def cut(regions: Regions | None, strength: float) -> Any:

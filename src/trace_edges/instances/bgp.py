@@ -18,10 +18,10 @@ from skimage.segmentation import watershed
 
 from trace_edges.checks import check_within
 from trace_edges.instances.components import (
-    EdgeKind,
     Edges,
     Labels,
     Mask,
+    Origin,
     borders,
     by_falling_size,
     components,
@@ -34,7 +34,7 @@ Method = Literal["watershed", "random_walk"]
 
 REFERENCE = 640 * 480  # pixels of the image in which sizes are meant
 # From which strength edges divide masks, by what drew them (`benchmarks.masks.defaults`).
-_THRESHOLDS: dict[EdgeKind, float] = {"detector": 0.7, "image-alone": 0.95, "training-free": 0.7}
+_THRESHOLDS: dict[Origin, float] = {"detector": 0.7, "image-alone": 0.95, "training-free": 0.7}
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class Propagation:
             known = ", ".join(get_args(Method))
             raise ValueError(f"unknown method {self.method!r}: choose from {known}")
 
-    def calibrated(self, kind: EdgeKind) -> Propagation:
-        """The same for edges of this kind: with their usual threshold, where none is given."""
+    def calibrated(self, origin: Origin) -> Propagation:
+        """The same for edges of this origin: with their usual threshold, where none is given."""
         if self.threshold is not None:
             return self
-        return replace(self, threshold=_THRESHOLDS[kind])
+        return replace(self, threshold=_THRESHOLDS[origin])
 
     @property
     def cuts_from(self) -> float:

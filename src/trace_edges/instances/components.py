@@ -15,12 +15,12 @@ from trace_edges.results.labels import plain_array
 Mask = Bool[np.ndarray, "h w"]
 Edges = Float[np.ndarray, "h w"]
 Labels = Int32[np.ndarray, "h w"]
-EdgeKind = Literal["detector", "image-alone", "training-free"]
+Origin = Literal["detector", "image-alone", "training-free"]
 # Each pixel and the one above it, each and the one to its left.
 SIDES = (np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1])
 
 
-def edge_kind(edges: Edges | EdgeMap | Mapping[str, Any]) -> EdgeKind:
+def origin_of(edges: Edges | EdgeMap | Mapping[str, Any]) -> Origin:
     """What drew edges, by an `EdgeMap` or by the settings that they were made with. Edges of which
     nothing is known are taken to be those of the default detector, which reads the image alone.
     """

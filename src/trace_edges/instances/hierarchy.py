@@ -22,7 +22,7 @@ from skimage.morphology import local_minima
 
 from trace_edges.checks import check_within
 from trace_edges.instances.bgp import flood
-from trace_edges.instances.components import EdgeKind, Edges, components, edge_array, edge_kind
+from trace_edges.instances.components import Edges, Origin, components, edge_array, origin_of
 from trace_edges.results import EdgeMap
 
 AREA_POWER = 0.25  # chosen on photographs, by average recall and precision
@@ -41,7 +41,7 @@ class Hierarchy:
         births: (2r - 1,) strength in [0, 1] at which the node came to be, ascending; 0 for leaves.
         areas: (2r - 1,) pixels.
         outlines: (2r - 1,) length of the boundary to other regions, in pairs of 4-neighbours.
-        kind: what drew the edges, which decides what their strengths mean.
+        origin: what drew the edges, which decides what their strengths mean.
     """
 
     labels: Int32[np.ndarray, "h w"]
@@ -49,7 +49,7 @@ class Hierarchy:
     births: Float64[np.ndarray, " nodes"]
     areas: Int64[np.ndarray, " nodes"]
     outlines: Int64[np.ndarray, " nodes"]
-    kind: EdgeKind = "image-alone"
+    origin: Origin = "image-alone"
 
     @property
     def leaves(self) -> int:
@@ -102,7 +102,7 @@ def build_hierarchy(
     *,
     area_power: float = AREA_POWER,
     blur: float = 0.0,
-    kind: EdgeKind | None = None,
+    origin: Origin | None = None,
 ) -> Hierarchy:
     """Flood an edge map from its minima and merge the basins by the strength between them.
 
@@ -113,16 +113,16 @@ def build_hierarchy(
             the edges count.
         blur: standard deviation in px of a Gaussian over `edges` before the flooding; it makes
             thin lines smooth, and merges the minima of a noisy map.
-        kind: what drew the edges. None: what an EdgeMap says, or else the default detector.
+        origin: what drew the edges. None: what an EdgeMap says, or else the default detector.
 
     Raises:
         ValueError: `edges` is no map in [0, 1], or of several images; or another argument makes
             no sense.
     """
-    if kind is not None and kind not in get_args(EdgeKind):
-        raise ValueError(f"kind must be one of {', '.join(get_args(EdgeKind))}, not {kind!r}")
+    if origin is not None and origin not in get_args(Origin):
+        raise ValueError(f"origin must be one of {', '.join(get_args(Origin))}, not {origin!r}")
     check_within(0, 10, area_power=area_power)
-    kind, edges = kind or edge_kind(edges), edge_array(edges)
+    origin, edges = origin or origin_of(edges), edge_array(edges)
     if edges.ndim != 2 or not edges.size:
         raise ValueError(f"edges must be (H, W), not {edges.shape}: give the map of one image")
     if not (edges.min() >= 0 and edges.max() <= 1):
@@ -141,7 +141,7 @@ def build_hierarchy(
     totals = np.bincount(of_crossing, strengths, len(pairs)).astype(np.float64)  # int if none
     areas = np.bincount(labels.ravel())
     parents, births, sizes, outlines = _merge(pairs, totals, counts, areas, area_power)
-    return Hierarchy(labels, parents, births, sizes, outlines, kind)
+    return Hierarchy(labels, parents, births, sizes, outlines, origin)
 
 
 def _basins(smooth: Float32[np.ndarray, "h w"]) -> Int32[np.ndarray, "h w"]:

@@ -21,7 +21,7 @@ from trace_edges.instances.components import (
     check_edges,
     components,
     edge_array,
-    edge_kind,
+    origin_of,
 )
 from trace_edges.instances.dividing import divide
 from trace_edges.instances.fragments import Attachment, attach_fragments
@@ -79,7 +79,7 @@ def refine_instances(
             are of another kind.
     """
     check_within(0, 1, iou=iou)
-    propagation = propagation.calibrated(edge_kind(edges))
+    propagation = propagation.calibrated(origin_of(edges))
     edges = edge_array(edges, thin=True)
     if isinstance(masks, InstanceMasks):
         return _refine(masks, edges, propagation, iou, split_parts)

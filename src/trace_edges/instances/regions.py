@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.ndimage import find_objects
 
 from trace_edges.checks import check_within
-from trace_edges.instances.components import EdgeKind, Edges
+from trace_edges.instances.components import Edges, Origin
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy
 from trace_edges.instances.scores import node_scores
 from trace_edges.results import EdgeMap, InstanceMasks
@@ -22,7 +22,7 @@ Aim = Literal["objects", "areas"]
 # Where regions find most things of photographs, and where they cover all true segments best
 # (`benchmarks.masks.regions`), by what drew the edges: a detector, whose strengths are expected
 # ones and so lower than E / (E + 1 nat) itself, or one that reads the image alone.
-_STRENGTHS: dict[EdgeKind, dict[str, float]] = {
+_STRENGTHS: dict[Origin, dict[str, float]] = {
     "detector": {"objects": 0.05, "areas": 0.125},
     "image-alone": {"objects": 0.08, "areas": 0.3},
     "training-free": {"objects": 0.15, "areas": 0.25},
@@ -55,22 +55,22 @@ def instances_from_edges(
             is not in [0, 1]; or there is no such aim.
     """
     tree = build_hierarchy(edges)
-    chosen = usual_strength(find, tree.kind) if strength is None else strength
+    chosen = usual_strength(find, tree.origin) if strength is None else strength
     return instances_at(tree, chosen, min_area=min_area)
 
 
-def usual_strength(find: Aim = "objects", kind: EdgeKind = "image-alone") -> float:
+def usual_strength(find: Aim = "objects", origin: Origin = "image-alone") -> float:
     """The strength that is taken where none is given."""
     if find not in get_args(Aim):
         raise ValueError(f"find must be one of {', '.join(get_args(Aim))}, not {find!r}")
-    return _STRENGTHS[kind][find]
+    return _STRENGTHS[origin][find]
 
 
-def usual_levels(count: int, kind: EdgeKind = "image-alone") -> list[float]:
+def usual_levels(count: int, origin: Origin = "image-alone") -> list[float]:
     """So many strengths, from that for objects to that for areas, each the same number of times the
     one before.
     """
-    low, high = (_STRENGTHS[kind][aim] for aim in ("objects", "areas"))
+    low, high = (_STRENGTHS[origin][aim] for aim in ("objects", "areas"))
     return [round(float(level), 4) for level in np.geomspace(low, high, count)]
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import expit
 
-from trace_edges.instances.components import EdgeKind
+from trace_edges.instances.components import Origin
 from trace_edges.instances.hierarchy import Hierarchy
 
 # Log odds, by what drew the edges: a constant, then one number for each column of `properties`;
 # what `python -m benchmarks.masks.score_weights` prints.
 _OF_DETECTOR = (0.9933, -0.6613, -0.0879, 1.7157, -2.7168, 0.8991)
-WEIGHTS: dict[EdgeKind, tuple[float, ...]] = {
+WEIGHTS: dict[Origin, tuple[float, ...]] = {
     "detector": _OF_DETECTOR,
     "image-alone": (0.6802, -0.5822, -0.0739, 1.9169, -2.673, 1.0531),
     "training-free": _OF_DETECTOR,  # not fitted: the order is sensible, the scale is not known
@@ -31,7 +31,7 @@ def node_scores(tree: Hierarchy) -> Float64[np.ndarray, " nodes"]:
     """For each node, the estimated probability in [0, 1] that its IoU with some thing is at least
     0.5.
     """
-    constant, *weights = WEIGHTS[tree.kind]
+    constant, *weights = WEIGHTS[tree.origin]
     scores: Float64[np.ndarray, " nodes"] = expit(constant + properties(tree) @ weights)
     return scores
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from trace_edges.instances.components import EdgeKind
+    from trace_edges.instances.components import Origin
 
 Kind = Literal["folder", "tar", "coco", "voc", "parquet", "datasets"]  # of a data set
 Form = Literal["folder", "tar", "parquet", "coco"]  # of the results
@@ -71,15 +71,15 @@ class Selection:
         if self.blur < 0:
             raise ValueError(f"blur must be 0 or more pixels, not {self.blur}")
 
-    def strengths(self, kind: EdgeKind) -> float | list[float] | None:
+    def strengths(self, origin: Origin) -> float | list[float] | None:
         """The strength that is taken, or those of all levels; None for candidates."""
         from trace_edges.instances.regions import usual_levels, usual_strength
 
         levels = self._levels()
         if isinstance(levels, int):
-            return usual_levels(levels, kind)
+            return usual_levels(levels, origin)
         if self.strength is None and self.find != "candidates":
-            return levels or usual_strength(self.find, kind)
+            return levels or usual_strength(self.find, origin)
         return levels or self.strength
 
     def _levels(self) -> int | list[float]:
@@ -100,6 +100,6 @@ class Selection:
             raise ValueError(f"--levels must lie in [0, 1], not {odd[0]:g}")
         return levels
 
-    def described(self, kind: EdgeKind) -> dict[str, Any]:
+    def described(self, origin: Origin) -> dict[str, Any]:
         """As JSON holds it, with the strength that is taken."""
-        return asdict(self) | {"strength": self.strengths(kind)}
+        return asdict(self) | {"strength": self.strengths(origin)}

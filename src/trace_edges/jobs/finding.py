@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32, UInt8
 from trace_edges.images import model_size, resize_image, to_tensor
 from trace_edges.instances.bgp import PROPAGATION, Propagation
 from trace_edges.instances.candidates import TOP_K, candidates_from_edges
-from trace_edges.instances.components import EdgeKind, cut_pixels
+from trace_edges.instances.components import Origin, cut_pixels
 from trace_edges.instances.dividing import open_lines
 from trace_edges.instances.grids import (
     attention_affinity,
@@ -68,11 +68,11 @@ class Regions:
 
     Attributes:
         selection: which of them.
-        kind: what drew the edges, which decides how strong they are.
+        origin: what drew the edges, which decides how strong they are.
     """
 
     selection: Selection = field(default_factory=Selection)
-    kind: EdgeKind = "image-alone"
+    origin: Origin = "image-alone"
     wants_image = False
     wants_attention = False
 
@@ -83,7 +83,7 @@ class Regions:
 
     def describe(self) -> dict[str, Any]:
         """Lists all that the result depends on, plain JSON values."""
-        return self.selection.described(self.kind)
+        return self.selection.described(self.origin)
 
     def __call__(self, subject: Subject) -> Found:
         """The regions.
@@ -93,8 +93,8 @@ class Regions:
                 that enclose next to nothing.
         """
         chosen = self.selection
-        tree = build_hierarchy(subject.smooth, blur=chosen.blur, kind=self.kind)
-        strength = chosen.strengths(self.kind)
+        tree = build_hierarchy(subject.smooth, blur=chosen.blur, origin=self.origin)
+        strength = chosen.strengths(self.origin)
         if chosen.count is not None:
             found = instances_of_count(tree, chosen.count, min_area=chosen.min_area)
         elif strength is None:

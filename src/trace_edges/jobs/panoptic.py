@@ -14,7 +14,7 @@ from trace_edges.formats.classes import ClassTable
 from trace_edges.formats.panoptic import export_panoptic
 from trace_edges.formats.semantic import find_semantic_maps
 from trace_edges.instances.bgp import PROPAGATION, Propagation
-from trace_edges.instances.components import edge_kind
+from trace_edges.instances.components import origin_of
 from trace_edges.instances.fragments import ATTACHMENT, Attachment
 from trace_edges.jobs.collected import Collected, Progress, refine_images, write_settings
 from trace_edges.jobs.entries import UNLISTED, can_be_listed, shown
@@ -61,7 +61,7 @@ def panoptic_files(
     outputs = Outputs("panoptic", (semantic, edges))
     outputs.check(out / "panoptic.json", out / "settings.json", *written)
     folder, maps = EdgeFolder(edges), _Packed()
-    propagation = propagation.calibrated(edge_kind(folder.made_with))
+    propagation = propagation.calibrated(origin_of(folder.made_with))
 
     def take(name: str, result: Result) -> tuple[int, int]:
         found, class_count = result.value

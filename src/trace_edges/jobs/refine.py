@@ -17,7 +17,7 @@ from trace_edges.formats.labels import Masks, find_label_maps, read_masks, write
 from trace_edges.formats.listing import Entry
 from trace_edges.formats.truth import Finding
 from trace_edges.instances.bgp import PROPAGATION, Propagation
-from trace_edges.instances.components import Edges, edge_kind
+from trace_edges.instances.components import Edges, origin_of
 from trace_edges.instances.refine import refine_instances
 from trace_edges.jobs.collected import Collected, Progress, refine_images, write_settings
 from trace_edges.jobs.finding import cutting_lines, uncut
@@ -69,7 +69,7 @@ def refine_coco(
     outputs, beside = Outputs("refine", tuple(read)), out.with_suffix(".settings.json")
     outputs.check(out, beside)
     given, folder = CocoMasks(masks, images), EdgeFolder(edges)
-    propagation = propagation.calibrated(edge_kind(folder.made_with))
+    propagation = propagation.calibrated(origin_of(folder.made_with))
     refined: dict[str, list[Entry]] = {}
     unsound = list(given.findings)
 
@@ -216,7 +216,7 @@ def refine_labels(
             write(after, targets[name])
         return _count(before), _count(after)
 
-    propagation = propagation.calibrated(edge_kind(folder.made_with))
+    propagation = propagation.calibrated(origin_of(folder.made_with))
     task = CutLabels(propagation, iou, split_parts, paths)
     outcomes = refine_images(paths, folder, task, Collected(take), progress)
     if not all(outcome.message for outcome in outcomes):

@@ -39,9 +39,9 @@ def test_the_outline_of_a_node_is_its_boundary_to_others():
 
 def test_a_score_is_the_logistic_of_the_weighted_properties():
     tree = build_hierarchy(WALL)
-    for kind, (constant, *weights) in WEIGHTS.items():
+    for origin, (constant, *weights) in WEIGHTS.items():
         odds = constant + properties(tree) @ weights
-        scores = node_scores(replace(tree, kind=kind))
+        scores = node_scores(replace(tree, origin=origin))
         np.testing.assert_allclose(scores, 1 / (1 + np.exp(-odds)))
         _, _, strength, frame, compactness = weights
         assert strength > 0

@@ -91,16 +91,6 @@ def test_thousands_of_masks_in_a_large_image_need_little_memory(tmp_path):
     assert len(masks[masks.areas > 0] + loaded) == 4000
 
 
-def test_what_was_saved_as_a_stack_is_still_read(tmp_path):
-    masks = two_masks()
-    path = tmp_path / "old.npz"
-    np.savez(
-        path, format=np.array("trace-edges instance masks 1"), settings=np.array("{}"),
-        masks=np.packbits(masks.masks, axis=None), shape=np.array([2, 6, 8]), scores=masks.scores,
-    )  # fmt: skip
-    np.testing.assert_array_equal(InstanceMasks.load(path).masks, masks.masks)
-
-
 def test_lists_and_tensors_are_taken():
     masks = two_masks()
     for given in (list(masks.masks), torch.tensor(masks.masks), [*torch.tensor(masks.masks)]):

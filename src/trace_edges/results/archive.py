@@ -6,18 +6,17 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self
 from zipfile import BadZipFile
 
 import numpy as np
 
 from trace_edges.files import write_atomically
 from trace_edges.memory import free
-
-Built = TypeVar("Built")
 
 # What damaged archives raise: a RuntimeError where one is encrypted or compressed in an odd way, an
 # AttributeError where a single array lies in the file.
@@ -27,48 +26,66 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def write_archive(
-    path: str | Path, form: str, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
-) -> None:
-    """Write arrays (compressed) with the name of their form and their settings."""
-    with write_atomically(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file,
-            format=np.array(form),
-            settings=np.array(json.dumps(dict(settings))),
-            **arrays,  # type: ignore[arg-type]
-        )
+class Archived(ABC):
+    """A result that can be saved.
 
-
-def read_archive(
-    path: str | Path, form: str, what: str, build: Callable[[dict[str, Any], dict[str, Any]], Built]
-) -> Built:
-    """What `build` makes of the arrays and the settings that `write_archive` wrote.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not `what` ("an edge map"), saved in this form, or it is damaged.
+    Attributes:
+        _form: what the file says that it holds.
+        _called: what messages call it.
+        settings: what the result was made with, plain JSON values.
     """
-    refusal = ValueError(f"{path} is not {what} saved by trace-edges")
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would keep us waiting for ever
-        raise refusal
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            unfolded = sum(entry.file_size for entry in stored.zip.infolist())
-            if unfolded > free():
+
+    _form: ClassVar[str]
+    _called: ClassVar[str]
+    settings: Mapping[str, Any]
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """All that the result holds, but for its settings."""
+
+    @classmethod
+    @abstractmethod
+    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> Self:
+        """The result of such arrays; damaged ones raise what they like."""
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one .npz file (compressed; `load` reads it)."""
+        with write_atomically(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(
+                file,
+                format=np.array(self._form),
+                settings=np.array(json.dumps(dict(self.settings))),
+                **self._arrays(),  # type: ignore[arg-type]
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote; nothing is unpickled.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file holds no such result, or it is damaged.
+        """
+        refusal = ValueError(f"{path} is not {cls._called} saved by trace-edges")
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would keep us waiting
+            raise refusal
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                unfolded = sum(entry.file_size for entry in stored.zip.infolist())
+                if unfolded > free():
+                    raise refusal
+                data = {name: stored[name] for name in stored.files}
+            if str(data.pop("format", None)) != cls._form:
                 raise refusal
-            data = {name: stored[name] for name in stored.files}
-        if str(data.pop("format", None)) != form:
-            raise refusal
-        settings = json.loads(str(data.pop("settings")))
-        if not isinstance(settings, dict):
-            raise refusal
-        return build(data, settings)
-    except FileNotFoundError:
-        raise
-    except _DAMAGE as error:
-        # A TypeError: the file holds a single array, which is no context manager.
-        raise refusal from (None if error is refusal else error)
+            settings = json.loads(str(data.pop("settings")))
+            if not isinstance(settings, dict):
+                raise refusal
+            return cls._built(data, settings)
+        except FileNotFoundError:
+            raise
+        except _DAMAGE as error:
+            # A TypeError: the file holds a single array, which is no context manager.
+            raise refusal from (None if error is refusal else error)
 
 
 def unpacked(bits: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

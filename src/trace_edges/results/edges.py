@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from trace_edges.results.archive import read_archive, unpacked, write_archive
+from trace_edges.results.archive import Archived, unpacked
 from trace_edges.results.showing import Shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_FORM = "trace-edges edge map 1"
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Emergence:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EdgeMap(Shown):
+class EdgeMap(Shown, Archived):
     """Instance edges of N images of one size.
 
     Attributes:
@@ -76,6 +73,9 @@ class EdgeMap(Shown):
         emergence: the KL curve and the step that was used; None from a method that has none.
         settings: what the edges were made with, plain JSON values.
     """
+
+    _form = "trace-edges edge map 1"
+    _called = "an edge map"
 
     edges: Float32[np.ndarray, "n h w"]
     ridges: Bool[np.ndarray, "n h w"]
@@ -154,26 +154,16 @@ class EdgeMap(Shown):
 
         return overlay(load_image(image), self[index].thin[0])
 
-    def save(self, path: str | Path) -> None:
-        """Write everything to one .npz file (compressed; read it with `EdgeMap.load`)."""
+    def _arrays(self) -> dict[str, np.ndarray]:
         arrays = {"edges": self.edges, "ridges": np.packbits(self.ridges, axis=None)}
         if self.raw is not None:
             arrays["raw"] = self.raw
         if self.emergence is not None:
             arrays |= vars(self.emergence)
-        write_archive(path, _FORM, self.settings, arrays)
+        return arrays
 
     @classmethod
-    def load(cls, path: str | Path) -> EdgeMap:
-        """Read what `save` wrote; nothing is unpickled.
-
-        Raises:
-            ValueError: the file is no saved EdgeMap.
-        """
-        return read_archive(path, _FORM, "an edge map", cls._built)
-
-    @classmethod
-    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> EdgeMap:
+    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> Self:
         edges, emergence = data["edges"], None
         if edges.dtype.kind != "f":
             raise TypeError(f"edges are {edges.dtype}")

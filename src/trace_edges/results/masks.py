@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
 
-from trace_edges.results.archive import read_archive, unpacked, write_archive
+from trace_edges.results.archive import Archived, unpacked
 from trace_edges.results.labels import (
     Crop,
     Window,
@@ -28,11 +27,10 @@ if TYPE_CHECKING:
 
 OBJECT = "object"  # the class of a mask of which nothing more is known
 GROUND = "ground"
-_FORM = "trace-edges instance masks 1"
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class InstanceMasks(Shown):
+class InstanceMasks(Shown, Archived):
     """Masks of the instances in one image; they may overlap and have holes and several parts.
 
     Every mask is held within its box, so that thousands of small ones in a large image need little
@@ -47,6 +45,9 @@ class InstanceMasks(Shown):
         settings: what the masks were made with, plain JSON values.
         classes: the class of each mask, "object" where nothing tells it.
     """
+
+    _form = "trace-edges instance masks 1"
+    _called = "instance masks"
 
     crops: tuple[Crop, ...]
     boxes: Int64[np.ndarray, "n 4"]
@@ -95,7 +96,7 @@ class InstanceMasks(Shown):
         return cls._of(crops, _boxes(windows), shape, scores, settings)
 
     @classmethod
-    def _of(cls, *values: Any) -> InstanceMasks:
+    def _of(cls, *values: Any) -> Self:
         made = cls.__new__(cls)
         made._hold(*values)
         return made
@@ -234,34 +235,21 @@ class InstanceMasks(Shown):
 
         return mask_overlay(load_image(image), self.windows, self.crops, self.label_map)
 
-    def save(self, path: str | Path) -> None:
-        """Write everything to one .npz file (read it with `InstanceMasks.load`)."""
+    def _arrays(self) -> dict[str, np.ndarray]:
         pixels = [crop.ravel() for crop in self.crops]
-        arrays = {
+        return {
             "crops": np.packbits(np.concatenate([np.zeros(0, dtype=bool), *pixels])),
             "boxes": self.boxes,
             "shape": np.array(self.shape),
             "scores": self.scores,
             "classes": np.array(self.classes, dtype=np.str_),
         }
-        write_archive(path, _FORM, self.settings, arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> InstanceMasks:
-        """Read what `save` wrote; nothing is unpickled.
-
-        Raises:
-            ValueError: the file holds no saved InstanceMasks.
-        """
-        return read_archive(path, _FORM, "instance masks", cls._built)
-
-    @classmethod
-    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> InstanceMasks:
+    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> Self:
         scores, shape = data["scores"], tuple(data["shape"].tolist())
         if scores.dtype.kind != "f":
             raise TypeError(f"scores are {scores.dtype}")
-        if "masks" in data:  # as they were saved before 0.2
-            return cls(unpacked(data["masks"], shape), scores, settings)
         boxes = data["boxes"].astype(np.int64)
         sides = boxes[:, [3, 2]] - boxes[:, [1, 0]]  # (n, 2) height, width
         ends = np.cumsum(sides.prod(axis=1))
@@ -272,10 +260,7 @@ class InstanceMasks(Shown):
         inside = (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= [width, height]).all()
         if min(shape) < 0 or not inside or not all(crop.any() for crop in crops):
             raise ValueError("boxes and masks do not fit the image")
-        classes = (
-            data["classes"].tolist() if "classes" in data else None
-        )  # as saved before there were classes
-        return cls._of(crops, boxes, shape, scores, settings, classes)
+        return cls._of(crops, boxes, shape, scores, settings, data["classes"].tolist())
 
     @property
     def areas(self) -> Int64[np.ndarray, " n"]:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Int32
 
-from trace_edges.results.archive import read_archive, write_archive
+from trace_edges.results.archive import Archived
 from trace_edges.results.showing import Shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 VOID = -1  # the category of a pixel that has none; files have numbers of their own for it
-
-_FORM = "trace-edges panoptic map 1"
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Segment:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PanopticMap(Shown):
+class PanopticMap(Shown, Archived):
     """Segments of one image.
 
     Attributes:
@@ -57,6 +54,9 @@ class PanopticMap(Shown):
         segments: every number in `ids` but 0, once, and no other.
         settings: what the map was made with, plain JSON values.
     """
+
+    _form = "trace-edges panoptic map 1"
+    _called = "a panoptic map"
 
     ids: Int32[np.ndarray, "h w"]
     segments: tuple[Segment, ...]
@@ -108,23 +108,12 @@ class PanopticMap(Shown):
         stuff = {segment.id: segment.category for segment in self.segments if not segment.thing}
         return segment_overlay(load_image(image), self.ids, things, stuff)
 
-    def save(self, path: str | Path) -> None:
-        """Write everything to one .npz file (read it with `PanopticMap.load`)."""
+    def _arrays(self) -> dict[str, np.ndarray]:
         segments = json.dumps([asdict(segment) for segment in self.segments])
-        arrays = {"ids": self.ids, "segments": np.array(segments)}
-        write_archive(path, _FORM, self.settings, arrays)
+        return {"ids": self.ids, "segments": np.array(segments)}
 
     @classmethod
-    def load(cls, path: str | Path) -> PanopticMap:
-        """Read what `save` wrote; nothing is unpickled.
-
-        Raises:
-            ValueError: the file holds no saved PanopticMap.
-        """
-        return read_archive(path, _FORM, "a panoptic map", cls._built)
-
-    @classmethod
-    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> PanopticMap:
+    def _built(cls, data: dict[str, Any], settings: dict[str, Any]) -> Self:
         from pydantic import TypeAdapter  # a tenth of a second, for which no edge has use
 
         segments = TypeAdapter(tuple[Segment, ...]).validate_json(str(data["segments"]))

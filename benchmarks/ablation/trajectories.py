@@ -20,10 +20,12 @@ from jaxtyping import Float32
 
 from trace_edges.backbones import DiffusionBackbone
 from trace_edges.files import write_atomically
-from trace_edges.training_free.emergence import Criterion
+from trace_edges.sources import Step
+from trace_edges.training_free.divergence import boundary_divergence
+from trace_edges.training_free.emergence import Criterion, map_change
 from trace_edges.training_free.pipeline import OnStep, TraceEdgePipeline
 from trace_edges.training_free.settings import TraceSettings
-from trace_edges.training_free.trajectory import TrajectoryReading, read_trajectory_by
+from trace_edges.training_free.trajectory import TrajectoryReading, read_trajectory
 
 _Kept = dict[str, Any]  # arrays by name, as in the file
 
@@ -105,15 +107,32 @@ class RememberingPipeline(TraceEdgePipeline):
         settings: TraceSettings,
     ) -> _Kept:
         backbone = self.backbone.reading(settings.layers)
+        maps: dict[str, list[np.ndarray]] = {name: [] for name in self._divergences}
+        curves: dict[Criterion, list[np.ndarray]] = {name: [] for name in get_args(Criterion)}
+        before: torch.Tensor | None = None
+
+        def read(step: Step, _: torch.Tensor | None) -> None:
+            nonlocal before
+            for name, options in self._divergences.items():
+                found = boundary_divergence(step.attention, step.grid, **options)
+                maps[name].append(found.cpu().numpy())
+            if before is not None:
+                for criterion, curve in curves.items():
+                    change = map_change(before, step.attention, step.grid, criterion)
+                    curve.append(change.cpu().numpy())
+            before = step.attention
+
         with pass_seconds(backbone) as seconds:
-            readings = read_trajectory_by(
-                backbone, images, timesteps, settings.trajectory, settings.seed,
-                criteria=get_args(Criterion), divergences=list(self._divergences.values()),
-            )  # fmt: skip
+            read_trajectory(
+                backbone, images, timesteps, settings.trajectory, settings.seed, on_step=read
+            )
         self.passes += len(timesteps)
-        divergences = zip(self._divergences, readings.divergences, strict=True)
-        kept = {reading: divergence.numpy() for reading, divergence in divergences}
-        kept |= {_curve(criterion): curve.numpy() for criterion, curve in readings.curves.items()}
+        kept = {name: np.stack(found) for name, found in maps.items()}
+        nothing = np.zeros((len(images), 0), dtype=np.float32)
+        kept |= {
+            _curve(criterion): np.stack(curve, axis=1) if curve else nothing
+            for criterion, curve in curves.items()
+        }
         return kept | {"timesteps": np.array(timesteps), "seconds": np.array(seconds)}
 
     def _file(

@@ -14,7 +14,6 @@ from trace_edges.training_free.trajectory import (
     inversion,
     noise,
     read_trajectory,
-    read_trajectory_by,
 )
 
 TIMESTEPS = (0, 99, 499)
@@ -55,33 +54,6 @@ def test_steps_that_are_only_gone_through_change_nothing(trace_mini, trajectory)
     assert last.timesteps == TIMESTEPS[1:]
     assert torch.equal(last.divergence, whole.divergence[1:])
     assert torch.equal(last.curve, whole.curve[:, 1:])
-
-
-def test_several_readings_take_the_passes_of_one(trace_mini, monkeypatch):
-    readings = [{}, {"neighbours": 8, "border": "copy"}, {"symmetric": True}]
-    alone = {
-        criterion: [read_trajectory(trace_mini, images(), TIMESTEPS, criterion=criterion, **options)
-                    for options in readings]
-        for criterion in ("kl", "wasserstein")
-    }  # fmt: skip
-    visited, attend = [], trace_mini.attend
-
-    def counted(latents, timestep):
-        visited.append(timestep)
-        return attend(latents, timestep)
-
-    monkeypatch.setattr(trace_mini, "attend", counted)
-    seen = read_trajectory_by(
-        trace_mini, images(), TIMESTEPS, criteria=["kl", "wasserstein"], divergences=readings
-    )
-    assert tuple(visited) == seen.timesteps == TIMESTEPS
-    assert seen.curves.keys() == alone.keys()
-    for criterion, singles in alone.items():
-        assert torch.equal(seen.curves[criterion], singles[0].curve)
-        for found, one in zip(seen.divergences, singles, strict=True):
-            assert torch.equal(found, one.divergence)
-    assert not torch.equal(seen.curves["kl"], seen.curves["wasserstein"])
-    assert not torch.equal(seen.divergences[0], seen.divergences[2])
 
 
 def test_rows_of_every_step_are_distributions(trace_mini):

@@ -65,10 +65,6 @@ def emergence_index(
     return curve[:, first:].argmax(axis=1) + first + 1
 
 
-def _kl(p: Rows, q: Rows, grid: Grid) -> Values:
-    return kl_between_rows(p, q)
-
-
 def _in_blocks(measure: Callable[[Rows, Rows, Grid], Values]) -> Callable[..., Values]:
     """The same of whole maps, with no more than a block of rows beside them."""
 
@@ -78,18 +74,6 @@ def _in_blocks(measure: Callable[[Rows, Rows, Grid], Values]) -> Callable[..., V
         return torch.cat([measure(before, now, grid) for before, now in blocks], dim=1)
 
     return of_maps
-
-
-def _l1(p: Rows, q: Rows, grid: Grid) -> Values:
-    return (p - q).abs().sum(dim=-1)
-
-
-def _l2(p: Rows, q: Rows, grid: Grid) -> Values:
-    return (p - q).norm(dim=-1)
-
-
-def _entropy_rise(p: Rows, q: Rows, grid: Grid) -> Values:
-    return _entropy(q) - _entropy(p)
 
 
 def _entropy(p: Rows) -> Values:
@@ -103,9 +87,9 @@ def _marginal_wasserstein(p: Rows, q: Rows, grid: Grid) -> Values:
 
 
 _CHANGES: dict[Criterion, Callable[[Rows, Rows, Grid], Values]] = {
-    "kl": _kl,
-    "l1": _in_blocks(_l1),
-    "l2": _in_blocks(_l2),
-    "entropy": _in_blocks(_entropy_rise),
+    "kl": lambda p, q, grid: kl_between_rows(p, q),
+    "l1": _in_blocks(lambda p, q, grid: (p - q).abs().sum(dim=-1)),
+    "l2": _in_blocks(lambda p, q, grid: (p - q).norm(dim=-1)),
+    "entropy": _in_blocks(lambda p, q, grid: _entropy(q) - _entropy(p)),
     "wasserstein": _in_blocks(_marginal_wasserstein),
 }

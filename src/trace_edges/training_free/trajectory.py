@@ -7,7 +7,7 @@ small: the divergence on the grid and one number for the curve.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,21 +36,6 @@ class TrajectoryReading:
     timesteps: tuple[int, ...]
     divergence: Float32[Tensor, "s b h w"]
     curve: Float32[Tensor, "b s1"]
-
-
-@dataclass(frozen=True)
-class TrajectoryReadings:
-    """What one trajectory showed when it was read by several rules.
-
-    Attributes:
-        timesteps: the S steps, ascending.
-        divergences: (S, B, h, w) ABDiv of every step, one for each set of options asked for.
-        curves: (B, S - 1) change between consecutive maps, by criterion.
-    """
-
-    timesteps: tuple[int, ...]
-    divergences: tuple[Float32[Tensor, "s b h w"], ...]
-    curves: Mapping[Criterion, Float32[Tensor, "b s1"]]
 
 
 def inversion(
@@ -97,6 +82,7 @@ def noise(
         del attention
 
 
+@torch.inference_mode()
 def read_trajectory(
     backbone: Backbone,
     images: Float[Tensor, "b 3 H W"],
@@ -120,31 +106,6 @@ def read_trajectory(
             since the step before, where there is one.
         divergence: passed on to `boundary_divergence` (neighbours, symmetric, border).
     """
-    readings = read_trajectory_by(
-        backbone, images, timesteps, trajectory, seed,
-        start=start, criteria=[criterion], divergences=[divergence], on_step=on_step,
-    )  # fmt: skip
-    return TrajectoryReading(
-        readings.timesteps, readings.divergences[0], readings.curves[criterion]
-    )
-
-
-@torch.inference_mode()
-def read_trajectory_by(
-    backbone: Backbone,
-    images: Float[Tensor, "b 3 H W"],
-    timesteps: Sequence[int],
-    trajectory: Trajectory = "inversion",
-    seed: int = 0,
-    *,
-    start: int = 0,
-    criteria: Sequence[Criterion],
-    divergences: Sequence[Mapping[str, Any]],
-    on_step: Callable[[Step, Float32[Tensor, " b"] | None], None] | None = None,
-) -> TrajectoryReadings:
-    """Reads every map of one trajectory, as `read_trajectory` does, by all `criteria` and all sets
-    of `divergences`; `on_step` is told the change by the first criterion.
-    """
     latents = backbone.encode(images)
     backbone.check_finite(latents, "the latent of its VAE")
     if trajectory == "inversion":
@@ -153,23 +114,18 @@ def read_trajectory_by(
         steps = noise(backbone, latents, timesteps[start:], seed)
     else:
         raise ValueError(f"unknown trajectory {trajectory!r}; known: inversion, noise")
-    maps: list[list[Tensor]] = [[] for _ in divergences]  # of each set of options, by step
-    changes: dict[Criterion, list[Tensor]] = {criterion: [] for criterion in criteria}
+    maps: list[Tensor] = []
+    curve: list[Tensor] = []
     previous: Tensor | None = None
     for step in steps:
-        for found, options in zip(maps, divergences, strict=True):
-            found.append(boundary_divergence(step.attention, step.grid, **options).cpu())
+        maps.append(boundary_divergence(step.attention, step.grid, **divergence).cpu())
         if previous is not None:
-            for criterion, curve in changes.items():
-                change = map_change(previous, step.attention, step.grid, criterion)
-                curve.append(change.cpu())
+            curve.append(map_change(previous, step.attention, step.grid, criterion).cpu())
         if on_step is not None:
-            on_step(step, None if previous is None else changes[criteria[0]][-1])
+            on_step(step, None if previous is None else curve[-1])
         previous = step.attention
-    nothing = torch.zeros(len(images), 0)
-    curves = {c: torch.stack(curve, dim=1) if curve else nothing for c, curve in changes.items()}
-    found_maps = tuple(torch.stack(found) for found in maps)
-    return TrajectoryReadings(tuple(timesteps[start:]), found_maps, curves)
+    changes = torch.stack(curve, dim=1) if curve else torch.zeros(len(images), 0)
+    return TrajectoryReading(tuple(timesteps[start:]), torch.stack(maps), changes)
 
 
 class KeptSteps:

@@ -7,10 +7,8 @@ from .checkpoints import Checkpoint as Checkpoint
 from .diffusion import DiffusionBackbone as DiffusionBackbone
 from .encoders.encoder import EncoderBackbone as EncoderBackbone
 from .encoders.loading import load_encoder as load_encoder
+from .encoders.loading import load_vit as load_vit
 from .encoders.table import ENCODERS as ENCODERS
-from .encoders.vit import DEFAULT_ENCODER as DEFAULT_ENCODER
-from .encoders.vit import ViTBackbone as ViTBackbone
-from .encoders.vit import load_vit as load_vit
 from .families import FAMILIES as FAMILIES
 from .fitting import explained_memory as explained_memory
 from .inventory import Inventory as Inventory

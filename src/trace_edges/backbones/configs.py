@@ -116,6 +116,12 @@ def _values(config: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, A
             yield from _values(value, name, depth + 1)
 
 
+# Where a preprocessor has none.
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+CLIP = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_std": [0.26862954, 0.26130258, 0.27577711]}  # fmt: skip
+HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+
 Colours = tuple[Float32[Tensor, "3 1 1"], Float32[Tensor, "3 1 1"]]
 """Mean and standard deviation of red, green and blue in [0, 1]."""
 

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from trace_edges.backbones.components import named, read_model
-from trace_edges.backbones.configs import read_colours, read_config
+from trace_edges.backbones.configs import CLIP, HALF, read_colours, read_config
 from trace_edges.backbones.explained import explained
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.sources import Source
@@ -31,10 +31,7 @@ PROMPT = "a photo of a {}"
 _CONTEXT = 1.2  # side of a crop, as a multiple of the longer side of the box
 _BATCH = 32
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "spiece.model", "tokenizer.model")
-_HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-_CLIP = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
-         "image_std": [0.26862954, 0.26130258, 0.27577711]}  # fmt: skip
-_COLOURS = {"clip": _CLIP, "siglip": _HALF, "siglip2": _HALF}  # by model_type
+_COLOURS = {"clip": CLIP, "siglip": HALF, "siglip2": HALF}  # by model_type
 
 
 class NamingError(ValueError):

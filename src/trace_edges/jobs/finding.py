@@ -33,7 +33,7 @@ from trace_edges.sources import Step
 from trace_edges.training_free.settings import TraceSettings, attention_only
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, and wrong options are told before
-    from trace_edges.backbones import ViTBackbone
+    from trace_edges.backbones.encoders.encoder import EncoderBackbone
     from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 RGB = UInt8[np.ndarray, "h w 3"]
@@ -139,7 +139,7 @@ class Generated:
     """
 
     generator: Literal["maskcut", "promerge"]
-    encoder: ViTBackbone | None = None
+    encoder: EncoderBackbone | None = None
     pipe: TraceEdgePipeline | None = None
     settings: TraceSettings = field(default_factory=TraceSettings)
     propagation: Propagation = PROPAGATION

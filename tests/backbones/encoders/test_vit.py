@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, ViTConfig, ViTModel
 
-from trace_edges.backbones.encoders.vit import load_vit
+from trace_edges.backbones.encoders.loading import load_vit
 from trace_edges.backbones.problems import BackboneError
 
 SMALL = {
@@ -37,8 +37,8 @@ def test_keys_lie_on_the_grid_of_the_image(vit):
 def test_keys_are_those_of_the_last_layer_without_the_class_token(vit):
     """By hand: the layer's input, its norm, the projection; token 1 + 6 r + c is cell (r, c)."""
     backbone = load_vit(vit)
-    model = backbone.encoder.model
-    pixels = ((images() + 1) / 2 - backbone.encoder.tower.mean) / backbone.encoder.tower.std
+    model = backbone.model
+    pixels = ((images() + 1) / 2 - backbone.tower.mean) / backbone.tower.std
     with torch.inference_mode():
         output = model(pixels, interpolate_pos_encoding=True, output_hidden_states=True)
         norms = [m for name, m in model.named_modules() if name.endswith("layernorm_before")]
@@ -61,14 +61,14 @@ def test_the_model_is_left_without_hooks(vit):
     backbone = load_vit(vit)
     first = backbone.keys(images())
     torch.testing.assert_close(backbone.keys(images()), first, rtol=0, atol=0)
-    assert not any(module._forward_hooks for module in backbone.encoder.model.modules())
+    assert not any(module._forward_hooks for module in backbone.model.modules())
 
 
 def test_colours_are_scaled_as_the_folder_says(vit):
-    assert load_vit(vit).encoder.tower.mean.flatten().tolist() == pytest.approx([0.5, 0.5, 0.5])
+    assert load_vit(vit).tower.mean.flatten().tolist() == pytest.approx([0.5, 0.5, 0.5])
     scale = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}
     (vit / "preprocessor_config.json").write_text(json.dumps(scale), encoding="utf-8")
-    assert load_vit(vit).encoder.tower.std.flatten().tolist() == [0.25, 0.25, 0.25]
+    assert load_vit(vit).tower.std.flatten().tolist() == [0.25, 0.25, 0.25]
 
 
 def test_sides_must_fill_cells(vit):

@@ -22,6 +22,7 @@ from trace_edges.backbones.specs import Defaults
 
 # What projects keys, or queries, keys and values at once, in transformers and in timm.
 _PROJECTION = re.compile(r"(?:.*\.)?(?:k_proj|key|qkv)")
+_KEYS = re.compile(r"(.*\.)?(k_proj|key)")  # its name in transformers 5, and before
 
 Images = Float[Tensor, "b 3 H W"]
 Tokens = Float[Tensor, "*batch tokens c"]
@@ -169,6 +170,37 @@ class EncoderBackbone(Backbone):
         scaled = ((images.to(device).float() + 1) / 2 - mean) / std
         with alone(self.model):
             return tower.run(self.model, scaled.to(self.dtype))
+
+    @property
+    def key_layers(self) -> list[nn.Module]:
+        """The key projections of all layers, in the order of the model; none where keys are
+        projected together with what else a layer needs.
+        """
+        return [one for name, one in self.model.named_modules() if _KEYS.fullmatch(name)]
+
+    @torch.inference_mode()
+    def keys(self, images: Images) -> Float32[Tensor, "b h w c"]:
+        """Keys of the last layer, of all heads, one for each cell: those of DINO set objects apart
+        from what is around them (Simeoni et al., LOST, BMVC 2021), as MaskCut and ProMerge read it.
+
+        Tokens that stand for no cell (class, registers) come first, and are left out.
+
+        Args:
+            images: in [-1, 1], with sides that are multiples of `cell`.
+
+        Raises:
+            ValueError: a side is no multiple of `cell`.
+        """
+        b, _, height, width = images.shape
+        if height % self.cell or width % self.cell:
+            raise ValueError(
+                f"images of {height} x {width} px do not fill cells of {self.cell} px: resize them"
+            )
+        found: list[Tensor] = []
+        with self.key_layers[-1].register_forward_hook(lambda *seen: found.append(seen[-1])):
+            self.predict(images)
+        h, w = height // self.cell, width // self.cell
+        return found[0][:, -h * w :].float().reshape(b, h, w, -1)
 
     def attend(
         self, images: Images, timestep: int = 0

@@ -12,7 +12,15 @@ from safetensors import safe_open
 from torch import Tensor
 
 from trace_edges.backbones.components import named, read_model
-from trace_edges.backbones.configs import Colours, colours_of, read_colours, read_config
+from trace_edges.backbones.configs import (
+    CLIP,
+    HALF,
+    IMAGENET,
+    Colours,
+    colours_of,
+    read_colours,
+    read_config,
+)
 from trace_edges.backbones.encoders.encoder import (
     EncoderBackbone,
     Tower,
@@ -35,23 +43,18 @@ PREPROCESSOR = "preprocessor_config.json"
 
 _MOST_TIMES = 8  # that a model is larger than the file of its weights
 
-_IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-_CLIP = {"image_mean": [0.48145466, 0.4578275, 0.40821073],
-         "image_std": [0.26862954, 0.26130258, 0.27577711]}  # fmt: skip
-_HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-
 # `model_type` of the config -> colours where no preprocessor has them. Their attention is one
 # softmax without a bias, which is what can be read.
 _PLAIN = {
-    "vit": _HALF,
-    "deit": _IMAGENET,
-    "dinov2": _IMAGENET,
-    "dinov2_with_registers": _IMAGENET,
-    "dinov3_vit": _IMAGENET,
-    "clip": _CLIP,
-    "clip_vision_model": _CLIP,
-    "siglip": _HALF,
-    "siglip_vision_model": _HALF,
+    "vit": HALF,
+    "deit": IMAGENET,
+    "dinov2": IMAGENET,
+    "dinov2_with_registers": IMAGENET,
+    "dinov3_vit": IMAGENET,
+    "clip": CLIP,
+    "clip_vision_model": CLIP,
+    "siglip": HALF,
+    "siglip_vision_model": HALF,
 }
 
 # Models of images and text: names of the tensors of their vision tower, and its class.
@@ -115,6 +118,23 @@ def load_encoder(
     encoder = EncoderBackbone(str(name), tower)
     encoder.loaded_with = {"revision": revision}
     return encoder.to(device)
+
+
+def load_vit(name: str | Path = "dino-vitb8", **options: Any) -> EncoderBackbone:
+    """Load a vision transformer that has keys of its own, for `EncoderBackbone.keys`.
+
+    Args: as of `load_encoder`.
+
+    Raises:
+        BackboneError: it is not found, or no vision transformer with keys of its own.
+    """
+    encoder = load_encoder(name, **options)
+    if not encoder.key_layers:
+        raise BackboneError(
+            f"encoder {str(name)!r} is a {type(encoder.model).__name__}, which has no keys of its "
+            "own; use one such as facebook/dino-vitb8"
+        )
+    return encoder
 
 
 def encoder_source(
@@ -184,7 +204,7 @@ def _within(source: Source, kind: str, dtype: torch.dtype) -> Tower:
         raise BackboneError(
             f"{source} lacks weights of its vision tower (first: {min(found['missing_keys'])!r})"
         )
-    colours = read_colours(source.find(PREPROCESSOR), _CLIP)
+    colours = read_colours(source.find(PREPROCESSOR), CLIP)
     return _qwen(model, colours) if kind == "qwen2_5_vl" else _tower(model, colours)
 
 

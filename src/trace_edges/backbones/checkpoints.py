@@ -184,11 +184,6 @@ CHECKPOINTS: dict[str, Checkpoint] = {
 }  # fmt: skip
 
 
-def checkpoints_of(family: str) -> dict[str, Checkpoint]:
-    """The rows of a family, by name."""
-    return {name: row for name, row in CHECKPOINTS.items() if row.family == family}
-
-
 def embedded_folder() -> Path:
     """Folder of the weights that come with the package."""
     return Path(str(resources.files("trace_edges"))) / "weights" / EMBEDDED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from typing import Any
 
@@ -133,7 +133,10 @@ class DiffusionBackbone(Backbone):
     def predict(self, latents: Latents, timestep: int) -> Float32[Tensor, "b c h w"]:
         """The denoiser's output, of the schedule's `prediction_type`, in float32."""
         b, channels = latents.shape[:2]
-        null = {name: tensor.to(self.device, self.dtype) for name, tensor in self._null.items()}
+        null = {
+            name: tensor.to(self.device, self.dtype).expand(b, *tensor.shape[1:])
+            for name, tensor in self._null.items()
+        }
         timesteps = torch.full((b,), timestep, device=self.device)
         latents = latents.to(self.device, self.dtype)
         with alone(self.denoiser):
@@ -223,15 +226,11 @@ def feature_map_sizes(denoiser: nn.Module, names: Iterable[str]) -> Iterator[dic
 
         return read
 
-    handles = [
-        denoiser.get_submodule(name).register_forward_pre_hook(reader(name), with_kwargs=True)
-        for name in dict.fromkeys(names)
-    ]
-    try:
+    with ExitStack() as hooks:
+        for name in dict.fromkeys(names):
+            module = denoiser.get_submodule(name)
+            hooks.enter_context(module.register_forward_pre_hook(reader(name), with_kwargs=True))
         yield sizes
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
@@ -245,9 +244,7 @@ def block_outputs(denoiser: nn.Module, names: Sequence[str]) -> Iterator[dict[st
 
         return keep
 
-    handles = [denoiser.get_submodule(name).register_forward_hook(keeper(name)) for name in names]
-    try:
+    with ExitStack() as hooks:
+        for name in names:
+            hooks.enter_context(denoiser.get_submodule(name).register_forward_hook(keeper(name)))
         yield outputs
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -287,4 +287,4 @@ def family_of(source: Source, index: Mapping[str, Any]) -> Family:
 
 def family_of_checkpoint(name: str) -> Family:
     """The family of a named checkpoint."""
-    return next(family for family in FAMILIES if name in family.checkpoints)
+    return next(family for family in FAMILIES if family.name == CHECKPOINTS[name].family)

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import Checkpoint, Config
+from trace_edges.backbones.checkpoints import CHECKPOINTS, Checkpoint, Config
 from trace_edges.backbones.latents import KL, Autoencoder
-from trace_edges.backbones.schedules import Schedule
+from trace_edges.backbones.schedules import FlowSchedule, Schedule
 
 NullCondition = dict[str, Tensor]
 """Inputs of the denoiser in place of a prompt; every tensor has a batch of one in front."""
@@ -123,14 +123,13 @@ class Family:
         pipelines: diffusers pipeline classes (`_class_name` of model_index.json) it covers.
         denoiser: the pipeline's component that holds the attention, "transformer" or "unet".
         self_attention: full names of the self-attention modules inside the denoiser.
-        predict: (denoiser, latents, timesteps (B,), null) -> the denoiser's raw output, (B, C or
-            more, h, w). Of a flow model this is the velocity from image to noise.
+        predict: (denoiser, latents, timesteps (B,), null, repeated B times) -> the denoiser's raw
+            output, (B, C or more, h, w). Of a flow model the velocity from image to noise.
         condition: (config of the denoiser) -> the null condition's tensors and their shapes.
         nulls: kinds of null condition by name; the first one is the default.
         schedule: (scheduler of diffusers) -> the noise of each step.
         image_tokens: (N image tokens, all tokens of a joint attention) -> which are the image's.
         prompt: how it reads a prompt; None: not known.
-        checkpoints: those that have names.
         denoiser_class: of diffusers.
         config: of the denoiser of its named checkpoints, where it is not the class's default; with
             it and the next two a model is made without its weights, to count what it costs before
@@ -156,10 +155,9 @@ class Family:
     predict: Callable[[Any, Tensor, Tensor, NullCondition], Tensor]
     condition: Callable[[Any], Shapes]
     nulls: Mapping[str, Null]
-    schedule: Callable[[Any], Schedule]
+    schedule: Callable[[Any], Schedule] = FlowSchedule.of
     image_tokens: Callable[[int, int], slice]
     prompt: PromptFormat | None = None
-    checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
     denoiser_class: str
     config: Config = field(default_factory=dict)
     vae_config: Config = field(default_factory=dict)
@@ -172,6 +170,11 @@ class Family:
     image_output: int = -1
     autoencoder: Autoencoder = KL
     float32_vae: bool = False
+
+    @property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """Those of its models that have names."""
+        return {name: row for name, row in CHECKPOINTS.items() if row.family == self.name}
 
     @property
     def default_null(self) -> str:

@@ -11,10 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
-from trace_edges.backbones.families.shared import SDXL_VAE, encoded, first_embedding
+from trace_edges.backbones.families.shared import SDXL_VAE, empty_prompt, encoded
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 256  # of T5, padding included: it is zeros, and attended to
@@ -25,7 +23,7 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     _check_positions(denoiser.config, *latents.shape[-2:])
     return denoiser(
         latents,
-        encoder_hidden_states=null["prompt_embeds"].expand(len(latents), -1, -1),
+        encoder_hidden_states=null["prompt_embeds"],
         timestep=timesteps / 1000,
     ).sample
 
@@ -50,13 +48,11 @@ AURA_FLOW = Family(
     self_attention=re.compile(r"(joint|single)_transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
-    nulls=encoded(first_embedding(do_classifier_free_guidance=False)),
-    schedule=FlowSchedule.of,
+    nulls=encoded(empty_prompt("prompt_embeds", do_classifier_free_guidance=False)),
     image_tokens=image_last,
     sample_size=lambda config: _SAMPLE_SIZE,
     float32_vae=True,  # that of SDXL
     prompt=PromptFormat(registers=8),
-    checkpoints=checkpoints_of("auraflow"),
     denoiser_class="AuraFlowTransformer2DModel",
     config={"pos_embed_max_size": 4096},
     vae_config=SDXL_VAE,

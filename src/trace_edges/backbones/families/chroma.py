@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
     FLUX_VAE,
     PATCH,
@@ -17,14 +16,13 @@ from trace_edges.backbones.families.shared import (
     positions,
     run_packed,
 )
-from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 2  # the end of an empty text, and the first of the padding
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    embeds = null["prompt_embeds"].expand(len(latents), -1, -1)
+    embeds = null["prompt_embeds"]
     return run_packed(
         denoiser,
         latents,
@@ -54,13 +52,11 @@ CHROMA = Family(
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
     nulls=encoded(_encode),
-    schedule=FlowSchedule.of,
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
     image_tokens=image_last,
     # Its mask is ones and zeros, and is added to the logits: it takes 1 from those it is to hide.
     prompt=PromptFormat(max_tokens=512, visible_padding=1, padding_bias=-1.0),
-    checkpoints=checkpoints_of("chroma"),
     denoiser_class="ChromaTransformer2DModel",
     vae_config=FLUX_VAE,
 )

@@ -8,9 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
-from trace_edges.backbones.families.shared import encoded, first_embedding, vae
-from trace_edges.backbones.schedules import FlowSchedule
+from trace_edges.backbones.families.shared import empty_prompt, encoded, vae
 from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 16  # a text is filled up to a multiple of them
@@ -21,7 +19,7 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     size = latents.new_tensor([[8 * h, 8 * w]]).expand(b, 2)  # in pixels, as in training
     return denoiser(
         hidden_states=latents,
-        encoder_hidden_states=null["prompt_embeds"].expand(b, -1, -1),
+        encoder_hidden_states=null["prompt_embeds"],
         timestep=timesteps,
         original_size=size,
         target_size=size,
@@ -40,12 +38,10 @@ COGVIEW4 = Family(
     self_attention=re.compile(r"transformer_blocks\.\d+\.attn1"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.text_embed_dim)},
-    nulls=encoded(first_embedding(do_classifier_free_guidance=False)),
-    schedule=FlowSchedule.of,
+    nulls=encoded(empty_prompt("prompt_embeds", do_classifier_free_guidance=False)),
     image_tokens=image_last,
     image_output=0,
     prompt=PromptFormat(max_tokens=1024, filling=lambda tokens: (-tokens % _TOKENS, 0)),
-    checkpoints=checkpoints_of("cogview4"),
     denoiser_class="CogView4Transformer2DModel",
     config={"num_layers": 28, "num_attention_heads": 32, "attention_head_dim": 128},
     vae_config=_VAE,

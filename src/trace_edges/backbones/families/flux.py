@@ -11,16 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
     FLUX_VAE,
     PATCH,
+    TWO_ENCODERS,
     encoded,
     packed_grid,
     positions,
     run_packed,
 )
-from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import (
     Family,
     NullCondition,
@@ -34,15 +33,14 @@ _NO_GUIDANCE = 1.0  # what the distilled guidance calls none
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    b = len(latents)
-    embeds = null["prompt_embeds"].expand(b, -1, -1)
-    guidance = latents.new_full((b,), _NO_GUIDANCE) if denoiser.config.guidance_embeds else None
+    embeds, guides = null["prompt_embeds"], denoiser.config.guidance_embeds
+    guidance = latents.new_full((len(latents),), _NO_GUIDANCE) if guides else None
     return run_packed(
         denoiser,
         latents,
         timesteps,
         guidance=guidance,
-        pooled_projections=null["pooled_prompt_embeds"].expand(b, -1),
+        pooled_projections=null["pooled_prompt_embeds"],
         encoder_hidden_states=embeds,
         txt_ids=torch.zeros(embeds.shape[1], 3, device=latents.device),
         img_ids=positions((1, *packed_grid(latents)), latents),
@@ -73,13 +71,11 @@ FLUX = Family(
     self_attention=re.compile(r"(single_)?transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=_condition,
-    nulls=encoded(_encode, ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")),
-    schedule=FlowSchedule.of,
+    nulls=encoded(_encode, TWO_ENCODERS),
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
     image_tokens=image_last,
     prompt=PromptFormat({"tokenizer_2": 0}),
-    checkpoints=checkpoints_of("flux"),
     denoiser_class="FluxTransformer2DModel",
     config={"in_channels": 64, "guidance_embeds": True},
     vae_config=FLUX_VAE,

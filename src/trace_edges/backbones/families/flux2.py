@@ -11,18 +11,16 @@ from typing import Any
 
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
     PATCH,
+    empty_prompt,
     encoded,
-    first_embedding,
     packed_grid,
     positions,
     run_packed,
     user_message,
 )
 from trace_edges.backbones.latents import Autoencoder, Normalisation
-from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 512  # of the language model, padding included: it is attended to
@@ -30,9 +28,8 @@ _NO_GUIDANCE = 1.0  # what the distilled guidance calls none
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    b = len(latents)
-    embeds = null["prompt_embeds"].expand(b, -1, -1)
-    guidance = latents.new_full((b,), _NO_GUIDANCE) if denoiser.config.guidance_embeds else None
+    embeds, guides = null["prompt_embeds"], denoiser.config.guidance_embeds
+    guidance = latents.new_full((len(latents),), _NO_GUIDANCE) if guides else None
     return run_packed(
         denoiser,
         latents,
@@ -72,13 +69,11 @@ FLUX2 = Family(
     self_attention=re.compile(r"(single_)?transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
-    nulls=encoded(first_embedding(max_sequence_length=_TOKENS)),
-    schedule=FlowSchedule.of,
+    nulls=encoded(empty_prompt("prompt_embeds", max_sequence_length=_TOKENS)),
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
     image_tokens=image_last,
     autoencoder=Autoencoder("AutoencoderKLFlux2", _batch_norm, packing=2),
     prompt=PromptFormat(template=_chat),
-    checkpoints=checkpoints_of("flux2"),
     denoiser_class="Flux2Transformer2DModel",
 )

@@ -11,8 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
-from trace_edges.backbones.families.shared import CROSS_ATTENTION, SCALED_LINEAR, SDXL_VAE, encoded
+from trace_edges.backbones.families.shared import (
+    CROSS_ATTENTION,
+    SCALED_LINEAR,
+    SDXL_VAE,
+    TWO_ENCODERS,
+    encoded,
+)
 from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import (
     Family,
@@ -31,10 +36,10 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     return denoiser(
         latents,
         timesteps.to(latents.dtype),
-        encoder_hidden_states=null["prompt_embeds"].expand(b, -1, -1),
-        text_embedding_mask=null["prompt_attention_mask"].expand(b, -1),
-        encoder_hidden_states_t5=null["prompt_embeds_2"].repeat(b, 1, 1),
-        text_embedding_mask_t5=null["prompt_attention_mask_2"].expand(b, -1),
+        encoder_hidden_states=null["prompt_embeds"],
+        text_embedding_mask=null["prompt_attention_mask"],
+        encoder_hidden_states_t5=null["prompt_embeds_2"].contiguous(),
+        text_embedding_mask_t5=null["prompt_attention_mask_2"],
         # Both of 1.0 and 1.1 alone.
         image_meta_size=latents.new_tensor([sizes]).repeat(b, 1),
         style=torch.zeros(b, dtype=torch.int64, device=latents.device),
@@ -88,12 +93,11 @@ HUNYUAN_DIT = Family(
     self_attention=re.compile(r"blocks\.\d+\.attn1"),
     predict=_predict,
     condition=_condition,
-    nulls=encoded(_encode, ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")),
+    nulls=encoded(_encode, TWO_ENCODERS),
     schedule=DDPMSchedule.of,
     image_tokens=image_first,
     # Of BERT, and of T5; where they are padding, a learnt token is seen instead.
     prompt=PromptFormat({"tokenizer": 0, "tokenizer_2": 77}, CROSS_ATTENTION, max_tokens=77 + 256),
-    checkpoints=checkpoints_of("hunyuan-dit"),
     denoiser_class="HunyuanDiT2DModel",
     config=_CONFIG,
     vae_config=SDXL_VAE,

@@ -11,16 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import FLUX_VAE, encoded
-from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 1  # that begins a text, be it empty
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    embeds = null["prompt_embeds"].expand(len(latents), -1, -1)
+    embeds = null["prompt_embeds"]
     # The transformer counts its ones, for which it must have values, also where nothing else has.
     device = "cpu" if latents.is_meta else latents.device
     velocity = denoiser(
@@ -48,14 +46,12 @@ LUMINA2 = Family(
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.cap_feat_dim)},
     nulls=encoded(_encode),
-    schedule=FlowSchedule.of,
     image_tokens=image_last,
     prompt=PromptFormat(
         template=lambda pipeline, prompt: f"{pipeline.system_prompt} <Prompt Start> {prompt}",
         max_tokens=256,
         filling=lambda tokens: (0, 0),
     ),
-    checkpoints=checkpoints_of("lumina2"),
     denoiser_class="Lumina2Transformer2DModel",
     config={"cap_feat_dim": 2304},
     vae_config=FLUX_VAE,

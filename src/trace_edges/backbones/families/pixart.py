@@ -10,14 +10,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
     CROSS_ATTENTION,
     SD_VAE,
     SDXL_VAE,
+    empty_prompt,
     encoded,
 )
 from trace_edges.backbones.schedules import DDPMSchedule
@@ -45,9 +44,9 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     return denoiser(
         latents,
         timestep=timesteps,
-        encoder_hidden_states=null["prompt_embeds"].expand(b, -1, -1),
+        encoder_hidden_states=null["prompt_embeds"],
         # Without the mask the padding tokens would be attended to, and the output changes.
-        encoder_attention_mask=null["prompt_attention_mask"].expand(b, -1),
+        encoder_attention_mask=null["prompt_attention_mask"],
         added_cond_kwargs=conditions,
     ).sample
 
@@ -59,13 +58,7 @@ def _condition(config: Any, tokens: int = _ALPHA_TOKENS) -> Shapes:
     }
 
 
-def _encode(pipeline: Any, device: torch.device) -> NullCondition:
-    embeds, mask, _, _ = pipeline.encode_prompt(
-        "", do_classifier_free_guidance=False, device=device
-    )
-    return {"prompt_embeds": embeds, "prompt_attention_mask": mask}
-
-
+_encode = empty_prompt("prompt_embeds", "prompt_attention_mask", do_classifier_free_guidance=False)
 _CONFIG = {
     "sample_size": 128, "in_channels": 4, "out_channels": 8, "num_layers": 28,
     "num_attention_heads": 16, "attention_head_dim": 72, "cross_attention_dim": 1152,
@@ -87,7 +80,6 @@ PIXART = Family(
     prompt=PromptFormat(
         cross_attention=CROSS_ATTENTION, lowercase=True, padding_bias=-float("inf")
     ),
-    checkpoints=checkpoints_of("pixart"),
     denoiser_class="PixArtTransformer2DModel",
     config=_CONFIG,
     vae_config=SD_VAE,
@@ -99,6 +91,5 @@ PIXART_SIGMA = replace(
     name="pixart-sigma",
     pipelines=("PixArtSigmaPipeline",),
     condition=partial(_condition, tokens=_SIGMA_TOKENS),
-    checkpoints=checkpoints_of("pixart-sigma"),
     vae_config=SDXL_VAE,
 )

@@ -10,29 +10,27 @@ from typing import Any
 
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import (
     PATCH,
+    empty_prompt,
     encoded,
-    first_embedding,
     packed_grid,
     run_packed,
 )
 from trace_edges.backbones.latents import Autoencoder
-from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_last
 
 _TOKENS = 5  # of the template, behind an empty text; none is padding
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    b = len(latents)
+    shapes = [[(1, *packed_grid(latents))]] * len(latents)  # of one frame
     return run_packed(
         denoiser,
         latents,
         timesteps,
-        encoder_hidden_states=null["prompt_embeds"].expand(b, -1, -1),
-        img_shapes=[[(1, *packed_grid(latents))]] * b,  # of one frame
+        encoder_hidden_states=null["prompt_embeds"],
+        img_shapes=shapes,
     )
 
 
@@ -42,8 +40,7 @@ QWEN_IMAGE = Family(
     self_attention=re.compile(r"transformer_blocks\.\d+\.attn"),
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.joint_attention_dim)},
-    nulls=encoded(first_embedding()),
-    schedule=FlowSchedule.of,
+    nulls=encoded(empty_prompt("prompt_embeds")),
     channels=lambda config: config.in_channels // PATCH**2,
     patch=lambda config: PATCH,
     image_tokens=image_last,
@@ -57,6 +54,5 @@ QWEN_IMAGE = Family(
         filling=lambda tokens: (0, 0),
         guidance="true_cfg_scale",
     ),
-    checkpoints=checkpoints_of("qwen-image"),
     denoiser_class="QwenImageTransformer2DModel",
 )

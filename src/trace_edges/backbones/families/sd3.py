@@ -8,12 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
-from trace_edges.backbones.families.shared import vae
-from trace_edges.backbones.schedules import FlowSchedule
+from trace_edges.backbones.families.shared import TWO_ENCODERS, empty_prompt, vae
 from trace_edges.backbones.specs import (
     Family,
     Null,
@@ -24,16 +21,14 @@ from trace_edges.backbones.specs import (
 )
 
 _TOKENS = 77 + 256  # of CLIP and of T5
-_CLIP = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 
 
 def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    b = len(latents)
     return denoiser(
         hidden_states=latents,
         timestep=timesteps,
-        encoder_hidden_states=null["prompt_embeds"].expand(b, -1, -1),
-        pooled_projections=null["pooled_prompt_embeds"].expand(b, -1),
+        encoder_hidden_states=null["prompt_embeds"],
+        pooled_projections=null["pooled_prompt_embeds"],
     ).sample
 
 
@@ -44,14 +39,11 @@ def _condition(config: Any) -> Shapes:
     }
 
 
-def _encode(pipeline: Any, device: torch.device) -> NullCondition:
-    """The empty prompt; without the T5 encoder its tokens are zeros."""
-    embeds, _, pooled, _ = pipeline.encode_prompt(
-        "", "", "", device=device, do_classifier_free_guidance=False
-    )
-    return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
-
-
+# Without the T5 encoder its tokens are zeros.
+_encode = empty_prompt(
+    "prompt_embeds", "", "pooled_prompt_embeds",
+    prompt_2="", prompt_3="", do_classifier_free_guidance=False,
+)  # fmt: skip
 _CONFIG = {
     "sample_size": 128, "in_channels": 16, "out_channels": 16, "num_layers": 24,
     "num_attention_heads": 24, "attention_head_dim": 64, "caption_projection_dim": 1536,
@@ -66,13 +58,11 @@ SD3 = Family(
     # The empty prompt is what its pipeline takes for no prompt. T5 is most of the download; in
     # training every encoder was left out now and then, so that zeros are known to the model.
     nulls={
-        "encoded": Null((*_CLIP, "text_encoder_3", "tokenizer_3"), _encode),
-        "no-t5": Null(_CLIP, _encode),
+        "encoded": Null((*TWO_ENCODERS, "text_encoder_3", "tokenizer_3"), _encode),
+        "no-t5": Null(TWO_ENCODERS, _encode),
     },
-    schedule=FlowSchedule.of,
     image_tokens=image_first,
     prompt=PromptFormat({"tokenizer": 0, "tokenizer_3": 77}),
-    checkpoints=checkpoints_of("sd3"),
     denoiser_class="SD3Transformer2DModel",
     config=_CONFIG,
     vae_config=vae(16, 1.5305, 0.0609),

@@ -37,6 +37,7 @@ SCALED_LINEAR: Config = {
     "steps_offset": 1, "clip_sample": False,
 }  # fmt: skip
 
+TWO_ENCODERS = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 PATCH = 2  # along a side, of the latents that are packed into one token
 
 
@@ -76,14 +77,16 @@ def encoded(
     return {"encoded": Null(components, encode)}
 
 
-def first_embedding(**options: Any) -> Callable[[Any, torch.device], NullCondition]:
-    """Encode the empty prompt with these options of the pipeline's `encode_prompt`, whose first
-    output is all that the denoiser is given.
+def empty_prompt(*names: str, **options: Any) -> Callable[[Any, torch.device], NullCondition]:
+    """Encode the empty prompt with these options of the pipeline's `encode_prompt`.
+
+    Args:
+        names: of its first outputs, as the denoiser is given them; "" for one that it is not.
     """
 
     def encode(pipeline: Any, device: torch.device) -> NullCondition:
-        embeds, *_ = pipeline.encode_prompt("", device=device, **options)
-        return {"prompt_embeds": embeds}
+        found = pipeline.encode_prompt("", device=device, **options)
+        return {name: one for name, one in zip(names, found, strict=False) if name}
 
     return encode
 

@@ -13,14 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import Config, checkpoints_of
+from trace_edges.backbones.checkpoints import Config
 from trace_edges.backbones.families.shared import (
     CROSS_ATTENTION,
     SCALED_LINEAR,
     SD_VAE,
     SDXL_VAE,
+    TWO_ENCODERS,
+    empty_prompt,
     encoded,
-    first_embedding,
 )
 from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.specs import (
@@ -38,8 +39,7 @@ _TIME_IDS = 6
 
 
 def _predict_sd(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
-    embeds = null["prompt_embeds"].expand(len(latents), -1, -1)
-    return denoiser(latents, timesteps, encoder_hidden_states=embeds).sample
+    return denoiser(latents, timesteps, encoder_hidden_states=null["prompt_embeds"]).sample
 
 
 def _predict_sdxl(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondition) -> Tensor:
@@ -49,9 +49,9 @@ def _predict_sdxl(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullC
     return denoiser(
         latents,
         timesteps,
-        encoder_hidden_states=null["prompt_embeds"].expand(b, -1, -1),
+        encoder_hidden_states=null["prompt_embeds"],
         added_cond_kwargs={
-            "text_embeds": null["pooled_prompt_embeds"].expand(b, -1),
+            "text_embeds": null["pooled_prompt_embeds"],
             "time_ids": latents.new_tensor([sizes]).expand(b, -1),
         },
     ).sample
@@ -68,13 +68,6 @@ def _condition_sdxl(config: Any) -> Shapes:
     return _condition_sd(config) | {"pooled_prompt_embeds": (1, pooled)}
 
 
-def _encode_sdxl(pipeline: Any, device: torch.device) -> NullCondition:
-    embeds, _, pooled, _ = pipeline.encode_prompt(
-        "", device=device, do_classifier_free_guidance=False
-    )
-    return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
-
-
 def _zeros(pipeline: Any, device: torch.device) -> NullCondition:
     """Zeros, which SDXL's own pipeline takes for no prompt (`force_zeros_for_empty_prompt`)."""
     shapes = _condition_sdxl(pipeline.unet.config)
@@ -85,10 +78,6 @@ def _patch(config: Any) -> int:
     """The UNet halves its feature map behind every block; the first one with attention counts."""
     attends = ["CrossAttn" in block for block in config.down_block_types]
     return 2 ** attends.index(True)
-
-
-def _feature_map(layer: str) -> str:
-    return layer.partition(".transformer_blocks.")[0]
 
 
 _SD15: Config = {
@@ -113,15 +102,16 @@ SD = Family(
     ),
     predict=_predict_sd,
     condition=_condition_sd,
-    nulls=encoded(first_embedding(num_images_per_prompt=1, do_classifier_free_guidance=False)),
+    nulls=encoded(
+        empty_prompt("prompt_embeds", num_images_per_prompt=1, do_classifier_free_guidance=False)
+    ),
     schedule=DDPMSchedule.of,
     patch=_patch,
     image_tokens=image_first,
-    feature_map=_feature_map,
+    feature_map=lambda layer: layer.partition(".transformer_blocks.")[0],
     sample_size=trained_at(64),
     stages=("down_blocks", "mid_block", "up_blocks"),
     prompt=PromptFormat(cross_attention=CROSS_ATTENTION),
-    checkpoints=checkpoints_of("sd"),
     denoiser_class="UNet2DConditionModel",
     config=_SD15,
     vae_config=SD_VAE,
@@ -137,13 +127,15 @@ SDXL = replace(
     # Zeros are what the model was trained with where there was no prompt, and need no encoder.
     nulls={
         "zeros": Null((), _zeros),
-        "encoded": Null(
-            ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"), _encode_sdxl
+        **encoded(
+            empty_prompt(
+                "prompt_embeds", "", "pooled_prompt_embeds", do_classifier_free_guidance=False
+            ),
+            TWO_ENCODERS,
         ),
     },
     float32_vae=True,
     sample_size=trained_at(128),
-    checkpoints=checkpoints_of("sdxl"),
     config=_SDXL,
     vae_config=SDXL_VAE,
 )

@@ -12,9 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trace_edges.backbones.checkpoints import checkpoints_of
 from trace_edges.backbones.families.shared import FLUX_VAE, encoded, user_message
-from trace_edges.backbones.schedules import FlowSchedule
 from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, image_first
 
 _PATCH = 2
@@ -26,7 +24,7 @@ def _predict(denoiser: Any, latents: Tensor, timesteps: Tensor, null: NullCondit
     outputs = denoiser(
         list(latents.unsqueeze(2)),  # of one frame each: (C, 1, h, w)
         1 - timesteps / 1000,
-        [null["prompt_embeds"][0]] * len(latents),
+        list(null["prompt_embeds"]),
         patch_size=_PATCH,
     ).sample
     return -torch.stack(outputs).squeeze(2)  # it goes from noise to image
@@ -50,7 +48,6 @@ Z_IMAGE = Family(
     predict=_predict,
     condition=lambda config: {"prompt_embeds": (1, _TOKENS, config.cap_feat_dim)},
     nulls=encoded(_encode),
-    schedule=FlowSchedule.of,
     patch=lambda config: _PATCH,
     image_tokens=image_first,
     prompt=PromptFormat(
@@ -60,7 +57,6 @@ Z_IMAGE = Family(
         image_multiple=_MULTIPLE,
         prompt_row=0,
     ),
-    checkpoints=checkpoints_of("z-image"),
     denoiser_class="ZImageTransformer2DModel",
     config={"axes_lens": (1536, 512, 512)},
     vae_config=FLUX_VAE,

@@ -91,7 +91,8 @@ class Denoiser(nn.Module):
                 "linear": nn.Linear(width, 6 * width),
             }
         )
-        self.caption_projection = _TwoLayers(config["caption_channels"], width, _gelu())
+        gelu = nn.GELU(approximate="tanh")
+        self.caption_projection = _TwoLayers(config["caption_channels"], width, gelu)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Denoiser:
@@ -203,10 +204,6 @@ class _TwoLayers(nn.Module):
     def forward(self, x: Float[Tensor, "*b c"]) -> Float[Tensor, "*b d"]:
         y: Tensor = self.linear_2(self.activation(self.linear_1(x)))
         return y
-
-
-def _gelu() -> nn.Module:
-    return nn.GELU(approximate="tanh")
 
 
 def _modulated(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

@@ -42,8 +42,10 @@ def _advice(backbone: Backbone, size: tuple[int, int], batch: int) -> str:
         smaller = f"try batch_size={batch // 2}" if batch > 1 else "ask for a smaller resolution"
         return f"{line}: {smaller}"
     line += f" ({available / _GIB:.1f} GiB)"
-    if batch > 1:
-        return f"{line}: try batch_size={_fitting_batch(backbone, size, available, batch)}"
+    if batch > 1:  # the largest below this one that should need no more; at least one image
+        fit = _fits(backbone, available)
+        fitting = bisect_left(range(2, batch), True, key=lambda images: not fit(size, images)) + 1
+        return f"{line}: try batch_size={fitting}"
     if (fits := fitting_resolution(backbone, size, available)) is not None:
         return f"{line}: a resolution of {fits} would fit"
     return (
@@ -73,12 +75,6 @@ def fitting_resolution(backbone: Backbone, size: tuple[int, int], available: int
 
     smaller = range(1, -(-int(current) // _STEP))
     return bisect_left(smaller, True, key=too_large) * _STEP or None
-
-
-def _fitting_batch(backbone: Backbone, size: tuple[int, int], available: int, batch: int) -> int:
-    """The largest batch below this one that should need no more; at least one image."""
-    fits = _fits(backbone, available)
-    return bisect_left(range(2, batch), True, key=lambda images: not fits(size, images)) + 1
 
 
 def _fits(backbone: Backbone, available: int) -> Callable[..., bool]:

@@ -25,7 +25,8 @@ def check_backbone_name(name: str) -> None:
         BackboneError: it is no name of a table, no path of anything, and no hub id.
     """
     names = (EMBEDDED, *CHECKPOINTS, *ENCODERS)
-    if name not in names and not _may_be_somewhere(name):
+    somewhere = name and (Path(name).exists() or name.count("/") == 1)
+    if name not in names and not somewhere:
         raise BackboneError(
             f"backbone {name!r} is neither one of the names that `trace-edges backbones` prints, "
             f"nor a folder, nor a file, nor a hub id (owner/name){did_you_mean(name, names)}"
@@ -44,10 +45,6 @@ def check_detector_name(name: str) -> None:
             f"detector {name!r} is neither {PIXELS!r} nor {EMBEDDED!r}, nor a folder, nor a hub id "
             "(owner/name)"
         )
-
-
-def _may_be_somewhere(name: str) -> bool:
-    return bool(name) and (Path(name).exists() or name.count("/") == 1)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

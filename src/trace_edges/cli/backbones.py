@@ -135,9 +135,9 @@ def _print_one(name: str, loading: Loading, as_json: bool) -> None:
             "at": f"{row.resolution} px: {row.tflop} TFLOP a pass, {row.memory} GiB in bfloat16",
         }
         about |= {"note": row.note} if row.note else {}
-    for part, here in found.components.items():
-        about[part] = "here" if here else "missing"
-    known = ", ".join(f"{kind} {_state(here)}" for kind, here in found.nulls.items())
+    states = {True: "here", False: "missing"}
+    about |= {part: states[here] for part, here in found.components.items()}
+    known = ", ".join(f"{kind} {states[here]}" for kind, here in found.nulls.items())
     of_type = str(dtype).removeprefix("torch.")
     about["null condition"] = f"{known} ({of_type}; default: {next(iter(found.nulls))})"
     if found.gated and not found.is_here:
@@ -150,10 +150,6 @@ def _print_one(name: str, loading: Loading, as_json: bool) -> None:
 def _facts(row: Any) -> dict[str, Any]:
     """Fields of a row of either table, but for configs of diffusers."""
     return {name: value for name, value in vars(row).items() if not name.endswith("config")}
-
-
-def _state(here: bool) -> str:
-    return "here" if here else "missing"
 
 
 def _described(name: str, found: Any) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def segment_colours(
         near = [colours[other] for other in neighbours.get(number, ()) if other in colours]
         gaps: list[float] = []
         for one in free[:_SPARE]:  # mostly the first will do
-            gaps.append(min((_distance(one, other) for other in near), default=_APART))
+            gaps.append(min((math.dist(one, other) for other in near), default=_APART))
             if gaps[-1] >= _APART:
                 break
         colours[number] = free.pop(int(np.argmax(gaps)))
@@ -220,10 +220,6 @@ def _stuff_colour(category: int) -> Colour:
 def _rgb(shares: tuple[float, float, float]) -> Colour:
     red, green, blue = (round(255 * share) for share in shares)
     return red, green, blue
-
-
-def _distance(one: Colour, other: Colour) -> float:
-    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5
 
 
 def _neighbours(labels: Int32[np.ndarray, "h w"]) -> dict[int, set[int]]:

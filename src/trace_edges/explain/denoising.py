@@ -292,13 +292,9 @@ def _recording(
                 attention, grid = maps.mean()
                 on_step(attention, words.mean(grid)[0], grid)
 
-        hooks = [
+        with (
             backbone.denoiser.register_forward_pre_hook(start, with_kwargs=True),
             backbone.denoiser.register_forward_hook(finish),
-        ]
-        try:
-            with AttentionRecorder(backbone.denoiser, [*backbone.layers, *cross_layers], add):
-                yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+            AttentionRecorder(backbone.denoiser, [*backbone.layers, *cross_layers], add),
+        ):
+            yield

@@ -7,7 +7,6 @@ not reported is simply done again by another.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import Any
 
 from trace_edges.extras import require
 from trace_edges.jobs.engine import Engine
-from trace_edges.jobs.entries import Item, pack, unpack
+from trace_edges.jobs.entries import Item
 from trace_edges.jobs.job import Job, Work
 from trace_edges.jobs.task import Outcome
 from trace_edges.jobs.workers import Call, WorkerDied, Workers
@@ -105,7 +104,7 @@ class RayCluster:
             while begun or block is not None:
                 while block is not None and len(begun) < self.actors:
                     copy = idle.pop() if idle else actor.remote(job.work)
-                    begun[copy.work.remote(block.text())] = copy, block
+                    begun[copy.work.remote(block.stretches)] = copy, block
                     block = next_block()
                 (finished,), _ = ray.wait(list(begun), num_returns=1)
                 copy, had = begun.pop(finished)
@@ -175,9 +174,6 @@ class _Block:
     stretches: list[list[Item]]
     deaths: int = 0
 
-    def text(self) -> str:
-        return json.dumps([[_values(item) for item in one] for one in self.stretches])
-
     def after_death(self, reason: str) -> tuple[list[Outcome], list[_Block]]:
         """What has failed now, and what is to be tried again."""
         items = [item for one in self.stretches for item in one if item.open]
@@ -212,9 +208,8 @@ class _Actor:
     def ready(self) -> bool:
         return True
 
-    def work(self, text: str) -> list[Outcome]:
+    def work(self, stretches: list[list[Item]]) -> list[Outcome]:
         """The outcomes of stretches."""
-        stretches = [[_item(values) for values in one] for one in json.loads(text)]
         return [_light(one) for one in self._engine.alone(stretches)]
 
 
@@ -227,12 +222,3 @@ def _handed_out(stretches: Iterator[list[Item]]) -> Iterator[list[list[Item]]]:
             some = []
     if some:
         yield some
-
-
-def _values(item: Item) -> list[Any]:
-    return [item.position, item.key, pack(item.place), item.name, item.number, item.open]
-
-
-def _item(values: list[Any]) -> Item:
-    position, key, place, name, number, is_open = values
-    return Item(position, key, unpack(place), name, number, is_open)

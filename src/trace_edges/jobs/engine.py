@@ -175,7 +175,7 @@ class Engine:
                     failed.append(_failed(item, reading))
                 elif item.open and isinstance(reading, Reading):
                     made_with = self.source.record(reading, ready)
-                    sent = ready if self.task.wants_image else _without_image(ready)
+                    sent = ready if self.task.wants_image else replace(ready, image=None)
                     call = workers.start(finish, item, reading, sent, made_with, begun)
                     finishing.append((item, call))
             yield from _drained(failed)
@@ -233,10 +233,6 @@ def stretches_of(items: list[Item], batch_size: int) -> Iterator[list[Item]]:
 def _failed(item: Item, reason: str, fault: Fault = "") -> Outcome:
     line = " ".join(reason.splitlines())
     return Outcome(item.key, "failed", line, position=item.position, fault=fault)
-
-
-def _without_image(ready: Prepared) -> Prepared:
-    return replace(ready, image=None)
 
 
 def _finished(

@@ -111,9 +111,11 @@ def ask(url: str, function: Callable[..., Answer], *values: Any, **options: Any)
         except (MemoryError, ImportError, StoreError):
             raise
         except Exception as error:
+            # A kind of URL that nobody knows is no error of a store.
+            unknown = function is fsspec.core.url_to_fs and isinstance(error, ValueError)
             if attempt < ATTEMPTS and _may_pass(error):
                 time.sleep(PAUSE * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))
-            elif "://" not in url or url.startswith("file://") or _is_config(function, error):
+            elif "://" not in url or url.startswith("file://") or unknown:
                 raise
             else:
                 raise _plain(url, error, attempt) from error
@@ -217,11 +219,6 @@ def _bound_silence(protocol: str) -> None:
         fsspec.config.conf.setdefault(protocol, {})["client_kwargs"] = client
 
 
-def _is_config(function: Callable[..., Any], error: BaseException) -> bool:
-    """A kind of URL that nobody knows is no error of a store."""
-    return function is fsspec.core.url_to_fs and isinstance(error, ValueError)
-
-
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """The error and what it came from: s3fs and http wrap what was answered."""
     while error is not None:
@@ -271,14 +268,10 @@ def _may_pass(error: BaseException) -> bool:
         return False
     if (status := _answer(error)) is not None:
         return status in _PASSING_STATUS or status >= 500
-    if isinstance(error, OSError) and error.errno is not None and _of_a_disk(error):
+    # As the system raises it, of a disk; the libraries of stores give other numbers, or none.
+    if isinstance(error, OSError) and None not in (error.errno, error.filename):
         return error.errno in _PASSING
     return not isinstance(error, _OUR_MISTAKES)
-
-
-def _of_a_disk(error: OSError) -> bool:
-    """As the system raises it; the libraries of stores give other numbers, or none."""
-    return error.filename is not None
 
 
 def _plain(url: str, error: Exception, attempts: int) -> OSError:

@@ -15,8 +15,7 @@ import psutil
 from trace_edges.jobs.entries import Entry, Source
 from trace_edges.jobs.job import Job, Status, annotate
 from trace_edges.jobs.sinks import Sink
-
-_STATE = ".annotate"
+from trace_edges.outputs import JOB
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,11 @@ def measure(job: Job, sink: Callable[[str], Sink], count: int = 10) -> Trial:
         status = annotate(trial, mark)
         if not status.done:
             raise ValueError(f"none of {len(chosen)} images could be done: {status.reasons[0]}")
-        written = sum(path.stat().st_size for path in _results(Path(folder)))
+        found = (path for path in Path(folder).rglob("*") if path.is_file())
+        written = sum(
+            path.stat().st_size for path in found
+            if not path.relative_to(folder).parts[0].startswith(JOB)
+        )  # fmt: skip
     first = marks[1] if len(marks) > 2 else marks[0]
     timed = max(1, len(marks) - (2 if len(marks) > 2 else 1))
     wall, core = (last - begun for last, begun in zip(marks[-1], first, strict=True))
@@ -121,12 +124,6 @@ def _spread(entries: Iterable[Entry], count: int) -> tuple[tuple[Entry, ...], in
             kept, step = kept[::2], 2 * step
     count = min(count, len(kept))
     return tuple(kept[place * len(kept) // count] for place in range(count)), total
-
-
-def _results(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_file() and _STATE not in path.relative_to(folder).parts[0]:
-            yield path
 
 
 def _memory() -> int:

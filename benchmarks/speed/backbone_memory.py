@@ -14,9 +14,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks._shared.costs import empty_backbone
 from benchmarks._shared.reports import guarded, markdown, write_json
 from trace_edges.backbones import CHECKPOINTS
-from trace_edges.backbones.sizing import empty_backbone, memory
+from trace_edges.backbones.sizing import memory
 
 GIB = 2**30
 

@@ -22,10 +22,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks._shared.costs import empty_backbone
 from benchmarks._shared.reports import guarded, write_json
 from benchmarks._shared.timing import median
 from trace_edges.backbones import CHECKPOINTS, DiffusionBackbone
-from trace_edges.backbones.sizing import empty_backbone, memory
+from trace_edges.backbones.sizing import memory
 from trace_edges.detector import EdgeDetector, Student, StudentSettings
 from trace_edges.doctor.machine import processor
 from trace_edges.training_free.pipeline import TraceEdgePipeline

@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, handle_torch_function
 
+from benchmarks._shared.costs import empty_backbone
 from benchmarks._shared.reports import guarded
-from trace_edges.backbones.sizing import LiveBytes, PlainValues, empty_backbone, weights_and_buffers
+from trace_edges.backbones.sizing import LiveBytes, PlainValues, weights_and_buffers
 from trace_edges.detector import Student
 from trace_edges.distillation import CONFIGS
 from trace_edges.distillation.examples import Batch

@@ -1,4 +1,4 @@
-"""The cost of a model, found out without its weights: parameters, operations, memory.
+"""The memory that a model takes, found out without its weights.
 
 Models are made on torch's `meta` device, where tensors have shapes and no values, and run there.
 """
@@ -25,28 +25,6 @@ from trace_edges.backbones.encoders.encoder import EncoderBackbone
 from trace_edges.backbones.latents import weights_dtype
 
 _TIMESTEP = 100  # any does
-
-
-def empty_backbone(name: str, dtype: torch.dtype = torch.bfloat16) -> DiffusionBackbone:
-    """A named checkpoint without its weights, on the meta device.
-
-    Args:
-        name: of `CHECKPOINTS`.
-    """
-    import diffusers
-
-    from trace_edges.backbones.sources import family_of_checkpoint
-
-    family = family_of_checkpoint(name)
-    schedule = family.schedule(family.noise_scheduler(name))
-    with torch.device("meta"):
-        denoiser = getattr(diffusers, family.denoiser_class)(**family.denoiser_config(name))
-        vae = getattr(diffusers, family.autoencoder.name)(**family.vae_config)
-        for model, kind in ((denoiser, dtype), (vae, family.vae_dtype(dtype))):
-            nn.Module.to(model, kind)  # diffusers' own `to` would warn
-        shapes = family.condition(denoiser.config)
-        null = {key: torch.zeros(shape, dtype=dtype) for key, shape in shapes.items()}
-    return DiffusionBackbone(name, family, denoiser, vae, schedule, null)
 
 
 def emptied(backbone: Backbone) -> Backbone:
@@ -77,32 +55,9 @@ def _without_weights(model: nn.Module) -> nn.Module:
     return remove_hook_from_module(deepcopy(model, tensors | buffers), recurse=True)
 
 
-def parameter_count(model: nn.Module) -> int:
-    """Number of all its weights."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def weight_bytes(backbone: Backbone) -> int:
     """Bytes of denoiser and VAE, or of the encoder, as they are held."""
     return sum(tensor.numel() * tensor.element_size() for tensor in weights_and_buffers(backbone))
-
-
-@torch.no_grad()
-def flops(backbone: DiffusionBackbone, size: tuple[int, int], *, capture: bool = False) -> int:
-    """Operations (two for a multiply and add) of one pass over one image.
-
-    Args:
-        backbone: on the meta device.
-        size: (H, W) in px.
-        capture: also those of the attention maps.
-    """
-    latents = _latents(backbone, size)
-    run = backbone.attend if capture else backbone.predict
-    from torch.utils.flop_counter import FlopCounterMode  # and with it Triton, which takes long
-
-    with PlainValues(), FlopCounterMode(display=False) as counter:
-        run(latents, _TIMESTEP)
-    return counter.get_total_flops()
 
 
 @dataclass(frozen=True)
@@ -150,11 +105,6 @@ def weights_and_buffers(backbone: Backbone) -> list[Tensor]:
     return [
         tensor for model in backbone.models for tensor in [*model.parameters(), *model.buffers()]
     ]
-
-
-def _latents(backbone: DiffusionBackbone, size: tuple[int, int], batch: int = 1) -> Tensor:
-    h, w = (side // backbone.cell * backbone.patch for side in size)
-    return torch.zeros(batch, backbone.channels, h, w, device="meta")
 
 
 class LiveBytes(TorchDispatchMode):

@@ -12,13 +12,7 @@ from PIL import Image
 
 from trace_edges.images import ImageError, load_image, opening
 
-from .known_pictures import (
-    DEEP,
-    GREY,
-    PLAIN,
-    RGB,
-    encode,
-)
+from .known_pictures import DEEP, GREY, PLAIN, RGB, encode
 
 
 def refused(source, name, problem):

@@ -14,14 +14,7 @@ from PIL import Image
 
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
 
-from .known_pictures import (
-    HEIGHT,
-    RGB,
-    WIDTH,
-    close,
-    encode,
-    repeated,
-)
+from .known_pictures import HEIGHT, RGB, WIDTH, close, encode, repeated
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])

@@ -32,11 +32,7 @@ from trace_edges.doctor.machine import processor
 from trace_edges.formats import export_coco, export_label_studio, export_panoptic, export_yolo
 from trace_edges.formats.edge_maps import write_edge_map
 from trace_edges.formats.labels import write_label_png
-from trace_edges.instances import (
-    instances_from_edges,
-    panoptic_from_semantic,
-    refine_instances,
-)
+from trace_edges.instances import instances_from_edges, panoptic_from_semantic, refine_instances
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.results import Category, InstanceMasks
 

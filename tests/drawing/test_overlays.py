@@ -1,12 +1,7 @@
 import numpy as np
 import pytest
 
-from trace_edges.drawing.overlays import (
-    edge_image,
-    overlay,
-    segment_colours,
-    shown_strength,
-)
+from trace_edges.drawing.overlays import edge_image, overlay, segment_colours, shown_strength
 from trace_edges.results import InstanceMasks, PanopticMap, Segment
 
 GREY = np.full((40, 60, 3), 128, dtype=np.uint8)

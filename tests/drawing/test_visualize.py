@@ -4,12 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.drawing.visualize import (
-    contact_sheet,
-    curve_image,
-    grey_image,
-    heat_image,
-)
+from trace_edges.drawing.visualize import contact_sheet, curve_image, grey_image, heat_image
 
 
 def test_grey_runs_from_black_to_white():

@@ -5,12 +5,7 @@ import pytest
 import torch
 
 import trace_edges as te
-from trace_edges.instances import (
-    build_hierarchy,
-    candidates_from_edges,
-    contours,
-    propagate,
-)
+from trace_edges.instances import build_hierarchy, candidates_from_edges, contours, propagate
 from trace_edges.instances.components import edge_array
 from trace_edges.results import EdgeMap, InstanceMasks
 

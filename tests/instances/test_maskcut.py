@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 from scipy.linalg import eigh
 
-from trace_edges.instances.grids import (
-    feature_affinity,
-)
+from trace_edges.instances.grids import feature_affinity
 from trace_edges.instances.maskcut import maskcut, salient_half, second_eigenvector
 
 GRID = (12, 16)

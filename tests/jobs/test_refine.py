@@ -7,18 +7,9 @@ import pytest
 from PIL import Image
 
 from trace_edges.edge_folder import EdgeFolder
-from trace_edges.formats.classes import (
-    ClassTable,
-    class_table,
-    read_class_table,
-    table_of_numbers,
-)
+from trace_edges.formats.classes import ClassTable, class_table, read_class_table, table_of_numbers
 from trace_edges.formats.pixels import read_panoptic_ids
-from trace_edges.jobs import (
-    panoptic_files,
-    refine_coco,
-    refine_labels,
-)
+from trace_edges.jobs import panoptic_files, refine_coco, refine_labels
 from trace_edges.results import Category
 
 coder = pytest.importorskip("pycocotools.mask")

@@ -1,12 +1,7 @@
 import numpy as np
 import pytest
 
-from trace_edges.metrics.panoptic import (
-    Panoptic,
-    SegmentInfo,
-    panoptic_counts,
-    panoptic_quality,
-)
+from trace_edges.metrics.panoptic import Panoptic, SegmentInfo, panoptic_counts, panoptic_quality
 from trace_edges.results import Category
 
 CAT, DOG, GRASS = 1, 2, 3

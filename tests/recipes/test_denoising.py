@@ -4,12 +4,7 @@ import pytest
 import torch
 from diffusers.training_utils import compute_snr
 
-from recipes.trace_mini.denoising import (
-    denoising_errors,
-    make_scheduler,
-    min_snr_weight,
-    noised,
-)
+from recipes.trace_mini.denoising import denoising_errors, make_scheduler, min_snr_weight, noised
 
 
 def test_steps_with_little_noise_count_less():

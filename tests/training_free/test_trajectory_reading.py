@@ -9,12 +9,7 @@ from trace_edges.backbones import DiffusionBackbone
 from trace_edges.sources import Step
 from trace_edges.training_free.divergence import boundary_divergence
 from trace_edges.training_free.emergence import map_change
-from trace_edges.training_free.trajectory import (
-    KeptSteps,
-    inversion,
-    noise,
-    read_trajectory,
-)
+from trace_edges.training_free.trajectory import KeptSteps, inversion, noise, read_trajectory
 
 TIMESTEPS = (0, 99, 499)
 

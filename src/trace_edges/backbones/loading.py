@@ -15,12 +15,7 @@ from trace_edges.backbones.embedded import read_embedded
 from trace_edges.backbones.encoders.loading import is_encoder, load_encoder
 from trace_edges.backbones.explained import explained
 from trace_edges.backbones.nulls import find_null, null_file
-from trace_edges.backbones.pipelines import (
-    Parts,
-    checked_denoiser,
-    empty_denoiser,
-    read_pipeline,
-)
+from trace_edges.backbones.pipelines import Parts, checked_denoiser, empty_denoiser, read_pipeline
 from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.single_file import read_single_file

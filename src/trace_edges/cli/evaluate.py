@@ -11,13 +11,7 @@ from typing import Annotated
 import typer
 
 from trace_edges.cli.common import console, error, progress
-from trace_edges.cli.evaluate_edges import (
-    GtModeOption,
-    KindOption,
-    MaxDistance,
-    VoidOption,
-    edges,
-)
+from trace_edges.cli.evaluate_edges import GtModeOption, KindOption, MaxDistance, VoidOption, edges
 from trace_edges.cli.evaluate_segments import masks, panoptic
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import FILES, Reporting

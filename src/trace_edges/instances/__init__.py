@@ -16,11 +16,7 @@ from trace_edges.instances.maskcut import maskcut
 from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.instances.promerge import promerge
 from trace_edges.instances.refine import merge_overlapping, refine_instances
-from trace_edges.instances.regions import (
-    instances_at,
-    instances_from_edges,
-    instances_of_count,
-)
+from trace_edges.instances.regions import instances_at, instances_from_edges, instances_of_count
 from trace_edges.instances.seeds import Seeds, seeds_from_masks
 
 __all__ = [

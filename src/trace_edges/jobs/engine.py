@@ -19,26 +19,9 @@ from trace_edges.files import FileError
 from trace_edges.images import ImageError, image_size, read_image
 from trace_edges.jobs import memory
 from trace_edges.jobs.entries import Item
-from trace_edges.jobs.task import (
-    Facts,
-    Fault,
-    Keep,
-    KeepError,
-    Outcome,
-    Subject,
-    Task,
-    TaskError,
-)
+from trace_edges.jobs.task import Facts, Fault, Keep, KeepError, Outcome, Subject, Task, TaskError
 from trace_edges.jobs.workers import Call, WorkerDied, Workers
-from trace_edges.sources import (
-    Drawing,
-    EdgeError,
-    EdgeSource,
-    Preparation,
-    Prepared,
-    Reading,
-    Size,
-)
+from trace_edges.sources import Drawing, EdgeError, EdgeSource, Preparation, Prepared, Reading, Size
 
 # Batches are cut from so many batches' worth of neighbours, never across: which images share a
 # batch is then the same in a run that was killed, and so are the bytes of their results.

@@ -19,14 +19,7 @@ from trace_edges.extras import require
 from trace_edges.files import write_atomically
 from trace_edges.jobs.entries import Item
 from trace_edges.jobs.parts import write_parquet, write_tar
-from trace_edges.jobs.remote import (
-    is_local,
-    join,
-    put_file,
-    read_bytes,
-    remove,
-    write_bytes,
-)
+from trace_edges.jobs.remote import is_local, join, put_file, read_bytes, remove, write_bytes
 from trace_edges.jobs.stores import concerns_all, filesystem
 from trace_edges.jobs.task import Facts, Files, KeepError, Result
 from trace_edges.outputs import Outputs

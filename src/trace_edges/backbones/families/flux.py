@@ -20,13 +20,7 @@ from trace_edges.backbones.families.shared import (
     positions,
     run_packed,
 )
-from trace_edges.backbones.specs import (
-    Family,
-    NullCondition,
-    PromptFormat,
-    Shapes,
-    image_last,
-)
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, Shapes, image_last
 
 _TOKENS, _SCHNELL_TOKENS = 512, 256  # of T5
 _NO_GUIDANCE = 1.0  # what the distilled guidance calls none

@@ -19,13 +19,7 @@ from trace_edges.backbones.families.shared import (
     encoded,
 )
 from trace_edges.backbones.schedules import DDPMSchedule
-from trace_edges.backbones.specs import (
-    Family,
-    NullCondition,
-    PromptFormat,
-    Shapes,
-    image_first,
-)
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, Shapes, image_first
 
 _SQUARE = 512 // 8  # latents along a side of the square into which all grids are laid
 

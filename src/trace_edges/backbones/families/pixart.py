@@ -20,13 +20,7 @@ from trace_edges.backbones.families.shared import (
     encoded,
 )
 from trace_edges.backbones.schedules import DDPMSchedule
-from trace_edges.backbones.specs import (
-    Family,
-    NullCondition,
-    PromptFormat,
-    Shapes,
-    image_first,
-)
+from trace_edges.backbones.specs import Family, NullCondition, PromptFormat, Shapes, image_first
 
 _ALPHA_TOKENS, _SIGMA_TOKENS = 120, 300
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from trace_edges.backbones.checkpoints import EMBEDDED
-from trace_edges.cli.common import console
+from trace_edges.cli.common import console, plain_table
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import LOADING, Reporting
 from trace_edges.edge_model import Loading
@@ -70,16 +70,13 @@ def _print_table(as_json: bool) -> None:
         rows = {name: _facts(row) for name, row in (diffusion | ENCODERS).items()}
         typer.echo(json.dumps(rows, indent=1))
         return
-    table = Table(box=None, header_style="bold")
-    table.add_column("name", no_wrap=True)
-    for column in ("px", "B param.", "layers", "grid", "TFLOP", "GiB"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("licence", overflow="fold")
+    numbers = ("px", "B param.", "layers", "grid", "TFLOP", "GiB")
+    table = plain_table(("name", *numbers, "licence"), left=("name", "licence"))
     for name, row in diffusion.items():
         licence = escape(row.licence) + (" (gated)" if row.gated else "")
-        numbers = (row.resolution, f"{row.parameters / 1000:.3g}", row.layers, row.grid)
+        sizes = (row.resolution, f"{row.parameters / 1000:.3g}", row.layers, row.grid)
         costs = (f"{row.tflop:.1f}", f"{row.memory:.1f}")
-        table.add_row(name, *map(str, numbers), *costs, licence)
+        table.add_row(name, *map(str, sizes), *costs, licence)
     console.print(table)
     console.print(
         "px: native size. B param.: parameters of the denoiser, in billions. layers: of "
@@ -87,11 +84,8 @@ def _print_table(as_json: bool) -> None:
         "the native size. GiB: peak memory in bfloat16, computed. Any other checkpoint of these "
         "families works by its folder or hub id."
     )
-    encoders = Table(box=None, header_style="bold")
-    encoders.add_column("encoder (no diffusion)", no_wrap=True)
-    for column in ("px", "cell"):
-        encoders.add_column(column, justify="right", no_wrap=True)
-    encoders.add_column("licence", overflow="fold")
+    first = "encoder (no diffusion)"
+    encoders = plain_table((first, "px", "cell", "licence"), left=(first, "licence"))
     for name, encoder in ENCODERS.items():
         licence = escape(encoder.licence) + (" (gated)" if encoder.gated else "")
         encoders.add_row(name, str(encoder.resolution), str(encoder.cell), licence)
@@ -114,8 +108,7 @@ def _print_encoder(name: str, as_json: bool) -> None:
     about |= {"note": row.note} if row.note else {}
     if row.gated:
         about["gated"] = "accept the licence on its page on the hub, then log in"
-    for title, text in about.items():
-        console.print(f"[bold]{title:<15}[/] {escape(text)}")
+    _print_about(about)
 
 
 def _print_one(name: str, loading: Loading, as_json: bool) -> None:
@@ -143,6 +136,10 @@ def _print_one(name: str, loading: Loading, as_json: bool) -> None:
     if found.gated and not found.is_here:
         login = "you are logged in" if found.logged_in else "then log in with `hf auth login`"
         about["gated"] = f"accept the licence on its page on the hub; {login}"
+    _print_about(about)
+
+
+def _print_about(about: Mapping[str, str]) -> None:
     for title, text in about.items():
         console.print(f"[bold]{title:<15}[/] {escape(text)}")
 

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,17 @@ def progress(total: int, what: str, hidden: bool) -> Iterator[Callable[[], None]
         yield lambda: bar.advance(task)
 
 
+def plain_table(columns: Iterable[str], left: Collection[str] = ()) -> Table:
+    """A table without lines, of columns with these titles; those on the left are folded."""
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        if column in left:
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
 def print_outcomes(
     outcomes: Sequence[Any],
     columns: Mapping[str, Callable[[Mapping[str, Any]], str]],
@@ -111,11 +122,9 @@ def print_outcomes(
         columns: by title, what of a record stands there.
         left: titles of the columns that are not aligned to the right.
     """
-    table = Table(box=None, header_style="bold")
     if any(outcome.record.get("notes") for outcome in outcomes):
         columns, left = {**columns, "notes": notes_cell}, (*left, "notes")
-    for column in columns:
-        table.add_column(column, justify="left" if column in left else "right", overflow="fold")
+    table = plain_table(columns, left)
     done = [outcome.record for outcome in outcomes if outcome.state == "done"]
     for record in done[:_TABLE_ROWS]:
         table.add_row(*(cell(record) for cell in columns.values()))

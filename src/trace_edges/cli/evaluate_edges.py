@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from trace_edges.cli.common import console, error, progress
+from trace_edges.cli.common import console, error, plain_table, progress
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import FILES, Reporting
 from trace_edges.formats.registry import truth_kinds
@@ -156,9 +155,7 @@ def edges(
 def _print_scores(evaluation: EdgeEvaluation, out: Path) -> None:
     from trace_edges.evaluation.report import HEADER, table_rows
 
-    table = Table(box=None, header_style="bold")
-    for column in HEADER:
-        table.add_column(column, justify="left" if column == "method" else "right")
+    table = plain_table(HEADER, left=["method"])
     for row in table_rows(evaluation):
         table.add_row(*map(escape, row))
     console.print(table)

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 
-from trace_edges.cli.common import console, image_progress
+from trace_edges.cli.common import console, image_progress, plain_table
 from trace_edges.cli.evaluate_edges import Workers
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import FILES, Reporting
@@ -213,9 +212,7 @@ def _print_masks(scores: MaskScores) -> None:
         "AP large": scores.ap_large,
         "AR@100": scores.ar100,
     }
-    table = Table(box=None, header_style="bold")
-    for name in numbers:
-        table.add_column(name, justify="right")
+    table = plain_table(numbers)
     table.add_row(*("-" if value is None else f"{100 * value:.2f}" for value in numbers.values()))
     console.print(table)
     console.print(
@@ -229,9 +226,7 @@ def _print_masks(scores: MaskScores) -> None:
 
 
 def _print_panoptic(scores: PanopticScores) -> None:
-    table = Table(box=None, header_style="bold")
-    for column in ("", "PQ", "SQ", "RQ", "classes"):
-        table.add_column(column, justify="right" if column else "left")
+    table = plain_table(("", "PQ", "SQ", "RQ", "classes"), left=[""])
     for name, row in (("all", scores.all), ("things", scores.things), ("stuff", scores.stuff)):
         percent = ("-" if x is None else f"{100 * x:.2f}" for x in (row.pq, row.sq, row.rq))
         table.add_row(name, *percent, str(row.classes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,35 +14,17 @@ from trace_edges.cli.common import waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import FILES, LOADING, TRACE, BackboneName, Reporting, check_inputs
 from trace_edges.edge_model import Loading
+from trace_edges.explain.settings import PromptSettings
 from trace_edges.outputs import Outputs
 from trace_edges.training_free.settings import TraceSettings
 
 _OF_BOTH = ("resolution", "seed")  # settings that a prompt has too
 
 
-@dataclass(frozen=True)
-class Generation:
-    """How an image is made, with --prompt.
-
-    Attributes:
-        steps: Number of denoising steps. None: the pipeline's own.
-        guidance: Guidance scale. None: the pipeline's own.
-        negative_prompt: What the image should not show.
-        height: Height of the image in pixels. None: the model's native size.
-        width: Width of the image in pixels. None: the model's native size.
-    """
-
-    steps: int | None = None
-    guidance: float | None = None
-    negative_prompt: str | None = None
-    height: int | None = None
-    width: int | None = None
-
-
 @command
 def explain(
     settings: Annotated[TraceSettings, TRACE],
-    generation: Annotated[Generation, Fields("With --prompt")],
+    generation: Annotated[PromptSettings, Fields("With --prompt", leave_out=("seed",))],
     loading: Annotated[Loading, LOADING],
     reporting: Annotated[Reporting, FILES],
     image: Annotated[Path | None, typer.Argument(help="Image to explain.")] = None,
@@ -67,7 +49,7 @@ def explain(
     outputs.check(out)
     _check_format(out)
     if image is not None and prompt is None:
-        _refuse(asdict(generation), asdict(Generation()), "needs --prompt")
+        _refuse(asdict(generation), asdict(PromptSettings()), "needs --prompt")
         sheet, timestep = _of_image(image, backbone, loading, settings, quiet)
     elif prompt is not None and image is None:
         given = {one.name: getattr(settings, one.name) for one in fields(settings)}
@@ -119,21 +101,21 @@ def _of_prompt(
     backbone: str,
     loading: Loading,
     settings: TraceSettings,
-    generation: Generation,
+    generation: PromptSettings,
     quiet: bool,
 ) -> tuple[Any, int]:
     """The sheet, and t*."""
-    sized = replace(
+    chosen = replace(
         generation,
         height=generation.height or settings.resolution,
         width=generation.width or settings.resolution,
+        seed=settings.seed,
     )
     options = {k: v for k, v in loading.of_diffusion.items() if k != "null"}
     with waiting(backbone, hidden=quiet):
-        from trace_edges.explain import PromptSettings, explain_prompt, load_generator
+        from trace_edges.explain import explain_prompt, load_generator
 
         pipeline, inside = load_generator(backbone, **loading.placement, **options)
-    chosen = PromptSettings(seed=settings.seed, **asdict(sized))
     sheet, made = explain_prompt(pipeline, inside, prompt, chosen)
     return sheet, made.timesteps[made.emergence]
 

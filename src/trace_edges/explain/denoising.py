@@ -29,6 +29,7 @@ from trace_edges.backbones.pipelines import (
 )
 from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.sources import family_of, find_source
+from trace_edges.explain.settings import PromptSettings
 from trace_edges.explain.words import (
     Reading,
     joint_text,
@@ -41,32 +42,6 @@ from trace_edges.training_free.emergence import map_change
 
 # Components for safety and for prompts that are images; none of them is read here.
 _UNREAD = ("safety_checker", "feature_extractor", "image_encoder")
-
-
-@dataclass(frozen=True)
-class PromptSettings:
-    """Settings an image is made with; None: as the pipeline does by itself.
-
-    Attributes:
-        height, width: of the image, px; rounded to whole cells of the attention grid.
-        steps: of the scheduler.
-        guidance: scale of classifier-free guidance, or of the distilled one.
-        negative_prompt: to stay away from, where the pipeline takes one.
-        seed: of the first noise, drawn on the CPU.
-    """
-
-    height: int | None = None
-    width: int | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    negative_prompt: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("height", "width", "steps"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be 1 or more, not {value}")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from trace_edges.attention import Grid
 from trace_edges.backbones import DiffusionBackbone
 from trace_edges.drawing.overlays import overlay
 from trace_edges.drawing.visualize import contact_sheet, curve_image, grey_image, heat_image
-from trace_edges.explain.denoising import Denoising, Moment, PromptSettings, denoise
+from trace_edges.explain.denoising import Denoising, Moment, denoise
+from trace_edges.explain.settings import PromptSettings
 from trace_edges.images import ImageSource, load_image
 from trace_edges.results import EdgeMap
 from trace_edges.sources import Step

@@ -17,7 +17,7 @@ from trace_edges.backbones import load_backbone
 COMPILED = """
 import sys, tempfile, torch
 from pathlib import Path
-from tests.conftest import TINY, tiny_model
+from tests.tiny_models import TINY, tiny_model
 from trace_edges.attention import AttentionRecorder
 from trace_edges.backbones import load_backbone
 

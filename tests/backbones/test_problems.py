@@ -28,11 +28,10 @@ from trace_edges.backbones import (
 )
 from trace_edges.backbones.problems import did_you_mean
 from trace_edges.detector import EdgeDetector
-from trace_edges.detector.settings import StudentSettings
-from trace_edges.detector.student import Student
-from trace_edges.images import to_tensor
 from trace_edges.instances.sam import SamError, load_sam
 from trace_edges.training_free.pipeline import TraceEdgePipeline
+
+from .refusals import fails_with, message_of
 
 ANSWER = MagicMock()  # of the hub; the errors keep it, and nothing looks into it
 MEANINGS = [
@@ -43,20 +42,6 @@ MEANINGS = [
     (OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE"),
     (ConnectionError("no route"), "the hub was not reached: connect"),
 ]
-
-
-def fails_with(error):
-    def fail(*_, **__):
-        raise error
-
-    return fail
-
-
-def message_of(function, *arguments, **options):
-    with pytest.raises(BackboneError) as caught:
-        function(*arguments, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(("error", "meaning"), MEANINGS)
@@ -205,186 +190,6 @@ def test_a_backend_that_passes_by_is_not_read_past(tiny_model):
     backbone.denoiser.transformer_blocks[1].attn.processor._attention_backend = "flex"
     with pytest.raises(RecorderError, match=r"1 of 4 .*transformer_blocks\.1\.attn"):
         backbone.attend(torch.zeros(1, 4, 8, 8), 300)
-
-
-def out_of_memory_beyond(backbone, pixels):
-    """A stand-in for a device: its VAE finds no memory for more than so many pixels."""
-    encode = backbone.vae.encode
-
-    def limited(images):
-        if images.shape[-2] * images.shape[-1] > pixels:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return encode(images)
-
-    backbone.vae.encode = limited
-
-
-def test_out_of_memory_says_which_resolution_would_fit(tiny_model, monkeypatch):
-    from trace_edges.backbones import fitting
-    from trace_edges.backbones.sizing import emptied, memory
-
-    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd3"))
-    out_of_memory_beyond(pipe.backbone, 0)
-    picture = torch.zeros(3, 300, 400)
-    at_192 = memory(emptied(pipe.backbone), (176, 224)).peak
-    monkeypatch.setattr(fitting, "available_memory", lambda device: int(at_192 / 0.9) + 1)
-    message = message_of(pipe, picture, resolution=256)
-    assert "ran out of memory on cpu at 224 x 288 px" in message
-    assert message.endswith("a resolution of 192 would fit")
-
-    monkeypatch.setattr(fitting, "available_memory", lambda device: 1000)
-    assert "its weights alone take" in message_of(pipe, picture, resolution=256)
-    monkeypatch.setattr(fitting, "available_memory", lambda device: None)
-    assert "ask for a smaller resolution" in message_of(pipe, picture, resolution=256)
-
-
-@pytest.mark.long
-def test_out_of_memory_says_which_batch_would_fit(tiny_model, monkeypatch):
-    """Where nine images are too many, the largest number that the device has room for."""
-    from trace_edges.backbones import fitting
-    from trace_edges.backbones.sizing import emptied, memory
-
-    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd3"))
-    student = Student(load_backbone(tiny_model("sd15")), StudentSettings(width=16, rank=0))
-    for source in (pipe, EdgeDetector(student, 64)):
-        backbone = pipe.backbone if source is pipe else student.backbone
-        size = source.prepare(torch.zeros(3, 64, 64), source.chosen(None, {"resolution": 64})).size
-        empty = emptied(backbone)
-        room = sum(memory(empty, size, images).peak for images in (5, 6)) / 2 / 0.9
-        monkeypatch.setattr(fitting, "available_memory", lambda device, room=room: int(room))
-        out_of_memory_beyond(backbone, 0)
-        pictures = torch.zeros(9, 3, 64, 64)
-        message = message_of(source, pictures, resolution=64, batch_size=9)
-        assert "ran out of memory on cpu at 64 x 64 px, 9 images a pass" in message
-        assert message.endswith("try batch_size=5")
-        monkeypatch.setattr(fitting, "available_memory", lambda device: 1000)
-        assert message_of(source, pictures, resolution=64).endswith("try batch_size=1")
-        monkeypatch.setattr(fitting, "available_memory", lambda device: None)
-        assert message_of(source, pictures, resolution=64).endswith("try batch_size=2")
-
-
-def test_other_errors_are_left_as_they_are(tiny_model):
-    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd3"))
-    pipe.backbone.vae.encode = fails_with(RuntimeError("a bug"))
-    with pytest.raises(RuntimeError, match="a bug"):
-        pipe(torch.zeros(3, 64, 64), resolution=64)
-
-
-def test_weights_too_large_for_the_device_are_counted(tiny_model, monkeypatch):
-    error = torch.OutOfMemoryError("CUDA out of memory.")
-    monkeypatch.setattr("trace_edges.backbones.DiffusionBackbone.to", fails_with(error))
-    message = message_of(load_backbone, tiny_model("sd3"), dtype=torch.float16)
-    assert "does not fit on cpu: its weights take 0.0 GiB in float16" in message
-
-
-def test_offloading_gives_the_same_maps(tiny_model):
-    """To the CPU itself, since there may be no other device: the hooks are there and are used."""
-    image = to_tensor((torch.rand(64, 96, 3) * 255).byte().numpy())[None]
-    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sdxl"))
-    plain = pipe.backbone.attend(pipe.backbone.encode(image), 300)
-    assert pipe.enable_model_cpu_offload("cpu") is pipe
-    assert hasattr(pipe.backbone.denoiser, "_hf_hook")
-    assert hasattr(pipe.backbone.vae, "_hf_hook")
-    again = pipe.backbone.attend(pipe.backbone.encode(image), 300)
-    assert torch.equal(plain[0], again[0])
-    assert torch.equal(plain[1], again[1])
-
-
-def test_an_offloaded_model_runs_where_it_is_moved_to(tiny_model):
-    backbone = load_backbone(tiny_model("sd3")).enable_model_cpu_offload("meta")
-    assert next(backbone.denoiser.parameters()).device.type == "cpu"
-    assert backbone.device.type == "meta"
-    # Each lets the other go before it comes.
-    assert backbone.vae._hf_hook.prev_module_hook.model is backbone.denoiser
-    assert backbone.denoiser._hf_hook.prev_module_hook.model is backbone.vae
-
-
-def test_tiles_of_the_vae_are_small(tiny_model):
-    pipe = TraceEdgePipeline.from_pretrained(tiny_model("pixart"))
-    seen = []
-    pipe.backbone.vae.encoder.register_forward_pre_hook(
-        lambda module, inputs: seen.append(inputs[0].shape[-2:])
-    )
-    image = torch.rand(1, 3, 64, 96)
-    pipe.backbone.encode(image)
-    assert seen == [(64, 96)]
-    seen.clear()
-    assert pipe.enable_vae_tiling() is pipe
-    pipe.backbone.encode(image)
-    assert len(seen) > 1
-    assert max(seen) < (64, 64)
-
-
-@pytest.mark.parametrize("family", ["sdxl", "auraflow"])
-def test_the_vae_of_sdxl_keeps_float32(tiny_model, family):
-    half = load_backbone(tiny_model(family), dtype=torch.float16)
-    assert half.dtype == torch.float16
-    weight = next(half.vae.parameters())
-    assert weight.dtype == torch.float32
-    assert not torch.equal(weight, weight.half().float())  # and was never rounded
-    other = load_backbone(tiny_model("sd15"), dtype=torch.float16)
-    assert next(other.vae.parameters()).dtype == torch.float16
-
-
-def test_a_latent_that_is_not_finite_is_named_by_its_stage(tiny_model):
-    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd15"))
-    with torch.no_grad():
-        pipe.backbone.vae.encoder.conv_out.bias.fill_(float("inf"))
-    message = message_of(pipe, torch.zeros(3, 64, 64), resolution=64)
-    assert "the latent of its VAE is not finite in float32: try --dtype" in message
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(
-    ("part", "stage"),
-    [
-        ("vae.encoder.conv_out", "the latent of its VAE"),
-        ("denoiser.conv_in", "what the denoiser computes at t = 0"),
-        ("leave", "what the detector's decoder computes"),
-    ],
-)
-def test_what_is_not_finite_in_a_detector_is_named_by_its_stage(tiny_model, part, stage, dtype):
-    student = Student(load_backbone(tiny_model("sd15"), dtype=dtype), StudentSettings(width=16))
-    home, _, name = part.rpartition(".")
-    whole = getattr(student.backbone, home.partition(".")[0]) if home else student.decoder
-    with torch.no_grad():
-        whole.get_submodule(part.partition(".")[2] or name).bias.fill_(float("nan"))
-    message = message_of(EdgeDetector(student, 64), torch.zeros(3, 64, 64))
-    assert f"{stage} is not finite in {str(dtype).removeprefix('torch.')}" in message
-
-
-def test_an_output_that_is_not_finite_is_named_where_nothing_is_captured(tiny_model):
-    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd15"))
-    with torch.no_grad():
-        pipe.backbone.denoiser.conv_out.bias.fill_(float("inf"))
-    message = message_of(pipe, torch.zeros(3, 64, 64), resolution=64, timestep=199)
-    assert "the latent before t = 199 is not finite in float32: try --dtype" in message
-
-
-def test_attention_that_is_not_finite_is_named(tiny_model):
-    pipe = TraceEdgePipeline.from_pretrained(tiny_model("sd15"))
-    with torch.no_grad():
-        pipe.backbone.denoiser.conv_in.bias.fill_(float("nan"))
-    with pytest.raises(RecorderError, match="the model's attention holds NaN or infinity"):
-        pipe(torch.zeros(3, 64, 64), resolution=64)
-
-
-def test_a_null_condition_that_is_not_finite_is_not_kept(tiny_model, tiny_texts, own_cache):
-    parts = tiny_texts("sd15")
-    with torch.no_grad():
-        encoder = parts["text_encoder"]  # once around the model itself
-        getattr(encoder, "text_model", encoder).final_layer_norm.bias.fill_(float("nan"))
-    message = message_of(load_backbone, tiny_model("sd15", null=False, **parts))
-    assert "null condition" in message
-    assert "is not finite in float32 (prompt_embeds): try --dtype" in message
-    assert not list(own_cache.rglob("*.safetensors"))
-
-
-def test_a_detector_out_of_memory_is_one_line_faked_device(tiny_model):
-    student = Student(load_backbone(tiny_model("sd15")), StudentSettings(width=16))
-    detector = EdgeDetector(student, 64)
-    out_of_memory_beyond(student.backbone, 0)
-    assert "ran out of memory on cpu at 64 x 64 px" in message_of(detector, torch.zeros(3, 64, 64))
 
 
 @pytest.mark.parametrize(("written", "meant"), [

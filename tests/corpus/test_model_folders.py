@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tests.conftest import _PIXART, tiny_vae, write_sam
+from tests.tiny_models import _PIXART, tiny_vae
+from tests.tiny_sams import write_sam
 from tests.tiny_texts import t5
 
 from .harness import Case, check, shared_out

@@ -9,8 +9,8 @@ from accelerate import Accelerator
 from PIL import Image
 from safetensors.torch import load_file
 
-from tests.conftest import TINY
 from tests.fake_accelerator import NAME, fake_accelerator
+from tests.tiny_models import TINY
 from trace_edges.backbones import load_backbone
 from trace_edges.detector import Student, StudentSettings
 from trace_edges.distillation import CONFIGS, train_student

@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tests.conftest import TINY
+from tests.tiny_models import TINY
 from trace_edges.backbones import load_backbone
 from trace_edges.cli import app
 from trace_edges.images import to_tensor

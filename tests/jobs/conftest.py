@@ -13,6 +13,8 @@ from trace_edges.jobs import EdgesTask, Job, Shard, make_sink
 from trace_edges.sources import EdgeSource, Preparation, Reading
 from trace_edges.training_free.ridges import DivergenceDrawing
 
+from .pair import SIZE
+
 
 def png(number: int, width: int = 32, height: int = 24) -> bytes:
     """A picture of its own for every number: a square on grey."""
@@ -117,3 +119,16 @@ def results():
         }
 
     return read
+
+
+@pytest.fixture
+def edges(tmp_path):
+    """Edges of a, b and 7, as `detect` writes them: 8 bits."""
+    folder = tmp_path / "edges"
+    folder.mkdir()
+    line = np.zeros(SIZE, dtype=np.uint8)
+    line[:, 14] = 255
+    for name in ("a", "b", "000000000007"):
+        Image.fromarray(line).save(folder / f"{name}.edges.png")
+    Image.fromarray(line).save(folder / "a.overlay.png")
+    return folder

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 import pytest
 
 from tests.backbones.hub_layouts import LAYOUTS, as_the_hub_has_it, put_in_cache
-from tests.conftest import write_namer, write_sam
 from tests.scripts.pages import PAGES, name_of, steps
 from tests.scripts.sandbox import (
     ONLY_PARSED,
@@ -20,6 +19,8 @@ from tests.scripts.sandbox import (
     smaller_training,
     type_in,
 )
+from tests.tiny_namers import write_namer
+from tests.tiny_sams import write_sam
 
 # Those that people read first; the others run in `make test-long`.
 OFTEN = ("../README.md", "tutorial.md", "how-to/controlnet.md")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import TINY
 from tests.fake_accelerator import NAME, fake_accelerator
+from tests.tiny_models import TINY
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.ridges import own_half_edge
 

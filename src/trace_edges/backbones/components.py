@@ -19,7 +19,7 @@ from huggingface_hub.errors import StrictDataclassError
 from trace_edges.backbones.configs import kind_of, read_config, read_object
 from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.backbones.quantization import require_stored
-from trace_edges.backbones.sources import INDEX, Source
+from trace_edges.backbones.sources import INDEX, Listed
 from trace_edges.backbones.weights import check_regular, check_weights
 from trace_edges.extras import require
 
@@ -52,7 +52,7 @@ def _libraries() -> Mapping[str, tuple[ModuleType, tuple[type, ...]]]:
     }
 
 
-def component_class(source: Source, index: dict[str, Any], name: str) -> Any:
+def component_class(listed: Listed, name: str) -> Any:
     """The class of a component, of diffusers or transformers.
 
     Raises:
@@ -60,7 +60,7 @@ def component_class(source: Source, index: dict[str, Any], name: str) -> Any:
             another version of them.
         ImportError: it needs a library that is not installed.
     """
-    value = index.get(name)
+    source, value = listed.source, listed.index.get(name)
     if value is None or value == [None, None]:
         raise BackboneError(f"{source} has no {name}: {INDEX} names none; fetch it again")
     if not (isinstance(value, list) and [type(part) for part in value] == [str, str]):
@@ -203,14 +203,14 @@ def _check_vocabulary(folder: Path, kind: Any) -> None:
         raise BackboneError(f"{folder} lacks {(lacking or [whole])[0]}: fetch it again")
 
 
-def empty_component(source: Source, index: dict[str, Any], name: str) -> Any:
+def empty_component(listed: Listed, name: str) -> Any:
     """A model of diffusers as its config has it, without weights.
 
     Raises:
         BackboneError: the config describes none.
     """
-    kind = component_class(source, index, name)
-    path = source.fetch(f"{name}/config.json")
+    kind = component_class(listed, name)
+    path = listed.source.fetch(f"{name}/config.json")
     config = read_config(path)
     with named(f"{path} does not hold a {kind.__name__}"), torch.device("meta"):
         return kind.from_config(config)

@@ -11,7 +11,7 @@ from huggingface_hub import get_token
 from trace_edges.backbones.checkpoints import CHECKPOINTS, Checkpoint
 from trace_edges.backbones.nulls import NULL_CONDITION, null_file
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sources import family_of, family_of_checkpoint, find_source
+from trace_edges.backbones.sources import Listed, family_of_checkpoint, find_source
 from trace_edges.backbones.specs import Family
 from trace_edges.backbones.weights import check_weights, choose_variant
 
@@ -66,7 +66,7 @@ def take_inventory(
     source = find_source(name, revision, local_files_only=True, variant=variant)
     checkpoint = CHECKPOINTS.get(str(name))
     try:
-        index = source.index()
+        listed = Listed.of(source)
     except BackboneError as error:
         if checkpoint is None or not isinstance(error.__cause__, OSError):  # it is here, and broken
             raise
@@ -76,7 +76,7 @@ def take_inventory(
         return Inventory(
             source.place, family, checkpoint, None, components, nulls, get_token() is not None
         )
-    family = family_of(source, index)
+    family = listed.family
     at = source.find("model_index.json")
     assert at is not None
     folder = at.parent
@@ -87,7 +87,7 @@ def take_inventory(
     }
     nulls = {}
     for kind in family.nulls:
-        file = null_file(source, family, kind, dtype)
+        file = null_file(listed, kind, dtype)
         nulls[kind] = file is None or file.exists()
     if source.find(NULL_CONDITION):
         nulls = {"stored": True} | nulls

@@ -20,7 +20,7 @@ from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
-from trace_edges.backbones.sources import Source, family_of, find_source
+from trace_edges.backbones.sources import Listed, Source, find_source
 from trace_edges.backbones.specs import Defaults
 
 DEFAULTS = "trace_edges.json"
@@ -151,12 +151,10 @@ def prepare_null(
         BackboneError: as `load_backbone`.
     """
     source = find_source(name, revision, local_files_only, variant)
-    index = source.index()
-    family = family_of(source, index)
+    listed = Listed.of(source)
     with explained(str(source)):
-        config = empty_denoiser(source, family, index).config
-        find_null(source, family, index, config, null, dtype, torch.device(device))
-        return null_file(source, family, null, dtype)
+        find_null(listed, empty_denoiser(listed).config, null, dtype, torch.device(device))
+        return null_file(listed, null, dtype)
 
 
 def _read_pipeline(
@@ -167,15 +165,14 @@ def _read_pipeline(
     quantization: Any,
 ) -> Parts:
     """Read the parts of a folder or a repository of the hub."""
-    index = source.index()
-    family = family_of(source, index)
+    listed = Listed.of(source)
+    family = listed.family
     # First: the text encoders, if they must run, are gone when the denoiser comes.
-    config = checked_denoiser(source, family, index).config
-    condition = find_null(source, family, index, config, null, dtype, device)
+    condition = find_null(listed, checked_denoiser(listed).config, null, dtype, device)
     # With the null condition at hand, nothing but these three is loaded, or even fetched.
     wanted = (family.denoiser, "vae", "scheduler")
     types = {"default": dtype, "vae": family.vae_dtype(dtype)}
-    pipeline = read_pipeline(source, family, index, wanted, types, quantization)
+    pipeline = read_pipeline(listed, wanted, types, quantization)
     file = source.find(DEFAULTS)
     return Parts(
         family, getattr(pipeline, family.denoiser), pipeline.vae, pipeline.scheduler, condition,

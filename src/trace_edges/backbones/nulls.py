@@ -13,28 +13,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from trace_edges.backbones.components import named
-from trace_edges.backbones.pipelines import empty_denoiser, has_component, read_pipeline
+from trace_edges.backbones.pipelines import empty_denoiser, read_pipeline
 from trace_edges.backbones.problems import BackboneError, out_of_memory
-from trace_edges.backbones.sources import Source
-from trace_edges.backbones.specs import Family, NullCondition
+from trace_edges.backbones.sources import Listed
+from trace_edges.backbones.specs import NullCondition
 from trace_edges.files import write_atomically
 
 NULL_CONDITION = "null_condition.safetensors"
 
 
 def find_null(
-    source: Source,
-    family: Family,
-    index: dict[str, Any],
-    config: Any,
-    kind: str | None,
-    dtype: torch.dtype,
-    device: torch.device,
+    listed: Listed, config: Any, kind: str | None, dtype: torch.dtype, device: torch.device
 ) -> NullCondition:
     """The null condition of a pipeline: its own file, the one kept, or else freshly encoded.
 
     Args:
-        index: of the pipeline.
         config: of the denoiser.
         kind: which of the family's; None: null_condition.safetensors beside the pipeline if it is
             there, else the family's default.
@@ -43,24 +36,23 @@ def find_null(
     Raises:
         BackboneError: there is no such kind, a file lacks a tensor, or an encoder is missing.
     """
-    names = tuple(family.condition(config))
-    if kind is None and (stored := source.find(NULL_CONDITION)):
-        return _read(stored, names)
-    kept = null_file(source, family, kind, dtype)
+    names = tuple(listed.family.condition(config))
+    kept = null_file(listed, kind, dtype)
     if kept is not None and kept.exists():
         return _read(kept, names)
-    null = _encode(source, family, index, kind or family.default_null, dtype, device)
+    null = _encode(listed, kind or listed.family.default_null, dtype, device)
     if wrong := [name for name, tensor in null.items() if not tensor.isfinite().all()]:
+        in_type = str(dtype).removeprefix("torch.")
         raise BackboneError(
-            f"the null condition of {source} is not finite in {str(dtype).removeprefix('torch.')} "
-            f"({wrong[0]}): try --dtype bfloat16 or float32"
+            f"the null condition of {listed.source} is not finite in {in_type} ({wrong[0]}): try "
+            "--dtype bfloat16 or float32"
         )
     if kept is not None:
         _keep(null, kept)
     return null
 
 
-def null_file(source: Source, family: Family, kind: str | None, dtype: torch.dtype) -> Path | None:
+def null_file(listed: Listed, kind: str | None, dtype: torch.dtype) -> Path | None:
     """File that holds a null condition or will: by repository, revision, kind, number type.
 
     None: it is made from nothing, and is not kept.
@@ -68,6 +60,7 @@ def null_file(source: Source, family: Family, kind: str | None, dtype: torch.dty
     Raises:
         BackboneError: the family has no such kind.
     """
+    source, family = listed.source, listed.family
     if kind is None and (stored := source.find(NULL_CONDITION)):
         return stored
     kind = kind or family.default_null
@@ -116,16 +109,10 @@ def _keep(null: NullCondition, path: Path) -> None:
 
 
 @torch.inference_mode()
-def _encode(
-    source: Source,
-    family: Family,
-    index: dict[str, Any],
-    kind: str,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> NullCondition:
+def _encode(listed: Listed, kind: str, dtype: torch.dtype, device: torch.device) -> NullCondition:
+    source, family = listed.source, listed.family
     wanted = family.nulls[kind]
-    absent = [name for name in wanted.components if not has_component(index, name)]
+    absent = [name for name in wanted.components if not listed.components.get(name)]
     if absent:
         others = [name for name in family.nulls if name != kind]
         raise BackboneError(
@@ -133,8 +120,8 @@ def _encode(
             f"missing), and no {NULL_CONDITION}; add one of them"
             + (f", or ask for another null condition ({', '.join(others)})" if others else "")
         )
-    empty = {family.denoiser: empty_denoiser(source, family, index)}
-    pipeline = read_pipeline(source, family, index, wanted.components, dtype, **empty)
+    empty = {family.denoiser: empty_denoiser(listed)}
+    pipeline = read_pipeline(listed, wanted.components, dtype, **empty)
     advice = (
         f"the text encoders of {source} do not fit on {device}: have them run on the CPU "
         f"once, with `trace-edges backbones {source.name} --prepare --device cpu --dtype "

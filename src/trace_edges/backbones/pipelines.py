@@ -11,7 +11,7 @@ import torch
 
 from trace_edges.backbones.components import component_class, empty_component, named, read_component
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sources import INDEX, Source
+from trace_edges.backbones.sources import INDEX, Listed
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 
 
@@ -27,21 +27,8 @@ class Parts:
     defaults: Defaults | None = None
 
 
-def components_of(index: dict[str, Any]) -> list[str]:
-    """Names of a pipeline's components, also of those that it does not have."""
-    return [name for name, value in index.items() if isinstance(value, list)]
-
-
-def has_component(index: dict[str, Any], name: str) -> bool:
-    """Whether a pipeline has a component of this name."""
-    value = index.get(name)
-    return isinstance(value, list) and bool(value) and value[0] is not None
-
-
 def read_pipeline(
-    source: Source,
-    family: Family,
-    index: dict[str, Any],
+    listed: Listed,
     wanted: Collection[str],
     dtype: torch.dtype | dict[str, torch.dtype],
     quantization: Any = None,
@@ -50,7 +37,6 @@ def read_pipeline(
     """Load some components of a pipeline; the others are not even fetched, and are None.
 
     Args:
-        index: of the pipeline.
         wanted: names of the components.
         dtype: of all of them, or of each by name.
         quantization: diffusers' config of it, for the denoiser.
@@ -60,7 +46,8 @@ def read_pipeline(
         BackboneError: a component is missing, unknown or damaged.
         ImportError: a component needs a library that is not installed.
     """
-    classes = {name: component_class(source, index, name) for name in wanted}
+    source, index, family = listed.source, listed.index, listed.family
+    classes = {name: component_class(listed, name) for name in wanted}
     models = {name: issubclass(kind, torch.nn.Module) for name, kind in classes.items()}
     root, variants = source.fetch_parts(models, leading=family.denoiser)
     types = dtype if isinstance(dtype, dict) else {"default": dtype}
@@ -86,30 +73,32 @@ def read_pipeline(
         return pipeline(**{name: part for name, part in options.items() if name != "self"})
 
 
-def empty_denoiser(source: Source, family: Family, index: dict[str, Any]) -> Any:
+def empty_denoiser(listed: Listed) -> Any:
     """The denoiser as its config has it, without weights.
 
     Raises:
         BackboneError: the config describes none, or one that the family does not have.
     """
-    denoiser = empty_component(source, index, family.denoiser)
+    source, family = listed.source, listed.family
+    denoiser = empty_component(listed, family.denoiser)
     if type(denoiser).__name__ != family.denoiser_class:  # diffusers renames some
         raise BackboneError(
             f"{source}: its {family.denoiser} is a {type(denoiser).__name__}; that of a "
-            f"{index['_class_name']} is a {family.denoiser_class}"
+            f"{listed.index['_class_name']} is a {family.denoiser_class}"
         )
     if not family.layers(denoiser):
         raise BackboneError(f"{source}: its {family.denoiser} has no self-attention to read")
     return denoiser
 
 
-def checked_denoiser(source: Source, family: Family, index: dict[str, Any]) -> Any:
+def checked_denoiser(listed: Listed) -> Any:
     """The denoiser without weights, which goes with the pipeline's VAE.
 
     Raises:
         BackboneError: as `empty_denoiser`; it takes other channels than the VAE gives.
     """
-    denoiser, vae = empty_denoiser(source, family, index), empty_component(source, index, "vae")
+    source, family = listed.source, listed.family
+    denoiser, vae = empty_denoiser(listed), empty_component(listed, "vae")
     for name, shape in family.condition(denoiser.config).items():
         if not all(isinstance(size, int) and size > 0 for size in shape):
             raise BackboneError(

@@ -23,6 +23,7 @@ from trace_edges.backbones.schedules import DDPMSchedule
 from trace_edges.backbones.sources import (
     INDEX,
     LORA_ALONE,
+    Listed,
     Source,
     family_of_checkpoint,
     find_source,
@@ -64,13 +65,11 @@ def read_single_file(
     with TemporaryDirectory() as folder:
         configs = Source(source.name, folder)
         write_configs(family, base, Path(folder))
-        index = configs.index()
-        config = empty_denoiser(configs, family, index).config
-        if not family.nulls[null or family.default_null].components:
-            condition = find_null(configs, family, index, config, null, dtype, device)
-        else:
-            origin = find_source(base, local_files_only=source.local_files_only)
-            condition = find_null(origin, family, origin.index(), config, null, dtype, device)
+        listed = Listed.of(configs)
+        config = empty_denoiser(listed).config
+        if family.nulls[null or family.default_null].components:
+            listed = Listed.of(find_source(base, local_files_only=source.local_files_only))
+        condition = find_null(listed, config, null, dtype, device)
         denoiser = _part(
             source, folder, family.denoiser_class, family.denoiser, dtype, quantization
         )

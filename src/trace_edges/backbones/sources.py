@@ -265,24 +265,43 @@ def find_source(
     return Source(str(name), place, revision, local_files_only, variant)
 
 
-def family_of(source: Source, index: Mapping[str, Any]) -> Family:
-    """The family whose pipelines include this one.
+@dataclass(frozen=True)
+class Listed:
+    """A pipeline by what its model_index.json lists.
 
-    Args:
-        index: content of the source's model_index.json.
-
-    Raises:
-        BackboneError: there is none.
+    Attributes:
+        source: where it lies.
+        index: content of that file.
+        family: whose pipelines include it.
     """
-    pipeline = str(index.get("_class_name", "none"))
-    for family in FAMILIES:
-        if pipeline in family.pipelines:
-            return family
-    for start, reason in _UNREADABLE.items():
-        if pipeline.startswith(start):
-            raise BackboneError(f"{source} is a {pipeline}, which cannot be a backbone: {reason}")
-    known = ", ".join(name for family in FAMILIES for name in family.pipelines)
-    raise BackboneError(f"{source} is a {pipeline}; supported pipelines: {known}")
+
+    source: Source
+    index: Mapping[str, Any]
+    family: Family
+
+    @classmethod
+    def of(cls, source: Source) -> Listed:
+        """The pipeline of a source.
+
+        Raises:
+            BackboneError: it has no index, or is of no family.
+        """
+        index = source.index()
+        pipeline = str(index.get("_class_name", "none"))
+        for family in FAMILIES:
+            if pipeline in family.pipelines:
+                return cls(source, index, family)
+        for start, why in _UNREADABLE.items():
+            if pipeline.startswith(start):
+                raise BackboneError(f"{source} is a {pipeline}, which cannot be a backbone: {why}")
+        known = ", ".join(name for family in FAMILIES for name in family.pipelines)
+        raise BackboneError(f"{source} is a {pipeline}; supported pipelines: {known}")
+
+    @property
+    def components(self) -> dict[str, bool]:
+        """Names of its components, and whether it has them."""
+        listed = {name: value for name, value in self.index.items() if isinstance(value, list)}
+        return {name: bool(value) and value[0] is not None for name, value in listed.items()}
 
 
 def family_of_checkpoint(name: str) -> Family:

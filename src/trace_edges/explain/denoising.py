@@ -21,14 +21,9 @@ from trace_edges.attention import AttentionRecorder, Grid, MapAverage, alone
 from trace_edges.attention.maps import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
 from trace_edges.backbones.explained import explained
-from trace_edges.backbones.pipelines import (
-    checked_denoiser,
-    components_of,
-    has_component,
-    read_pipeline,
-)
+from trace_edges.backbones.pipelines import checked_denoiser, read_pipeline
 from trace_edges.backbones.quantization import quantization_config
-from trace_edges.backbones.sources import family_of, find_source
+from trace_edges.backbones.sources import Listed, find_source
 from trace_edges.explain.settings import PromptSettings
 from trace_edges.explain.words import (
     Reading,
@@ -108,21 +103,21 @@ def load_generator(
     source = find_source(name, revision, local_files_only, variant)
     if source.is_file:
         raise BackboneError(f"{source} is a single file without text encoders: give a folder")
-    index = source.index()
-    family = family_of(source, index)
+    listed = Listed.of(source)
+    family, components = listed.family, listed.components
     prompt_format(family)  # there must be one
-    lacking = {part for part in components_of(index) if not has_component(index, part)}
+    lacking = {part for part, is_there in components.items() if not is_there}
     encoders = [set(null.components) for null in family.nulls.values() if null.components]
-    if all(lacking & components for components in encoders):
+    if all(lacking & needed for needed in encoders):
         raise BackboneError(
             f"backbone {source.name!r} has no text encoder, and can follow no prompt: take one "
             "that has (--backbone sd15), or give an image"
         )
-    wanted = [part for part in components_of(index) if part not in lacking.union(_UNREAD)]
+    wanted = [part for part in components if part not in lacking.union(_UNREAD)]
     quantization = quantization_config(quantize, dtype)
     with explained(str(source)):
-        checked_denoiser(source, family, index)
-        pipeline = read_pipeline(source, family, index, wanted, dtype, quantization)
+        checked_denoiser(listed)
+        pipeline = read_pipeline(listed, wanted, dtype, quantization)
     pipeline.set_progress_bar_config(disable=True)
     schedule = family.schedule(pipeline.scheduler)
     if prediction_type is not None:

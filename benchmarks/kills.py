@@ -14,37 +14,31 @@ other. Prints and writes a table; ends with 1 if anything is not so.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import multiprocessing
 import os
 import random
 import shutil
 import signal
 import sys
 import tarfile
-import threading
-import traceback
 from collections.abc import Callable
-from contextvars import Context
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from benchmarks._shared.inputs import BROKEN, make_inputs, make_sam
 from benchmarks._shared.reports import guarded, markdown, write_json, write_text
+from benchmarks._shared.stopping import moments, run
 from trace_edges.formats.pixels import stored_pixels
 from trace_edges.formats.registry import exchanged
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-_EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 _LATEST = 0.03  # s after an event
 _OWN = (".trace-edges", "written", "manifest.sqlite")  # lists of what was written, in any order
 # Of records: no two runs take as long, and every copy of an image came into being at another time.
 _TIMES = ("seconds", "seconds_per_image", "changed_ns")
-_BROKEN = "broken.png"  # the photograph that no command can read
 _FAST = "--resolution 64 --device cpu --quiet"
 _SLOW = f"{_FAST} --training-free --subcell 1 --timestep 0"
 _JOB = "annotate photos out --workers 0"
@@ -100,137 +94,6 @@ class Row:
     faults: tuple[str, ...] = ()
 
 
-def make_inputs(folder: Path) -> None:
-    """Photographs, one of them broken, with edges and ground truth of all kinds."""
-    rng = np.random.default_rng(0)
-    images, annotations = [], []
-    labels = np.zeros((64, 72), dtype=np.uint8)
-    labels[8:40, 8:40] = 1
-    edges = np.zeros_like(labels)
-    edges[8:40, [8, 24, 39]] = edges[[8, 39], 8:40] = 255
-    box = [[8, 8, 8, 40, 40, 40, 40, 8]]
-    for number, name in enumerate(("day1/a", "day1/b", "day2/a", "c"), 1):
-        picture = rng.integers(0, 256, (64, 72, 3), dtype=np.uint8)
-        kinds = {"photos": picture, "edges": edges, "labels": labels}
-        kinds |= {"VOC2012/SegmentationObject": labels, "VOC2012/SegmentationClass": labels}
-        for kind, values in kinds.items():
-            path = folder / kind / f"{name.replace('/', '_') if '/Seg' in kind else name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            image = Image.fromarray(values)
-            if "/Seg" in kind:
-                image = image.convert("P")
-            image.save(path)
-        images.append({"id": number, "file_name": f"{name}.png", "height": 64, "width": 72})
-        annotations.append({"id": number, "image_id": number, "category_id": 1, "iscrowd": 0,
-                            "segmentation": box, "area": 1024, "bbox": [8, 8, 32, 32]})  # fmt: skip
-    (folder / "photos/day2" / _BROKEN).write_bytes(b"no picture")
-    (folder / "photos/day1/a.json").write_text('{"shapes": "of labelme"}', encoding="utf-8")
-    content = {"images": images, "annotations": annotations,
-               "categories": [{"id": 1, "name": "thing"}]}  # fmt: skip
-    (folder / "masks.json").write_text(json.dumps(content), encoding="utf-8")
-    sets = folder / "VOC2012/ImageSets/Segmentation"
-    sets.mkdir(parents=True)
-    names = "".join(f"{one['file_name'][:-4].replace('/', '_')}\n" for one in images)
-    for split in ("train", "val", "trainval"):
-        (sets / f"{split}.txt").write_text(names, encoding="utf-8")
-    code, said = run(folder, "panoptic labels edges --things 1 --out panoptic")
-    assert code == 0, said
-
-
-def make_sam(folder: Path) -> None:
-    """A SAM of random weights that looks at squares of 64 px."""
-    import torch
-    from transformers import SamConfig, SamModel
-
-    torch.manual_seed(0)
-    vision = {"hidden_size": 24, "output_channels": 32, "num_hidden_layers": 2, "window_size": 2,
-              "num_attention_heads": 3, "image_size": 64, "patch_size": 16, "num_pos_feats": 16,
-              "global_attn_indexes": [1]}  # fmt: skip
-    prompts = {"hidden_size": 32, "image_size": 64, "patch_size": 16}
-    decoder = {"hidden_size": 32, "mlp_dim": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-               "iou_head_hidden_dim": 16}  # fmt: skip
-    config = SamConfig(
-        vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder
-    )
-    SamModel(config).save_pretrained(folder / "sam")
-    colours = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.25, 0.25, 0.5]}
-    (folder / "sam/preprocessor_config.json").write_text(json.dumps(colours), encoding="utf-8")
-
-
-def run(folder: Path, words: str, stop: tuple[int, int, float] | None = None) -> tuple[int, str]:
-    """Run a command in a folder; its exit code (as `Process` has it), and what it said.
-
-    Args:
-        stop: at which event, by which signal, and how many seconds after it.
-    """
-    context = multiprocessing.get_context("fork")
-    said = folder.with_suffix(".said")
-    process = context.Process(target=_run_here, args=(folder, said, words.split(), stop))
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode, said.read_text(encoding="utf-8", errors="replace")
-
-
-def moments(folder: Path) -> int:
-    """How many events the last command in a folder had."""
-    return int(folder.with_suffix(".events").read_text(encoding="utf-8"))
-
-
-def _run_here(
-    folder: Path, said: Path, words: list[str], stop: tuple[int, int, float] | None
-) -> None:
-    import torch
-
-    from recipes.trace_mini.__main__ import app as recipes
-    from trace_edges.cli import app as commands
-
-    with said.open("w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    # Whatever stood in their place in the process that forked.
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
-    os.chdir(folder)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells turn off behind an &
-    torch.set_num_threads(1)
-    seen = _watch(folder, stop)
-    try:
-        app = recipes if words[0] == "composites" else commands
-        Context().run(app, words, prog_name="trace-edges")  # not under the guard of this benchmark
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001  as the interpreter would: a traceback and a code
-        traceback.print_exc()
-        code = 70
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command has ended
-    folder.with_suffix(".events").write_text(str(next(seen)), encoding="utf-8")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _watch(folder: Path, stop: tuple[int, int, float] | None) -> itertools.count[int]:
-    """Count what happens to files below a folder, and stop this process at one of the events."""
-    counted, place = itertools.count(), f"{folder}{os.sep}"
-
-    def watch(event: str, values: tuple[Any, ...]) -> None:
-        if event not in _EVENTS or not isinstance(values[0], str | os.PathLike):
-            return
-        path = os.fspath(values[0])
-        if os.path.isabs(path) and not path.startswith(place):
-            return
-        if next(counted) == (stop or (-1,))[0] and stop is not None:
-            _, number, delay = stop
-            if delay:
-                threading.Timer(delay, os.kill, (os.getpid(), number)).start()
-            else:
-                os.kill(os.getpid(), number)
-
-    sys.addaudithook(watch)
-    return counted
-
-
 def measure(
     name: str, out: Path, runs: int, seed: int, signals: tuple[signal.Signals, ...] = SIGNALS,
     latest: float = _LATEST,
@@ -242,12 +105,14 @@ def measure(
     inputs, alone = place / "inputs", place / "alone"
     inputs.mkdir(parents=True)
     make_inputs(inputs)
+    ended, said = run(inputs, "panoptic labels edges --things 1 --out panoptic")
+    assert ended == 0, said
     if "--sam" in words:
         make_sam(inputs)
     before = _contents(inputs)
     shutil.copytree(inputs, alone)
     code, said = run(alone, words)
-    if "Traceback" in said or (code and not (code == 1 and _BROKEN in said)):
+    if "Traceback" in said or (code and not (code == 1 and BROKEN in said)):
         return Row(name, 0, 0, {}, (f"undisturbed it ends with {code}: {said[-500:]}",))
     events, wanted = moments(alone), _contents(alone)
     if not any(one.startswith(f"out{os.sep}") for one in wanted):

@@ -1,11 +1,14 @@
-"""Seconds of a call."""
+"""Seconds of a call, and of a process."""
 
 from __future__ import annotations
 
+import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -45,6 +48,18 @@ def least(call: Callable[[], object], repeats: int) -> float:
     """CPU seconds of the fastest call, after one to warm up."""
     call()
     return min(stopwatch(call, clock=time.process_time)[0] for _ in range(repeats))
+
+
+def process_seconds(*arguments: str, **options: Any) -> float:
+    """CPU seconds of Python with these arguments, imports included, which must end well.
+
+    Args:
+        options: of `subprocess.run`.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], check=True, **options)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return sum(after[:2]) - sum(before[:2])
 
 
 def _wait_for(device: str) -> None:

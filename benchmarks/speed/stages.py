@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import resource
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 import trace_edges as te
 from benchmarks._shared.reports import guarded, markdown, publish
-from benchmarks._shared.timing import least
+from benchmarks._shared.timing import least, process_seconds
 from benchmarks.speed.peers import Hed, PiDiNet
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.doctor.machine import processor
@@ -58,7 +55,7 @@ def main() -> None:
     peaks = {"matmul": _peak(_product), "convolution": _peak(_convolution)}
     sizes = {px: measure(options.photograph, px, options.repeats) for px in options.resolutions}
     starts = {"import torch": "import torch", "import and load": LOAD}
-    start = {name: min(_process(code) for _ in range(options.repeats))
+    start = {name: min(process_seconds("-c", code) for _ in range(options.repeats))
              for name, code in starts.items()}  # fmt: skip
     record = {"machine": processor(), "peaks_gflop_s": peaks, "start": start, "sizes": sizes}
     publish(record, report(record), options.json, options.markdown)
@@ -143,13 +140,6 @@ def _product() -> Tensor:
 def _convolution() -> Tensor:
     maps = torch.ones(1, 256, 128, 128).contiguous(memory_format=torch.channels_last)
     return F.conv2d(maps, torch.ones(256, 256, 3, 3), padding=1)
-
-
-def _process(code: str) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code], check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def report(record: dict) -> str:

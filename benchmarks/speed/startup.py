@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks._shared.reports import guarded, write_json
+from benchmarks._shared.timing import process_seconds
 
 ROWS = {
     "--help": ["--help"],
@@ -33,11 +32,8 @@ def seconds(arguments: list[str], runs: int) -> float:
     for _ in range(runs):
         with TemporaryDirectory() as folder:
             out = ["--out", folder] if arguments[0] == "detect" else []
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            command = [sys.executable, "-m", "trace_edges", *arguments, *out]
-            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(sum(after[:2]) - sum(before[:2]))
+            command = ("-m", "trace_edges", *arguments, *out)
+            spent.append(process_seconds(*command, env=environment, stdout=subprocess.DEVNULL))
     return min(spent)
 
 

@@ -79,10 +79,9 @@ def sdxl(tiny_model, monkeypatch):
         {key: value for key, value in model.config.items() if not key.startswith("_")}
         for model in (backbone.denoiser, backbone.vae)
     )
-    tiny = {"sdxl": replace(CHECKPOINTS["sdxl"], config=config)}
+    monkeypatch.setitem(CHECKPOINTS, "sdxl", replace(CHECKPOINTS["sdxl"], config=config))
     families = tuple(
-        replace(row, vae_config=vae, checkpoints=tiny) if row.name == "sdxl" else row
-        for row in FAMILIES
+        replace(row, vae_config=vae) if row.name == "sdxl" else row for row in FAMILIES
     )
     monkeypatch.setattr("trace_edges.backbones.sources.FAMILIES", families)
     return backbone

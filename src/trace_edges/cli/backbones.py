@@ -72,6 +72,7 @@ def _print_table(as_json: bool) -> None:
         return
     numbers = ("px", "B param.", "layers", "grid", "TFLOP", "GiB")
     table = plain_table(("name", *numbers, "licence"), left=("name", "licence"))
+    table.columns[0].no_wrap = True
     for name, row in diffusion.items():
         licence = escape(row.licence) + (" (gated)" if row.gated else "")
         sizes = (row.resolution, f"{row.parameters / 1000:.3g}", row.layers, row.grid)
@@ -86,6 +87,7 @@ def _print_table(as_json: bool) -> None:
     )
     first = "encoder (no diffusion)"
     encoders = plain_table((first, "px", "cell", "licence"), left=(first, "licence"))
+    encoders.columns[0].no_wrap = True
     for name, encoder in ENCODERS.items():
         licence = escape(encoder.licence) + (" (gated)" if encoder.gated else "")
         encoders.add_row(name, str(encoder.resolution), str(encoder.cell), licence)

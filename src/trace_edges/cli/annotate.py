@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from trace_edges.cli.annotate_progress import job_progress
-from trace_edges.cli.common import console, error, errors
+from trace_edges.cli.common import console, error, report_first
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.finishing import FINISHING, Finishing, finished
 from trace_edges.cli.options import (
@@ -185,10 +185,7 @@ def annotate(
     if isinstance(images, FolderSource) and images.passed_over:
         suffixes = Counter(Path(name).suffix.lower() for name in images.passed_over)
         error(f"{source}: {passed_over(suffixes)}")
-    for reason in status.reasons:
-        error(reason)
-    if status.failed > len(status.reasons):
-        errors.print(f"... and {status.failed - len(status.reasons)} more images failed")
+    report_first(status.reasons, status.failed, "more images failed")
     if running.report and status.done:
         from trace_edges.jobs.review import review
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import typer
 from rich.console import Console
@@ -19,8 +19,8 @@ from rich.table import Table
 
 from trace_edges.extras import LEFT_OUT, MissingExtraError
 
+Cell: TypeAlias = Callable[[Mapping[str, Any]], str]
 _TABLE_ROWS = 30
-_MOST_ERRORS = 20
 _GONE = "there is no such file or folder; check the path"
 _A_FOLDER = "is a folder; give a file"
 _INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
@@ -112,19 +112,29 @@ def plain_table(columns: Iterable[str], left: Collection[str] = ()) -> Table:
 
 def print_outcomes(
     outcomes: Sequence[Any],
-    columns: Mapping[str, Callable[[Mapping[str, Any]], str]],
-    left: Sequence[str],
     out: Path,
+    stepped: bool,
+    after_size: Mapping[str, Cell] | None = None,
+    last: Mapping[str, Cell] | None = None,
 ) -> None:
     """A table of the records of what was done, and how many images ended in each state.
 
     Args:
-        columns: by title, what of a record stands there.
-        left: titles of the columns that are not aligned to the right.
+        stepped: the model has steps, of which one was read.
+        after_size, last: further columns by title, and what of a record stands there.
     """
+    columns: dict[str, Cell] = {
+        "image": image_cell,
+        "size": lambda record: f"{record['width']} x {record['height']}",
+    }
+    if stepped:
+        columns["t*"] = lambda record: str(record["timestep"])
+    columns |= after_size or {}
+    columns["seconds"] = lambda record: f"{record['seconds']:.1f}"
+    columns |= last or {}
     if any(outcome.record.get("notes") for outcome in outcomes):
-        columns, left = {**columns, "notes": notes_cell}, (*left, "notes")
-    table = plain_table(columns, left)
+        columns["notes"] = lambda record: escape("; ".join(record.get("notes", ())))
+    table = plain_table(columns, left=("image", "size", "edges", "notes"))
     done = [outcome.record for outcome in outcomes if outcome.state == "done"]
     for record in done[:_TABLE_ROWS]:
         table.add_row(*(cell(record) for cell in columns.values()))
@@ -138,23 +148,6 @@ def print_outcomes(
 
 def image_cell(record: Mapping[str, Any]) -> str:
     return escape(printable(record["image"]))
-
-
-def notes_cell(record: Mapping[str, Any]) -> str:
-    """What was done to the image as it was loaded."""
-    return escape("; ".join(record.get("notes", ())))
-
-
-def size_cell(record: Mapping[str, Any]) -> str:
-    return f"{record['width']} x {record['height']}"
-
-
-def timestep_cell(record: Mapping[str, Any]) -> str:
-    return str(record["timestep"])
-
-
-def seconds_cell(record: Mapping[str, Any]) -> str:
-    return f"{record['seconds']:.1f}"
 
 
 @contextmanager
@@ -182,8 +175,13 @@ def report_notes(outcomes: Sequence[Any]) -> None:
 def report_failures(outcomes: Sequence[Any]) -> int:
     """Print why images failed; gives how many did."""
     messages = [outcome.message for outcome in outcomes if outcome.message]
-    for message in messages[:_MOST_ERRORS]:
-        error(message)
-    if len(messages) > _MOST_ERRORS:
-        errors.print(f"... and {len(messages) - _MOST_ERRORS} more images failed")
+    report_first(messages, len(messages), "more images failed")
     return len(messages)
+
+
+def report_first(messages: Sequence[object], number: int, rest: str, most: int = 20) -> None:
+    """Print the first messages, and of how many others nothing is said."""
+    for message in messages[:most]:
+        error(str(message))
+    if (more := number - min(len(messages), most)) > 0:
+        errors.print(escape(f"... and {more} {rest}"))

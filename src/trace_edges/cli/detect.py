@@ -8,14 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from trace_edges.cli.common import (
-    image_cell,
-    print_outcomes,
-    seconds_cell,
-    size_cell,
-    timestep_cell,
-    waiting,
-)
+from trace_edges.cli.common import print_outcomes, waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
     FILES,
@@ -70,9 +63,6 @@ def detect(
     )  # fmt: skip
     outcomes = follow(done, len(names), "edges", reporting)
     if reporting.prints_table:
-        columns = {"image": image_cell, "size": size_cell}
-        columns |= {"t*": timestep_cell} if model.method == "training-free" else {}
-        columns["seconds"] = seconds_cell
-        columns["edges"] = lambda record: escape(str(out / record["edges"]))
-        print_outcomes(outcomes, columns, ("image", "size", "edges"), out)
+        edges = {"edges": lambda record: escape(str(out / record["edges"]))}
+        print_outcomes(outcomes, out, model.method == "training-free", last=edges)
     finish(outcomes, problems)

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from trace_edges.cli.common import console, error, errors
+from trace_edges.cli.common import console, errors, report_first
 from trace_edges.cli.fields import command
 from trace_edges.cli.options import FILES, ExchangeFormat, Reporting, check_inputs
 
 if TYPE_CHECKING:
     from trace_edges.formats.exchange import Exported
     from trace_edges.formats.truth import Finding
-
-_SHOWN = 20
 
 
 @command
@@ -107,10 +105,7 @@ def report(done: Exported, to: str, reporting: Reporting) -> None:
 
 def say(findings: Sequence[Finding]) -> None:
     """Print what is wrong with images, the first of it."""
-    for finding in findings[:_SHOWN]:
-        error(str(finding))
-    if len(findings) > _SHOWN:
-        errors.print(f"... and {len(findings) - _SHOWN} more")
+    report_first(findings, len(findings), "more")
 
 
 def fail(findings: Sequence[Finding]) -> None:

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from trace_edges.cli.common import (
-    image_cell,
-    print_outcomes,
-    seconds_cell,
-    size_cell,
-    timestep_cell,
-    waiting,
-)
+from trace_edges.cli.common import print_outcomes, waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.finishing import FINISHING, Finishing, finished
 from trace_edges.cli.options import (
@@ -114,11 +107,8 @@ def segment(
     )  # fmt: skip
     outcomes = follow(done, len(names), "instances", reporting)
     if reporting.prints_table:
-        columns = {"image": image_cell, "size": size_cell}
-        columns |= {"t*": timestep_cell} if model.method == "training-free" else {}
-        columns["instances"] = lambda record: str(record["instances"])
-        columns["seconds"] = seconds_cell
-        print_outcomes(outcomes, columns, ("image", "size"), out)
+        number = {"instances": lambda record: str(record["instances"])}
+        print_outcomes(outcomes, out, model.method == "training-free", after_size=number)
     formats.write(out / "instances.json", reporting)
     finish(outcomes, problems)
 

@@ -8,7 +8,8 @@ from PIL import Image
 
 from trace_edges.detector import DetectorSettings, EdgeDetector
 from trace_edges.edge_folder import EdgeFolder
-from trace_edges.edge_model import Choice, EdgeModel, Loading
+from trace_edges.edge_model import Choice, EdgeModel
+from trace_edges.loading import Loading
 from trace_edges.training_free import TraceEdgePipeline, TraceSettings
 
 

@@ -8,8 +8,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from trace_edges.backbones.diffusion import DiffusionBackbone
+from trace_edges.backbones.listed import family_of_checkpoint
 from trace_edges.backbones.sizing import PlainValues
-from trace_edges.backbones.sources import family_of_checkpoint
 
 _TIMESTEP = 100  # any does
 

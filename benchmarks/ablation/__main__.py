@@ -10,7 +10,7 @@ import typer
 from benchmarks._shared.reports import guarded
 from trace_edges.cli.common import progress
 from trace_edges.cli.fields import Fields, command
-from trace_edges.edge_model import LoadOptions
+from trace_edges.loading import LoadOptions
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

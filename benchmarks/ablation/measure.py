@@ -18,12 +18,12 @@ from benchmarks.ablation.plan import Plan, Row
 from benchmarks.ablation.trajectories import RememberingPipeline
 from trace_edges import __version__
 from trace_edges.backbones import DiffusionBackbone
-from trace_edges.edge_model import Loading
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.evaluation.peers import PEERS
 from trace_edges.files import write_atomically
 from trace_edges.formats.truth import Segments
 from trace_edges.images import load_image
+from trace_edges.loading import Loading
 from trace_edges.metrics.counts import EdgeCounts, EdgeTruth, Prediction, edge_counts
 from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.training_free.ridges import draw_edges

@@ -29,9 +29,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from trace_edges.edge_model import LoadOptions
 from trace_edges.evaluation.peers import PEERS
 from trace_edges.extras import require
+from trace_edges.loading import LoadOptions
 from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.training_free.settings import TraceSettings
 

@@ -26,11 +26,12 @@ from benchmarks._shared.reports import guarded, write_json
 from trace_edges.cli.annotate_progress import memory
 from trace_edges.doctor.machine import processor
 from trace_edges.drawing.visualize import grey_image
-from trace_edges.edge_model import EdgeModel, Loading
+from trace_edges.edge_model import EdgeModel
 from trace_edges.files import find_images
 from trace_edges.jobs import EdgesTask, Job, annotate, make_sink, open_source
 from trace_edges.jobs.copies import Processes
 from trace_edges.jobs.engine import STRETCH
+from trace_edges.loading import Loading
 from trace_edges.training_free.settings import TraceSettings
 
 

@@ -18,7 +18,8 @@ STYLES = ["thin", "soft", "scribble"]
 @lru_cache(maxsize=2)
 def load_source(detector: str, backbone: str) -> Any:
     """The detector, or where a backbone is named its pipeline, on ComfyUI's device."""
-    from trace_edges.edge_model import EdgeModel, Loading
+    from trace_edges.edge_model import EdgeModel
+    from trace_edges.loading import Loading
 
     name, method = (backbone, "training-free") if backbone else (detector, "one-step")
     return EdgeModel(name=name, method=method, loading=Loading(device=_device())).load()

@@ -10,7 +10,7 @@ import torch
 from trace_edges.attention import fused, maps
 from trace_edges.attention.maps import add_head_mean, add_head_mean_blocks
 from trace_edges.attention.tiles import Card
-from trace_edges.edge_model import Loading
+from trace_edges.loading import Loading
 from trace_edges.training_free import divergence
 
 triton = pytest.importorskip("triton", reason='pip install "trace-edges[fast]"')

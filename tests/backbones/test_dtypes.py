@@ -5,7 +5,7 @@ import torch
 
 from trace_edges.backbones import load_backbone
 from trace_edges.backbones.latents import default_dtype, has_bfloat16
-from trace_edges.edge_model import Loading
+from trace_edges.loading import Loading
 
 
 def test_a_cpu_takes_float32():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ablation import read_plan
-from trace_edges.edge_model import LoadOptions
+from trace_edges.loading import LoadOptions
 from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.training_free.settings import TraceSettings
 

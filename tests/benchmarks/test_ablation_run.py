@@ -17,8 +17,8 @@ from benchmarks.ablation.__main__ import app
 from benchmarks.ablation.run import find_photographs
 from trace_edges.backbones import EncoderBackbone
 from trace_edges.backbones.encoders.encoder import Tower, row_by_row
-from trace_edges.edge_model import Loading
 from trace_edges.evaluation.peers import canny_edges
+from trace_edges.loading import Loading
 from trace_edges.metrics.boundaries import boundaries_from_labels
 from trace_edges.metrics.counts import edge_counts
 from trace_edges.metrics.edges import edge_scores

@@ -11,8 +11,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from trace_edges.edge_model import EdgeModel, Loading
+from trace_edges.edge_model import EdgeModel
 from trace_edges.jobs import EdgesTask, Job, annotate, copies, make_sink, open_source
+from trace_edges.loading import Loading
 from trace_edges.training_free.settings import TraceSettings
 
 from .conftest import FakeModel, FakeSource, FakeTooLargeModel, png

@@ -17,9 +17,10 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from trace_edges.backbones.configs import kind_of, read_config, read_object
+from trace_edges.backbones.listed import Listed
 from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.backbones.quantization import require_stored
-from trace_edges.backbones.sources import INDEX, Listed
+from trace_edges.backbones.sources import INDEX
 from trace_edges.backbones.weights import check_regular, check_weights
 from trace_edges.extras import require
 

@@ -9,9 +9,10 @@ import torch
 from huggingface_hub import get_token
 
 from trace_edges.backbones.checkpoints import CHECKPOINTS, Checkpoint
+from trace_edges.backbones.listed import Listed, family_of_checkpoint
 from trace_edges.backbones.nulls import NULL_CONDITION, null_file
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sources import Listed, family_of_checkpoint, find_source
+from trace_edges.backbones.sources import find_source
 from trace_edges.backbones.specs import Family
 from trace_edges.backbones.weights import check_weights, choose_variant
 

@@ -14,13 +14,14 @@ from trace_edges.backbones.diffusion import DiffusionBackbone
 from trace_edges.backbones.embedded import read_embedded
 from trace_edges.backbones.encoders.loading import is_encoder, load_encoder
 from trace_edges.backbones.explained import explained
+from trace_edges.backbones.listed import Listed
 from trace_edges.backbones.nulls import find_null, null_file
 from trace_edges.backbones.pipelines import Parts, checked_denoiser, empty_denoiser, read_pipeline
 from trace_edges.backbones.problems import BackboneError, out_of_memory
 from trace_edges.backbones.quantization import quantization_config
 from trace_edges.backbones.single_file import read_single_file
 from trace_edges.backbones.sizing import weight_bytes
-from trace_edges.backbones.sources import Listed, Source, find_source
+from trace_edges.backbones.sources import Source, find_source
 from trace_edges.backbones.specs import Defaults
 
 DEFAULTS = "trace_edges.json"

@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from trace_edges.backbones.components import named
+from trace_edges.backbones.listed import Listed
 from trace_edges.backbones.pipelines import empty_denoiser, read_pipeline
 from trace_edges.backbones.problems import BackboneError, out_of_memory
-from trace_edges.backbones.sources import Listed
 from trace_edges.backbones.specs import NullCondition
 from trace_edges.files import write_atomically
 

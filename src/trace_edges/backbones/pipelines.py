@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from trace_edges.backbones.components import component_class, empty_component, named, read_component
+from trace_edges.backbones.listed import Listed
 from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sources import INDEX, Listed
+from trace_edges.backbones.sources import INDEX
 from trace_edges.backbones.specs import Defaults, Family, NullCondition
 
 

@@ -16,18 +16,12 @@ import torch
 from safetensors import safe_open
 
 from trace_edges.backbones.checkpoints import Config
+from trace_edges.backbones.listed import Listed, family_of_checkpoint
 from trace_edges.backbones.nulls import find_null
 from trace_edges.backbones.pipelines import Parts, empty_denoiser
 from trace_edges.backbones.problems import BackboneError
 from trace_edges.backbones.schedules import DDPMSchedule
-from trace_edges.backbones.sources import (
-    INDEX,
-    LORA_ALONE,
-    Listed,
-    Source,
-    family_of_checkpoint,
-    find_source,
-)
+from trace_edges.backbones.sources import INDEX, LORA_ALONE, Source, find_source
 from trace_edges.backbones.specs import Family
 from trace_edges.backbones.weights import check_header
 

@@ -1,9 +1,10 @@
-"""Place of a backbone (embedded, a folder, or a repository on the hub), and its family."""
+"""Place of a model: embedded, a folder, or a repository on the hub."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import escape
 from hashlib import blake2b
@@ -22,9 +23,7 @@ from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED, embedded_fo
 from trace_edges.backbones.configs import kind_of, read_object
 from trace_edges.backbones.encoders.table import ENCODERS
 from trace_edges.backbones.explained import UNREACHED, explained
-from trace_edges.backbones.families import FAMILIES
 from trace_edges.backbones.problems import BackboneError, check_backbone_name
-from trace_edges.backbones.specs import Family
 from trace_edges.backbones.weights import UNREAD, choose_variant, files_of_variant, variant_of
 
 INDEX = "model_index.json"
@@ -35,11 +34,6 @@ LORA_ALONE = (
     "alone: put it on its model in diffusers (load_lora_weights, fuse_lora, unload_lora_weights), "
     "save that with save_pretrained, and give its folder"
 )
-
-# Pipelines that cannot be read, by how their names begin, and why.
-_UNREADABLE = {
-    "Sana": "its self-attention is linear: it has no softmax, and so no attention map to read",
-}
 
 
 @dataclass(frozen=True)
@@ -218,6 +212,26 @@ class Source:
         return digest.hexdigest()
 
 
+@contextmanager
+def other_source(
+    name: str | Path, noun: str, wrong: type[ValueError], **place: Any
+) -> Iterator[Source]:
+    """Where a model lies that is no backbone; whatever stops its loading is raised as `wrong`.
+
+    Args:
+        noun: what messages call it.
+        place: `revision` and `local_files_only`.
+    """
+    try:
+        source = Source(str(name), str(name), noun=noun, **place)
+        if not source.is_folder and source.place.count("/") != 1:
+            raise wrong(f"{source} is neither a folder nor a hub id (owner/name)")
+        with explained(str(source)):
+            yield source
+    except BackboneError as error:
+        raise wrong(str(error)) from error
+
+
 def _instead(names: Collection[str]) -> str:
     """What a folder or repository without a pipeline has, and what to give instead."""
     if found := [name for name in names if _LORA.search(name)]:
@@ -263,47 +277,3 @@ def find_source(
     else:
         check_backbone_name(place)
     return Source(str(name), place, revision, local_files_only, variant)
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A pipeline by what its model_index.json lists.
-
-    Attributes:
-        source: where it lies.
-        index: content of that file.
-        family: whose pipelines include it.
-    """
-
-    source: Source
-    index: Mapping[str, Any]
-    family: Family
-
-    @classmethod
-    def of(cls, source: Source) -> Listed:
-        """The pipeline of a source.
-
-        Raises:
-            BackboneError: it has no index, or is of no family.
-        """
-        index = source.index()
-        pipeline = str(index.get("_class_name", "none"))
-        for family in FAMILIES:
-            if pipeline in family.pipelines:
-                return cls(source, index, family)
-        for start, why in _UNREADABLE.items():
-            if pipeline.startswith(start):
-                raise BackboneError(f"{source} is a {pipeline}, which cannot be a backbone: {why}")
-        known = ", ".join(name for family in FAMILIES for name in family.pipelines)
-        raise BackboneError(f"{source} is a {pipeline}; supported pipelines: {known}")
-
-    @property
-    def components(self) -> dict[str, bool]:
-        """Names of its components, and whether it has them."""
-        listed = {name: value for name, value in self.index.items() if isinstance(value, list)}
-        return {name: bool(value) and value[0] is not None for name, value in listed.items()}
-
-
-def family_of_checkpoint(name: str) -> Family:
-    """The family of a named checkpoint."""
-    return next(family for family in FAMILIES if family.name == CHECKPOINTS[name].family)

@@ -26,9 +26,10 @@ from trace_edges.cli.options import (
     check_inputs,
 )
 from trace_edges.cli.panoptic import Classes
-from trace_edges.edge_model import Choice, EdgeModel, Loading
+from trace_edges.edge_model import Choice, EdgeModel
 from trace_edges.inputs import fixed_part, passed_over
 from trace_edges.jobs.choices import Form, Kind, Selection, TaskName
+from trace_edges.loading import Loading
 from trace_edges.training_free.settings import TraceSettings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from trace_edges.backbones.checkpoints import EMBEDDED
 from trace_edges.cli.common import console, plain_table
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import LOADING, Reporting
-from trace_edges.edge_model import Loading
+from trace_edges.loading import Loading
 
 _RUNNING = ("prediction_type", "quantize", "offload", "vae_tiling")  # of models that are run
 

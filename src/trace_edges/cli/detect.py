@@ -24,7 +24,8 @@ from trace_edges.cli.options import (
     finish,
     follow,
 )
-from trace_edges.edge_model import Choice, EdgeModel, Loading
+from trace_edges.edge_model import Choice, EdgeModel
+from trace_edges.loading import Loading
 from trace_edges.training_free.settings import TraceSettings
 
 

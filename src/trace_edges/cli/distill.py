@@ -17,7 +17,8 @@ from trace_edges.cli.common import console, error, progress
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import FILES, BackboneName, Files, Reporting
 from trace_edges.distillation.options import Overrides, TrainingOptions
-from trace_edges.edge_model import EdgeModel, Loading
+from trace_edges.edge_model import EdgeModel
+from trace_edges.loading import Loading
 from trace_edges.outputs import Outputs
 
 _OF_TEACHER = {

@@ -13,8 +13,8 @@ from trace_edges.backbones.checkpoints import EMBEDDED
 from trace_edges.cli.common import waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import FILES, LOADING, TRACE, BackboneName, Reporting, check_inputs
-from trace_edges.edge_model import Loading
 from trace_edges.explain.settings import PromptSettings
+from trace_edges.loading import Loading
 from trace_edges.outputs import Outputs
 from trace_edges.training_free.settings import TraceSettings
 

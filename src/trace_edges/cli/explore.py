@@ -10,7 +10,8 @@ import typer
 from trace_edges.cli.common import errors, waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import LOADING, MODEL, Files, Reporting, find_inputs
-from trace_edges.edge_model import Choice, Loading
+from trace_edges.edge_model import Choice
+from trace_edges.loading import Loading
 
 
 @command

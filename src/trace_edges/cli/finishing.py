@@ -11,7 +11,7 @@ from trace_edges.cli.fields import Fields
 from trace_edges.cli.options import load_sam
 
 if TYPE_CHECKING:
-    from trace_edges.edge_model import Loading
+    from trace_edges.loading import Loading
 
 FINISHING = Fields("Outlines by SAM, and classes")
 

@@ -16,12 +16,12 @@ from trace_edges.cli.fields import Fields
 from trace_edges.formats.registry import exchanged, names
 
 if TYPE_CHECKING:
-    from trace_edges.edge_model import Loading
     from trace_edges.files import InputError
     from trace_edges.formats.edge_maps import EdgeFormat
     from trace_edges.instances.bgp import Propagation
     from trace_edges.instances.fragments import Attachment
     from trace_edges.jobs.task import Outcome
+    from trace_edges.loading import Loading
 
     ExchangeFormat = str
     ListedFormat = str

@@ -27,8 +27,9 @@ from trace_edges.cli.options import (
     follow,
     load_encoder,
 )
-from trace_edges.edge_model import Choice, EdgeModel, Loading
+from trace_edges.edge_model import Choice, EdgeModel
 from trace_edges.jobs.choices import Selection
+from trace_edges.loading import Loading
 from trace_edges.training_free.settings import TraceSettings
 
 if TYPE_CHECKING:

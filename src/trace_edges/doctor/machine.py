@@ -106,7 +106,7 @@ def _unused_card(cuda: str | None, hip: str | None) -> Finding | None:
 
 
 def _chosen(device: str) -> Iterator[Finding]:
-    from trace_edges.edge_model import Loading
+    from trace_edges.loading import Loading
 
     try:
         placement: dict[str, Any] = Loading(device=device).placement

@@ -32,7 +32,7 @@ def kernels(device: str) -> Iterator[Finding]:
     """Triton kernels on this device against PyTorch, for every number type and head dimension."""
     import torch
 
-    from trace_edges.edge_model import Loading
+    from trace_edges.loading import Loading
 
     where: torch.device = Loading(device=device).placement["device"]
     if where.type != "cuda":
@@ -133,7 +133,7 @@ def embedded_model(device: str) -> Iterator[Finding]:
     import torch
 
     from trace_edges.backbones.latents import has_bfloat16
-    from trace_edges.edge_model import Loading
+    from trace_edges.loading import Loading
 
     where: torch.device = Loading(device=device).placement["device"]
     image, distance = drawn_image()

@@ -26,6 +26,7 @@ from trace_edges.formats.coco import CocoMasks
 from trace_edges.formats.entries import refuse_unsound
 from trace_edges.formats.truth import refusal
 from trace_edges.results import OBJECT, InstanceMasks
+from trace_edges.results.overlaps import common_pixels
 
 KEPT = 0.95
 _WITHIN = 0.8  # of a part, at least so much lies in what it is a part of
@@ -158,20 +159,6 @@ def compare(
         1, len(before), len(after), len(kept), len(redrawn.keys() - merges), len(added),
         len(deleted), len(splits), len(merges), changed, clicks, sum(map(len, outlines)),
     )  # fmt: skip
-
-
-def common_pixels(one: InstanceMasks, other: InstanceMasks) -> Int64[np.ndarray, "n m"]:
-    """How many pixels each mask shares with each of the others."""
-    shared = np.zeros((len(one), len(other)), dtype=np.int64)
-    low = np.maximum(one.boxes[:, None, :2], other.boxes[:, :2])
-    high = np.minimum(one.boxes[:, None, 2:], other.boxes[:, 2:])
-    for i, j in np.argwhere((high > low).all(axis=2)).tolist():
-        crops = []
-        for masks, k in ((one, i), (other, j)):
-            (left, top), (right, bottom) = (end[i, j] - masks.boxes[k, :2] for end in (low, high))
-            crops.append(masks.crops[k][top:bottom, left:right])
-        shared[i, j] = np.count_nonzero(crops[0] & crops[1])
-    return shared
 
 
 def one_to_one(ious: Float64[np.ndarray, "n m"], min_iou: float) -> dict[int, int]:

@@ -21,9 +21,10 @@ from trace_edges.attention import AttentionRecorder, Grid, MapAverage, alone
 from trace_edges.attention.maps import WordAverage
 from trace_edges.backbones import BackboneError, DiffusionBackbone
 from trace_edges.backbones.explained import explained
+from trace_edges.backbones.listed import Listed
 from trace_edges.backbones.pipelines import checked_denoiser, read_pipeline
 from trace_edges.backbones.quantization import quantization_config
-from trace_edges.backbones.sources import Listed, find_source
+from trace_edges.backbones.sources import find_source
 from trace_edges.explain.settings import PromptSettings
 from trace_edges.explain.words import (
     Reading,

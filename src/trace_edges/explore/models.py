@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from trace_edges.backbones.checkpoints import EMBEDDED, PIXELS
-from trace_edges.edge_model import EdgeModel, Loading
+from trace_edges.edge_model import EdgeModel
+from trace_edges.loading import Loading
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 

@@ -20,9 +20,7 @@ from torch import Tensor
 
 from trace_edges.backbones.components import named, read_model
 from trace_edges.backbones.configs import CLIP, HALF, read_colours, read_config
-from trace_edges.backbones.explained import explained
-from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sources import Source
+from trace_edges.backbones.sources import other_source
 from trace_edges.results import InstanceMasks
 
 Background = Literal["keep", "blank"]
@@ -134,30 +132,25 @@ def load_namer(
         raise ValueError("no class is named: give at least one")
     if background not in get_args(Background):
         raise ValueError(f"background must be keep or blank, not {background!r}")
-    source = Source(str(name), str(name), revision, local_files_only, noun="class model")
-    if not source.is_folder and source.place.count("/") != 1:
-        raise NamingError(f"{source} is neither a folder nor a hub id (owner/name)")
-    try:
-        with explained(str(source)):
-            kind = str(read_config(source.fetch("config.json")).get("model_type"))[:80]
-            if kind not in _COLOURS:
-                raise NamingError(f"{source} is a {kind}, which is none of {', '.join(_COLOURS)}; "
-                                  "use one such as openai/clip-vit-base-patch32")  # fmt: skip
-            folder, variants = source.fetch_parts({".": True}, leading=".")
-            if set(map(source.find, _VOCABULARIES)) == {None}:
-                raise NamingError(f"{source} has no tokenizer: add its {_VOCABULARIES[0]}")
-            for file in ("tokenizer_config.json", "special_tokens_map.json", "merges.txt"):
-                source.find(file)
-            from transformers import AutoModel, AutoTokenizer
+    place = {"revision": revision, "local_files_only": local_files_only}
+    with other_source(name, "class model", NamingError, **place) as source:
+        kind = str(read_config(source.fetch("config.json")).get("model_type"))[:80]
+        if kind not in _COLOURS:
+            raise NamingError(f"{source} is a {kind}, which is none of {', '.join(_COLOURS)}; "
+                              "use one such as openai/clip-vit-base-patch32")  # fmt: skip
+        folder, variants = source.fetch_parts({".": True}, leading=".")
+        if set(map(source.find, _VOCABULARIES)) == {None}:
+            raise NamingError(f"{source} has no tokenizer: add its {_VOCABULARIES[0]}")
+        for file in ("tokenizer_config.json", "special_tokens_map.json", "merges.txt"):
+            source.find(file)
+        from transformers import AutoModel, AutoTokenizer
 
-            model = read_model(folder, AutoModel, dtype, variants["."]).eval().to(device)
-            with named(f"{folder} does not hold a tokenizer"):
-                tokenizer = AutoTokenizer.from_pretrained(
-                    folder, trust_remote_code=False, local_files_only=True
-                )
-            colours = read_colours(source.find("preprocessor_config.json"), _COLOURS[kind])
-    except BackboneError as error:
-        raise NamingError(str(error)) from error
+        model = read_model(folder, AutoModel, dtype, variants["."]).eval().to(device)
+        with named(f"{folder} does not hold a tokenizer"):
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True
+            )
+        colours = read_colours(source.find("preprocessor_config.json"), _COLOURS[kind])
     length = model.config.text_config.max_position_embeddings
     tokens = tokenizer(
         [PROMPT.format(one) for one in classes], padding="max_length", truncation=True,

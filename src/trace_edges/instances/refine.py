@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import overload
 
 import numpy as np
-from jaxtyping import Int64
 from scipy.ndimage import find_objects
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -27,6 +26,7 @@ from trace_edges.instances.dividing import divide
 from trace_edges.instances.fragments import Attachment, attach_fragments
 from trace_edges.results import EdgeMap, InstanceMasks
 from trace_edges.results.labels import label_array, label_windows, plain_array
+from trace_edges.results.overlaps import overlapping
 
 
 @overload
@@ -130,37 +130,6 @@ def _united(masks: InstanceMasks, group: np.ndarray, count: int) -> InstanceMask
         crops.append(united)
         scores[place] = masks.scores[mine].max()
     return InstanceMasks.cropped(windows, crops, masks.shape, scores, masks.settings)
-
-
-def overlapping(masks: InstanceMasks, iou: float) -> Int64[np.ndarray, "pairs 2"]:
-    """Pairs of masks with an IoU above `iou`.
-
-    Most pairs are ruled out by their areas, whose ratio bounds the IoU, or by their boxes.
-    """
-    areas, boxes = masks.areas, masks.boxes
-    order = np.argsort(boxes[:, 0], kind="stable")
-    lefts = boxes[order, 0]
-    ends = np.searchsorted(lefts, boxes[order, 2])  # those behind begin to the right of it
-    pairs = []
-    for place, (i, end) in enumerate(zip(order.tolist(), ends.tolist(), strict=True)):
-        others = order[place + 1 : end]
-        low = np.maximum(boxes[i, :2], boxes[others, :2])
-        high = np.minimum(boxes[i, 2:], boxes[others, 2:])
-        shared = np.maximum(high - low, 0).prod(axis=1)
-        bound = np.minimum(shared, np.minimum(areas[i], areas[others]))
-        for k in np.flatnonzero(bound > iou * (areas[i] + areas[others] - bound)).tolist():
-            j = int(others[k])
-            one, other = (masks.crops[m][_within(boxes[m], low[k], high[k])] for m in (i, j))
-            common = np.count_nonzero(one & other)
-            if common > iou * (areas[i] + areas[j] - common):
-                pairs.append((min(i, j), max(i, j)))
-    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
-
-
-def _within(box: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns, within a box, of the part of the image between two corners (x, y)."""
-    (left, top), (right, bottom) = low - box[:2], high - box[:2]
-    return slice(top, bottom), slice(left, right)
 
 
 def _refine(

@@ -19,14 +19,12 @@ from torch.nn import functional
 
 from trace_edges.backbones.components import read_model
 from trace_edges.backbones.configs import colours_of, read_config, read_object
-from trace_edges.backbones.explained import explained
-from trace_edges.backbones.problems import BackboneError
-from trace_edges.backbones.sources import Source
+from trace_edges.backbones.sources import Source, other_source
 from trace_edges.checks import check_within
 from trace_edges.images import ImageSource, load_image
-from trace_edges.instances.refine import overlapping
 from trace_edges.instances.seeds import Seeds
 from trace_edges.results import InstanceMasks
+from trace_edges.results.overlaps import overlapping
 
 PROMPTS = ("points", "boxes", "masks")
 
@@ -216,20 +214,17 @@ def load_sam(
     Raises:
         SamError: it is not found, is not a SAM, or lacks weights.
     """
-    try:
-        source = Source(str(name), str(name), revision, local_files_only, noun="SAM")
-        if not source.is_folder and source.place.count("/") != 1:
-            raise SamError(f"{source} is neither a folder nor a hub id (owner/name)")
-        with explained(str(source)):  # the weights of SAM 2 hold the video's memory too
-            config = read_config(source.fetch("config.json"))
-            model_class = _model_class(source, config.get("model_type", "model of unknown type"))
-            folder, variants = source.fetch_parts({".": True}, leading=".")
-            model = read_model(folder, model_class, dtype, variants["."])
-            file = source.find("processor_config.json") or source.fetch("preprocessor_config.json")
-            processor = read_object(file)
-            mean, std = colours_of(processor.get("image_processor", processor), file)
-    except BackboneError as error:
-        raise SamError(str(error)) from error
+    place = {"revision": revision, "local_files_only": local_files_only}
+    with other_source(name, "SAM", SamError, **place) as source:
+        config = read_config(source.fetch("config.json"))
+        model_class = _model_class(source, config.get("model_type", "model of unknown type"))
+        folder, variants = source.fetch_parts({".": True}, leading=".")
+        model = read_model(
+            folder, model_class, dtype, variants["."]
+        )  # SAM 2: the video's memory is passed over
+        file = source.find("processor_config.json") or source.fetch("preprocessor_config.json")
+        processor = read_object(file)
+        mean, std = colours_of(processor.get("image_processor", processor), file)
     return SamSegmenter(source.name, model.eval().to(device), mean, std)
 
 

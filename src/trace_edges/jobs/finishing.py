@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trace_edges.evaluation.corrections import KEPT, common_pixels
+from trace_edges.checks import check_within
+from trace_edges.evaluation.corrections import KEPT
 from trace_edges.instances.naming import ClassNamer
 from trace_edges.instances.sam import SamSegmenter, prompt_kinds
 from trace_edges.instances.seeds import seeds_from_masks
 from trace_edges.jobs.finding import Found, Generated, Regions
 from trace_edges.jobs.task import Subject
 from trace_edges.results import GROUND, InstanceMasks
+from trace_edges.results.overlaps import common_pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +39,7 @@ class Prompted:
         prompt_kinds(self.prompts)  # now, not after the first image
         if self.points < 1:
             raise ValueError(f"a seed needs at least 1 point, not {self.points}")
-        if not 0 <= self.iou <= 1:
-            raise ValueError(f"iou must lie in [0, 1], not {self.iou}")
+        check_within(0, 1, iou=self.iou)
 
     @property
     def wants_attention(self) -> bool:

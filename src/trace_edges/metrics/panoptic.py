@@ -16,7 +16,7 @@ Areas are pixel counts of the map, not what the file says they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -102,9 +102,7 @@ class PanopticCounts:
     fn: Int64[np.ndarray, " classes"]
 
     def __add__(self, other: PanopticCounts) -> PanopticCounts:
-        return PanopticCounts(
-            self.iou + other.iou, self.tp + other.tp, self.fp + other.fp, self.fn + other.fn
-        )
+        return PanopticCounts(*map(np.add, astuple(self), astuple(other)))
 
 
 @dataclass(frozen=True)

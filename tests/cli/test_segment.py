@@ -1,3 +1,5 @@
+"""`trace-edges segment`: regions that edges enclose."""
+
 import json
 import os
 import shutil
@@ -7,52 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from transformers import ViTConfig, ViTModel
-from typer.testing import CliRunner
 
-from trace_edges.cli import app
-from trace_edges.cli.finishing import Finishing
 from trace_edges.detector import EdgeDetector
 from trace_edges.formats import read_coco_masks
-from trace_edges.instances import instances_from_edges, seeds_from_masks
-from trace_edges.instances.sam import load_sam
+from trace_edges.instances import instances_from_edges
+
+from .segmenting import FAST, SMALL, lines, run
 
 pytest.importorskip("pycocotools.mask")
-
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-SMALL = ["--resolution", "64", "--device", "cpu"]
-FAST = [*SMALL, "--training-free", "--subcell", "1", "--timestep", "0"]
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["segment", *map(str, arguments)])
-
-
-def lines(text):
-    return [line for line in text.splitlines() if line.strip()]
-
-
-@pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for name in ("coffee.jpg", "coins.png"):
-        with Image.open(EXAMPLES / name) as image:
-            image.reduce(6).save(folder / name)
-    return folder
-
-
-@pytest.fixture
-def quarters(tmp_path):
-    """A grey picture, and edges that close its four quarters: a strong line and a weak one."""
-    photos, edges = tmp_path / "grey", tmp_path / "edges"
-    photos.mkdir()
-    edges.mkdir()
-    Image.new("RGB", (41, 41), (90, 90, 90)).save(photos / "g.png")
-    strengths = np.zeros((41, 41), dtype=np.float32)
-    strengths[20], strengths[:, 20] = 0.5, 1
-    np.save(edges / "g.npy", strengths)
-    return photos, edges
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such names cannot be made elsewhere")
@@ -154,28 +118,6 @@ def test_candidates_are_the_likeliest_and_ground_is_marked_or_left_out(quarters,
             assert kinds == [1, 1, 1, 1, 2, 2]
 
 
-def test_masks_are_named_and_sam_says_what_it_changed(quarters, tiny_sam, tiny_namer, tmp_path):
-    photos, edges = quarters
-    sam, model = tiny_sam("sam", tmp_path / "sam"), tiny_namer("clip", tmp_path / "clip")
-    (tmp_path / "names.txt").write_text("red\n\ngreen \nblue\n", encoding="utf-8")
-    named = ["--class-names", tmp_path / "names.txt", "--class-model", model]
-    command = [photos, "--edges", edges, "--sam", sam, "--iou", 1]
-    result = run(*command, *named, "--out", tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    record = json.loads((tmp_path / "out" / "g.json").read_text(encoding="utf-8"))
-    assert [one["name"] for one in record["categories"]] == ["red", "green", "blue"]
-    assert all(0 < entry["class_score"] <= 1 for entry in record["annotations"])
-    assert {entry["category_id"] for entry in record["annotations"]} <= {1, 2, 3}
-    assert record["sam"]["regions"] == 4
-    assert record["sam"]["masks"] == len(record["annotations"])
-    assert 0 <= record["sam"]["mean_iou"] < 1
-    assert record["notes"][-1].startswith("SAM made")
-    one = run(photos, "--edges", edges, "--class-names", "coin", "--out", tmp_path / "one")
-    assert one.exit_code == 0, one.output
-    content = json.loads((tmp_path / "one" / "instances.json").read_text(encoding="utf-8"))
-    assert content["categories"] == [{"id": 1, "name": "coin", "supercategory": "coin"}]
-
-
 @pytest.mark.parametrize(
     ("record", "strength"),
     [
@@ -219,78 +161,6 @@ def test_what_is_there_is_skipped_and_still_listed(quarters, tmp_path):
     assert "1 done" in run(*command, "--overwrite").stdout
     (tmp_path / "out" / "g.json").unlink()
     assert "1 done" in run(*command).stdout
-
-
-@pytest.mark.parametrize("source", ["maskcut", "promerge"])
-def test_generated_masks_are_cut_at_the_edges(photos, tmp_path, source):
-    out = tmp_path / "out"
-    result = run(photos / "coffee.jpg", "--out", out, "--masks", source, *FAST)
-    assert result.exit_code == 0, result.output
-    record = json.loads((out / "coffee.json").read_text(encoding="utf-8"))
-    assert record["settings"]["source"] == source
-    assert record["settings"]["propagation"]["threshold"] == 0.7
-    assert record["timestep"] == 0
-
-
-def test_an_encoder_needs_edges_but_no_diffusion_model(quarters, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "trace_edges.training_free.pipeline.TraceEdgePipeline.from_pretrained", None
-    )
-    config = ViTConfig(
-        hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=3,
-        image_size=32, patch_size=16,
-    )  # fmt: skip
-    ViTModel(config).save_pretrained(tmp_path / "vit")
-    photos, edges = quarters
-    options = ["--masks", "maskcut", "--encoder", tmp_path / "vit", "--device", "cpu"]
-    result = run(photos, "--out", tmp_path / "out", "--edges", edges, *options)
-    assert result.exit_code == 0, result.output
-    record = json.loads((tmp_path / "out" / "g.json").read_text(encoding="utf-8"))
-    assert record["settings"]["encoder"] == str(tmp_path / "vit")
-    assert record["timestep"] is None
-
-
-@pytest.mark.parametrize("kind", ["sam", "sam2"])
-def test_sam_is_asked_for_every_instance(quarters, tiny_sam, tmp_path, kind, monkeypatch):
-    """With edges that are there and a folder of weights nothing else is loaded or asked for."""
-    monkeypatch.setattr(
-        "trace_edges.training_free.pipeline.TraceEdgePipeline.from_pretrained", None
-    )
-    monkeypatch.setattr("socket.socket.connect", None)
-    photos, edges = quarters
-    (tmp_path / kind).mkdir()
-    options = ["--sam", tiny_sam(kind, tmp_path / kind), "--device", "cpu"]
-    options += ["--prompts", "masks+points+boxes", "--points", 2, "--iou", 1]
-    result = run(photos, "--out", tmp_path / "out", "--edges", edges, *options)
-    assert result.exit_code == 0, result.output
-    (found,) = read_coco_masks(tmp_path / "out" / "instances.json").values()
-
-    regions = instances_from_edges(np.load(edges / "g.npy"))
-    asked = load_sam(tmp_path / kind).segment(
-        photos / "g.png", seeds_from_masks(regions, 2), "points+boxes+masks", iou=1
-    )
-    assert len(found) == len(asked) > 1
-    np.testing.assert_allclose(found.scores, asked.scores, atol=1e-4)
-    assert (found.masks == asked.masks).all()
-    assert len(found) != len(regions) or (found.masks != regions.masks).any()
-    record = json.loads((tmp_path / "out" / "g.json").read_text(encoding="utf-8"))
-    assert record["settings"]["sam"] == {
-        "name": str(tmp_path / kind), "prompts": "boxes+masks+points", "points": 2, "iou": 1.0,
-    }  # fmt: skip
-
-    again = run(photos, "--out", tmp_path / "out", "--edges", edges)
-    assert "was made with sam {" in again.stderr
-    assert "--overwrite makes it again" in again.stderr
-
-
-def test_sam_draws_what_a_generator_found(photos, tiny_sam, tmp_path):
-    (tmp_path / "sam").mkdir()
-    options = ["--masks", "maskcut", "--sam", tiny_sam("sam", tmp_path / "sam"), *FAST]
-    result = run(photos / "coffee.jpg", "--out", tmp_path / "out", *options)
-    assert result.exit_code == 0, result.output
-    record = json.loads((tmp_path / "out" / "coffee.json").read_text(encoding="utf-8"))
-    assert record["settings"]["source"] == "maskcut"
-    assert record["settings"]["sam"]["prompts"] == "boxes+points"
 
 
 def test_bad_files_are_reported_and_the_rest_is_done(quarters, tmp_path):
@@ -383,8 +253,3 @@ def test_no_regions_at_all_cannot_be_meant(quarters, tmp_path, option):
     assert refused.exit_code == 1
     assert refused.stderr == f"trace-edges: {option} must lie in [1, 65535], not 0\n"
     assert not (tmp_path / "out").exists()
-
-
-def test_a_list_of_class_names_longer_than_a_file_name_is_a_list():
-    names = [f"class number {number}" for number in range(80)]
-    assert Finishing(class_names=", ".join(names), class_model="clip").names == tuple(names)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .segmenting import EXAMPLES
+from .words import EXAMPLES
 
 
 @pytest.fixture

@@ -9,14 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from trace_edges.cli import app
 from trace_edges.detector import EdgeDetector
 from trace_edges.formats import read_coco_masks
 from trace_edges.instances import instances_from_edges
 
-from .segmenting import FAST, SMALL, lines, run
+from .words import FAST, SMALL, lines
 
 pytest.importorskip("pycocotools.mask")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["segment", *map(str, arguments)])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such names cannot be made elsewhere")

@@ -5,15 +5,21 @@ import json
 import numpy as np
 import pytest
 from transformers import ViTConfig, ViTModel
+from typer.testing import CliRunner
 
+from trace_edges.cli import app
 from trace_edges.cli.finishing import Finishing
 from trace_edges.formats import read_coco_masks
 from trace_edges.instances import instances_from_edges, seeds_from_masks
 from trace_edges.instances.sam import load_sam
 
-from .segmenting import FAST, run
+from .words import FAST
 
 pytest.importorskip("pycocotools.mask")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["segment", *map(str, arguments)])
 
 
 def test_masks_are_named_and_sam_says_what_it_changed(quarters, tiny_sam, tiny_namer, tmp_path):

@@ -1,18 +1,10 @@
-"""`trace-edges segment`, run as tests do."""
+"""What command lines of many tests share: examples, and words that make them fast."""
 
 from pathlib import Path
-
-from typer.testing import CliRunner
-
-from trace_edges.cli import app
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SMALL = ["--resolution", "64", "--device", "cpu"]
 FAST = [*SMALL, "--training-free", "--subcell", "1", "--timestep", "0"]
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["segment", *map(str, arguments)])
 
 
 def lines(text):

@@ -6,6 +6,7 @@ It lies above the sources that it loads, not beside `EdgeSource`, which they are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -185,9 +186,12 @@ def refuse_training_free(settings: TraceSettings, loading: Loading) -> None:
     """`ValueError` where an option was given that only the training-free method has."""
     given = asdict(settings) | loading.of_diffusion
     unset = asdict(TraceSettings()) | Loading().of_diffusion
+    given["resolution"] = unset["resolution"]  # detectors have it too
+    refuse(given, unset, "belongs to the training-free method: add --training-free")
+
+
+def refuse(given: Mapping[str, Any], unset: Mapping[str, Any], why: str) -> None:
+    """`ValueError` where an option has another value than when it is left out."""
     for name, value in given.items():
-        if name != "resolution" and value != unset[name]:
-            raise ValueError(
-                f"--{name.replace('_', '-')} belongs to the training-free method: add "
-                "--training-free"
-            )
+        if value != unset[name]:
+            raise ValueError(f"--{name.replace('_', '-')} {why}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from trace_edges.backbones.checkpoints import EMBEDDED
 from trace_edges.cli.common import waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import FILES, LOADING, TRACE, BackboneName, Reporting, check_inputs
+from trace_edges.edge_model import refuse
 from trace_edges.explain.settings import PromptSettings
 from trace_edges.loading import Loading
 from trace_edges.outputs import Outputs
@@ -49,13 +50,12 @@ def explain(
     outputs.check(out)
     _check_format(out)
     if image is not None and prompt is None:
-        _refuse(asdict(generation), asdict(PromptSettings()), "needs --prompt")
+        refuse(asdict(generation), asdict(PromptSettings()), "needs --prompt")
         sheet, timestep = _of_image(image, backbone, loading, settings, quiet)
     elif prompt is not None and image is None:
-        given = {one.name: getattr(settings, one.name) for one in fields(settings)}
-        given = {k: v for k, v in given.items() if k not in _OF_BOTH} | {"null": loading.null}
-        unset = {one.name: one.default for one in fields(settings)} | {"null": None}
-        _refuse(given, unset, "is for images, not for a --prompt")
+        given = {k: v for k, v in asdict(settings).items() if k not in _OF_BOTH}
+        given, unset = given | {"null": loading.null}, asdict(TraceSettings()) | {"null": None}
+        refuse(given, unset, "is for images, not for a --prompt")
         sheet, timestep = _of_prompt(prompt, backbone, loading, settings, generation, quiet)
     else:
         raise ValueError("give an image or a --prompt, one of the two")
@@ -118,10 +118,3 @@ def _of_prompt(
         pipeline, inside = load_generator(backbone, **loading.placement, **options)
     sheet, made = explain_prompt(pipeline, inside, prompt, chosen)
     return sheet, made.timesteps[made.emergence]
-
-
-def _refuse(given: dict[str, Any], unset: dict[str, Any], why: str) -> None:
-    """`ValueError` where an option of the other kind was given."""
-    for name, value in given.items():
-        if value != unset[name]:
-            raise ValueError(f"--{name.replace('_', '-')} {why}")

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from threading import get_ident
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -83,12 +82,7 @@ class AttentionRecorder:
             self._handles.append(module.register_forward_hook(self._stop, always_call=True))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()

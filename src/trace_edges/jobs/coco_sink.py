@@ -51,9 +51,6 @@ class CocoSink:
             write_bytes(join(self.dest, name), files["panoptic.png"])
         self.spool.keep(key, {RECORD: files[RECORD]})
 
-    def seal(self, part: int, items: Iterable[Item]) -> None:
-        raise AssertionError("COCO JSON has no parts")
-
     def finish(self, items: Callable[[], Iterable[Item]]) -> None:
         panoptic = self.task == "panoptic"
 

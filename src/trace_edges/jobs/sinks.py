@@ -48,9 +48,6 @@ class Sink(Protocol):
     def keep(self, key: str, files: Files) -> None:
         """Write the result of one key, durably; again, if it is there. Runs in workers."""
 
-    def seal(self, part: int, items: Iterable[Item]) -> None:
-        """Put the results of a part together: of its items that are done, in order."""
-
     def finish(self, items: Callable[[], Iterable[Item]]) -> None:
         """Everything is done or has failed; `items` gives what is done, in order."""
 
@@ -111,9 +108,6 @@ class FolderSink:
         """Take away the folder."""
         remove(self.dest, recursive=True)
 
-    def seal(self, part: int, items: Iterable[Item]) -> None:
-        raise AssertionError("a folder has no parts")
-
     def finish(self, items: Callable[[], Iterable[Item]]) -> None:
         pass
 
@@ -150,6 +144,8 @@ class PartSink:
         self.spool.keep(key, files)
 
     def seal(self, part: int, items: Iterable[Item]) -> None:
+        """Put the results of a part together: of its items that are done, in order."""
+
         def results() -> Iterator[tuple[str, Files]]:
             for item in items:
                 yield item.key, {one: self.spool.read(item.key, one) for one in self.suffixes}

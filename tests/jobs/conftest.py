@@ -1,6 +1,5 @@
 """Data sets of a few small pictures, and a model that is none."""
 
-import io
 import os
 import signal
 from dataclasses import dataclass, field
@@ -14,16 +13,8 @@ from trace_edges.sources import EdgeSource, Preparation, Reading
 from trace_edges.training_free.ridges import DivergenceDrawing
 
 from .pair import SIZE
-
-
-def png(number: int, width: int = 32, height: int = 24) -> bytes:
-    """A picture of its own for every number: a square on grey."""
-    pixels = np.full((height, width, 3), 40 + 7 * (number % 20), dtype=np.uint8)
-    left = 4 + number % 9
-    pixels[6:16, left : left + 10] = (250, 10 * (number % 25), 30)
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "PNG")
-    return content.getvalue()
+from .pictures import png
+from .stumbling import store  # noqa: F401
 
 
 class FakeSource(EdgeSource):

@@ -46,6 +46,7 @@ class Prepared:
         shape: (h, w) of the image itself, which its edges will have; None where it is not known.
         name: stem of its file, under which a folder of edge maps files its edges.
         notes: what was done to the image as it was loaded (`trace_edges.images.LoadedImage`).
+        digest: of its file, where that came as bytes.
     """
 
     image: UInt8[np.ndarray, "_ _ 3"] | None
@@ -53,6 +54,7 @@ class Prepared:
     shape: Size | None
     name: str = ""
     notes: tuple[str, ...] = ()
+    digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from transformers import ViTConfig, ViTModel
 from typer.testing import CliRunner
 
@@ -103,6 +104,31 @@ def test_sam_is_asked_for_every_instance(quarters, tiny_sam, tmp_path, kind, mon
 
     again = run(photos, "--out", tmp_path / "out", "--edges", edges)
     assert "was made with sam {" in again.stderr
+    assert "--overwrite makes it again" in again.stderr
+
+
+@pytest.mark.parametrize("changed", ["edges", "sam", "names"])
+def test_what_was_replaced_under_its_name_is_said(
+    changed, quarters, tiny_sam, tiny_namer, tmp_path
+):
+    photos, edges = quarters
+    sam, namer = tiny_sam("sam", tmp_path / "sam"), tiny_namer("clip", tmp_path / "clip")
+    command = (photos, "--edges", edges, "--sam", sam, "--class-model", namer,
+               "--class-names", "red,green", "--out", tmp_path / "out")  # fmt: skip
+    assert run(*command).exit_code == 0
+    assert run(*command).stderr == ""
+    if changed == "edges":
+        path, said = edges / "g.npy", f"edges that were in {edges / 'g.npy'} before"
+        values = np.load(path)
+        values[: len(values) // 2] = 0
+        np.save(path, values)
+    else:
+        path = {"sam": sam, "names": namer}[changed] / "model.safetensors"
+        said = {"sam": "sam_weights", "names": "class_weights"}[changed]
+        tensors = {name: 1.5 * tensor for name, tensor in load_file(path).items()}
+        save_file(tensors, path, {"format": "pt"})
+    again = run(*command)
+    assert f"was made with {said}" in again.stderr
     assert "--overwrite makes it again" in again.stderr
 
 

@@ -1,10 +1,12 @@
 import csv
 import io
 import json
+import os
 import tarfile
 
 import fsspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -28,6 +30,12 @@ from trace_edges.jobs.sinks import FolderSink, PartSink
 from .conftest import FakeModel, png
 
 GOOD = ["1", "2", "4", "5", "7", "8", *(f"below/{number}" for number in (0, 3, 6, 9))]
+
+
+def bmp(number):
+    content = io.BytesIO()
+    Image.open(io.BytesIO(png(number))).save(content, "BMP")
+    return content.getvalue()
 
 
 def failures(folder, name="report.csv"):
@@ -98,6 +106,46 @@ def test_results_of_a_photograph_that_was_replaced_are_not_taken_for_its_own(
     else:
         assert (status.done, status.failed) == (10, 2)
         assert results(out)["1.edges.png"] != before["1.edges.png"]
+
+
+def put_together(folder, form, images):
+    """Images by name in a source of one kind; every file has the same two lengths and times."""
+    place = {"folder": folder / "in", "tar": folder / "in.tar", "parquet": folder / "in.parquet"}[
+        form
+    ]
+    if form == "folder":
+        place.mkdir(exist_ok=True)
+        for name, content in images.items():
+            (place / name).write_bytes(content)
+    elif form == "tar":
+        with tarfile.open(place, "w") as tar:
+            for name, content in images.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    else:
+        columns = {"key": list(images), "image": list(images.values())}
+        pq.write_table(pa.table(columns), place, compression="none")
+    for path in place.glob("*") if form == "folder" else [place]:
+        os.utime(path, ns=(10**18, 10**18))
+    return open_source(str(place))
+
+
+@pytest.mark.parametrize("form", ["folder", "tar", "parquet"])
+def test_a_replacement_of_the_same_length_and_time_is_told(form, tmp_path, make_job):
+    first, other, last = (bmp(number) for number in (1, 2, 3))
+    assert len(first) == len(other) == len(last)
+    before, after = ({"0.bmp": one, "1.bmp": last} for one in (first, other))
+    annotate(make_job(put_together(tmp_path, form, before)))
+    status = annotate(make_job(put_together(tmp_path, form, before)))  # written again, and the same
+    assert (status.done, status.failed, status.now) == (2, 0, 0)
+    for _ in range(2):  # it stays said
+        status = annotate(make_job(put_together(tmp_path, form, after)))
+        assert (status.done, status.failed, status.now) == (1, 1, 0)
+        (reason,) = failures(tmp_path / "out").values()
+        assert "the image has changed since its results" in reason
+    status = annotate(make_job(put_together(tmp_path, form, after), retry=True))
+    assert (status.done, status.failed, status.now) == (2, 0, 1)
 
 
 def test_neither_workers_nor_an_interruption_change_a_byte(photos, make_job, results):

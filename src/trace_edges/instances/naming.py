@@ -18,6 +18,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
+from trace_edges.backbones.backbone import weights_fingerprint
 from trace_edges.backbones.components import named, read_model
 from trace_edges.backbones.configs import CLIP, HALF, read_colours, read_config
 from trace_edges.backbones.sources import other_source
@@ -57,7 +58,9 @@ class ClassNamer:
 
     def describe(self) -> dict[str, Any]:
         """What a class depends on beside the names, plain JSON values."""
-        return {"class_model": self.name, "class_background": self.background, "prompt": PROMPT}
+        weights = weights_fingerprint((), self.model.state_dict())
+        known = {"class_model": self.name, "class_weights": weights, "prompt": PROMPT}
+        return known | {"class_background": self.background}
 
     @torch.inference_mode()
     def __call__(

@@ -115,11 +115,10 @@ def detect_files(
     yield from run(engine, names, records)
 
 
-def _refuse_edges_of_others(source: EdgeSource[Any], name: str, image: Path) -> None:
+def _refuse_edges_of_others(edges: Path, image: Path) -> None:
     """FileError where stored edges have a record by `detect`, and that is of another image."""
-    if isinstance(source, EdgeFolder) and (edges := source.path_of(name)) is not None:
-        path = edges.with_name(f"{edges.stem.removesuffix('.edges')}.json")
-        refuse_other_image(path, read_record(path) or {}, image, "detect the edges of this one")
+    path = edges.with_name(f"{edges.stem.removesuffix('.edges')}.json")
+    refuse_other_image(path, read_record(path) or {}, image, "detect the edges of this one")
 
 
 def run(engine: Engine, names: Mapping[Path, str], records: Records) -> Iterator[Outcome]:
@@ -129,15 +128,16 @@ def run(engine: Engine, names: Mapping[Path, str], records: Records) -> Iterator
         engine.source.expect(paths)
     items: list[Item] = []
     for path, name in names.items():
+        edges = engine.source.path_of(name) if isinstance(engine.source, EdgeFolder) else None
         try:
             done = records.is_done(name, path)
-            if not done:
-                _refuse_edges_of_others(engine.source, name, path)
+            if edges is not None and not done:
+                _refuse_edges_of_others(edges, path)
         except (FileError, OSError) as error:
             yield Outcome(str(path), "failed", str(error))
             continue
         if done:
-            yield Outcome(str(path), "skipped", records.difference(name))
+            yield Outcome(str(path), "skipped", records.difference(name, edges))
         else:
             items.append(Item(len(items), name, PathPlace(str(path)), str(path)))
     for outcome in engine.alone(stretches_of(items, engine.batch_size)):

@@ -21,6 +21,7 @@ from trace_edges.jobs import memory
 from trace_edges.jobs.entries import Item
 from trace_edges.jobs.task import Facts, Fault, Keep, KeepError, Outcome, Subject, Task, TaskError
 from trace_edges.jobs.workers import Call, WorkerDied, Workers
+from trace_edges.outputs import digest_of
 from trace_edges.sources import Drawing, EdgeError, EdgeSource, Preparation, Prepared, Reading, Size
 
 # Batches are cut from so many batches' worth of neighbours, never across: which images share a
@@ -45,7 +46,9 @@ class Prepare:
             content = item.place.read()
             with memory.alone(*image_size(content), memory.DECODING, self.workers):
                 loaded = read_image(content)
-            return replace(self.preparation(loaded.pixels, item.key), notes=loaded.notes)
+            digest = digest_of(content) if isinstance(content, bytes) else ""
+            ready = self.preparation(loaded.pixels, item.key)
+            return replace(ready, notes=loaded.notes, digest=digest)
         except OSError as error:
             reason = f"{item.name}: cannot be read ({error}); fetch it again"
             return _failed(item, reason, "source")
@@ -101,7 +104,7 @@ class Finish:
             else:
                 raise  # it would stop every image
             return _failed(item, f"{item.name}: {mend}")
-        return Outcome(item.key, "done", "", record, item.position)
+        return Outcome(item.key, "done", "", record, item.position, digest=prepared.digest)
 
 
 @dataclass(frozen=True, eq=False)

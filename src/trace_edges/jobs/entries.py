@@ -14,6 +14,7 @@ from trace_edges.extras import require
 from trace_edges.images import ImageError
 from trace_edges.jobs.remote import join, open_dataset, read_bytes
 from trace_edges.jobs.stores import StoreFile, is_of_store
+from trace_edges.outputs import digest_of
 
 _LONGEST = 255  # bytes of a name, as file systems have it
 _ROOM = 40  # of them, for suffixes and temporary names
@@ -48,26 +49,13 @@ class FilePlace:
     """A file, or `length` bytes of it from `start`: a member of a tar.
 
     Attributes:
-        size: of a whole file of this machine when it was listed, bytes; else None.
+        stamp: of the file when it was listed (`stamp_of`).
     """
 
     url: str
     start: int | None = None
     length: int | None = None
-    size: int | None = field(default=None, compare=False)
-
-    @classmethod
-    def listed(cls, url: str) -> FilePlace:
-        """A whole file, with its size where it lies on this machine."""
-        try:
-            return cls(url, size=os.stat(url).st_size)
-        except (OSError, ValueError):  # a URL, or it is missing: told when it is to be read
-            return cls(url)
-
-    def became_another(self, now: Place) -> bool:
-        """Whether what lies there now is certainly another file."""
-        sizes = self.size, getattr(now, "size", None)
-        return self == now and None not in sizes and sizes[0] != sizes[1]
+    stamp: str = field(default="", compare=False)
 
     def read(self) -> bytes:
         return read_bytes(self.url, self.start, self.length)
@@ -81,12 +69,13 @@ class CellPlace:
     group: int
     row: int
     column: str
+    stamp: str = field(default="", compare=False)
 
     def read(self) -> bytes:
         where = f"{self.url}: row {self.row} of row group {self.group}"
         arrow = require("pyarrow", "annotate")
         try:
-            cell = _column(self.url, self.group, self.column)[self.row].as_py()
+            cell = _column(self.url, self.stamp, self.group, self.column)[self.row].as_py()
         except (arrow.ArrowException, ValueError, LookupError, OSError) as error:
             if is_of_store(error):
                 raise
@@ -175,6 +164,26 @@ class Source(Protocol):
         """Every input once, without its bytes."""
 
 
+def stamp_of(url: str) -> str:
+    """What changes when a file of this machine is written or replaced; empty for a URL, and for
+    what is missing, which is told when it is to be read.
+    """
+    try:
+        found = os.stat(url)
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def is_another(place: Place, digest: str) -> bool:
+    """Whether an image is not the one whose bytes had this digest; no, where it cannot be had."""
+    try:
+        content = place.read()
+    except (OSError, ImageError):
+        return False
+    return isinstance(content, bytes) and digest_of(content) != digest
+
+
 def pack(place: Place | None) -> str:
     """A place as JSON text."""
     return json.dumps([type(place).__name__, asdict(place)])  # type: ignore[call-overload]
@@ -257,8 +266,10 @@ class Shard:
 
 
 @lru_cache(maxsize=1)
-def _column(url: str, group: int, column: str) -> Any:
-    """One column of a row group: neighbours are read one after the other."""
+def _column(url: str, stamp: str, group: int, column: str) -> Any:
+    """One column of a row group: neighbours are read one after the other. The stamp tells a file
+    from one that was there before.
+    """
     parquet = require("pyarrow.parquet", "annotate")
     with StoreFile(url) as file:
         return parquet.ParquetFile(file).read_row_group(group, columns=[column]).column(0)

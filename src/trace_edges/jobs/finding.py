@@ -156,8 +156,12 @@ class Generated:
     def describe(self) -> dict[str, Any]:
         """Lists all that the result depends on, plain JSON values."""
         known = {} if self.pipe is None else self.pipe.describe(self.settings)
+        if self.pipe is not None:
+            known["attention_weights"] = self.pipe.fingerprint()
         encoder = None if self.encoder is None else self.encoder.name
         known |= {"encoder": encoder, "crf": self.crf, "iou": self.iou}
+        if self.encoder is not None:
+            known["encoder_weights"] = self.encoder.encoder.fingerprint()
         return known | {"propagation": asdict(self.propagation)}
 
     def __call__(self, subject: Subject) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trace_edges.backbones.backbone import weights_fingerprint
 from trace_edges.checks import check_within
 from trace_edges.evaluation.corrections import KEPT
 from trace_edges.instances.naming import ClassNamer
@@ -55,7 +56,8 @@ class Prompted:
         """Lists all that the answer depends on, plain JSON values."""
         kinds = "+".join(sorted(prompt_kinds(self.prompts)))
         asked = {"name": self.sam.name, "prompts": kinds, "points": self.points, "iou": self.iou}
-        return self.find.describe() | {"sam": asked}
+        weights = weights_fingerprint((), self.sam.model.state_dict())
+        return self.find.describe() | {"sam": asked, "sam_weights": weights}
 
     def __call__(self, subject: Subject) -> Found:
         """SAM's masks of the instances, by falling score; one that it sees nothing of is gone. The

@@ -13,7 +13,7 @@ from trace_edges.formats.listing import Entry, ImageList
 from trace_edges.jobs.detecting import run
 from trace_edges.jobs.engine import Engine
 from trace_edges.jobs.entries import Item
-from trace_edges.jobs.records import Records
+from trace_edges.jobs.records import EDGES, Records, identity
 from trace_edges.jobs.task import Facts, Outcome, Result
 from trace_edges.jobs.tasks import Finder, InstancesTask
 from trace_edges.outputs import Outputs
@@ -57,14 +57,16 @@ def segment_files(
     chosen = source.default if settings is None else settings
     source.check(chosen)
     made_with = {**made_with, "weights": source.fingerprint()}
-    edges = source.folder if isinstance(source, EdgeFolder) else None
-    outputs = segment_outputs(edges, names, folder, overwrite=overwrite)
+    stored = source if isinstance(source, EdgeFolder) else None
+    outputs = segment_outputs(stored and stored.folder, names, folder, overwrite=overwrite)
 
     def extra(item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
         read = None if facts.emergence is None else facts.timestep
         timestep = result.record.get("timestep", read)
         instances = len(result.record["annotations"])
-        return {"instances": instances, "timestep": timestep, "settings": dict(made_with)}
+        told = {"instances": instances, "timestep": timestep, "settings": dict(made_with)}
+        edges = stored and stored.path_of(item.key)
+        return told if edges is None else {**told, EDGES: identity(edges)}
 
     kind = {"command": outputs.command}
     records = Records(folder, task.suffixes, kind, made_with, extra, outputs, listed=True)

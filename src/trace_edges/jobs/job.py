@@ -198,7 +198,7 @@ def annotate(
                 for outcome in reading:
                     stores.ask(outcome.fault)
                     notes = outcome.record.get("notes", ())
-                    manifest.mark(outcome.position, outcome.message, notes)
+                    manifest.mark(outcome.position, outcome.message, notes, outcome.digest)
                     seal.closed(outcome.position)
                     counts["open"] -= 1
                     counts[outcome.state] += 1

@@ -20,11 +20,11 @@ from trace_edges.files import InputError
 from trace_edges.jobs.entries import (
     CHANGED,
     Entry,
-    FilePlace,
     Item,
     NoPlace,
     Place,
     checked,
+    is_another,
     pack,
     unpack,
     unusable,
@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS items (
     name TEXT NOT NULL, number INTEGER, state TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS open_items ON items (position) WHERE state = 'open';
 CREATE INDEX IF NOT EXISTS failed_items ON items (position) WHERE state = 'failed';
+CREATE TABLE IF NOT EXISTS digests (position INTEGER PRIMARY KEY, digest TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS parts (part INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS spent (job INTEGER PRIMARY KEY, seconds REAL NOT NULL);
 INSERT OR IGNORE INTO spent VALUES (1, 0);
@@ -121,7 +122,7 @@ class Manifest:
                     row = (next(positions), entry.key, place, entry.name, entry.number)
                     self._base.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, 'open', '')", row)
                 elif known[entry.key] != place:
-                    self._put(entry, self._place(known[entry.key]), place)
+                    self._put(entry, place)
         self._base.execute(f"DELETE FROM items WHERE {_UNUSABLE} AND key NOT IN listed")
         self.commit()
         if self._one("SELECT MAX(position) FROM items") is None:
@@ -151,11 +152,19 @@ class Manifest:
                 if whole or is_open
             ]
 
-    def mark(self, position: int, reason: str = "", notes: Iterable[str] = ()) -> None:
-        """An item is done, perhaps with notes, or has failed for a reason."""
+    def mark(
+        self, position: int, reason: str = "", notes: Iterable[str] = (), digest: str = ""
+    ) -> None:
+        """An item is done, perhaps with notes, or has failed for a reason.
+
+        Args:
+            digest: of its image.
+        """
         state, told = ("failed", reason) if reason else ("done", "; ".join(notes))
         query = "UPDATE items SET state = ?, reason = ? WHERE position = ?"
         self._base.execute(query, (state, told, position))
+        if digest:
+            self._base.execute("INSERT OR REPLACE INTO digests VALUES (?, ?)", (position, digest))
         if time.monotonic() - self._committed > _COMMIT:
             self.commit()
 
@@ -274,11 +283,13 @@ class Manifest:
                 return entry
         raise AssertionError("the loop has no end")
 
-    def _put(self, entry: Entry, before: Place, place: str) -> None:
-        """An entry has another place, or another image is there."""
+    def _put(self, entry: Entry, place: str) -> None:
+        """An entry has another place, or the file that it is or lies in was written since."""
         self._base.execute("UPDATE items SET place = ? WHERE key = ?", (place, entry.key))
-        if isinstance(before, FilePlace) and before.became_another(entry.place):
-            query = "UPDATE items SET state = 'failed', reason = ? WHERE key = ? AND state = 'done'"
+        query = "SELECT digest FROM digests JOIN items USING (position) WHERE key = ? "
+        found = self._base.execute(query + "AND state = 'done'", (entry.key,)).fetchone()
+        if found is not None and is_another(entry.place, found[0]):
+            query = "UPDATE items SET state = 'failed', reason = ? WHERE key = ?"
             self._base.execute(query, (f"{where(entry)}: {CHANGED}", entry.key))
 
     def _places(self, keys: list[str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from trace_edges.outputs import Outputs, new_digest
 
 _LONGEST = 255  # bytes of a name, as file systems have it
 IMAGE = "image_file"  # of a record: which file the results are of
+EDGES = "edges_file"  # and from which their edges were read
 
 Extra = Callable[[Item, Result, Facts], Mapping[str, Any]]
 
@@ -80,17 +81,24 @@ class Records:
         self.outputs.check(path, *self.files(name))
         return False
 
-    def difference(self, name: str) -> str:
-        """How the settings of what is there differ from those asked for; empty if they do not."""
+    def difference(self, name: str, edges: Path | None = None) -> str:
+        """How what is there was made differs from what is asked for; empty if it does not.
+
+        Args:
+            edges: the map that is there now, where edges are read.
+        """
         record = read_record(self.record(name)) or {}
         made_with = record["settings"]
         others = [
             f"{_shown(key, made_with.get(key))} instead of {_shown(key, value)}"
             for key, value in self.settings.items()
             if made_with.get(key) != value
-            and not (key == "weights" and key not in made_with)
+            and not (key.endswith("weights") and key not in made_with)
             and not (key == "half_edge" and value is None)  # every map has its own
         ]
+        known = record.get(EDGES)
+        if edges is not None and isinstance(known, Mapping) and not is_of(known, edges):
+            others.append(f"edges that were in {edges} before")
         if others:
             return f"was made with {'; '.join(others)}: --overwrite makes it again"
         if IMAGE not in record:

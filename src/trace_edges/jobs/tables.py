@@ -11,7 +11,7 @@ from typing import Any
 from trace_edges.extras import require
 from trace_edges.files import InputError
 from trace_edges.jobs.containers import find_containers
-from trace_edges.jobs.entries import CellPlace, Entry, NoPlace, RowPlace
+from trace_edges.jobs.entries import CellPlace, Entry, NoPlace, RowPlace, stamp_of
 from trace_edges.jobs.inputs import check_there
 from trace_edges.jobs.remote import is_saved_dataset, load_rows
 from trace_edges.jobs.stores import StoreError, StoreFile, is_of_store
@@ -91,7 +91,7 @@ class ParquetSource:
 
     def _rows(self, table: Any, size: int, column: str, called: tuple[str, str]) -> Iterator[Entry]:
         url, name = called
-        at = 0
+        at, stamp = 0, stamp_of(url)
         for group in range(table.num_row_groups):
             rows = table.metadata.row_group(group).num_rows
             if not 0 <= rows <= size:  # an image has a byte or more
@@ -101,7 +101,7 @@ class ParquetSource:
                 names = table.read_row_group(group, columns=[self.key_column]).column(0).to_pylist()
             for row in range(rows):
                 key = f"{at:08d}" if names is None else str(names[row])
-                place = CellPlace(url, group, row, column)
+                place = CellPlace(url, group, row, column, stamp)
                 yield Entry(f"{name}/{key}", place, f"{name}/{key}")
                 at += 1
 

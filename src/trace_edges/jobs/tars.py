@@ -16,7 +16,7 @@ from typing import Any
 from trace_edges.files import IMAGE_SUFFIXES
 from trace_edges.inputs import stem
 from trace_edges.jobs.containers import find_containers
-from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place, shown
+from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place, shown, stamp_of
 from trace_edges.jobs.inputs import check_there, is_image
 from trace_edges.jobs.stores import StoreError, StoreFile, is_of_store
 
@@ -71,10 +71,13 @@ class TarSource:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A tar, its size in bytes, and where (start, length) the images so far lie, by name."""
+    """A tar, its size in bytes, its stamp, and where (start, length) the images so far lie, by
+    name.
+    """
 
     tar: str
     size: int
+    stamp: str
     places: dict[str, tuple[int, int]]
 
 
@@ -94,7 +97,7 @@ def _entries(tar: str, prefix: str) -> Iterator[Entry]:
         if mend is not None:
             yield _unusable(tar, prefix, f"is compressed; {mend} it")
             return
-        stored = _Stored(tar, file.seek(0, io.SEEK_END), {})
+        stored = _Stored(tar, file.seek(0, io.SEEK_END), stamp_of(tar), {})
         file.seek(0)
         with tarfile.open(fileobj=file, mode="r:") as members:
             problems: list[Exception] = []
@@ -140,7 +143,7 @@ def _images_of(
 def _place(member: tarfile.TarInfo, stored: _Stored) -> Place:
     where = f"{stored.tar}: {shown(member.name)}"
     if member.islnk() and member.linkname in stored.places:
-        return FilePlace(stored.tar, *stored.places[member.linkname])
+        return FilePlace(stored.tar, *stored.places[member.linkname], stored.stamp)
     if member.issym() or member.islnk():
         return NoPlace(f"{where} is a link to {shown(member.linkname)}; pack the file itself")
     if member.sparse is not None:
@@ -150,7 +153,7 @@ def _place(member: tarfile.TarInfo, stored: _Stored) -> Place:
     if member.offset_data + member.size > stored.size:
         return NoPlace(f"{where} is cut, or its size is damaged; fetch the tar again")
     stored.places[member.name] = member.offset_data, member.size
-    return FilePlace(stored.tar, member.offset_data, member.size)
+    return FilePlace(stored.tar, member.offset_data, member.size, stored.stamp)
 
 
 def _end(file: io.BufferedReader, at: int) -> str | None:

@@ -37,6 +37,7 @@ class Outcome:
         record: what is recorded of it.
         position: its place in the job, from 0.
         fault: which store it failed over, that of the images or that of the results.
+        digest: of the image's file, where that came as bytes.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Outcome:
     record: Mapping[str, Any] = field(default_factory=dict)
     position: int = 0
     fault: Fault = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, eq=False)

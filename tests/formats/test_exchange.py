@@ -127,6 +127,37 @@ def test_into_a_format_and_on_to_another_keeps_what_both_hold(
     compare(found, labelled, one.keeps & other.keeps)
 
 
+def test_a_photograph_of_another_size_is_said_and_its_masks_are_written(
+    tmp_path, labelled, photographs
+):
+    written(labelled, "coco", tmp_path / "first")
+    turned = Image.Exif()
+    turned[0x112] = 6
+    Image.new("RGB", (12, 10)).save(photographs / "blank.jpg", exif=turned)
+    (photographs / "day 1" / "cat.png").write_bytes(b"no picture")
+    done = export(tmp_path / "first", "labelme", tmp_path / "out", images=photographs)
+    assert done.images == 2
+    assert {finding.severity for finding in done.findings} == {"warning"}
+    cat, blank = sorted(map(str, done.findings), key=lambda line: "blank" in line)
+    assert "cat.png: is not a JPEG" in cat
+    assert "blank.jpg: is 10 x 12 px when upright, and its annotation 12 x 10 px; turn" in blank
+
+
+@pytest.mark.parametrize("turned", [90, 45.0, "90", -180])
+def test_a_region_drawn_on_a_turned_image_is_left_out_with_a_word(turned, tmp_path):
+    def region(rotation):
+        points = {"points": [[10, 10], [60, 10], [60, 50]], "polygonlabels": ["cat"]}
+        size = {"original_width": 30, "original_height": 20, "image_rotation": rotation}
+        return {"id": f"r{rotation}", "type": "polygonlabels", "value": points, **size}
+
+    result = [region(turned), region(0), region(None)]
+    task = {"data": {"image": "a.jpg"}, "annotations": [{"result": result}]}
+    (tmp_path / "it.json").write_text(json.dumps([task]), encoding="utf-8")
+    finding, image = open_masks(tmp_path / "it.json").images
+    assert f"region r{turned}: was drawn on the image turned by" in str(finding)
+    assert len(image.masks) == 2
+
+
 def test_records_of_a_job_have_the_names_of_their_classes(tmp_path):
     """Record as `segment --class-names` and `--ground mark` write them; without a list, object."""
     mask = InstanceMasks(np.eye(6, dtype=bool)[None])

@@ -28,6 +28,7 @@ OTHERS = {
     "Supervisely": {"description": "", "tags": [], "size": {"height": 8}, "objects": []},
     "GeoJSON": {"type": "FeatureCollection", "features": []},
     "Label Studio": [{"id": 1, "data": {"image": "a.jpg"}, "annotations": []}],
+    "JSON-MIN": [{"id": 1, "image": "/a.jpg", "label": [], "annotator": 1, "annotation_id": 3}],
     "BDD100K": [{"name": "a.jpg", "labels": []}],
 }
 

@@ -132,6 +132,15 @@ def test_a_declared_size_of_more_than_400_megapixels_is_refused(tmp_path):
         read_pixels(tmp_path / "a.png", ("L",), "X is Y")
 
 
+@pytest.mark.parametrize("suffix", ["tif", "png"])
+def test_of_a_stack_no_page_is_taken_for_the_map(suffix, tmp_path):
+    pages = [Image.fromarray(np.full((6, 8), k, dtype=np.uint8)) for k in (1, 2, 3)]
+    path = tmp_path / f"it.{suffix}"
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    with pytest.raises(FileError, match=r"holds 3 (pages|frames): save the one that is meant"):
+        stored_pixels(path)
+
+
 def test_a_tiff_of_jpeg_data_is_no_label_map(tmp_path):
     tifffile = pytest.importorskip("tifffile")
     pytest.importorskip("imagecodecs")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from trace_edges.cli.common import print_outcomes, waiting
+from trace_edges.cli.common import print_outcomes, printable, waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
     FILES,
@@ -64,6 +64,6 @@ def detect(
     )  # fmt: skip
     outcomes = follow(done, len(names), "edges", reporting)
     if reporting.prints_table:
-        edges = {"edges": lambda record: escape(str(out / record["edges"]))}
+        edges = {"edges": lambda record: escape(printable(str(out / record["edges"])))}
         print_outcomes(outcomes, out, model.method == "training-free", last=edges)
     finish(outcomes, problems)

@@ -66,7 +66,7 @@ def check_ground_truth(
             size, found = inspect()
             findings += found
             if name in photographs:
-                findings += _compare(photographs[name], size)
+                findings += compared(photographs[name], size)
         except (OSError, ValueError) as error:
             findings.append(_finding(error, name))
         if progress is not None:
@@ -168,8 +168,14 @@ def _strangers(
     return findings
 
 
-def _compare(photograph: Path, size: Size) -> list[Finding]:
-    own = _upright_size(photograph)
+def compared(photograph: Path, size: Size) -> list[Finding]:
+    """What is wrong where an annotation has this size.
+
+    Raises:
+        GroundTruthError: the photograph cannot be read.
+    """
+    with refused(photograph):
+        own = upright_size(photograph)
     if own == size:
         return []
     problem = f"is {_size(own)} when upright, and its annotation {_size(size)}"
@@ -177,12 +183,6 @@ def _compare(photograph: Path, size: Size) -> list[Finding]:
     if own == size[::-1]:
         mend = "turn the one that lies on its side; photographs may have an EXIF orientation"
     return [Finding(str(photograph), problem, mend)]
-
-
-def _upright_size(path: Path) -> Size:
-    """Height and width of a photograph, its EXIF orientation applied."""
-    with refused(path):
-        return upright_size(path)
 
 
 def _size(size: Size) -> str:

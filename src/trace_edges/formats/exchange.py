@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 
 from trace_edges.files import FileError, check_regular, read_json, read_text
+from trace_edges.formats.checks import compared
 from trace_edges.formats.classes import class_table
 from trace_edges.formats.coco_set import listed_categories
 from trace_edges.formats.entries import refuse_unsound, shown
@@ -25,7 +26,7 @@ from trace_edges.formats.labelled import (
 from trace_edges.formats.listing import bare, check_name
 from trace_edges.formats.recognised import FILES, kind_of
 from trace_edges.formats.registry import Format, get_exchange
-from trace_edges.formats.truth import Finding
+from trace_edges.formats.truth import Finding, GroundTruthError
 from trace_edges.formats.values import file_name
 from trace_edges.results import Category
 
@@ -38,7 +39,7 @@ class Exported:
         images, masks: how many were written.
         files: where.
         lost: what the format cannot hold, with how often.
-        findings: what is wrong with images or masks that were left out.
+        findings: what is wrong with images or masks that were left out, and with photographs.
         without_photograph: images of which there is none in the folder of photographs.
     """
 
@@ -221,6 +222,11 @@ class _Taken:
         if path is None:
             self._without += 1
             return image
+        try:
+            odd = compared(path, image.masks.shape)
+        except GroundTruthError as error:
+            odd = [error.finding]
+        self._findings += [replace(one, severity="warning") for one in odd]
         below = path.relative_to(self._folder).as_posix()
         return replace(image, name=bare(below), file_name=below)
 

@@ -29,6 +29,7 @@ _TOOLS = (
     ({"features", "type"}, "GeoJSON"),
     ({"data", "annotations"}, "Label Studio"),
     ({"data", "predictions"}, "Label Studio"),
+    ({"annotator", "annotation_id"}, "Label Studio (JSON-MIN)"),
     ({"name", "labels"}, "BDD100K"),
 )
 _PARTS = {"segments_info": "panoptic segments", "keypoints": "keypoints", "caption": "captions",

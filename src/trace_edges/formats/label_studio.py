@@ -250,6 +250,10 @@ def _add(region: Mapping[str, Any], masks: MaskList, categories: Categories) -> 
     value, kind = region.get("value"), region["type"]
     if not isinstance(value, Mapping):
         raise ValueError("has no value")
+    if region.get("image_rotation") not in (None, 0):
+        turned = shown(region["image_rotation"])
+        raise ValueError(f"was drawn on the image turned by {turned} degrees; draw it again on the "
+                         "image as it is")  # fmt: skip
     labels = value.get(kind)
     name = labels[0] if isinstance(labels, list) and labels else "object"
     score = given_score(region.get("score"))

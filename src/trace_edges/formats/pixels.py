@@ -17,6 +17,7 @@ from trace_edges.images.loading import image_size
 from trace_edges.images.opening import (
     begin,
     decoding,
+    frames_of,
     is_tiff,
     open_file,
     open_pillow,
@@ -29,6 +30,8 @@ from trace_edges.images.tiff import Tiff, read_tiff
 # Compressions of TIFF that may change values, as the image formats of these names do.
 _LOSSY = ("OJPEG", "JPEG", "ALT_JPEG", "JPEG_LOSSY", "JPEG2000", "JPEGXR", "WEBP", "JPEGXL")
 _SPREAD = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey of few bits
+
+_ONE = "save the one that is meant as a file of its own"
 
 UNLABELLED = 255  # in files of 8 bits, as Pascal VOC has it: a pixel without a label or a class
 
@@ -65,8 +68,8 @@ def stored_pixels(
     """The numbers of an image, upright, with Pillow's mode and format.
 
     Grey of 2 and 4 bits keeps its numbers, which Pillow would spread over 0..255; 16 bits a colour
-    are whole, of the mode "RGB;16" and the like; of a TIFF the first page is read, and its format
-    is "TIFF of JPEG data" and the like where its compression may change values.
+    are whole, of the mode "RGB;16" and the like; the format of a TIFF whose compression may change
+    values is "TIFF of JPEG data" and the like.
 
     Args:
         path: the image.
@@ -75,12 +78,14 @@ def stored_pixels(
     Raises:
         FileNotFoundError: there is none.
         FileError: a `ValueError` of one line: it is no image of a format that is read, is damaged,
-            or has more than 400 megapixels.
+            is a stack of several, or has more than 400 megapixels.
     """
     with _as_file_errors(path), open_file(path, str(path)) as file, decoding(str(path)):
         if is_tiff(begin(file, str(path))):
             tiff = read_tiff(file, str(path), smallest=False)
             form = _form(tiff)
+            if tiff.pages > 1:
+                raise FileError(path, f"holds {tiff.pages} pages", _ONE)
             if tiff.image is not None:
                 return np.asarray(tiff.image), tiff.image.mode, form
             assert tiff.values is not None
@@ -91,6 +96,8 @@ def stored_pixels(
             return upright(values, tiff.orientation), _mode(tiff), form
         image = open_pillow(file, str(path))
         _check_pixels(image, path)
+        if several := frames_of(image):
+            raise FileError(path, f"holds {several[0].rpartition(' ')[2]} frames", _ONE)
         deep, raw = deep_mode(image), raw_mode(image)
         if deep:
             values, whole = deep_values(file, deep)

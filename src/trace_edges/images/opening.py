@@ -159,7 +159,7 @@ def read_stored(file: IO[bytes], name: str) -> Stored:
         key = image.info.get("transparency")
         return Stored(
             values.__getitem__, image.height, image.width, orientation_of(whole),
-            key=tuple(key) if isinstance(key, tuple) else None, notes=_frames(image),
+            key=tuple(key) if isinstance(key, tuple) else None, notes=frames_of(image),
         )  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def from_pillow(image: Image.Image, name: str, notes: tuple[str, ...] = ()) -> S
     check_size(image.height, image.width, name)
     if isinstance(image, EpsImagePlugin.EpsImageFile | ImageFile.StubImageFile):
         raise refusal(name, f"is {image.format}, which other programs draw; convert it to PNG")
-    notes += _frames(image)
+    notes += frames_of(image)
     if getattr(image, "tile", None):
         check_memory(image.height, image.width, 4, name)
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile:
@@ -229,7 +229,7 @@ def orientation_of(image: Image.Image) -> int:
     return orientation if isinstance(orientation, int) else 1
 
 
-def _frames(image: Image.Image) -> tuple[str, ...]:
+def frames_of(image: Image.Image) -> tuple[str, ...]:
     """Which frame it is, where there are several."""
     if image.width * image.height > _UNLIMITED or isinstance(image, TiffImagePlugin.TiffImageFile):
         return ()

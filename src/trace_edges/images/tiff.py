@@ -52,6 +52,7 @@ class Tiff:
         colours: (3, n) of a palette, 8 bits.
         image: what Pillow is to convert, where it is left to Pillow.
         compression: "JPEG", "NONE", ...; empty if it is unknown.
+        pages: how many there are.
     """
 
     values: np.ndarray | None
@@ -63,6 +64,7 @@ class Tiff:
     image: Image.Image | None = None
     notes: tuple[str, ...] = ()
     compression: str = ""
+    pages: int = 1
 
 
 def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
@@ -80,7 +82,7 @@ def read_tiff(file: IO[bytes], name: str, *, smallest: bool = True) -> Tiff:
     with _first_page(file) as (page, index, pages):
         notes = (f"page {index + 1} of {pages}",) if pages > 1 else ()
         read = _read_page(file, page, index, notes, name, smallest)
-        return replace(read, compression=getattr(page.compression, "name", ""))
+        return replace(read, compression=getattr(page.compression, "name", ""), pages=pages)
 
 
 def _read_page(

@@ -1,5 +1,6 @@
 """`trace-edges segment`: regions that edges enclose."""
 
+import itertools
 import json
 import os
 import shutil
@@ -259,3 +260,31 @@ def test_no_regions_at_all_cannot_be_meant(quarters, tmp_path, option):
     assert refused.exit_code == 1
     assert refused.stderr == f"trace-edges: {option} must lie in [1, 65535], not 0\n"
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *itertools.product(["annotations"], [None, 5, [5], [{"id": 3}], "x"]),
+        *itertools.product(["height", "width"], [None, "x", -1, [40]]),
+    ],
+)
+def test_what_is_left_of_a_record_is_not_listed(key, value, quarters, tmp_path):
+    photos, edges = quarters
+    shutil.copy(photos / "g.png", photos / "h.png")
+    shutil.copy(edges / "g.npy", edges / "h.npy")
+    command = (photos, "--edges", edges, "--out", tmp_path / "out")
+    assert run(*command).exit_code == 0
+    path = tmp_path / "out" / "g.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record |= {key: value}
+    if value is None:
+        record.pop(key)
+    path.write_text(json.dumps(record), encoding="utf-8")
+    again = run(*command)
+    assert (again.exit_code, lines(again.stderr)) == (1, [
+        f"trace-edges: {path} is not a record of trace-edges, and is not replaced: move it away, "
+        "or give another place for the results"
+    ])  # fmt: skip
+    listed = json.loads((tmp_path / "out" / "instances.json").read_text(encoding="utf-8"))
+    assert [image["file_name"] for image in listed["images"]] == ["h.png"]

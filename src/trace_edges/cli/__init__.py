@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,8 +87,14 @@ def _options(
 
 def main() -> None:
     """Entry point of the command."""
-    if set(sys.argv[1:]) <= {"-h", "--help"}:
-        outline()()
-    from trace_edges.cli.verbs import app
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # a file that is opened must not get the number of a stream
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    try:
+        if set(sys.argv[1:]) <= {"-h", "--help"}:
+            outline()()
+        from trace_edges.cli.verbs import app
 
-    app()
+        app()
+    except OSError as error:  # those of commands are told by them: this is of --help
+        sys.exit(f"trace-edges: the output cannot be written ({error.strerror}): give it room")

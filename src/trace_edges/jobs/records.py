@@ -101,7 +101,7 @@ class Records:
             others.append(f"edges that were in {edges} before")
         if others:
             return f"was made with {'; '.join(others)}: --overwrite makes it again"
-        if IMAGE not in record:
+        if not isinstance(record.get(IMAGE), Mapping):
             return (f"{self.record(name)} is of an earlier version and does not say which file it "
                     "is of: give another folder to make it again")  # fmt: skip
         return ""
@@ -172,13 +172,18 @@ def _shown(key: str, value: object) -> str:
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """A record; None where there is none, or another JSON."""
+    """A record; None where there is none, or another JSON, or what is left of one."""
     try:
         content = read_json(path)
     except (OSError, FileError):
         return None
-    is_ours = isinstance(content, dict) and {"settings", "height", "width"} <= content.keys()
-    return content if is_ours and isinstance(content["settings"], dict) else None
+    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
+        return None
+    sides = [content.get("height"), content.get("width")]
+    masks = content.get("annotations", None if content.get("command") == "segment" else [])
+    sound = all(isinstance(side, int) and side > 0 for side in sides) and isinstance(masks, list)
+    listed = sound and all(isinstance(one, dict) and "segmentation" in one for one in masks)
+    return content if listed else None
 
 
 def identity(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -143,6 +143,34 @@ def test_a_photograph_of_another_size_is_said_and_its_masks_are_written(
     assert "blank.jpg: is 10 x 12 px when upright, and its annotation 12 x 10 px; turn" in blank
 
 
+@pytest.mark.parametrize(
+    ("ids", "words", "kept"),
+    [
+        ([1, 2], (), [1, 2]),
+        ([1], ("has segments in its PNG that are not listed: 2",), [1]),
+        ([1, 2, 1], ("segment 1: is listed twice",), [1, 2]),
+        ([0, 1, 2], ("segment 0: is void (0), no segment",), [1, 2]),
+        ([1, 2, 3], ("segment 3: has no pixel in the PNG",), [1, 2]),
+    ],
+)
+def test_a_panoptic_map_and_its_list_say_the_same_or_it_is_said(ids, words, kept, tmp_path):
+    pixels = np.zeros((6, 8, 3), dtype=np.uint8)
+    pixels[:3, :4, 0], pixels[3:, 4:, 0] = 1, 2
+    (tmp_path / "panoptic").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "panoptic" / "a.png")
+    segments = [{"id": number, "category_id": 1, "iscrowd": 0} for number in ids]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 8, "height": 6}],
+        "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": segments}],
+        "categories": [{"id": 1, "name": "one", "isthing": 1}],
+    }
+    (tmp_path / "panoptic.json").write_text(json.dumps(content), encoding="utf-8")
+    *findings, image = open_masks(tmp_path / "panoptic.json").images
+    assert [mark.id for mark in image.marks] == kept
+    assert len(findings) == len(words)
+    assert all(word in str(one) for word, one in zip(words, findings, strict=True))
+
+
 @pytest.mark.parametrize("turned", [90, 45.0, "90", -180])
 def test_a_region_drawn_on_a_turned_image_is_left_out_with_a_word(turned, tmp_path):
     def region(rotation):

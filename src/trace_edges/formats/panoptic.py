@@ -16,7 +16,7 @@ from trace_edges.formats.coco_file import listed_images, read_content
 from trace_edges.formats.coco_models import NAMED_IMAGE, PANOPTIC_ANNOTATION
 from trace_edges.formats.coco_set import category_entries, listed_categories
 from trace_edges.formats.coco_truth import png_folder, read_panoptic, sound_segments
-from trace_edges.formats.entries import sound_entries
+from trace_edges.formats.entries import listed, sound_entries
 from trace_edges.formats.labelled import (
     Categories,
     Labelled,
@@ -254,14 +254,21 @@ def segments(
     file_name: str | None = None,
     image_id: Any = None,
 ) -> Iterator[Labelled | Finding]:
-    """The segments of one map, and what is wrong with those that are not in it."""
+    """The segments of one map, and what is wrong where it and its list differ."""
     sound, findings = sound_segments(segments_info, subject)
     yield from findings
-    windows = label_windows(ids)
+    windows = {number: place for number, place in label_windows(ids).items() if number}
+    if not findings and (bare := windows.keys() - {segment.id for segment in sound}):
+        problem = f"has segments in its PNG that are not listed: {listed(bare)}"
+        yield Finding(subject, problem, "list each with its category")
     shape = (ids.shape[0], ids.shape[1])
     masks = MaskList(shape)
+    taken: set[int] = set()
     for segment in sound:
         try:
+            if segment.id in taken or not segment.id:
+                raise ValueError("is listed twice" if segment.id else "is void (0), no segment")
+            taken.add(segment.id)
             if segment.id not in windows:
                 raise ValueError("has no pixel in the PNG")
             (rows, columns), crop = windows[segment.id]

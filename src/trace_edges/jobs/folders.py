@@ -58,15 +58,16 @@ def segment_files(
     source.check(chosen)
     made_with = {**made_with, "weights": source.fingerprint()}
     stored = source if isinstance(source, EdgeFolder) else None
-    outputs = segment_outputs(stored and stored.folder, names, folder, overwrite=overwrite)
+    edges = None if stored is None else stored.folder
+    outputs = segment_outputs(edges, names, folder, overwrite=overwrite)
 
     def extra(item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:
         read = None if facts.emergence is None else facts.timestep
         timestep = result.record.get("timestep", read)
         instances = len(result.record["annotations"])
         told = {"instances": instances, "timestep": timestep, "settings": dict(made_with)}
-        edges = stored and stored.path_of(item.key)
-        return told if edges is None else {**told, EDGES: identity(edges)}
+        read_from = None if stored is None else stored.path_of(item.key)
+        return told if read_from is None else {**told, EDGES: identity(read_from)}
 
     kind = {"command": outputs.command}
     records = Records(folder, task.suffixes, kind, made_with, extra, outputs, listed=True)

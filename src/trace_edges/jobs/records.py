@@ -181,9 +181,10 @@ def read_record(path: Path) -> dict[str, Any] | None:
         return None
     sides = [content.get("height"), content.get("width")]
     masks = content.get("annotations", None if content.get("command") == "segment" else [])
-    sound = all(isinstance(side, int) and side > 0 for side in sides) and isinstance(masks, list)
-    listed = sound and all(isinstance(one, dict) and "segmentation" in one for one in masks)
-    return content if listed else None
+    if not isinstance(masks, list) or not all(isinstance(x, int) and x > 0 for x in sides):
+        return None
+    entries = (isinstance(one, dict) and "segmentation" in one for one in masks)
+    return content if all(entries) else None
 
 
 def identity(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -161,7 +161,7 @@ class Generated:
         encoder = None if self.encoder is None else self.encoder.name
         known |= {"encoder": encoder, "crf": self.crf, "iou": self.iou}
         if self.encoder is not None:
-            known["encoder_weights"] = self.encoder.encoder.fingerprint()
+            known["encoder_weights"] = self.encoder.fingerprint()
         return known | {"propagation": asdict(self.propagation)}
 
     def __call__(self, subject: Subject) -> Found:

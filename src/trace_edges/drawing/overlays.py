@@ -87,13 +87,9 @@ def lines(
     """
     height, width = strength.shape
     block = max(1, round(min(height, width) / _SIDE))
-    if block > 1:
-        padding = ((0, -height % block), (0, -width % block))
-        padded = np.pad(strength, padding)
-        rows, columns = (side // block for side in padded.shape)
-        small = padded.reshape(rows, block, columns, block).max(axis=(1, 3))
-    else:
-        small = strength
+    padded = np.pad(strength, ((0, -height % block), (0, -width % block)))
+    rows, columns = (side // block for side in padded.shape)
+    small = padded.reshape(rows, block, columns, block).max(axis=(1, 3))
     reach = math.ceil(thickness / 2 + 0.5)
     padded, drawn = np.pad(small, reach), np.zeros_like(small)
     for down, right in itertools.product(range(-reach, reach + 1), repeat=2):

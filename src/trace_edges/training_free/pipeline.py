@@ -254,12 +254,8 @@ class TraceEdgePipeline(EdgeSource[TraceSettings]):
         for index, step in enumerate(chosen):
             at = step - lowest
             raw = interleave({s: d[at, index].numpy() for s, d in views_of.items()}, subcell)
-            timestep = first.timesteps[step]
-            emergence = Emergence(
-                np.array(first.timesteps),
-                first.curve[index : index + 1].numpy(),
-                np.array([timestep]),
-            )
+            timestep, curve = first.timesteps[step], first.curve[index : index + 1].numpy()
+            emergence = Emergence(np.array(first.timesteps), curve, np.array([timestep]))
             own = None if kept is None else kept[index]
             readings.append(Reading(raw, timestep, emergence, measured=True, step=own))
         return readings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,20 @@ from trace_edges.sources import EdgeError, EdgeSource, Preparation, Prepared, Re
 @dataclass(frozen=True)
 class FolderSettings:
     """There is nothing to set: the edges are there."""
+
+
+def record_beside(edges: Path) -> Path:
+    """Where `detect` puts the record of an edge map."""
+    return edges.with_name(f"{edges.stem.removesuffix('.edges')}.json")
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Empty where there is none, or somebody's of another kind."""
+    try:
+        record = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -67,14 +82,23 @@ class EdgeFolder(EdgeSource[FolderSettings]):
         """What the edges were made with, as the first record says that `detect` wrote beside its
         map; empty where there is none.
         """
-        for path in self._maps.paths.values():
-            record = path.with_name(f"{path.stem.removesuffix('.edges')}.json")
-            if record.is_file():
-                try:
-                    return dict(read_json(record)["settings"])
-                except (OSError, ValueError, KeyError, TypeError):  # somebody's, of another kind
-                    return {}
-        return {}
+        beside = map(record_beside, self._maps.paths.values())
+        record = next((path for path in beside if path.is_file()), None)
+        settings = {} if record is None else _read_record(record).get("settings")
+        return settings if isinstance(settings, dict) else {}
+
+    def turned(self, name: str) -> str:
+        """The note of an image that lay on its head or was a mirror image before its edges were
+        detected, whose size tells nothing of that; else empty.
+        """
+        path = self.path_of(name)
+        notes = [] if path is None else _read_record(record_beside(path)).get("notes")
+        for note in notes if isinstance(notes, list) else ():
+            if isinstance(note, str) and re.fullmatch(
+                r"turned upright \(orientation [234]\)", note
+            ):
+                return f"its photograph was {note}: masks drawn on the stored pixels do not fit"
+        return ""
 
     def preparation(self, settings: FolderSettings) -> Preparation:
         """An image is only asked for its name and size."""

@@ -114,3 +114,22 @@ def test_wrong_settings_end_in_one_line(folders, tmp_path, arguments, words):
     (line,) = result.stderr.splitlines()
     assert words in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("orientation", "said"), [(1, False), (3, True), (6, False)])
+def test_edges_of_a_photograph_that_was_turned_in_its_size_are_said(orientation, said, tmp_path):
+    """Masks on its stored pixels lie elsewhere, and nothing else tells; of 6 the size does."""
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    drawn = np.zeros((24, 24, 3), dtype=np.uint8)
+    drawn[:, 12:] = 200
+    for folder in ("photos", "masks"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(drawn).save(tmp_path / "photos" / "a.png", exif=exif)
+    Image.fromarray((drawn[..., 0] > 0).astype(np.uint8)).save(tmp_path / "masks" / "a.png")
+    command = ["detect", tmp_path / "photos", "--out", tmp_path / "edges"]
+    assert CliRunner().invoke(app, list(map(str, command))).exit_code == 0
+    result = run(tmp_path / "masks", tmp_path / "edges", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    note = f"1 of 1 images: its photograph was turned upright (orientation {orientation})"
+    assert (note in result.output) == said

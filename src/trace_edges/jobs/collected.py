@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,9 @@ def refine_images(
     edges.expect(names)
     engine = Engine(edges, edges.default, task, keep)
     for outcome in engine.alone(stretches_of(items, 1)):
+        if outcome.state == "done" and (turned := edges.turned(outcome.key)):
+            notes = [*outcome.record.get("notes", ()), turned]
+            outcome = replace(outcome, record={**outcome.record, "notes": notes})
         outcomes.append(outcome)
         if progress is not None:
             progress(len(outcomes), len(items))

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from trace_edges.drawing.overlays import overlay
-from trace_edges.edge_folder import EdgeFolder
+from trace_edges.edge_folder import EdgeFolder, record_beside
 from trace_edges.files import FileError
 from trace_edges.formats.edge_maps import EdgeFormat, stored_edges
 from trace_edges.jobs.engine import Engine, stretches_of
@@ -117,7 +117,7 @@ def detect_files(
 
 def _refuse_edges_of_others(edges: Path, image: Path) -> None:
     """FileError where stored edges have a record by `detect`, and that is of another image."""
-    path = edges.with_name(f"{edges.stem.removesuffix('.edges')}.json")
+    path = record_beside(edges)
     refuse_other_image(path, read_record(path) or {}, image, "detect the edges of this one")
 
 

@@ -71,9 +71,11 @@ def test_below_a_folder_results_are_called_as_the_images_are(tmp_path, monkeypat
 
 def test_names_of_results_end_in_numbers_where_nothing_else_helps(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("a.jpg", "A.jpg"):
+    for name in ("0.jpg", "a.jpg", "A.jpg"):
         Path(name).touch()
-    assert named("a.jpg", "A.jpg") == {"a.jpg": "a.jpg_1", "A.jpg": "A.jpg_2"}
+    clashing = {"a.jpg": "a.jpg_1", "A.jpg": "A.jpg_2"}
+    assert named("a.jpg", "A.jpg") == clashing
+    assert named("0.jpg", "a.jpg", "A.jpg") == {"0.jpg": "0", **clashing}  # as before it came
     accents = [unicodedata.normalize(form, "\u00e9.jpg") for form in ("NFC", "NFD")]
     for name in accents:
         Path(name).touch()

@@ -273,15 +273,20 @@ def _names(found: Iterable[tuple[Path, str]]) -> dict[Path, str]:
     root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in below])
     wholes = {path: PurePath(os.path.relpath(path, root)).as_posix() for path in below}
     levels = dict.fromkeys(below, 0)
+    alike: Counter[str] = Counter()
+    numbers: dict[Path, int] = {}  # that no other image changes
+    for path, whole in wholes.items():
+        alike[_fold(whole)] += 1
+        numbers[path] = alike[_fold(whole)]
 
-    def name(path: Path, number: int) -> str:
+    def name(path: Path) -> str:
         """The shortest first: without suffix, with it, below what holds all, with a number."""
         forms = [form for one in (below[path], wholes[path]) for form in (stem(one), one)]
         beyond = levels[path] - len(forms) + 1
-        return forms[-1] + f"_{number}" * beyond if beyond > 0 else forms[levels[path]]
+        return forms[-1] + f"_{numbers[path]}" * beyond if beyond > 0 else forms[levels[path]]
 
     while True:
-        names = {path: name(path, number) for number, path in enumerate(below, 1)}
+        names = {path: name(path) for path in below}
         called: dict[str, list[Path]] = {}
         for path in names:
             called.setdefault(_fold(names[path]), []).append(path)

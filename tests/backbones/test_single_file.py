@@ -83,7 +83,7 @@ def sdxl(tiny_model, monkeypatch):
     families = tuple(
         replace(row, vae_config=vae) if row.name == "sdxl" else row for row in FAMILIES
     )
-    monkeypatch.setattr("trace_edges.backbones.sources.FAMILIES", families)
+    monkeypatch.setattr("trace_edges.backbones.listed.FAMILIES", families)
     return backbone
 
 

@@ -135,6 +135,6 @@ def test_a_library_that_a_processor_lacks_is_named(tiny_model, tiny_texts, load)
 
 def test_a_family_without_a_row_is_refused(monkeypatch, sd15):
     families = tuple(replace(row, prompt=None) if row.name == "sd" else row for row in FAMILIES)
-    monkeypatch.setattr("trace_edges.backbones.sources.FAMILIES", families)
+    monkeypatch.setattr("trace_edges.backbones.listed.FAMILIES", families)
     with pytest.raises(BackboneError, match="how the family 'sd' reads a prompt is not known"):
         load_generator(sd15)

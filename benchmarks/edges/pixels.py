@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -27,22 +28,20 @@ from torch.nn import functional as F
 import trace_edges as te
 from benchmarks._shared.reports import guarded, write_json
 from benchmarks.edges.distillation import PROTOCOL, score, write_table
-from trace_edges.detector.pixels import PixelStudent
-from trace_edges.detector.student import StudentSettings
-from trace_edges.distillation import CONFIGS
-from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
-from trace_edges.distillation.fitting import seed_student
+from trace_edges.detector.pixels import AnyStudent, PixelStudent
+from trace_edges.detector.settings import StudentSettings
+from trace_edges.distillation import CONFIGS, pasting
+from trace_edges.distillation.examples import Batch, Example, read_example
+from trace_edges.distillation.fitting import fit_student
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.labels import Labels, ridge_target
 from trace_edges.distillation.losses import dice_loss, entropy_loss
-from trace_edges.distillation.sprites import Sprite, read_sprites
-from trace_edges.distillation.teachers import TrainingFreeTeacher
-from trace_edges.distillation.validation import validation_loss
+from trace_edges.distillation.sprites import read_sprites
+from trace_edges.distillation.teachers import Teacher, TrainingFreeTeacher
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.files import find_images
 from trace_edges.formats import open_ground_truth
 from trace_edges.instances.hierarchy import build_hierarchy, contours
-from trace_edges.training import falling_cosine, fit
 
 BASE = CONFIGS["pixels"]
 NEAR = 2  # px within which the tolerant loss takes an edge for found
@@ -70,6 +69,14 @@ class SideStudent(PixelStudent):
         self.seen.clear()
         return super().forward(images)
 
+    def side_outputs(self) -> list[Tensor]:
+        """Edge logits (B, H, W) of the last images, one for each scale below that of the pixels."""
+        finest = self.seen[-1].shape[-1] * 2
+        return [
+            F.interpolate(side(seen), scale_factor=finest / seen.shape[-1], mode="bilinear")[:, 0]
+            for side, seen in zip(self.sides, self.seen, strict=True)
+        ]
+
 
 @dataclass(frozen=True)
 class Row:
@@ -79,6 +86,7 @@ class Row:
         photographs, steps: share of them.
         pasted: share of the crops onto which something is pasted; with 0, their scale and their
             light do not vary either.
+        twins: half of what is pasted has a twin beside it.
         sprites: objects are pasted, and not pieces of photographs alone.
         labels: what is made of the labels of a photograph.
         loss: of the edges.
@@ -88,6 +96,7 @@ class Row:
     photographs: float = 1
     steps: float = 1
     pasted: float = 1
+    twins: bool = True
     sprites: bool = True
     labels: Callable[[Labels], Labels] | None = None
     loss: Loss = dice_loss
@@ -136,6 +145,7 @@ ROWS = {
     "half of the steps": Row(steps=0.5),
     "twice the steps": Row(steps=2),
     "no pasting": Row(pasted=0),
+    "nothing pasted has a twin": Row(twins=False),
     "pieces of photographs are pasted, no sprites": Row(sprites=False),
     "nothing but pasting: no labels of the photographs": Row(labels=no_labels),
     "labels: closed contours alone": Row(labels=closed_labels),
@@ -148,79 +158,81 @@ ROWS = {
 
 def main() -> None:
     """Train and score the rows that are missing; write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = read_arguments(__doc__, ROWS)
+    pipe = te.TraceEdgePipeline.from_pretrained()
+    examples = read_examples(TrainingFreeTeacher(pipe, BASE.teacher), options)
+    score_rows(ROWS, lambda name: trained(name, ROWS[name], examples, options), options)
+
+
+def read_arguments(description: str | None, rows: Iterable[str]) -> argparse.Namespace:
+    """Those of a benchmark that trains and scores rows."""
+    parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("photographs", help="that the students learn from")
     parser.add_argument("images", help="that they are scored on")
     parser.add_argument("truth", type=Path, help="of the images, in COCO's panoptic format")
     parser.add_argument("--labels", type=Path, required=True, help="folder of the label cache")
     parser.add_argument("--sprites", type=Path, required=True, help="as of `distill`")
     parser.add_argument("--out", type=Path, required=True, help="folder of the rows")
-    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--rows", nargs="+", default=list(rows), choices=list(rows))
     parser.add_argument("--steps", type=int, default=300, help="of a row that says nothing else")
     parser.add_argument("--limit", type=int, help="number of photographs to train on")
-    options = parser.parse_args()
     torch.set_num_threads(1)
-    pipe = te.TraceEdgePipeline.from_pretrained()
-    cache = LabelCache(options.labels, TrainingFreeTeacher(pipe, BASE.teacher))
-    sprites = list(read_sprites(options.sprites).values())
+    return parser.parse_args()
+
+
+def read_examples(teacher: Teacher, options: argparse.Namespace) -> list[Example]:
+    """The photographs with the labels of a teacher."""
+    cache, student = LabelCache(options.labels, teacher), PixelStudent(BASE.student)
     paths = find_images([options.photographs]).images[: options.limit]
-    scored = find_images([options.images]).images
+    return [read_example(path, cache, student, BASE) for path in paths]
+
+
+def score_rows(
+    rows: Iterable[str], train: Callable[[str], AnyStudent], options: argparse.Namespace
+) -> None:
+    """Train and score the rows that have no record, and write the table of all."""
+    images = find_images([options.images]).images
     source = open_ground_truth(options.truth)
-    truth = {path.stem: edge_truth(source[path.stem](), PROTOCOL) for path in scored}
-    plain = PixelStudent(BASE.student)
-    examples = [read_example(path, cache, plain, BASE) for path in paths]
+    truth = {path.stem: edge_truth(source[path.stem](), PROTOCOL) for path in images}
     for name in options.rows:
         record = options.out / f"{name}.json"
         if record.exists():
             continue
-        student = trained(name, ROWS[name], examples, sprites, options)
-        detector = te.EdgeDetector(student, BASE.detect_resolution or BASE.resolution)
-        drawn = {path.stem: detector(path).thin[0] for path in scored}
+        detector = te.EdgeDetector(train(name), BASE.detect_resolution or BASE.resolution)
+        drawn = {path.stem: detector(path).thin[0] for path in images}
         scores = {half: score(drawn, truth, start) for half, start in (("odd", 0), ("even", 1))}
         write_json(scores, record)
         print(name, scores, flush=True)
-    write_table(options.out, ROWS)
+    write_table(options.out, rows)
 
 
 def trained(
     name: str,
     row: Row,
     examples: Sequence[Example],
-    sprites: Sequence[Sprite],
     options: argparse.Namespace,
-) -> PixelStudent:
+) -> AnyStudent:
     """The student of a row; every tenth photograph is held out."""
-    steps = round(options.steps * row.steps)
-    settings = replace(BASE, steps=steps, pasted=row.pasted)
-    student = row.student(settings.student)
-    seed_student(student, settings.seed)
+    settings = replace(BASE, steps=round(options.steps * row.steps), pasted=row.pasted)
     learn = [example for i, example in enumerate(examples) if i % 10]
     learn = learn[: round(len(learn) * row.photographs)]
     if row.labels is not None:
         learn = [replace(one, labels=row.labels(one.labels)) for one in learn]
-    pasted = sprites if row.sprites and row.pasted else ()
 
-    def batches(first: int, end: int) -> Any:
-        for number in range(first, end):
-            yield draw_batch(
-                learn, settings, student.cell, settings.seed, 0, 0, number, 0, sprites=pasted
-            )
-
-    def loss_of(model: nn.Module, batch: Batch, number: int) -> Tensor:
-        loss = row.loss(model(batch.images)[0], batch.target, batch.counts)
+    def loss(model: nn.Module, student: AnyStudent, batch: Batch, _: Any) -> Tensor:
+        total = row.loss(model(batch.images)[0], batch.target, batch.counts)
         if isinstance(student, SideStudent):
-            for conv, seen in zip(student.sides, student.seen, strict=True):
-                size = batch.target.shape[-2:]
-                side = F.interpolate(conv(seen), size, mode="bilinear", align_corners=False)
-                loss = loss + SIDE * row.loss(side[:, 0], batch.target, batch.counts)
-        return loss
+            total = total + SIDE * sum(
+                row.loss(side, batch.target, batch.counts) for side in student.side_outputs()
+            )
+        return total
 
-    fit(
-        student, settings.stage, options.out / name, json.dumps({"row": name}), batches, loss_of,
-        lambda step: {"validation_loss": validation_loss(student, examples[::10], settings)},
-        Accelerator(cpu=True), rate=falling_cosine,
-    )  # fmt: skip
-    return student.eval()
+    with patch.object(pasting, "TWINS", pasting.TWINS * row.twins):
+        return fit_student(
+            learn, examples[::10], row.student(settings.student), options.out / name, settings,
+            json.dumps({"row": name}), Accelerator(cpu=True), loss=loss,
+            sprites=list(read_sprites(options.sprites).values()) if row.sprites else (),
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

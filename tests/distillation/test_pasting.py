@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trace_edges.distillation.labels import Labels
-from trace_edges.distillation.pasting import draw_lump, paste
+from trace_edges.distillation.pasting import Thing, draw_lump, draw_twin, paste
 
 SIZE = (96, 128)
 
@@ -67,6 +67,21 @@ def test_a_lump_has_about_its_radius():
     rng = np.random.default_rng(0)
     areas = [draw_lump((200, 200), 20, rng).sum() for _ in range(40)]
     assert 0.4 < np.median(areas) / (np.pi * 20**2) < 1.5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_twin_lies_right_beside_the_first_and_looks_like_it(disc, seed):
+    room = ((68, 68), (68, 68))
+    alpha = np.pad(disc[..., 3] / np.float32(255), room)
+    colours = np.pad(disc[..., :3], (*room, (0, 0))) * alpha[..., None]
+    inside = Labels(alpha * np.float32(0.4), np.ones(alpha.shape, bool))
+    twin = draw_twin(Thing(colours, alpha, inside), np.random.default_rng(seed))
+    shown, first = twin.alpha > 0.5, alpha > 0.5
+    assert 0.75 < shown.sum() / first.sum() < 1.25
+    assert abs(twin.colours[shown].mean() - 250) < 25
+    assert np.median(twin.labels.target[shown]) == pytest.approx(0.4)
+    centres = [np.argwhere(one).mean(axis=0) for one in (first, shown)]
+    assert 0.55 * 56 < np.hypot(*(centres[1] - centres[0])) < 1.05 * 56
 
 
 def test_what_is_not_said_stays_unsaid_but_for_outlines():

@@ -27,6 +27,7 @@ from trace_edges.training import Best, checkpoint_bytes, falling_cosine, fit
 
 SHEET = "sheet.png"
 ODS = "validation_ods"  # in the curves
+BatchLoss = Callable[[nn.Module, AnyStudent, Batch, DistillationSettings], Tensor]
 
 
 def train_student(
@@ -118,6 +119,7 @@ def fit_student(
     validation: OdsValidation | None = None,
     patience: int = 5,
     sprites: Sequence[Sprite] = (),
+    loss: BatchLoss = batch_loss,
 ) -> AnyStudent:
     """`train_student` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
     seed_student(student, settings.seed)
@@ -133,7 +135,7 @@ def fit_student(
             yield draw_batch(learn, settings, cell, *entropy, sprites=sprites)
 
     def loss_of(model: nn.Module, batch: Batch, number: int) -> Tensor:
-        return batch_loss(model, student, batch, settings)
+        return loss(model, student, batch, settings)
 
     def measure(step: int) -> dict[str, float]:
         destination.check()  # a validation takes long, and is written

@@ -2,17 +2,20 @@
 
 A second teacher, beside the labels: the outline of what is pasted is an edge wherever it lies, and
 the texture inside is none. So a student sees the same grass on both sides of a border, and objects
-whose drawing is no border.
+whose drawing is no border. Half of what is pasted has a twin, for the borders that matter most and
+show least: those between two of a kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 from scipy import ndimage
+from skimage.transform import SimilarityTransform, warp
 
 from trace_edges.distillation.labels import Labels
 from trace_edges.distillation.sprites import Sprite
@@ -25,11 +28,29 @@ _PASTED = (1, 4)  # fewest and most
 _SPRITE = (0.15, 0.55)  # side
 _RADIUS = (0.1, 0.35)  # of a piece
 _TURN = 40  # degrees to either side
+TWINS = 0.5  # share of what is pasted that is pasted once more, right beside itself
+_ASIDE = (0.6, 1.0)  # distance of twins, in diameters of a disk of their area
+_OTHER_TURN, _OTHER_SIZE, _OTHER_LIGHT = 25, (0.9, 1.1), (0.92, 1.08)  # of the twin
 _LEAST = 60  # px of what is seen; anything smaller is left out
 _BLUR = (0.5, 1.2)  # px of a piece's outline, as lenses have it
 _SHADOW = 0.4  # share of what is pasted that casts one; and how dark it is at most
 _LINE = 0.5  # px: an outline's two rows of pixels, one on each side, are equally strong
 _CLEARED = 4.0  # px beside an outline in which no older label is left
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something to paste, on a canvas of the size of the crop.
+
+    Attributes:
+        colours: times alpha, in [0, 255].
+        alpha: in [0, 1].
+        labels: of what is inside.
+    """
+
+    colours: Float32[np.ndarray, "h w 3"]
+    alpha: Float32[np.ndarray, "h w"]
+    labels: Labels
 
 
 def paste(
@@ -53,34 +74,67 @@ def paste(
     Returns:
         The new image and its labels; outlines have strength 1.
     """
-    height, width = size = image.shape[0], image.shape[1]
-    side = (height * width) ** 0.5
     canvas, target, counts = image.astype(np.float32), labels.target, labels.counts
-    for _ in range(rng.integers(_PASTED[0], _PASTED[1] + 1)):
-        if sprites and rng.random() < 0.5:
-            sprite = sprites[int(rng.integers(len(sprites)))]
-            colours, alpha = _sprite(sprite, size, side * _share(_SPRITE, rng), rng)
-            inner = Labels(np.zeros(size, np.float32), np.ones(size, bool))
-        else:
-            other, inner = draw_other()
-            lump = draw_lump(size, side * _share(_RADIUS, rng), rng).astype(np.float32)
-            alpha = ndimage.gaussian_filter(lump, rng.uniform(*_BLUR))
-            colours = change_light(other, rng).astype(np.float32)
-        shown = alpha >= 0.5
+    for thing in _things(target.shape, draw_other, sprites, rng):
+        shown = thing.alpha >= 0.5
         if shown.sum() < _LEAST:
             continue
         if rng.random() < _SHADOW:
-            dark = 1 - _SHADOW * rng.random() * _shadow(alpha, rng)
+            dark = 1 - _SHADOW * rng.random() * _shadow(thing.alpha, rng)
             canvas *= dark[..., None]
-        canvas += (colours - canvas) * alpha[..., None]
+        canvas = canvas * (1 - thing.alpha[..., None]) + thing.colours
         outline = shown ^ ndimage.binary_erosion(shown, border_value=1)
         outline |= shown ^ ndimage.binary_dilation(shown)
         distance = ndimage.distance_transform_edt(~outline)
         line = np.exp(-(np.maximum(distance - _LINE, 0) ** 2) / (2 * sigma**2))
-        target = np.where(shown, inner.target, target)
+        target = np.where(shown, thing.labels.target, target)
         target = np.maximum(np.where(distance < _CLEARED, 0, target), line).astype(np.float32)
-        counts = np.where(shown, inner.counts, counts) | (distance < _CLEARED)
+        counts = np.where(shown, thing.labels.counts, counts) | (distance < _CLEARED)
     return canvas.round().clip(0, 255).astype(np.uint8), Labels(target, counts)
+
+
+def _things(
+    size: tuple[int, int],
+    draw_other: Callable[[], tuple[Pixels, Labels]],
+    sprites: Sequence[Sprite],
+    rng: np.random.Generator,
+) -> Iterator[Thing]:
+    """From back to front."""
+    side = (size[0] * size[1]) ** 0.5
+    for _ in range(rng.integers(_PASTED[0], _PASTED[1] + 1)):
+        if sprites and rng.random() < 0.5:
+            sprite = sprites[int(rng.integers(len(sprites)))]
+            colours, alpha = _sprite(sprite, size, side * _share(_SPRITE, rng), rng)
+            labels = Labels(np.zeros(size, np.float32), np.ones(size, bool))
+        else:
+            other, labels = draw_other()
+            lump = draw_lump(size, side * _share(_RADIUS, rng), rng).astype(np.float32)
+            alpha = ndimage.gaussian_filter(lump, rng.uniform(*_BLUR))
+            colours = change_light(other, rng).astype(np.float32)
+        thing = Thing(colours * alpha[..., None], alpha, labels)
+        yield thing
+        if alpha.sum() >= _LEAST and rng.random() < TWINS:
+            yield draw_twin(thing, rng)
+
+
+def draw_twin(thing: Thing, rng: np.random.Generator) -> Thing:
+    """The same thing right beside itself: a little turned, larger or smaller, lighter or darker."""
+    row, column = ndimage.center_of_mass(thing.alpha)
+    diameter = 2 * (thing.alpha.sum() / np.pi) ** 0.5
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(*_ASIDE) * diameter
+    aside = distance * np.cos(angle), distance * np.sin(angle)
+    to_twin = (
+        SimilarityTransform(translation=(-column, -row))
+        + SimilarityTransform(
+            scale=rng.uniform(*_OTHER_SIZE),
+            rotation=np.deg2rad(rng.uniform(-_OTHER_TURN, _OTHER_TURN)),
+        )
+        + SimilarityTransform(translation=(column + aside[0], row + aside[1]))
+    )
+    layers = [thing.colours, thing.alpha, thing.labels.target, thing.labels.counts]
+    moved = warp(np.dstack(layers).astype(np.float32), to_twin.inverse, order=1)
+    colours = moved[..., :3] * np.float32(rng.uniform(*_OTHER_LIGHT))
+    return Thing(colours, moved[..., 3], Labels(moved[..., 4], moved[..., 5] > 0.5))
 
 
 def draw_lump(

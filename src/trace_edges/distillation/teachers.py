@@ -113,7 +113,7 @@ class TrainingFreeTeacher:
         self, maps: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
     ) -> Labels:
         """Make labels of the mean divergence (nats)."""
-        return make_labels(_mean_on_finest(maps), image, settings)
+        return make_labels(_mean(maps), image, settings)
 
 
 class StudentTeacher:
@@ -166,7 +166,7 @@ def student_labels(
     maps: Sequence[Map], image: UInt8[np.ndarray, "h w 3"], settings: LabelSettings
 ) -> Labels:
     """Make labels of the mean of a student's probabilities, each in [0, 1]."""
-    probability = _mean_on_finest(maps)
+    probability = _mean(maps)
     if settings.rule != "ridge":
         return make_labels(probability, image, settings)
     edges, ridges = draw_probabilities(probability, (image.shape[0], image.shape[1]))
@@ -177,11 +177,14 @@ def _with_mirrored(views: list[View], averaging: Averaging) -> list[View]:
     return views + [view.mirrored() for view in views] if averaging.mirror else views
 
 
-def _mean_on_finest(maps: Sequence[Map]) -> Map:
-    """Average maps of several grids, on the finest of them."""
+def on_finest_grid(maps: Sequence[Map]) -> list[Map]:
+    """Bring maps of several grids onto the finest of them."""
     size = max((one.shape for one in maps), key=lambda shape: shape[0] * shape[1])
-    resized = [
+    return [
         one if one.shape == size else surface_height(fit_surface(one, size), size).clip(0)
         for one in maps
     ]
-    return np.asarray(np.mean(resized, axis=0, dtype=np.float32))
+
+
+def _mean(maps: Sequence[Map]) -> Map:
+    return np.asarray(np.mean(on_finest_grid(maps), axis=0, dtype=np.float32))

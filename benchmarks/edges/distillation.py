@@ -46,6 +46,7 @@ BLOCKS = (2, 5, 8, 10, 12, 13)  # of trace-mini
 BASE = replace(CONFIGS["cpu"], student=StudentSettings(blocks=BLOCKS), edge_loss="entropy")
 WITH_ATTENTION = replace(BASE.student, attention=3)  # all that some row's decoder reads
 REST = 32  # channels of latent and output
+LATE = 99  # t* of trace-mini
 PROTOCOL = EdgeProtocol(thresholds=25)
 DECODER = "decoder.safetensors"
 
@@ -57,6 +58,7 @@ class Row:
     Attributes:
         labels, loss: see DistillationSettings.
         blocks: positions in BASE.student.blocks that the decoder reads, beside latent and output.
+        late: it reads the last block at t* = 99 as well, and not at t = 0 alone.
         attention: it reads the aggregated self-attention as well.
         shuffled: labels are made of another photograph's divergence.
         blind: the decoder is shown the image only.
@@ -67,6 +69,7 @@ class Row:
     labels: LabelSettings = field(default_factory=LabelSettings)
     loss: str = "entropy"
     blocks: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    late: bool = False
     attention: bool = False
     shuffled: bool = False
     blind: bool = False
@@ -85,6 +88,7 @@ ROWS = {
     "no block": Row(blocks=()),
     "last block": Row(blocks=(5,)),
     "last block, dice": Row(blocks=(5,), loss="dice"),  # what CONFIGS["cpu"] trains
+    "last block at t = 0 and t*": Row(blocks=(5,), late=True),
     "three blocks": Row(blocks=(1, 3, 5)),
     "attention": Row(blocks=(), attention=True),
     "attention, dice": Row(blocks=(), attention=True, loss="dice"),
@@ -159,8 +163,18 @@ def read(path: Path, student: Student, folder: Path) -> Photograph:
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with write_atomically(kept) as temporary, temporary.open("wb") as file:
-            np.save(file, student.features(to_tensor(image)[None])[0][0].half().numpy())
+            np.save(file, features_of(image, student)[0].half().numpy())
     return Photograph(path, image, torch.from_numpy(np.load(kept, mmap_mode="c")))
+
+
+def features_of(image: np.ndarray, student: Student) -> torch.Tensor:
+    """(1, C, h, w): all that some row's decoder reads, and before it the last block at t*."""
+    images, backbone = to_tensor(image)[None], student.backbone
+    latents = backbone.encode(images)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
+    noised = backbone.schedule.noised(latents, noise, LATE)
+    late, _ = backbone.hidden_states(noised, LATE, student.blocks[-1:])
+    return torch.cat([*late, student.features(images)[0]], dim=1)
 
 
 def trained(
@@ -174,6 +188,7 @@ def trained(
 ) -> dict[str, np.ndarray]:
     """Thin edges of the scored photographs, by a student of this row."""
     blocks = tuple(BASE.student.blocks[position] for position in row.blocks)
+    blocks += BASE.student.blocks[-1:] * row.late  # it has the same channels at every timestep
     reach = WITH_ATTENTION.attention * row.attention
     settings = replace(
         BASE, student=replace(WITH_ATTENTION, blocks=blocks, attention=reach),
@@ -208,8 +223,9 @@ def chosen(photograph: Photograph, row: Row) -> torch.Tensor:
     whole, blocks = photograph.features, len(WITH_ATTENTION.blocks)
     window = (2 * WITH_ATTENTION.attention + 1) ** 2
     hidden, attention, rest = whole.split([len(whole) - window - REST, window, REST])
-    states = hidden.chunk(blocks)
-    parts = [states[position] for position in row.blocks] + [attention] * row.attention
+    late, *states = hidden.chunk(blocks + 1)
+    parts = [states[position] for position in row.blocks] + [late] * row.late
+    parts += [attention] * row.attention
     features = torch.cat([*parts, rest])
     return torch.zeros_like(features) if row.blind else features
 

@@ -1,7 +1,7 @@
 """Ablation of the labels: of one view of the teacher, of several, and of more than their mean.
 
     python -m benchmarks.edges.labels PHOTOGRAPHS IMAGES PANOPTIC_JSON --labels DIR \
-        --sprites SPRITES --out OUT --limit 22 --steps 150
+        --sprites SPRITES --out OUT --limit 18 --steps 150
 
 Every row trains the student that reads the image alone on its labels, and is scored as those of
 `benchmarks.edges.pixels` are.

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from benchmarks._shared.reports import guarded, write_json
 from benchmarks.edges.distillation import PROTOCOL, score, write_table
 from trace_edges.detector.pixels import AnyStudent, PixelStudent
 from trace_edges.detector.settings import StudentSettings
-from trace_edges.distillation import CONFIGS, pasting
+from trace_edges.distillation import CONFIGS
 from trace_edges.distillation.examples import Batch, Example, read_example
 from trace_edges.distillation.fitting import fit_student
 from trace_edges.distillation.label_cache import LabelCache
@@ -86,7 +85,7 @@ class Row:
         photographs, steps: share of them.
         pasted: share of the crops onto which something is pasted; with 0, their scale and their
             light do not vary either.
-        twins: half of what is pasted has a twin beside it.
+        twins: share of what is pasted that has a twin right beside it.
         sprites: objects are pasted, and not pieces of photographs alone.
         labels: what is made of the labels of a photograph.
         loss: of the edges.
@@ -96,7 +95,7 @@ class Row:
     photographs: float = 1
     steps: float = 1
     pasted: float = 1
-    twins: bool = True
+    twins: float = 0
     sprites: bool = True
     labels: Callable[[Labels], Labels] | None = None
     loss: Loss = dice_loss
@@ -145,7 +144,7 @@ ROWS = {
     "half of the steps": Row(steps=0.5),
     "twice the steps": Row(steps=2),
     "no pasting": Row(pasted=0),
-    "nothing pasted has a twin": Row(twins=False),
+    "half of what is pasted has a twin": Row(twins=0.5),
     "pieces of photographs are pasted, no sprites": Row(sprites=False),
     "nothing but pasting: no labels of the photographs": Row(labels=no_labels),
     "labels: closed contours alone": Row(labels=closed_labels),
@@ -213,7 +212,9 @@ def trained(
     options: argparse.Namespace,
 ) -> AnyStudent:
     """The student of a row; every tenth photograph is held out."""
-    settings = replace(BASE, steps=round(options.steps * row.steps), pasted=row.pasted)
+    settings = replace(
+        BASE, steps=round(options.steps * row.steps), pasted=row.pasted, twins=row.twins
+    )
     learn = [example for i, example in enumerate(examples) if i % 10]
     learn = learn[: round(len(learn) * row.photographs)]
     if row.labels is not None:
@@ -227,12 +228,11 @@ def trained(
             )
         return total
 
-    with patch.object(pasting, "TWINS", pasting.TWINS * row.twins):
-        return fit_student(
-            learn, examples[::10], row.student(settings.student), options.out / name, settings,
-            json.dumps({"row": name}), Accelerator(cpu=True), loss=loss,
-            sprites=list(read_sprites(options.sprites).values()) if row.sprites else (),
-        )  # fmt: skip
+    return fit_student(
+        learn, examples[::10], row.student(settings.student), options.out / name, settings,
+        json.dumps({"row": name}), Accelerator(cpu=True), loss=loss,
+        sprites=list(read_sprites(options.sprites).values()) if row.sprites else (),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -63,6 +63,8 @@ SMALLER = (
                                       " --rows canny 'attention and blocks'"),
     ("benchmarks.edges.pixels", r"--limit 90 --steps 150", "--limit 4 --steps 2"
                                 " --rows 'no pasting' 'side outputs at every scale'"),
+    ("benchmarks.edges.labels", r"--limit 18 --steps 150", "--limit 4 --steps 2"
+                                " --rows 'globalised: with eigenvectors of the attention'"),
     ("benchmarks.masks.growth", r"$", " --only panoptic --largest 2"),
     ("train_mask2former", r"facebook/\S+", "tiny"),
     ("train_mask", r"$", " --steps 1 --batch 1 --size 64"),

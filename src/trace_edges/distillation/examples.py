@@ -122,8 +122,9 @@ def _varied(
     if rng.random() < settings.pasted:
         sigma = settings.labels.sigma
         image, labels = paste(
-            image, labels, lambda: draw(int(rng.integers(len(examples)))), sprites, sigma, rng
-        )
+            image, labels, lambda: draw(int(rng.integers(len(examples)))), sprites, sigma, rng,
+            settings.twins,
+        )  # fmt: skip
     if rng.random() < _LIT:
         image = change_light(image, rng)
     target, counts = (np.ascontiguousarray(part) for part in (labels.target, labels.counts))

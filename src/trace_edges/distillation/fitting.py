@@ -177,8 +177,9 @@ def _begun_with(
     for name, usual in (("reduction", 1), ("widths", [])):
         if described["student"][name] == usual:  # runs that were begun before know nothing else
             del described["student"][name]
-    if not described["pasted"]:
-        del described["pasted"]
+    for name in ("pasted", "twins"):
+        if not described[name]:
+            del described[name]
     described["teacher"] = first_names(described["teacher"])
 
     def digest(paths: Sequence[Path]) -> str:

@@ -2,8 +2,8 @@
 
 A second teacher, beside the labels: the outline of what is pasted is an edge wherever it lies, and
 the texture inside is none. So a student sees the same grass on both sides of a border, and objects
-whose drawing is no border. Half of what is pasted has a twin, for the borders that matter most and
-show least: those between two of a kind.
+whose drawing is no border. What is pasted may have a twin: the border between two of a kind shows
+least of all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ _PASTED = (1, 4)  # fewest and most
 _SPRITE = (0.15, 0.55)  # side
 _RADIUS = (0.1, 0.35)  # of a piece
 _TURN = 40  # degrees to either side
-TWINS = 0.5  # share of what is pasted that is pasted once more, right beside itself
 _ASIDE = (0.6, 1.0)  # distance of twins, in diameters of a disk of their area
 _OTHER_TURN, _OTHER_SIZE, _OTHER_LIGHT = 25, (0.9, 1.1), (0.92, 1.08)  # of the twin
 _LEAST = 60  # px of what is seen; anything smaller is left out
@@ -60,6 +59,7 @@ def paste(
     sprites: Sequence[Sprite],
     sigma: float,
     rng: np.random.Generator,
+    twins: float = 0.0,
 ) -> tuple[Pixels, Labels]:
     """Paste objects, and pieces of other photographs, onto a crop.
 
@@ -70,12 +70,13 @@ def paste(
         sprites: half of what is pasted, if there are any.
         sigma: px; how fast the strength of an outline falls beside it.
         rng: decides all the rest.
+        twins: share of what is pasted that is pasted once more, right beside itself.
 
     Returns:
         The new image and its labels; outlines have strength 1.
     """
     canvas, target, counts = image.astype(np.float32), labels.target, labels.counts
-    for thing in _things(target.shape, draw_other, sprites, rng):
+    for thing in _things(target.shape, draw_other, sprites, rng, twins):
         shown = thing.alpha >= 0.5
         if shown.sum() < _LEAST:
             continue
@@ -98,6 +99,7 @@ def _things(
     draw_other: Callable[[], tuple[Pixels, Labels]],
     sprites: Sequence[Sprite],
     rng: np.random.Generator,
+    twins: float,
 ) -> Iterator[Thing]:
     """From back to front."""
     side = (size[0] * size[1]) ** 0.5
@@ -113,7 +115,7 @@ def _things(
             colours = change_light(other, rng).astype(np.float32)
         thing = Thing(colours * alpha[..., None], alpha, labels)
         yield thing
-        if alpha.sum() >= _LEAST and rng.random() < TWINS:
+        if twins and alpha.sum() >= _LEAST and rng.random() < twins:
             yield draw_twin(thing, rng)
 
 

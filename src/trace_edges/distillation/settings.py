@@ -47,6 +47,8 @@ class DistillationSettings:
         pasted: share of the crops onto which objects and pieces of other photographs are pasted,
             whose outlines are known (`pasting.paste`). Above 0, the scale and the light of all
             crops vary too. Of students whose features are not kept: with `widths`, or a rank.
+        twins: share of what is pasted that is pasted once more, right beside itself: for images in
+            which things of one kind touch.
         batch_size, steps, learning_rate, weight_decay: of AdamW; one warm-up of 50 steps, then a
             cosine down to a fiftieth.
         edge_loss: "dice" (the paper's) or "entropy", relative to the target.
@@ -73,6 +75,7 @@ class DistillationSettings:
     detect_resolution: Side | None = None
     crop: Side = 256
     pasted: Share = 0.0
+    twins: Share = 0.0
     batch_size: BatchSize = 8
     steps: Steps = 1200
     learning_rate: Rate = 2e-3

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import trace_edges.distillation
 from trace_edges.backbones import load_backbone
 from trace_edges.detector import EdgeDetector, StudentSettings
-from trace_edges.distillation import CONFIGS, TrainingOptions, distill_detector, train_student
+from trace_edges.distillation import CONFIGS, TrainingOptions, distill_detector
 from trace_edges.distillation.run import split_photographs
 from trace_edges.files import FileError, _home
 from trace_edges.training.curves import LINES
@@ -140,11 +139,6 @@ def test_the_options_of_the_run_decide_the_split(distil, tmp_path):
     distil(options=TrainingOptions(hold_out=4))
     assert config(tmp_path / "run")["training"]["photographs"] == 3
     assert len((tmp_path / "run" / LINES).read_text(encoding="utf-8").splitlines()) == 4
-
-
-def test_the_training_of_a_student_is_found_under_its_first_name():
-    with pytest.warns(DeprecationWarning, match="is called train_student now"):
-        assert trace_edges.distillation.distill is train_student
 
 
 def files(folder):

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks import kills
+from benchmarks._shared import stopping
 
 pytest.importorskip("pycocotools.mask")
 pytest.importorskip("pyarrow")
@@ -118,7 +119,7 @@ def trial(folder, words, spoil):
 
 def run_aloud(folder, said, words):
     speak()
-    kills._run_here(folder, said, words, None)
+    stopping.run_here(folder, said, words, None)
 
 
 def spoiled(folder, name, spoil):

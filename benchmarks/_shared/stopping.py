@@ -24,7 +24,7 @@ def run(folder: Path, words: str, stop: tuple[int, int, float] | None = None) ->
     """
     context = multiprocessing.get_context("fork")
     said = folder.with_suffix(".said")
-    process = context.Process(target=_run_here, args=(folder, said, words.split(), stop))
+    process = context.Process(target=run_here, args=(folder, said, words.split(), stop))
     process.start()
     process.join()
     assert process.exitcode is not None
@@ -36,7 +36,7 @@ def moments(folder: Path) -> int:
     return int(folder.with_suffix(".events").read_text(encoding="utf-8"))
 
 
-def _run_here(
+def run_here(
     folder: Path, said: Path, words: list[str], stop: tuple[int, int, float] | None
 ) -> None:
     import torch

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from scipy.ndimage import gaussian_gradient_magnitude
 from scipy.sparse.linalg import eigsh
 
@@ -23,15 +23,14 @@ from benchmarks.edges.pixels import BASE, Row, read_arguments, read_examples, sc
 from trace_edges.distillation.labels import Labels, LabelSettings, make_labels
 from trace_edges.distillation.teachers import (
     Averaging,
+    Map,
+    Pixels,
     StudentTeacher,
     Teacher,
     TrainingFreeTeacher,
     View,
     on_finest_grid,
 )
-
-Map = Float32[np.ndarray, "gh gw"]
-Pixels = UInt8[np.ndarray, "_ _ 3"]
 
 EIGENVECTORS = 8  # beside the constant one
 SMOOTHED = 0.7  # cells, before the gradient of an eigenvector is taken

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from jaxtyping import Bool, Float32
 from trace_edges.files import read_json
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.formats.folders import NamedFiles
+from trace_edges.images.stored import TURNED_IN_SIZE
 from trace_edges.sources import EdgeError, EdgeSource, Preparation, Prepared, Reading, Size
 
 
@@ -94,9 +94,7 @@ class EdgeFolder(EdgeSource[FolderSettings]):
         path = self.path_of(name)
         notes = [] if path is None else _read_record(record_beside(path)).get("notes")
         for note in notes if isinstance(notes, list) else ():
-            if isinstance(note, str) and re.fullmatch(
-                r"turned upright \(orientation [234]\)", note
-            ):
+            if note in TURNED_IN_SIZE:
                 return f"its photograph was {note}: masks drawn on the stored pixels do not fit"
         return ""
 

@@ -14,6 +14,9 @@ from trace_edges.memory import free
 
 MIN_SIDE = 16
 MAX_PIXELS = 400_000_000
+_TURNED = "turned upright (orientation {})"
+# Notes of images that keep their size as they are turned, so that nothing else tells of it.
+TURNED_IN_SIZE = tuple(_TURNED.format(orientation) for orientation in (2, 3, 4))
 LABELS = 16  # bytes per pixel that a map takes as it is read: labels, masks, and copies of them
 
 Rows: TypeAlias = Callable[[slice], np.ndarray]  # rows as stored: (r, w) or (r, w, 1 | 2 | 3 | 4)
@@ -116,7 +119,7 @@ def render(image: Stored, name: str) -> tuple[UInt8[np.ndarray, "h w 3"], tuple[
             translucent += int(np.count_nonzero(keyed))
     notes = list(image.notes)
     if image.orientation in range(2, 9):
-        notes.append(f"turned upright (orientation {image.orientation})")
+        notes.append(_TURNED.format(image.orientation))
     if told:
         notes.append(told)
     if translucent:

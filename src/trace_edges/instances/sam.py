@@ -219,9 +219,8 @@ def load_sam(
         config = read_config(source.fetch("config.json"))
         model_class = _model_class(source, config.get("model_type", "model of unknown type"))
         folder, variants = source.fetch_parts({".": True}, leading=".")
-        model = read_model(
-            folder, model_class, dtype, variants["."]
-        )  # SAM 2: the video's memory is passed over
+        # The weights of SAM 2 hold the video's memory too.
+        model = read_model(folder, model_class, dtype, variants["."])
         file = source.find("processor_config.json") or source.fetch("preprocessor_config.json")
         processor = read_object(file)
         mean, std = colours_of(processor.get("image_processor", processor), file)

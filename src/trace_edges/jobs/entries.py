@@ -57,6 +57,11 @@ class FilePlace:
     length: int | None = None
     stamp: str = field(default="", compare=False)
 
+    @classmethod
+    def listed(cls, url: str) -> FilePlace:
+        """A whole file, with its stamp."""
+        return cls(url, stamp=stamp_of(url))
+
     def read(self) -> bytes:
         return read_bytes(self.url, self.start, self.length)
 

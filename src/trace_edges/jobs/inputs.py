@@ -21,7 +21,7 @@ from trace_edges.inputs import (
     unlike_file,
     visible_files,
 )
-from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place, stamp_of
+from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place
 from trace_edges.jobs.remote import full_name, join, read_bytes
 from trace_edges.jobs.stores import ask, filesystem, is_web, kind_of
 
@@ -55,8 +55,7 @@ class FolderSource:
         below = [path.removeprefix(base) for path in paths]
         self.passed_over[:] = [name for name in below if name.lower().endswith(OTHER_SUFFIXES)]
         for name, key in result_names(sorted(filter(is_image, below))).items():
-            url = full_name(system, base + name)
-            place: Place = FilePlace(url, stamp=stamp_of(url))
+            place: Place = FilePlace.listed(full_name(system, base + name))
             local = isinstance(system, LocalFileSystem)
             if local and (what := unlike_file(base + name)):
                 place = NoPlace(f"{name}: {what}; take it out")
@@ -112,8 +111,7 @@ class CocoSource:
                 continue
             name = image["file_name"]
             ids.add(image["id"])
-            url = join(self.images, name)
-            yield Entry(stem(name), FilePlace(url, stamp=stamp_of(url)), name, image["id"])
+            yield Entry(stem(name), FilePlace.listed(join(self.images, name)), name, image["id"])
 
 
 @dataclass(frozen=True)
@@ -142,8 +140,7 @@ class VocSource:
         except UnicodeDecodeError as error:
             raise FileError(path, f"is not text ({error})", "fetch it again") from error
         for name in names:
-            url = join(folder, f"{name}.jpg")
-            yield Entry(name, FilePlace(url, stamp=stamp_of(url)), f"{name}.jpg")
+            yield Entry(name, FilePlace.listed(join(folder, f"{name}.jpg")), f"{name}.jpg")
 
 
 def check_there(url: str) -> None:

@@ -58,7 +58,11 @@ def read_edge_map(path: Path) -> EdgeArray:
 
 
 def _read_grey(path: Path) -> tuple[np.ndarray, str]:
-    """The grey values of an image, and Pillow's mode of it; alpha is passed over."""
+    """The grey values of an image, and Pillow's mode of it; alpha is passed over.
+
+    Raises:
+        ValueError: it cannot be read, is in colour, or its alpha alone differs between pixels.
+    """
     try:
         values, mode, _ = stored_pixels(path, as_shown=True)
     except FileError as error:
@@ -70,8 +74,11 @@ def _read_grey(path: Path) -> tuple[np.ndarray, str]:
     if values.ndim == 2:
         return values, mode
     grey = values[..., 0]
-    if values.shape[2] >= 3 and (values[..., :3] != grey[..., None]).any():
+    if mode == "CMYK" or (values.shape[2] >= 3 and (values[..., :3] != grey[..., None]).any()):
         raise ValueError(f"{path} is a colour image; an edge map is grey, white on black")
+    alpha = values[..., -1]
+    if values.shape[2] in (2, 4) and (grey == grey[0, 0]).all() and (alpha != alpha[0, 0]).any():
+        raise ValueError(f"{path} has its edges in its alpha; an edge map is grey, white on black")
     return grey, mode
 
 

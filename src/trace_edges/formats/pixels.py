@@ -23,13 +23,12 @@ from trace_edges.images.opening import (
     open_pillow,
     orientation_of,
 )
-from trace_edges.images.png import deep_mode, deep_values, raw_mode
+from trace_edges.images.png import SPREAD, deep_mode, deep_values, raw_mode
 from trace_edges.images.stored import LABELS, MAX_PIXELS, ImageError, check_memory, upright
 from trace_edges.images.tiff import Tiff, read_tiff
 
 # Compressions of TIFF that may change values, as the image formats of these names do.
 _LOSSY = ("OJPEG", "JPEG", "ALT_JPEG", "JPEG_LOSSY", "JPEG2000", "JPEGXR", "WEBP", "JPEGXL")
-_SPREAD = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey of few bits
 
 _ONE = "save the one that is meant as a file of its own"
 
@@ -73,12 +72,13 @@ def stored_pixels(
 
     Args:
         path: the image.
-        as_shown: bright is a high number also where a TIFF says that white is 0.
+        as_shown: the brightness that is meant, and not the numbers: white is the highest of the
+            type, also where there are fewer bits, or where a TIFF says that white is 0.
 
     Raises:
         FileNotFoundError: there is none.
         FileError: a `ValueError` of one line: it is no image of a format that is read, is damaged,
-            is a stack of several, or has more than 400 megapixels.
+            is a stack of several, has bands beside its colours, or has more than 400 megapixels.
     """
     with _as_file_errors(path), open_file(path, str(path)) as file, decoding(str(path)):
         if is_tiff(begin(file, str(path))):
@@ -86,12 +86,16 @@ def stored_pixels(
             form = _form(tiff)
             if tiff.pages > 1:
                 raise FileError(path, f"holds {tiff.pages} pages", _ONE)
+            if tiff.notes:
+                raise FileError(path, f"has bands of no said meaning ({tiff.notes[0]})", _ONE)
             if tiff.image is not None:
-                return np.asarray(tiff.image), tiff.image.mode, form
+                values, mode = np.asarray(tiff.image), tiff.image.mode
+                if tiff.photometric == "MINISWHITE" and mode == "L" and not as_shown:
+                    values = ~values  # Pillow gives brightness
+                return values, mode, form
             assert tiff.values is not None
-            values = tiff.values
-            turned = values.dtype == np.bool_ or (as_shown and values.dtype.kind == "u")
-            if turned and tiff.photometric == "MINISWHITE":
+            values = _brightness(tiff) if as_shown else tiff.values
+            if values.dtype == np.bool_ and tiff.photometric == "MINISWHITE":
                 values = ~values
             return upright(values, tiff.orientation), _mode(tiff), form
         image = open_pillow(file, str(path))
@@ -103,8 +107,8 @@ def stored_pixels(
             values, whole = deep_values(file, deep)
             return upright(values, orientation_of(whole)), deep.replace(";16B", ";16"), "PNG"
         values = np.asarray(image)
-        if raw in _SPREAD:
-            values = values // _SPREAD[raw]
+        if raw in SPREAD and not as_shown:
+            values = values // SPREAD[raw]
         return upright(values, orientation_of(image)), image.mode, image.format or ""
 
 
@@ -136,6 +140,20 @@ def upright_size(path: str | PathLike[str]) -> tuple[int, int]:
 def _form(tiff: Tiff) -> str:
     """The format of a TIFF, with its compression where that may change values."""
     return f"TIFF of {tiff.compression} data" if tiff.compression in _LOSSY else "TIFF"
+
+
+def _brightness(tiff: Tiff) -> np.ndarray:
+    """The values of a TIFF so that white is the highest of their type; of floats, 1."""
+    values = tiff.values
+    assert values is not None
+    if values.dtype.kind == "f":
+        return 1 - values if tiff.photometric == "MINISWHITE" else values
+    if values.dtype.kind != "u" or tiff.photometric == "PALETTE":
+        return values
+    if tiff.bits % 8:
+        highest = np.iinfo(values.dtype).max
+        values = np.rint(values * (highest / (2**tiff.bits - 1))).astype(values.dtype)
+    return ~values if tiff.photometric == "MINISWHITE" else values
 
 
 def _mode(tiff: Tiff) -> str:

@@ -22,8 +22,9 @@ from PIL import EpsImagePlugin, ExifTags, Image, ImageFile, TiffImagePlugin, fea
 
 from trace_edges.extras import MissingExtraError, require
 from trace_edges.files import FileError
+from trace_edges.images.jpeg_2000 import depths, read_jpeg_2000
 from trace_edges.images.jpeg_xl import declared_size, is_jpeg_xl, read_jpeg_xl
-from trace_edges.images.png import deep_mode, deep_values, without_texts
+from trace_edges.images.png import deep_mode, deep_values, open_png
 from trace_edges.images.stored import ImageError, Stored, check_memory, check_size, refusal
 from trace_edges.images.tiff import make_room, read_tiff, stored_tiff, tiff_size
 
@@ -150,11 +151,15 @@ def read_stored(file: IO[bytes], name: str) -> Stored:
         if is_jpeg_xl(signature):
             return read_jpeg_xl(file.read(), _library("imagecodecs", "JPEG XL", name), name)
         image = open_pillow(file, name)
+        deep_2000 = signature.startswith(_JPEG_2000) and max(depths(_whole(file))) > 8
         raw_mode = deep_mode(image)
-        if not raw_mode:
+        if not (raw_mode or deep_2000):
             return from_pillow(image, name)
         check_size(image.height, image.width, name)
         check_memory(image.height, image.width, 20, name)
+        if deep_2000:
+            library = _library("imagecodecs", "JPEG 2000 of more than 8 bits", name)
+            return read_jpeg_2000(_whole(file), library, name)
         values, whole = deep_values(file, raw_mode)
         key = image.info.get("transparency")
         return Stored(
@@ -178,7 +183,7 @@ def open_pillow(file: IO[bytes], name: str) -> Image.Image:
     for known in _FORMATS:
         reader, accepts = Image.OPEN[known]
         if accepts is None or accepts(signature[:16]):
-            return reader(without_texts(file) if known == "PNG" else file, "")
+            return open_png(file) if known == "PNG" else reader(file, "")
     if signature.startswith(_JPEG_2000):
         return _further("JPEG2000", "jpg_2000", file, name)
     if signature[4:8] == b"ftyp":
@@ -238,6 +243,11 @@ def frames_of(image: Image.Image) -> tuple[str, ...]:
     except (EOFError, OSError, ValueError, SyntaxError, struct.error, KeyError, IndexError):
         return ()  # a later frame is damaged: the first may be sound
     return (f"frame {image.tell() + 1} of {frames}",) if frames > 1 else ()
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def _further(kind: str, feature: str, file: IO[bytes], name: str) -> Image.Image:

@@ -16,7 +16,17 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _ORIENTING = (b"Raw profile type exif\0", b"Raw profile type APP1\0", b"XML:com.adobe.xmp\0")
 _LONGEST_TEXT = 1 << 20
 # By Pillow's mode and raw mode: the raw modes that give the two bytes of every value, high first.
+SPREAD = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey of few bits
 _DEEP = {"RGB;16B": ("RGB;16B", "RGB;16L"), "RGBA;16B": ("RGBA;16B", "RGBA;16L")}
+
+
+def open_png(file: IO[bytes]) -> Image.Image:
+    """The PNG, not decoded yet, with the key that is transparent in Pillow's values."""
+    image = PngImagePlugin.PngImageFile(without_texts(file))
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        image.info["transparency"] = key * SPREAD.get(raw_mode(image), 1)
+    return image
 
 
 def without_texts(file: IO[bytes]) -> IO[bytes]:

@@ -156,7 +156,7 @@ def _scales(image: Stored, name: str) -> tuple[float, float, str]:
     dtype = first.dtype
     if dtype == np.bool_:
         return 255.0, 255.0, ""
-    if image.bits is not None and image.bits < 8:
+    if image.bits is not None:
         factor = 255.0 / (2**image.bits - 1)
         return factor, factor, ""
     if dtype == np.uint8:
@@ -170,15 +170,17 @@ def _scales(image: Stored, name: str) -> tuple[float, float, str]:
     if dtype.kind == "f":
         factor = 255.0 if max(highest, highest_alpha) <= 1 else 1.0
         return factor, factor, ""
-    bits = _bits(highest)
-    alpha_bits = max(bits, _bits(highest_alpha))
-    deep = 8 * dtype.itemsize
-    told = f"{bits}-bit values in {deep} bits" if bits < min(16, deep) else ""
+    deepest = 8 * dtype.itemsize - (dtype.kind == "i")  # one bit is the sign
+    bits = _bits(highest, deepest)
+    alpha_bits = max(bits, _bits(highest_alpha, deepest))
+    if image.alpha == "premultiplied":
+        bits = alpha_bits  # as colours are shares of their alpha
+    told = f"{bits}-bit values in {8 * dtype.itemsize} bits" if bits < min(15, deepest) else ""
     return 255.0 / (2**bits - 1), 255.0 / (2**alpha_bits - 1), told
 
 
-def _bits(highest: float) -> int:
-    return next(bits for bits in (8, 10, 12, 14, 16) if highest < 2**bits)
+def _bits(highest: float, deepest: int) -> int:
+    return min(deepest, next(bits for bits in (8, 10, 12, 14, 16) if highest < 2**bits))
 
 
 def _range(image: Stored) -> tuple[float, float, float]:

@@ -37,6 +37,7 @@ _REDUCED, _MASK = 1, 4  # bits of the tag NewSubfileType
 _MOST_PAGES = 10_000  # that are counted
 _DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, OSError, struct.error)
 _PLAIN = ("MINISWHITE", "MINISBLACK", "RGB", "PALETTE")  # what is read here
+_TIFFFILE = "tifffile.py"  # as software that wrote a file
 _PILLOWS = ("SEPARATED", "YCBCR", "CIELAB", "ICCLAB", "ITULAB")
 
 
@@ -100,11 +101,16 @@ def _read_page(
     orientation = page.tags.valueof(274, 1)
     orientation = orientation if isinstance(orientation, int) else 1
     photometric = getattr(page.photometric, "name", "unknown")
+    if photometric == "MINISWHITE" and page.bitspersample == 1 and page.software == _TIFFFILE:
+        photometric = "MINISBLACK"  # it says so of any array of booleans, and writes True as 1
     if photometric == "YCBCR" and page.compression == 1 and page.subsampling in (None, (1, 1)):
         # Pillow writes such a file, and its version 12 cannot read it back.
         drawn = np.asarray(Image.fromarray(_decoded(page), "YCbCr").convert("RGB"))
         return Tiff(drawn, "RGB", orientation, notes=notes)
     if photometric in _PILLOWS:
+        # Pillow takes planes of LAB as they are, and mixes up those of 16 bits.
+        if page.planarconfig == 2 and ("LAB" in photometric or page.bitspersample > 8):
+            raise refusal(name, f"is a TIFF of {photometric} in planes; save it as RGB")
         return Tiff(None, photometric, 1, image=_pillow(file, index), notes=notes)
     if photometric not in _PLAIN:
         raise refusal(name, f"is a TIFF of {photometric} pixels; save it as RGB")
@@ -138,7 +144,7 @@ def stored_tiff(tiff: Tiff) -> Stored:
     assert tiff.values is not None
     values, inverted = tiff.values, tiff.photometric == "MINISWHITE"
     height, width = values.shape[:2]
-    bits = tiff.bits if values.dtype.kind == "u" else None
+    bits = tiff.bits if tiff.bits % 8 else None
     rows: Rows = values.__getitem__
     if tiff.colours is not None:
         rows, bits = partial(_coloured, values, tiff.colours.T.astype(np.uint8)), None

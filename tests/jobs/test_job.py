@@ -4,6 +4,7 @@ import json
 import os
 import tarfile
 
+import datasets
 import fsspec
 import numpy as np
 import pyarrow as pa
@@ -110,6 +111,25 @@ def test_results_of_a_photograph_that_was_replaced_are_not_taken_for_its_own(
 
 def put_together(folder, form, images):
     """Images by name in a source of one kind; every file has the same two lengths and times."""
+    if form in ("memory", "memory-coco", "memory-voc"):
+        store = fsspec.filesystem("memory")
+        for name, content in images.items():
+            store.pipe_file(f"/voc/JPEGImages/{name}", content)
+        if form == "memory-coco":
+            listed = [{"id": at, "file_name": name} for at, name in enumerate(images)]
+            store.pipe_file("/list.json", json.dumps({"images": listed}).encode())
+            return open_source("memory://list.json", images="memory://voc/JPEGImages")
+        if form == "memory-voc":
+            names = "\n".join(name.removesuffix(".jpg") for name in images)
+            store.pipe_file("/voc/ImageSets/Segmentation/val.txt", names.encode())
+            return open_source("memory://voc", split="val")
+        return open_source("memory://voc/JPEGImages", "folder")
+    if form == "datasets":
+        cells = [{"bytes": content, "path": None} for content in images.values()]
+        features = datasets.Features({"image": datasets.Image()})
+        rows = datasets.Dataset.from_dict({"image": cells}, features=features)
+        rows.save_to_disk(folder / "saved")
+        return open_source(str(folder / "saved"))
     place = {"folder": folder / "in", "tar": folder / "in.tar", "parquet": folder / "in.parquet"}[
         form
     ]
@@ -131,11 +151,23 @@ def put_together(folder, form, images):
     return open_source(str(place))
 
 
-@pytest.mark.parametrize("form", ["folder", "tar", "parquet"])
-def test_a_replacement_of_the_same_length_and_time_is_told(form, tmp_path, make_job):
+@pytest.fixture
+def memory():
+    """A store that is empty before and after."""
+    store = fsspec.filesystem("memory")
+    yield store
+    store.store.clear()
+    store.pseudo_dirs[:] = [""]
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["folder", "tar", "parquet", "memory", "memory-coco", "memory-voc", "datasets"],
+)
+def test_a_replacement_of_the_same_length_and_time_is_told(form, tmp_path, make_job, memory):
     first, other, last = (bmp(number) for number in (1, 2, 3))
     assert len(first) == len(other) == len(last)
-    before, after = ({"0.bmp": one, "1.bmp": last} for one in (first, other))
+    before, after = ({"0.jpg": one, "1.jpg": last} for one in (first, other))
     annotate(make_job(put_together(tmp_path, form, before)))
     status = annotate(make_job(put_together(tmp_path, form, before)))  # written again, and the same
     assert (status.done, status.failed, status.now) == (2, 0, 0)
@@ -146,6 +178,33 @@ def test_a_replacement_of_the_same_length_and_time_is_told(form, tmp_path, make_
         assert "the image has changed since its results" in reason
     status = annotate(make_job(put_together(tmp_path, form, after), retry=True))
     assert (status.done, status.failed, status.now) == (2, 0, 1)
+
+
+def test_where_no_replacement_can_be_seen_it_is_said(make_job, memory, monkeypatch):
+    """A store that tells no more of its objects than their size."""
+    told = {"/in/0.png": {"name": "/in/0.png", "size": len(png(1)), "type": "file"}}
+    monkeypatch.setattr(type(memory), "find", lambda *_, **how: told if how else list(told))
+    memory.pipe_file("/in/0.png", png(1))
+    assert annotate(make_job(open_source("memory://in"))).doubts == ()
+    (doubt,) = annotate(make_job(open_source("memory://in"))).doubts
+    assert doubt.startswith("1 images have no date or digest where they lie")
+
+
+def test_results_whose_photographs_are_gone_are_said(photos, make_job):
+    assert annotate(make_job(open_source(str(photos)))).doubts == ()
+    (photos / "1.png").rename(photos / "renamed.png")
+    status = annotate(make_job(open_source(str(photos))))
+    assert status.doubts == ("1 images are gone whose results are there, and stay",)
+    assert (status.done, status.now) == (11, 1)
+
+
+def test_a_url_of_this_machine_is_its_path(photos, make_job, monkeypatch):
+    images = [{"id": 1, "file_name": "1.png"}]
+    (photos / "list.json").write_text(json.dumps({"images": images}), encoding="utf-8")
+    source = open_source(f"file://{photos}/list.json", images=f"file://{photos}")
+    annotate(make_job(source))
+    (photos / "1.png").write_bytes(png(77))
+    assert annotate(make_job(source)).failed == 1
 
 
 def test_neither_workers_nor_an_interruption_change_a_byte(photos, make_job, results):

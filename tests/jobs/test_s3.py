@@ -64,6 +64,18 @@ def test_a_job_from_a_bucket_to_a_bucket(s3, tmp_path, to):
     assert annotate(job(tmp_path, to)).now == 0
 
 
+@pytest.mark.parametrize("source", ["s3://photos/set", "s3://photos/set/*.png"])
+def test_an_image_that_somebody_replaced_is_told(s3, tmp_path, source):
+    annotate(job(tmp_path, "folder", source=source))
+    other = s3fs.S3FileSystem(skip_instance_cache=True)  # not what this process reads through
+    other.pipe_file("photos/set/1.png", png(1))  # again
+    assert annotate(job(tmp_path, "folder", source=source)).done == 3
+    other.pipe_file("photos/set/1.png", png(77))
+    status = annotate(job(tmp_path, "folder", source=source))
+    assert (status.done, status.failed, status.now, status.doubts) == (2, 2, 0, ())
+    assert b"1.png: the image has changed" in read_bytes("s3://photos/out/report.csv")
+
+
 def test_what_is_not_there_is_named(s3, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file, folder or bucket"):
         read_bytes("s3://photos/set/none.png")

@@ -186,6 +186,8 @@ def annotate(
     if isinstance(images, FolderSource) and images.passed_over:
         suffixes = Counter(Path(name).suffix.lower() for name in images.passed_over)
         error(f"{source}: {passed_over(suffixes)}")
+    for doubt in status.doubts:
+        error(f"{source}: {doubt}")
     report_first(status.reasons, status.failed, "more images failed")
     if running.report and status.done:
         from trace_edges.jobs.review import review

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from trace_edges.extras import require
 from trace_edges.images import ImageError
 from trace_edges.jobs.remote import join, open_dataset, read_bytes
-from trace_edges.jobs.stores import StoreFile, is_of_store
+from trace_edges.jobs.stores import StoreFile, ask, filesystem, is_of_store, stamp_in
 from trace_edges.outputs import digest_of
 
 _LONGEST = 255  # bytes of a name, as file systems have it
@@ -58,9 +58,9 @@ class FilePlace:
     stamp: str = field(default="", compare=False)
 
     @classmethod
-    def listed(cls, url: str) -> FilePlace:
-        """A whole file, with its stamp."""
-        return cls(url, stamp=stamp_of(url))
+    def listed(cls, url: str, told: str) -> FilePlace:
+        """A whole file, with its stamp: of this machine, or as its store told it with the list."""
+        return cls(url, stamp=told if "://" in url else stamp_of(url))
 
     def read(self) -> bytes:
         return read_bytes(self.url, self.start, self.length)
@@ -91,18 +91,18 @@ class CellPlace:
 
 @dataclass(frozen=True)
 class RowPlace:
-    """A row of a Hugging Face data set."""
+    """A row of a Hugging Face data set; the stamp is that of the split."""
 
     name: str
     split: str | None
     row: int
     column: str
+    stamp: str = field(default="", compare=False)
 
     def read(self) -> bytes:
         where = f"{self.name}: row {self.row}" + (f" of {self.split}" if self.split else "")
-        return _content(
-            open_dataset(self.name, self.split, self.column)[self.row][self.column], where
-        )
+        rows = open_dataset(self.name, self.split, self.column, self.stamp)
+        return _content(rows[self.row][self.column], where)
 
 
 @dataclass(frozen=True)
@@ -170,10 +170,13 @@ class Source(Protocol):
 
 
 def stamp_of(url: str) -> str:
-    """What changes when a file of this machine is written or replaced; empty for a URL, and for
-    what is missing, which is told when it is to be read.
+    """What changes when a file is written or replaced; empty where its store says nothing of the
+    kind, and for what is missing, which is told when it is to be read.
     """
     try:
+        if "://" in url:
+            system, path = filesystem(url)
+            return stamp_in(ask(url, system.info, path))
         found = os.stat(url)
     except (OSError, ValueError):
         return ""

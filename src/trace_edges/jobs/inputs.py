@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,9 +21,9 @@ from trace_edges.inputs import (
     unlike_file,
     visible_files,
 )
-from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place
+from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place, stamp_of
 from trace_edges.jobs.remote import full_name, join, read_bytes
-from trace_edges.jobs.stores import ask, filesystem, is_web, kind_of
+from trace_edges.jobs.stores import ask, filesystem, is_web, kind_of, stamp_in
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,16 @@ class FolderSource:
 
     def entries(self) -> Iterator[Entry]:
         shut: list[OSError] = []
-        base, paths = self._found(shut)
+        base, stamps = self._found(shut)
         system, _ = filesystem(self.url)
         base = base.rstrip("/") + "/" if base else ""
-        below = [path.removeprefix(base) for path in paths]
+        below = [path.removeprefix(base) for path in stamps]
         self.passed_over[:] = [name for name in below if name.lower().endswith(OTHER_SUFFIXES)]
         for name, key in result_names(sorted(filter(is_image, below))).items():
-            place: Place = FilePlace.listed(full_name(system, base + name))
+            path = base + name
+            place: Place = FilePlace.listed(full_name(system, path), stamps[path])
             local = isinstance(system, LocalFileSystem)
-            if local and (what := unlike_file(base + name)):
+            if local and (what := unlike_file(path)):
                 place = NoPlace(f"{name}: {what}; take it out")
             yield Entry(key, place, name)
         for error in shut:
@@ -65,24 +66,24 @@ class FolderSource:
             reason = f"{name}: cannot be listed ({error.strerror or error}); change its permissions"
             yield Entry(f"{name}/", NoPlace(reason), name)
 
-    def _found(self, shut: list[OSError]) -> tuple[str, Iterable[str]]:
-        """What names are relative to, and the files below it; folders that cannot be listed go to
-        `shut`.
+    def _found(self, shut: list[OSError]) -> tuple[str, Mapping[str, str]]:
+        """What names are relative to, and the files below it, with the stamps that a store told;
+        folders that cannot be listed go to `shut`.
         """
         system, path = filesystem(self.url)
         kind = kind_of(self.url)
         if kind is None and glob.has_magic(path):
-            return fixed_part(path), ask(self.url, system.glob, path)
+            return fixed_part(path), _told(self.url, system.glob)
         if kind == "directory" or (is_web(self.url) and ask(self.url, system.isdir, path)):
             if isinstance(system, LocalFileSystem):
-                return path, map(str, visible_files(path, True, shut))
-            return path, ask(self.url, system.find, path)
+                return path, dict.fromkeys(map(str, visible_files(path, True, shut)), "")
+            return path, _told(self.url, system.find)
         if kind is None:
             raise InputError(f"{self.url}: there is no such file or folder; check the path")
         if not is_image(path.rpartition("/")[2]):
             raise InputError(f"{self.url}: is not an image, tar, Parquet file or COCO JSON; check "
                              "it, or say what it is with --from")  # fmt: skip
-        return path.rpartition("/")[0], [path]
+        return path.rpartition("/")[0], {path: stamp_of(self.url)}
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,16 @@ class CocoSource:
         if not isinstance(listed, list):
             raise FileError(self.json, "lists no images", "give a JSON with COCO's images")
         ids: set[int] = set()
-        for place, image in enumerate(listed):
+        stamps = _stamps(self.images)
+        for number, image in enumerate(listed):
             if (problem := _unlike_coco(image, ids)) is not None:
-                reason = f"{self.json}: images[{place}] {problem}"
-                yield Entry(f"images[{place}]", NoPlace(reason), f"images[{place}]")
+                reason = f"{self.json}: images[{number}] {problem}"
+                yield Entry(f"images[{number}]", NoPlace(reason), f"images[{number}]")
                 continue
             name = image["file_name"]
             ids.add(image["id"])
-            yield Entry(stem(name), FilePlace.listed(join(self.images, name)), name, image["id"])
+            place = FilePlace.listed(join(self.images, name), stamps.get(name, ""))
+            yield Entry(stem(name), place, name, image["id"])
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,34 @@ class VocSource:
             raise InputError(f"{path}: there is no such split; check its name") from None
         except UnicodeDecodeError as error:
             raise FileError(path, f"is not text ({error})", "fetch it again") from error
-        for name in names:
-            yield Entry(name, FilePlace.listed(join(folder, f"{name}.jpg")), f"{name}.jpg")
+        stamps = _stamps(folder)
+        for key in names:
+            name = f"{key}.jpg"
+            place = FilePlace.listed(join(folder, name), stamps.get(name, ""))
+            yield Entry(key, place, name)
+
+
+def _told(url: str, listing: Callable[..., Any]) -> dict[str, str]:
+    """What `find` or `glob` of a store gives for a URL, with the stamps of the files."""
+    system, path = filesystem(url)
+    if isinstance(system, LocalFileSystem):
+        return dict.fromkeys(ask(url, listing, path), "")
+    return {one: stamp_in(told) for one, told in ask(url, listing, path, detail=True).items()}
+
+
+def _stamps(folder: str) -> Mapping[str, str]:
+    """Of all files below a folder, by name there, where a store lists them at once; none of this
+    machine, whose files are asked one by one.
+    """
+    system, path = filesystem(folder)
+    if isinstance(system, LocalFileSystem) or is_web(folder):
+        return {}
+    try:
+        told = _told(folder, system.find)
+    except (PermissionError, FileNotFoundError):  # it may let its objects be read all the same
+        return {}
+    base = path.rstrip("/") + "/"
+    return {one.removeprefix(base): stamp for one, stamp in told.items()}
 
 
 def check_there(url: str) -> None:
@@ -152,6 +181,7 @@ def check_there(url: str) -> None:
     """
     root = fixed_part(url)
     whole = root == url
+    filesystem(root)[0].invalidate_cache()  # of what it told an earlier job of this process
     if kind_of(root) is None and not is_web(url):  # a web server need not list its folders
         mend = "check the path" if whole else "check the pattern"
         raise InputError(f"{url}: there is no such file or folder; {mend}")

@@ -134,6 +134,7 @@ class Status:
         open, done, failed: how many items are.
         now: how many of the last two this run did.
         reasons: why the first few failed; at the end only.
+        doubts: what is odd about results that an earlier run made; at the end only.
     """
 
     open: int
@@ -141,6 +142,7 @@ class Status:
     failed: int
     now: int
     reasons: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -180,6 +182,7 @@ def annotate(
     made_with = source.describe(settings) | {"weights": source.fingerprint()}
     with job.manifest(made_with) as manifest, job.work.outputs.writing():
         _register(job, manifest)
+        doubts = manifest.doubts()
         seal = _Seals(job.sink, manifest, stores)
         counts, now = manifest.counts(), 0
         if job.shard.count == 1 and is_local(job.dest):  # else others may be writing
@@ -211,7 +214,7 @@ def annotate(
             raise
         _write_report(job, manifest)
         reasons = tuple(reason for _, reason in islice(manifest.failures(), _SHOWN))
-        return replace(_status(counts, now), reasons=reasons)
+        return replace(_status(counts, now), reasons=reasons, doubts=tuple(doubts))
 
 
 def _status(counts: dict[str, int], now: int) -> Status:

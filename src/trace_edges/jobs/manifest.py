@@ -180,6 +180,17 @@ class Manifest:
             )
         self.commit()
 
+    def doubts(self) -> list[str]:
+        """What is odd about images that are done; asked after `register`, before more are."""
+        done = "SELECT COUNT(*) FROM items WHERE state = 'done' AND key"
+        told = []
+        if number := self._one(f'{done} IN listed AND place LIKE \'%"stamp": ""%\''):
+            told.append(f"{number} images have no date or digest where they lie: whether they were "
+                        "replaced since their results were made cannot be told")  # fmt: skip
+        if number := self._one(f"{done} NOT IN listed"):
+            told.append(f"{number} images are gone whose results are there, and stay")
+        return told
+
     def counts(self) -> dict[str, int]:
         """How many items are open, done and failed."""
         rows = self._base.execute("SELECT state, COUNT(*) FROM items GROUP BY state")

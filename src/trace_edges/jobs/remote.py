@@ -44,8 +44,12 @@ def in_memory(url: str) -> bool:
 
 
 def absolute(url: str) -> str:
-    """A path from the root, so that it means the same in every process; a URL as it is."""
-    return url if "://" in url else os.path.abspath(url)
+    """A path from the root, so that it means the same in every process; a URL as it is, but for one
+    of this machine.
+    """
+    if "://" in url:
+        return filesystem(url)[1] if is_local(url) else url
+    return os.path.abspath(url)
 
 
 def is_within(url: str, folder: str) -> bool:
@@ -189,8 +193,8 @@ def check_writable(folder: str) -> None:
 
 
 @lru_cache(maxsize=8)
-def open_dataset(name: str, split: str | None, column: str) -> Any:
-    """One split, its images as they are stored."""
+def open_dataset(name: str, split: str | None, column: str, stamp: str) -> Any:
+    """One split, its images as they are stored; the stamp tells it from what was there before."""
     library = require("datasets", "annotate")
     rows = load_rows(name, split)
     if isinstance(rows.features[column], library.Image):

@@ -13,7 +13,7 @@ import io
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from stat import S_ISDIR, S_ISREG
 from typing import Any, TypeAlias, TypeVar
@@ -54,6 +54,9 @@ _CREDENTIALS = (
     "RefreshError",
 )  # fmt: skip  codes of S3, and classes of botocore and google.auth
 _LONGEST = 200  # characters of a reason
+# What stores say of an object that changes with it, in the words of the libraries.
+_STAMPS = ("ETag", "etag", "md5Hash", "generation", "Content-MD5", "Digest", "LastModified",
+           "Last-Modified", "last_modified", "mtime", "modified", "updated", "created")  # fmt: skip
 
 FileSystem: TypeAlias = fsspec.AbstractFileSystem
 Answer = TypeVar("Answer")
@@ -140,6 +143,14 @@ def kind_of(url: str) -> str | None:
             raise
         return None
     return "file" if S_ISREG(mode) else "directory" if S_ISDIR(mode) else "other"
+
+
+def stamp_in(told: Mapping[str, Any]) -> str:
+    """What changes when an object is written or replaced, of all that its store says of it; empty
+    where that is at most its size.
+    """
+    stamps = [str(told[name]) for name in _STAMPS if told.get(name)]
+    return " ".join([str(told.get("size")), *stamps]) if stamps else ""
 
 
 def is_of_store(error: Exception) -> bool:

@@ -15,6 +15,7 @@ from trace_edges.jobs.entries import CellPlace, Entry, NoPlace, RowPlace, stamp_
 from trace_edges.jobs.inputs import check_there
 from trace_edges.jobs.remote import is_saved_dataset, load_rows
 from trace_edges.jobs.stores import StoreError, StoreFile, is_of_store
+from trace_edges.outputs import digest_of
 
 SUFFIXES = (".parquet", ".parq", ".pq")
 _USUAL = ("image", "img", "jpg", "png", "bytes")
@@ -139,11 +140,14 @@ class DatasetSource:
                 raise InputError(f"{self.name} has no split {self.split!r}; it has {known}")
             splits = {self.split: splits[self.split]}
         for split, rows in splits.items():
+            files = [one["filename"] for one in rows.cache_files]
+            stamps = " ".join(f"{path} {stamp_of(path)}" for path in files)
+            stamp = digest_of(stamps.encode()) if files else ""
             column = self.column or _image_feature(rows, self.name)
             prefix = f"{split}/" if len(splits) > 1 else ""
             for row in range(len(rows)):
                 name = f"{prefix}{row:08d}"
-                yield Entry(name, RowPlace(self.name, split, row, column), name)
+                yield Entry(name, RowPlace(self.name, split, row, column, stamp), name)
 
 
 def _image_feature(rows: Any, name: str) -> str:

@@ -19,7 +19,7 @@ from .conftest import png
 
 def content(source):
     """What is read at every place, after it has been text."""
-    return {entry.key: unpack(pack(entry.place)).read() for entry in source.entries()}
+    return {entry.key: unpack(pack(entry)).read() for entry in source.entries()}
 
 
 def write_tar(path, members):

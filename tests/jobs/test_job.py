@@ -3,6 +3,7 @@ import io
 import json
 import os
 import tarfile
+from dataclasses import replace
 
 import datasets
 import fsspec
@@ -336,6 +337,35 @@ def test_panoptic_cuts_the_semantic_map_of_every_key(photos, make_job):
             ids = np.asarray(picture).astype(int) @ (1, 256, 65536)
         areas = {one["id"]: one["area"] for one in annotation["segments_info"]}
         assert areas == {int(n): int((ids == n).sum()) for n in np.unique(ids)}
+
+
+@pytest.mark.parametrize("suffix", ["png", "npy"])
+def test_a_semantic_map_that_was_drawn_anew_is_told(suffix, tmp_path, make_job):
+    def draw(split):
+        labels = np.zeros((24, 48), dtype=np.uint8)
+        labels[:, split:] = 1
+        path = tmp_path / "maps" / f"0.{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, labels) if suffix == "npy" else Image.fromarray(labels).save(path)
+        os.utime(path, ns=(10**18, 10**18))
+        return path
+
+    path = draw(24)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "0.png").write_bytes(png(1, width=48))
+    task = PanopticTask(tmp_path / "maps", table_of_numbers([1], [0]))
+    job = make_job(open_source(str(tmp_path / "in")), task=task)
+    assert annotate(job).done == 1
+    draw(24)  # again
+    assert (annotate(job).done, annotate(job).failed) == (1, 0)
+    draw(30)
+    for _ in range(2):  # it stays said
+        assert annotate(job).failed == 1
+    assert failures(tmp_path / "out")["0"].startswith("0.png: its semantic map has changed since")
+    status = annotate(replace(job, retry=True))
+    assert (status.done, status.now) == (1, 1)
+    path.unlink()
+    assert annotate(job).failed == 1
 
 
 def test_forms_that_cannot_hold_a_task_are_refused():

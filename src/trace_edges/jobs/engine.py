@@ -104,7 +104,8 @@ class Finish:
             else:
                 raise  # it would stop every image
             return _failed(item, f"{item.name}: {mend}")
-        return Outcome(item.key, "done", "", record, item.position, digest=prepared.digest)
+        digest = f"{prepared.digest} {result.digest}".strip()
+        return Outcome(item.key, "done", "", record, item.position, digest=digest)
 
 
 @dataclass(frozen=True, eq=False)

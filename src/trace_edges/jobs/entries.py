@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ _ROOM = 40  # of them, for suffixes and temporary names
 _SHOWN = 200  # characters of a name in a message
 _LONGEST_PATH = 3000  # bytes of a key: file systems take 4,096 with the folder of results
 # What is said of an image in whose place another is now.
-CHANGED = ("the image has changed since its results were made; --retry makes them again, or give "
+CHANGED = ("has changed since its results were made; --retry makes them again, or give "
            "another folder of results where they are in tars or Parquet files")  # fmt: skip
 
 
@@ -127,12 +127,14 @@ class Entry:
         place: where its bytes are.
         name: its file name, as COCO lists it.
         number: its id in COCO, where the source gives one.
+        beside: the semantic map that its result is made of too.
     """
 
     key: str
     place: Place
     name: str
     number: int | None = None
+    beside: FilePlace | None = None
 
 
 @dataclass(frozen=True)
@@ -183,23 +185,30 @@ def stamp_of(url: str) -> str:
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
-def is_another(place: Place, digest: str) -> bool:
-    """Whether an image is not the one whose bytes had this digest; no, where it cannot be had."""
+def changed(entry: Entry, digest: str) -> str:
+    """What is said where an entry is not the one whose bytes had this digest; nothing where it is,
+    or cannot be had.
+    """
     try:
-        content = place.read()
+        contents = [one.read() for one in (entry.place, entry.beside) if one is not None]
     except (OSError, ImageError):
-        return False
-    return isinstance(content, bytes) and digest_of(content) != digest
+        return ""
+    digests = [digest_of(content) for content in contents if isinstance(content, bytes)]
+    if " ".join(digests) in ("", digest):
+        return ""
+    what = "the image" if digests[0] != digest.split()[0] else "its semantic map"
+    return f"{where(entry)}: {what} {CHANGED}"
 
 
-def pack(place: Place | None) -> str:
-    """A place as JSON text."""
-    return json.dumps([type(place).__name__, asdict(place)])  # type: ignore[call-overload]
+def pack(entry: Entry) -> str:
+    """The place of an entry as JSON text, and the stamp of what is beside it."""
+    stamps = [] if entry.beside is None else [entry.beside.stamp]
+    return json.dumps([type(entry.place).__name__, asdict(entry.place), *stamps])  # type: ignore[call-overload]
 
 
 def unpack(text: str) -> Place:
-    """What `pack` made text of."""
-    kind, values = json.loads(text)
+    """The place that `pack` made text of."""
+    kind, values, *_ = json.loads(text)
     return _PLACES[kind](**values)
 
 
@@ -216,7 +225,7 @@ def checked(entry: Entry) -> Entry:
     elif len(entry.key.encode()) > _LONGEST_PATH:
         problem = f"its path is longer than {_LONGEST_PATH} bytes"
     else:
-        return Entry(entry.key, entry.place, _as_text(entry.name), entry.number)
+        return replace(entry, name=_as_text(entry.name))
     if isinstance(entry.place, NoPlace):  # which has a reason of its own
         return unusable(entry, entry.place.reason)
     return unusable(entry, f"{where(entry)}: {problem}; rename it")
@@ -240,7 +249,7 @@ def shown(name: str) -> str:
 
 def unusable(entry: Entry, reason: str) -> Entry:
     """An entry that goes to the report, under a key of its own that can be a file."""
-    told = f"{entry.key}\0{pack(entry.place)}".encode("utf-8", "surrogateescape")
+    told = f"{entry.key}\0{pack(entry)}".encode("utf-8", "surrogateescape")
     key = f"unusable-{blake2b(told, digest_size=8).hexdigest()}"
     return Entry(key, NoPlace(_as_text(reason)), _as_text(entry.name))
 

@@ -15,7 +15,7 @@ from trace_edges import __version__
 from trace_edges.edge_model import EdgeModel
 from trace_edges.files import FileError, remove_temporaries
 from trace_edges.jobs.engine import STRETCH, Engine
-from trace_edges.jobs.entries import FilePlace, Item, Shard, Source
+from trace_edges.jobs.entries import Entry, FilePlace, Item, Shard, Source
 from trace_edges.jobs.health import Stores
 from trace_edges.jobs.manifest import Manifest
 from trace_edges.jobs.remote import check_free, in_memory, is_local, is_within, join, write_bytes
@@ -277,10 +277,15 @@ class _Seals:
 
 def _register(job: Job, manifest: Manifest) -> None:
     part = job.sink.part or _ALL
-    entries = (entry for entry in job.source.entries() if entry.key in job.shard)
+    entries = (_beside(entry, job.task) for entry in job.source.entries() if entry.key in job.shard)
     manifest.register(_reachable(entries, job.workers), part if job.sink.part else 1)
     if job.retry:
         manifest.retry(part if job.sink.part else 1)
+
+
+def _beside(entry: Entry, task: Task) -> Entry:
+    path = task.beside(entry.key)
+    return entry if path is None else replace(entry, beside=FilePlace.listed(str(path), ""))
 
 
 def _reachable(entries: Iterable[Any], workers: int) -> Iterator[Any]:

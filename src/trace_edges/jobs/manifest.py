@@ -23,8 +23,8 @@ from trace_edges.jobs.entries import (
     Item,
     NoPlace,
     Place,
+    changed,
     checked,
-    is_another,
     pack,
     unpack,
     unusable,
@@ -117,7 +117,7 @@ class Manifest:
             self._forget(some)
             known = self._places([entry.key for entry in some])
             for entry in some:
-                place = pack(entry.place)
+                place = pack(entry)
                 if entry.key not in known:
                     row = (next(positions), entry.key, place, entry.name, entry.number)
                     self._base.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, 'open', '')", row)
@@ -158,7 +158,7 @@ class Manifest:
         """An item is done, perhaps with notes, or has failed for a reason.
 
         Args:
-            digest: of its image.
+            digest: of its image, and of what its result is made of too.
         """
         state, told = ("failed", reason) if reason else ("done", "; ".join(notes))
         query = "UPDATE items SET state = ?, reason = ? WHERE position = ?"
@@ -295,13 +295,15 @@ class Manifest:
         raise AssertionError("the loop has no end")
 
     def _put(self, entry: Entry, place: str) -> None:
-        """An entry has another place, or the file that it is or lies in was written since."""
+        """An entry has another place, or the file that it is, lies in or belongs to was written
+        since.
+        """
         self._base.execute("UPDATE items SET place = ? WHERE key = ?", (place, entry.key))
         query = "SELECT digest FROM digests JOIN items USING (position) WHERE key = ? "
         found = self._base.execute(query + "AND state = 'done'", (entry.key,)).fetchone()
-        if found is not None and is_another(entry.place, found[0]):
+        if found is not None and (reason := changed(entry, found[0])):
             query = "UPDATE items SET state = 'failed', reason = ? WHERE key = ?"
-            self._base.execute(query, (f"{where(entry)}: {CHANGED}", entry.key))
+            self._base.execute(query, (reason, entry.key))
 
     def _places(self, keys: list[str]) -> dict[str, str]:
         marks = ",".join("?" * len(keys))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -37,7 +38,7 @@ class Outcome:
         record: what is recorded of it.
         position: its place in the job, from 0.
         fault: which store it failed over, that of the images or that of the results.
-        digest: of the image's file, where that came as bytes.
+        digest: of the image's file, where that came as bytes, and of a semantic map.
     """
 
     key: str
@@ -76,13 +77,14 @@ class Subject:
 @dataclass(frozen=True, eq=False)
 class Result:
     """What a task made of one image: files by suffix, entries of its record, the thing itself for
-    whoever collects things, and notes for the report.
+    whoever collects things, notes for the report, and the digest of what it was made of `beside`.
     """
 
     files: Files = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
     value: Any = None
     notes: tuple[str, ...] = ()
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,10 @@ class Task(ABC):
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Lists all that the result depends on, plain JSON values."""
+
+    def beside(self, key: str) -> Path | None:
+        """A file of its own that the result of an image is made of too."""
+        return None
 
     def check(self) -> None:  # noqa: B027, since most tasks have nothing to check
         """Raises what would stop every image: a library that is missing, a folder."""

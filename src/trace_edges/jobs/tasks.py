@@ -23,6 +23,7 @@ from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.jobs.detecting import encoded
 from trace_edges.jobs.finding import Found, Regions, cutting_lines, uncut
 from trace_edges.jobs.task import Result, Subject, Task, TaskError
+from trace_edges.outputs import digest_of
 from trace_edges.results import VOID
 
 
@@ -139,7 +140,10 @@ class PanopticTask(Task):
             raise ValueError(f"{self.semantic}: there is no such folder of semantic maps; check it")
 
     def __call__(self, subject: Subject) -> Result:
-        path = self._map_of(subject.key)
+        path = self.beside(subject.key)
+        if path is None:
+            known = " or ".join(f"{subject.key}{suffix}" for suffix in SUFFIXES)
+            raise TaskError(f"{self.semantic} contains no {known}: add it, or leave the image out")
         lines = cutting_lines(subject, self.propagation)
         try:
             numbers = read_semantic(path)
@@ -157,12 +161,10 @@ class PanopticTask(Task):
         occurring = [one for one in self.classes.categories if one.id in seen]
         record = {"segments_info": segments_info(found)}
         record["categories"] = category_entries(occurring, things=True)
-        return Result(files, record, (found, classes), uncut(lines, self.propagation))
+        notes = uncut(lines, self.propagation)
+        return Result(files, record, (found, classes), notes, digest_of(path))
 
-    def _map_of(self, key: str) -> Path:
-        for suffix in SUFFIXES:
-            path = self.semantic / f"{key}{suffix}"
-            if path.is_file():
-                return path
-        known = " or ".join(f"{key}{suffix}" for suffix in SUFFIXES)
-        raise TaskError(f"{self.semantic} contains no {known}: add it, or leave the image out")
+    def beside(self, key: str) -> Path | None:
+        """The semantic map of an image."""
+        paths = (self.semantic / f"{key}{suffix}" for suffix in SUFFIXES)
+        return next((path for path in paths if path.is_file()), None)

@@ -281,3 +281,31 @@ def test_labels_of_yolo_lie_beside_the_images_in_every_usual_way(tmp_path, layou
     (image,) = open_masks(tmp_path).images
     assert image.photograph == ("train/a.png" if "train" in layout else "a.png")
     assert (image.masks.shape, len(image.masks)) == ((24, 24), 1)
+
+
+def test_of_two_files_in_a_folder_none_is_taken_for_both(labelled, tmp_path):
+    for name in ("train", "val"):
+        written(labelled, "coco", tmp_path / "both")
+        (tmp_path / "both" / "instances.json").rename(tmp_path / "both" / f"{name}.json")
+    with pytest.raises(ValueError, match=r"holds 2 JSON files, train.json and val.json among them"):
+        export(tmp_path / "both", "png", tmp_path / "out")
+
+
+def test_files_of_sam_and_lvis_are_read_as_such(tmp_path):
+    (mask,) = coco_entries(InstanceMasks(drawn((2, 12, 3, 13))[None]))
+    shape = {"height": SHAPE[0], "width": SHAPE[1]}
+    sams = {"segmentation": mask["segmentation"], "predicted_iou": 0.5}
+    known = {
+        "sam": [sams],
+        "sa_1": {"image": {"image_id": 1, "file_name": "sa_1.jpg", **shape}, "annotations": [sams]},
+        "lvis": {
+            "images": [{"id": 1, "coco_url": "http://a.org/val2017/lvis.jpg", **shape}],
+            "annotations": [{"id": 1, "image_id": 1, "iscrowd": 0, **mask}],
+            "categories": [{"id": 1, "name": "object"}],
+        },
+    }
+    for name, content in known.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        (image,) = taken(tmp_path / f"{name}.json").values()
+        assert image.name.rpartition("/")[2] == name
+        assert np.array_equal(image.masks.masks[0], drawn((2, 12, 3, 13)))

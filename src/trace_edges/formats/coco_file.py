@@ -116,6 +116,15 @@ def read_content(source: Source) -> Any:
                 other, _, mend = kind.partition(": ")
                 raise FileError(path, f"is not JSON but {other}", mend) from error
             raise
+    return as_coco(content, path)
+
+
+def as_coco(content: Any, path: Path) -> Any:
+    """The content of a JSON, SAM's as COCO has it, and LVIS's with the names of files.
+
+    Raises:
+        GroundTruthError: it is of another tool.
+    """
     if (tool := tool_of(content)) is not None:
         raise refusal(path, f"is a JSON of {tool}", "export or convert it to COCO's")
     return _with_names(_from_sam(content, path))

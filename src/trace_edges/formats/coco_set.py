@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from trace_edges.files import write_atomically
-from trace_edges.formats.coco_file import image_names, open_coco
+from trace_edges.formats.coco_file import as_coco, image_names, open_coco
 from trace_edges.formats.coco_masks import checked_runs, mask_sizes
 from trace_edges.formats.coco_models import (
     CALLED_CATEGORY,
@@ -128,7 +128,8 @@ def read_coco(path: Path, reading: Reading) -> LabelledSet:
         OSError: it cannot be read.
     """
     given = reading.content
-    source = path if given is None or isinstance(given, str) else given  # a text would be a path
+    # A text would be a path.
+    source = path if given is None or isinstance(given, str) else as_coco(given, path)
     file = open_coco(source, LISTED_IMAGE, CATEGORY_MASK, unnamed=str(path))
     content = file.content if isinstance(file.content, Mapping) else {}
     categories, unsound = listed_categories(content, file.name)

@@ -46,6 +46,10 @@ def kind_of(path: Path) -> tuple[str, Path | list[Path], Any]:
             return "labelme", path, None
         if is_record(content):
             return "annotate", path, None
+    if len(files) > 1:
+        first, second = (file.relative_to(path) for file in files[:2])
+        problem = f"holds {len(files)} JSON files, {first} and {second} among them"
+        raise FileError(path, problem, "give one of the files")
     if files:
         return _kind_of_file(files[0])
     if any(list_files(path, (".txt",))):

@@ -37,7 +37,7 @@ def fuzzed(run: Callable[..., None], folder: Path, *arguments: object) -> None:
     code, told = apart(run, work, *arguments, seconds=SECONDS + _LONGEST_WAIT)
     if code != 0:
         inputs = {path.name: path.read_bytes()[:3000] for path in work.glob("it*")}
-        raise AssertionError(f"exit code {code} over {inputs}\n{told[-8000:]}")
+        raise AssertionError(f"exit code {code} over {inputs}\n{told[:8000]}")
 
 
 def fuzz(cases: st.SearchStrategy[T], check: Callable[[T], object], examples: int) -> None:

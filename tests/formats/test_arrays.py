@@ -1,4 +1,5 @@
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -21,6 +22,14 @@ def declares(shape):
     """A header of that shape, and no values."""
     header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+
+
+def test_an_array_that_python_2_wrote_comes_back_without_a_word(tmp_path):
+    values = np.arange(12.0)
+    (tmp_path / "a.npy").write_bytes(declares("(3L, 4L)") + values.tobytes())
+    with warnings.catch_warnings(action="error"):
+        array = load_array(tmp_path / "a.npy", "mend")
+    np.testing.assert_array_equal(array, values.reshape(3, 4))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import warnings
 from errno import ENOENT
 from os import PathLike
 from tokenize import TokenError
@@ -30,7 +31,7 @@ _DAMAGE = (
 
 
 def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
-    """The array of a .npy file.
+    """The array of a .npy file, also where Python 2 wrote it, which NumPy warns of.
 
     Args:
         path: the file.
@@ -41,7 +42,7 @@ def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
         FileError: a `ValueError` of one line: it is not an .npy file, is damaged, holds objects
             (which are never unpickled), no pixel, or more than 400 megapixels or memory has.
     """
-    with open_regular(path, mend) as file:
+    with open_regular(path, mend) as file, warnings.catch_warnings(action="ignore"):
         start = file.read(6)
         if start[:2] == _ZIP:
             raise FileError(path, "holds an archive", mend)

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from trace_edges.backbones import load_backbone
-from trace_edges.detector import EdgeDetector
 from trace_edges.detector.settings import StudentSettings
 from trace_edges.detector.student import Student
 
@@ -46,30 +45,6 @@ def test_the_last_block_of_a_unet_is_the_last_one_on_its_way_up(tiny_model, kind
     with torch.no_grad(), backbone.grids(torch.randn(1, 4, 8, 8), student.blocks) as grid_of:
         backbone.predict(torch.randn(1, 4, 8, 8), 0)
         assert grid_of(student.blocks[0]) == (8 // backbone.patch,) * 2  # the finest grid
-
-
-@pytest.mark.parametrize("number", [-1, 2])
-def test_a_detector_of_version_0_1_reads_the_block_that_it_was_trained_on(
-    tiny_model, tmp_path, number
-):
-    """It counted blocks as they are defined: down, up, and the middle one last."""
-    backbone = load_backbone(tiny_model("sd15"))
-    name = [*backbone.blocks[:3], *backbone.blocks[4:], backbone.blocks[3]][number]
-    assert name.startswith("mid_block." if number == -1 else "down_blocks.2.")
-    now = backbone.blocks.index(name)
-    torch.manual_seed(0)
-    detector = EdgeDetector(Student(backbone, StudentSettings(blocks=(now,), width=16)), 64)
-    folder = tmp_path / "detector"
-    detector.save_pretrained(folder)
-    assert EdgeDetector.from_pretrained(folder).student.blocks == [name]  # stored by its name
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    assert config.pop("blocks") == [name]
-    config["student"]["blocks"] = [number]
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    old = EdgeDetector.from_pretrained(folder)
-    assert old.student.blocks == [name]
-    image = torch.rand(3, 64, 64)
-    assert (old(image).edges == detector(image).edges).all()
 
 
 def drop(path, *keys, **values):

@@ -113,7 +113,7 @@ def test_a_record_of_an_earlier_version_is_known_and_kept():
     result = run("detect", "day1", "--out", "e", *FAST)
     assert result.exit_code == 0
     assert "1 skipped" in result.stdout
-    assert "e/img.json is of an earlier version" in result.stderr
+    assert "e/img.json does not say which file it is of" in result.stderr
     run("detect", "day1", "--out", "e", *FAST, "--overwrite")
     assert {path.name: path.read_bytes() for path in Path("e").iterdir()} == before
 

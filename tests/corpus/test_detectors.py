@@ -41,7 +41,7 @@ WRONG: dict[tuple[str, ...], frozenset[str]] = {
     ("student", "width"): ALL - LEFT_OUT,
     ("student", "rank"): ALL - LEFT_OUT,
     ("student", "attention"): ALL - LEFT_OUT,
-    ("blocks",): ALL - {"null"} - LEFT_OUT,
+    ("blocks",): ALL,
     ("training",): ALL - {"object"} - LEFT_OUT,
     ("trace_edges",): ALL - TEXT - LEFT_OUT,
     ("backbone_dtype",): ALL - LEFT_OUT,

@@ -1,26 +1,12 @@
 """The cache: one file for one photograph and view, whole or not there."""
 
-import json
-from hashlib import blake2b
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from trace_edges.distillation import CONFIGS
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.labels import LabelSettings
-from trace_edges.distillation.teachers import TrainingFreeTeacher, View
-from trace_edges.training_free.pipeline import TraceEdgePipeline
-
-# A view of trace-mini as it was described when `subcell` was called refine and there was no method.
-FIRST_DESCRIPTION = {
-    "resolution": 512, "refine": 1, "trajectory": "noise", "timestep": 99, "stride": 100, "seed": 0,
-    "emergence_resolution": 512, "criterion": "kl", "ignore_first": 0, "neighbours": 4,
-    "symmetric": False, "border": "scale", "layers": None, "shift": None,
-    "backbone": "da84f0fd705a33227eccdb3880710383", "dtype": "float32", "half_edge": 1.0,
-    "null": None, "revision": None, "quantize": None, "vae_tiling": None,
-}  # fmt: skip
+from trace_edges.distillation.teachers import View
 
 
 class FakeTeacher:
@@ -93,24 +79,3 @@ def test_a_broken_photograph_is_reported_and_the_others_are_done(cache, photogra
     assert "broken.png" in why
     assert fine == ""
     assert cache.path(photograph).exists()
-
-
-def test_labels_that_were_cached_under_the_first_names_of_settings_are_found(
-    trace_mini, photograph, tmp_path
-):
-    photograph.write_bytes(b"photograph")
-    teacher = TrainingFreeTeacher(TraceEdgePipeline(trace_mini), CONFIGS["toy"].teacher)
-    digest = blake2b(json.dumps(FIRST_DESCRIPTION, sort_keys=True).encode(), digest_size=16)
-    digest.update(b"photograph")
-    assert digest.hexdigest() == "359135e06636f61025f44f0e122e1755"
-    assert LabelCache(tmp_path, teacher).path(photograph).stem == digest.hexdigest()
-
-
-def test_the_method_has_no_part_in_a_digest_unless_it_is_another(photograph, tmp_path):
-    def path(**method):
-        teacher = FakeTeacher()
-        teacher.views = [View({"resolution": 64, **method}, teacher.read)]
-        return LabelCache(tmp_path, teacher).path(photograph)
-
-    assert path(method="training-free") == path()
-    assert path(method="encoder") != path()

@@ -62,11 +62,6 @@ class DiffusionBackbone(Backbone):
     def models(self) -> tuple[nn.Module, ...]:
         return self.denoiser, self.vae
 
-    @property
-    def blocks_as_defined(self) -> list[str]:
-        """`blocks` in the order of the modules, as detectors of version 0.1 number them."""
-        return _around(self.family.layers_as_defined(self.denoiser))
-
     def enable_model_cpu_offload(self, device: str | torch.device = "cuda") -> DiffusionBackbone:
         from accelerate import cpu_offload_with_hook
 

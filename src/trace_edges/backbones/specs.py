@@ -183,13 +183,11 @@ class Family:
 
     def layers(self, denoiser: torch.nn.Module) -> list[str]:
         """Full names of the self-attention modules of this denoiser, in the order of a pass."""
-        named = self.layers_as_defined(denoiser)
+        named = [
+            name for name, _ in denoiser.named_modules() if self.self_attention.fullmatch(name)
+        ]
         place = {stage: number for number, stage in enumerate(self.stages)}
         return sorted(named, key=lambda name: place.get(name.partition(".")[0], 0))
-
-    def layers_as_defined(self, denoiser: torch.nn.Module) -> list[str]:
-        """The same names in the order in which the modules are defined."""
-        return [name for name, _ in denoiser.named_modules() if self.self_attention.fullmatch(name)]
 
     def denoiser_config(self, name: str) -> Config:
         """Config of the denoiser of a named checkpoint."""

@@ -38,7 +38,7 @@ class DetectorConfig:
         backbone_rounded: of weights that were float32, as half precision has them, by its name.
         resolution: sqrt(H * W) in px of what the detector sees.
         student: its parts.
-        blocks: names of the blocks that the decoder reads; None: written by version 0.1.
+        blocks: names of the blocks that the decoder reads.
         training: how it was trained, plain JSON values.
     """
 
@@ -56,7 +56,7 @@ class DetectorConfig:
     backbone_rounded: dict[str, str] = field(default_factory=dict)
     resolution: Side
     student: StudentSettings
-    blocks: tuple[str, ...] | None = None
+    blocks: tuple[str, ...]
     training: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

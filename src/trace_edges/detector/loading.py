@@ -59,7 +59,7 @@ def load_student(
     loaded = _same_backbone(folder, config, backbone or str(config.backbone), device, dtype,
                             local_files_only)  # fmt: skip
     try:
-        blocks = block_numbers(config.blocks, config.student, loaded)
+        blocks = block_numbers(config.blocks, loaded)
         with out_of_memory(lambda: f"{folder} does not fit on {device}: take another device"):
             student = Student(
                 loaded, replace(config.student, blocks=blocks), config.backbone_fingerprint

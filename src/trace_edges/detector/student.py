@@ -244,20 +244,8 @@ def _width(backbone: DiffusionBackbone, block: str) -> int:
     return int(backbone.denoiser.get_submodule(layer).query_dim)
 
 
-def block_numbers(
-    names: Sequence[str] | None, settings: StudentSettings, backbone: DiffusionBackbone
-) -> tuple[int, ...]:
-    """Numbers of the blocks that a stored student reads, in the order of a pass.
-
-    Args:
-        names: of these blocks; None: only their numbers are stored, counted by version 0.1 in the
-            order in which the modules are defined (of a UNet, its middle block is the last one).
-    """
-    if names is None:
-        defined = backbone.blocks_as_defined
-        if any(not -len(defined) <= number < len(defined) for number in settings.blocks):
-            return settings.blocks  # of which the student says that there is no such block
-        names = [defined[number] for number in settings.blocks]
+def block_numbers(names: Sequence[str], backbone: DiffusionBackbone) -> tuple[int, ...]:
+    """Numbers of the blocks that a stored student reads, in the order of a pass."""
     if unknown := [name for name in names if name not in backbone.blocks]:
         raise ValueError(f"{backbone.name} has no block {unknown[0]!r}")
     return tuple(backbone.blocks.index(name) for name in names)

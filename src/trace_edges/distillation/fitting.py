@@ -20,7 +20,7 @@ from trace_edges.distillation.destination import LEAST, Destination
 from trace_edges.distillation.examples import Batch, Example, draw_batch, read_example
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.losses import batch_loss
-from trace_edges.distillation.settings import DistillationSettings, first_names
+from trace_edges.distillation.settings import DistillationSettings
 from trace_edges.distillation.sprites import Sprite
 from trace_edges.distillation.validation import OdsValidation, draw_sheet, validation_loss
 from trace_edges.training import Best, checkpoint_bytes, falling_cosine, fit
@@ -169,18 +169,11 @@ def _begun_with(
     validation: OdsValidation | None,
     sprites: Sequence[Sprite],
 ) -> str:
-    """What must be equal to go on, by the names that it had when the first runs were begun."""
+    """What must be equal to go on, as JSON."""
     described = settings.describe()
     # They change no weight; and of the number type, the backbone's fingerprint knows.
     for name in ("dtype", "gradient_checkpointing", "offload_vae"):
         del described[name]
-    for name, usual in (("reduction", 1), ("widths", [])):
-        if described["student"][name] == usual:  # runs that were begun before know nothing else
-            del described["student"][name]
-    for name in ("pasted", "twins"):
-        if not described[name]:
-            del described[name]
-    described["teacher"] = first_names(described["teacher"])
 
     def digest(paths: Sequence[Path]) -> str:
         content = blake2b(digest_size=8)
@@ -192,7 +185,7 @@ def _begun_with(
         described
         | {"photographs": digest(photographs), "held_out": digest(held_out)}
         | {"backbone": student.base, "device": student.device.type}
-        | {"looks": [first_names(view.description) for view in cache.teacher.views]}
+        | {"looks": [view.description for view in cache.teacher.views]}
         | ({"sprites": blake2b(b"".join(map(bytes, sprites))).hexdigest()} if sprites else {})
         | ({} if validation is None else {"judge": validation.describe()}),
         sort_keys=True,

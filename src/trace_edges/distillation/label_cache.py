@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from trace_edges.distillation.labels import Labels, LabelSettings
-from trace_edges.distillation.settings import first_names
 from trace_edges.distillation.teachers import Teacher, View
 from trace_edges.files import write_atomically
 from trace_edges.images import ImageError, load_image
@@ -33,7 +32,7 @@ class LabelCache:
 
     def path(self, photograph: Path, view: View | None = None) -> Path:
         """Where the map of this photograph lies, or will; of the first view, if none is given."""
-        description = first_names((view or self.teacher.views[0]).description)
+        description = (view or self.teacher.views[0]).description
         digest = blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=16)
         digest.update(photograph.read_bytes())
         name = digest.hexdigest()

@@ -133,10 +133,6 @@ class DistillationSettings:
         Raises:
             ValueError: a name or a value is unknown.
         """
-        teacher = values.get("teacher") if isinstance(values, Mapping) else None
-        if isinstance(teacher, Mapping) and "refine" in teacher:  # as `subcell` was once called
-            named = {"subcell" if name == "refine" else name: v for name, v in teacher.items()}
-            values = {**values, "teacher": named}
         return read_fields(cls, values)
 
 
@@ -196,14 +192,3 @@ def read_config(name: str) -> DistillationSettings:
         if not problem.startswith(("is ", "has ", "lacks ")):
             problem = f"holds no settings: {problem}"
         raise FileError(path, problem, "give settings as docs/distillation.md says") from error
-
-
-def first_names(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Name settings of the training-free method as they were named when labels were first cached
-    and runs first begun: what is kept under such a description is found again.
-    """
-    return {
-        "refine" if name == "subcell" else name: value
-        for name, value in description.items()
-        if (name, value) != ("method", "training-free")  # went without saying
-    }

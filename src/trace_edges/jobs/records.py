@@ -102,8 +102,8 @@ class Records:
         if others:
             return f"was made with {'; '.join(others)}: --overwrite makes it again"
         if not isinstance(record.get(IMAGE), Mapping):
-            return (f"{self.record(name)} is of an earlier version and does not say which file it "
-                    "is of: give another folder to make it again")  # fmt: skip
+            return (f"{self.record(name)} does not say which file it is of: give another folder "
+                    "to make it again")  # fmt: skip
         return ""
 
     def __call__(self, item: Item, result: Result, facts: Facts) -> Mapping[str, Any]:

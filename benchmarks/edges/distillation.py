@@ -124,7 +124,7 @@ def main() -> None:
     pipe = te.TraceEdgePipeline.from_pretrained()
     student = Student(pipe.backbone, WITH_ATTENTION)
     cache = LabelCache(options.labels, TrainingFreeTeacher(pipe, BASE.teacher))
-    kept = options.out / "features"
+    kept = options.out / f"features_t0_t{LATE}"
     paths = find_images([options.photographs]).images[: options.limit]
     learn = read_all(paths, student, kept)
     scored = read_all(find_images([options.images]).images, student, kept)

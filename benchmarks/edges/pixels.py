@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,9 +83,7 @@ class Row:
 
     Attributes:
         photographs, steps: share of them.
-        pasted: share of the crops onto which something is pasted; with 0, their scale and their
-            light do not vary either.
-        twins: share of what is pasted that has a twin right beside it.
+        settings: of the distillation.
         sprites: objects are pasted, and not pieces of photographs alone.
         labels: what is made of the labels of a photograph.
         loss: of the edges.
@@ -94,8 +92,7 @@ class Row:
 
     photographs: float = 1
     steps: float = 1
-    pasted: float = 1
-    twins: float = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
     sprites: bool = True
     labels: Callable[[Labels], Labels] | None = None
     loss: Loss = dice_loss
@@ -143,8 +140,10 @@ ROWS = {
     "a quarter of the photographs": Row(photographs=0.25),
     "half of the steps": Row(steps=0.5),
     "twice the steps": Row(steps=2),
-    "no pasting": Row(pasted=0),
-    "half of what is pasted has a twin": Row(twins=0.5),
+    "no running average of the weights": Row(settings={"ema": 0.0}),
+    "no pasting": Row(settings={"pasted": 0.0}),  # scale and light do not vary either
+    "no pasting, but scale and light vary": Row(settings={"pasted": 1e-9}),
+    "half of what is pasted has a twin": Row(settings={"twins": 0.5}),
     "pieces of photographs are pasted, no sprites": Row(sprites=False),
     "nothing but pasting: no labels of the photographs": Row(labels=no_labels),
     "labels: closed contours alone": Row(labels=closed_labels),
@@ -212,9 +211,7 @@ def trained(
     options: argparse.Namespace,
 ) -> AnyStudent:
     """The student of a row; every tenth photograph is held out."""
-    settings = replace(
-        BASE, steps=round(options.steps * row.steps), pasted=row.pasted, twins=row.twins
-    )
+    settings = replace(BASE, steps=round(options.steps * row.steps), **row.settings)
     learn = [example for i, example in enumerate(examples) if i % 10]
     learn = learn[: round(len(learn) * row.photographs)]
     if row.labels is not None:

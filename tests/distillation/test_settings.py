@@ -58,6 +58,7 @@ def test_the_run_of_the_embedded_detector_is_repeated():
         ('{"batch_size": 1.5}', "batch_size is 1.5, and should be a valid integer"),
         ('{"batch_size": 4096, "crop": 1024}', "a batch of more than 400,000,000 pixels"),
         ('{"teacher": {"resolution": 1000000000}}', "resolution must be 16384 or less"),
+        ('{"twins": 0.5}', "twins are of what is pasted: set pasted above 0"),
         ('{"learning_rate": NaN}', "learning_rate is NaN"),
         ('{"student": null}', "student is null, and should be an object"),
         ("[1]", "is a list of 1, and should be an object"),

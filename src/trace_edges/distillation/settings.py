@@ -99,6 +99,8 @@ class DistillationSettings:
             raise ValueError(
                 "pasted is for a student whose features are not kept: one with widths or a rank"
             )
+        if self.twins and not self.pasted:
+            raise ValueError("twins are of what is pasted: set pasted above 0")
         if self.gradient_checkpointing and not self.student.rank:
             raise ValueError("gradient checkpointing saves memory of a LoRA only: give it a rank")
         if self.batch_size * self.crop**2 > _MOST_PIXELS:

@@ -39,7 +39,7 @@ def validation_loss(
     settings: DistillationSettings,
 ) -> float:
     """Give the loss of the same crops of held-out photographs, whenever it is asked for."""
-    settings = replace(settings, pasted=0)  # the loss of photographs as they are
+    settings = replace(settings, pasted=0, twins=0)  # the loss of photographs as they are
     cell = student.cell
     student.decoder.eval()
     losses = []

@@ -13,6 +13,7 @@ from trace_edges.cli.finishing import Finishing
 from trace_edges.formats import read_coco_masks
 from trace_edges.instances import instances_from_edges, seeds_from_masks
 from trace_edges.instances.sam import load_sam
+from trace_edges.training_free import TraceEdgePipeline
 
 from .words import FAST
 
@@ -56,17 +57,22 @@ def test_generated_masks_are_cut_at_the_edges(photos, tmp_path, source):
     assert record["timestep"] == 0
 
 
-def test_an_encoder_needs_edges_but_no_diffusion_model(quarters, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "trace_edges.training_free.pipeline.TraceEdgePipeline.from_pretrained", None
-    )
+def write_vit(folder):
     config = ViTConfig(
         hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=3,
         image_size=32, patch_size=16,
     )  # fmt: skip
-    ViTModel(config).save_pretrained(tmp_path / "vit")
+    ViTModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_an_encoder_needs_edges_but_no_diffusion_model(quarters, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "trace_edges.training_free.pipeline.TraceEdgePipeline.from_pretrained", None
+    )
     photos, edges = quarters
-    options = ["--masks", "maskcut", "--encoder", tmp_path / "vit", "--device", "cpu"]
+    encoder = write_vit(tmp_path / "vit")
+    options = ["--masks", "maskcut", "--encoder", encoder, "--device", "cpu"]
     result = run(photos, "--out", tmp_path / "out", "--edges", edges, *options)
     assert result.exit_code == 0, result.output
     record = json.loads((tmp_path / "out" / "g.json").read_text(encoding="utf-8"))
@@ -107,24 +113,34 @@ def test_sam_is_asked_for_every_instance(quarters, tiny_sam, tmp_path, kind, mon
     assert "--overwrite makes it again" in again.stderr
 
 
-@pytest.mark.parametrize("changed", ["edges", "sam", "names"])
+@pytest.mark.parametrize("changed", ["edges", "sam", "names", "encoder", "attention"])
 def test_what_was_replaced_under_its_name_is_said(
-    changed, quarters, tiny_sam, tiny_namer, tmp_path
+    changed, quarters, tiny_sam, tiny_namer, tmp_path, monkeypatch
 ):
     photos, edges = quarters
     sam, namer = tiny_sam("sam", tmp_path / "sam"), tiny_namer("clip", tmp_path / "clip")
     command = (photos, "--edges", edges, "--sam", sam, "--class-model", namer,
                "--class-names", "red,green", "--out", tmp_path / "out")  # fmt: skip
-    assert run(*command).exit_code == 0
+    encoder = write_vit(tmp_path / "vit")
+    if changed in ("encoder", "attention"):
+        fast = (word for word in FAST if word != "--training-free")
+        command = (*command, "--masks", "maskcut", *fast)
+    if changed == "encoder":
+        command = (*command, "--encoder", encoder)
+    first = run(*command)
+    assert first.exit_code == 0, first.output
     assert run(*command).stderr == ""
     if changed == "edges":
         path, said = edges / "g.npy", f"edges that were in {edges / 'g.npy'} before"
         values = np.load(path)
         values[: len(values) // 2] = 0
         np.save(path, values)
+    elif changed == "attention":  # of a later version of the package, say
+        said = "attention_weights"
+        monkeypatch.setattr(TraceEdgePipeline, "fingerprint", lambda _: "others")
     else:
-        path = {"sam": sam, "names": namer}[changed] / "model.safetensors"
-        said = {"sam": "sam_weights", "names": "class_weights"}[changed]
+        path = {"sam": sam, "names": namer, "encoder": encoder}[changed] / "model.safetensors"
+        said = {"names": "class_weights"}.get(changed, f"{changed}_weights")
         tensors = {name: 1.5 * tensor for name, tensor in load_file(path).items()}
         save_file(tensors, path, {"format": "pt"})
     again = run(*command)

@@ -190,6 +190,20 @@ def test_arrays_and_tensors_of_any_layout_agree(array):
         assert close(load_image(array > 99), 255 * (expected > 99), 0)
 
 
+def test_floats_just_above_1_are_not_taken_for_a_black_image():
+    """As cubic resizing overshoots, or a lamp in a rendering does."""
+    with pytest.raises(
+        ImageError, match=r"has values from 0.* to 1\.02; bring them to \[0, 1\] or"
+    ):
+        load_image(RGB / RGB.max() * 1.02)
+    assert np.array_equal(load_image(RGB.astype(np.float32)), RGB)
+
+
+def test_floats_to_255_may_have_an_alpha_to_1():
+    opaque = np.ones_like(RGB[..., :1], dtype=np.float32)
+    assert np.array_equal(load_image(np.dstack([RGB, opaque])), RGB)
+
+
 def test_half_precision_and_gradients_are_accepted():
     tensor = torch.from_numpy(np.moveaxis(RGB, 2, 0) / 255)
     assert close(load_image(tensor.to(torch.bfloat16)), RGB, 1)

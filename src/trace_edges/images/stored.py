@@ -15,6 +15,7 @@ from trace_edges.memory import free
 MIN_SIDE = 16
 MAX_PIXELS = 400_000_000
 _TURNED = "turned upright (orientation {})"
+_DARKEST = 2  # the largest value of floats to 255: of those to 1, cubic resizing oversteps it
 # Notes of images that keep their size as they are turned, so that nothing else tells of it.
 TURNED_IN_SIZE = tuple(_TURNED.format(orientation) for orientation in (2, 3, 4))
 LABELS = 16  # bytes per pixel that a map takes as it is read: labels, masks, and copies of them
@@ -163,13 +164,13 @@ def _scales(image: Stored, name: str) -> tuple[float, float, str]:
         return 1.0, 1.0, ""
     lowest, highest, highest_alpha = _range(image)
     limit = image.float_limit if dtype.kind == "f" else 65535
-    if not (lowest >= 0 and max(highest, highest_alpha) <= limit):
+    largest = np.maximum(highest, highest_alpha)
+    neither = dtype.kind == "f" and 1 < largest < _DARKEST
+    if not (lowest >= 0 and largest <= limit) or neither:
         allowed = f"[0, {limit}]" if limit != 255 else "[0, 1] or [0, 255]"
-        largest = np.maximum(highest, highest_alpha)
         raise refusal(name, f"has values from {lowest:g} to {largest:g}; bring them to {allowed}")
     if dtype.kind == "f":
-        factor = 255.0 if max(highest, highest_alpha) <= 1 else 1.0
-        return factor, factor, ""
+        return 255.0 if largest <= 1 else 1.0, 255.0 if highest_alpha <= 1 else 1.0, ""
     deepest = 8 * dtype.itemsize - (dtype.kind == "i")  # one bit is the sign
     bits = _bits(highest, deepest)
     alpha_bits = max(bits, _bits(highest_alpha, deepest))

@@ -95,6 +95,13 @@ def test_edges_of_another_kind_or_format_are_refused(options, words):
     assert len(list(Path("e").glob("img.edges.*"))) == 1  # the older map is gone
 
 
+def test_an_option_that_is_left_out_the_second_time_is_said():
+    named = run("segment", "day1", "--out", "s", "--edges", "e", "--class-names", "dog")
+    assert named.exit_code == 0
+    said = run("segment", "day1", "--out", "s", "--edges", "e").stderr
+    assert "was made with class_names ['dog'] instead of no class_names: --overwrite" in said
+
+
 def test_other_weights_under_one_name_are_said():
     record = json.loads(Path("e/img.json").read_text(encoding="utf-8"))
     record["settings"]["weights"] = "0123"

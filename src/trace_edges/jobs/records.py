@@ -20,6 +20,7 @@ from trace_edges.outputs import Outputs, new_digest
 
 _LONGEST = 255  # bytes of a name, as file systems have it
 IMAGE = "image_file"  # of a record: which file the results are of
+_OWN = ("half_edge", "model_size", "grid")  # settings of which every image has its own
 EDGES = "edges_file"  # and from which their edges were read
 
 Extra = Callable[[Item, Result, Facts], Mapping[str, Any]]
@@ -90,11 +91,11 @@ class Records:
         record = read_record(self.record(name)) or {}
         made_with = record["settings"]
         others = [
-            f"{_shown(key, made_with.get(key))} instead of {_shown(key, value)}"
-            for key, value in self.settings.items()
-            if made_with.get(key) != value
+            f"{_shown(key, made_with.get(key))} instead of {_shown(key, self.settings.get(key))}"
+            for key in {**self.settings, **made_with}
+            if made_with.get(key) != self.settings.get(key)
             and not (key.endswith("weights") and key not in made_with)
-            and not (key == "half_edge" and value is None)  # every map has its own
+            and not (key in _OWN and self.settings.get(key) is None)
         ]
         known = record.get(EDGES)
         if edges is not None and isinstance(known, Mapping) and not is_of(known, edges):

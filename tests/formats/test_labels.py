@@ -97,6 +97,12 @@ def test_other_values_are_no_drawn_map(tmp_path):
         read_drawn(write(tmp_path / "a.png", np.zeros((2, 2, 3), dtype=np.uint8)))
 
 
+def test_the_negative_of_a_drawn_map_is_refused(tmp_path):
+    path = write(tmp_path / "a.png", np.array([[0, 255, 255]], dtype=np.uint8))
+    with pytest.raises(ValueError, match=r"a\.png: is mostly white, .*; invert it"):
+        read_drawn(path)
+
+
 def test_sixteen_bits_are_read_back(tmp_path):
     from skimage.io import imread
 

@@ -75,7 +75,8 @@ def read_drawn(path: str | PathLike[str]) -> list[Segments]:
     """A drawn edge map: 255 is an edge, 127 is void, 0 is neither; the labels are all 0.
 
     Raises:
-        GroundTruthError: the file is missing or damaged, is not 8-bit grey, or has other values.
+        GroundTruthError: the file is missing or damaged, is not 8-bit grey, has other values, or is
+            mostly white, as the negative of an edge map is.
     """
     path = Path(path)
     with refused(path):
@@ -85,8 +86,10 @@ def read_drawn(path: str | PathLike[str]) -> list[Segments]:
     if others.size:
         problem = f"has the value {others[0]}, and a drawn edge map has 0, 127 (void), 255 (edge)"
         raise refusal(path, problem, "cut it at a threshold, or give it as labels")
-    labels = np.zeros(values.shape, dtype=np.int32)
-    return [Segments(labels, values == IGNORED, values == EDGE)]
+    edges = values == EDGE
+    if 2 * np.count_nonzero(edges) > edges.size:
+        raise refusal(path, "is mostly white, and white is an edge", "invert it (255 - x)")
+    return [Segments(np.zeros(values.shape, dtype=np.int32), values == IGNORED, edges)]
 
 
 def write_drawn(

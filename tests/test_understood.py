@@ -12,7 +12,7 @@ from PIL import Image
 from trace_edges.formats.edge_maps import read_edge_map
 from trace_edges.formats.labels import read_labels, read_masks
 from trace_edges.formats.semantic import read_semantic
-from trace_edges.images import ImageError, read_image
+from trace_edges.images import ImageError, image_size, read_image
 
 HEIGHT, WIDTH = 24, 40
 DRAW = np.random.default_rng(0)
@@ -140,6 +140,19 @@ def test_an_image_that_is_accepted_is_understood(case):
 def test_planes_that_would_be_mixed_up_are_refused(values, options):
     with pytest.raises(ImageError, match="in planes; save it as RGB"):
         read_image(written(values, planarconfig="separate", **options))
+
+
+def test_a_turned_jpeg_xl_is_as_large_as_it_is_shown():
+    """24 x 16 px of red and black above blue, to be turned by 90 degrees clockwise."""
+    pytest.importorskip("imagecodecs")
+    content = bytes.fromhex(
+        "ff0a032d1003080401008c004b188b1500d4991963506e044000888100002213ac07c0ccc6dfff8cdcb37a4278"
+        "e45d"
+    )
+    pixels = read_image(content).pixels
+    assert image_size(content) == pixels.shape[:2] == (24, 16)
+    assert pixels[0, -1].tolist() == [255, 0, 0]
+    assert pixels[0, 0].tolist() == [0, 0, 255]
 
 
 FLAGS = numbers(1).astype(bool)

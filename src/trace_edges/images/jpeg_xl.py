@@ -32,7 +32,9 @@ def read_jpeg_xl(content: bytes, imagecodecs: ModuleType, name: str) -> Stored:
 
 
 def declared_size(content: bytes) -> tuple[int, int]:
-    """Height and width by the codestream's header (ISO/IEC 18181-1, SizeHeader)."""
+    """Height and width by the codestream's header (ISO/IEC 18181-1, SizeHeader and ImageMetadata),
+    upright as the decoder gives the image.
+    """
     start = content.index(_CODESTREAM) + len(_CODESTREAM)
     if content.startswith(_CONTAINER):
         box = max(content.find(b"jxlc"), content.find(b"jxlp"))
@@ -52,7 +54,8 @@ def declared_size(content: bytes) -> tuple[int, int]:
 
     height = side()
     ratio = take(3)
-    if ratio == 0:
-        return height, side()
     across, down = _RATIOS[ratio - 1]
-    return height, height * across // down
+    width = height * across // down if ratio else side()
+    usual, more = take(1), take(1)
+    turned = not usual and more and take(3) >= 4  # EXIF's orientation less one
+    return (width, height) if turned else (height, width)

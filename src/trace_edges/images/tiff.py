@@ -100,9 +100,7 @@ def _read_page(
     check_memory(height, width, held if smallest else held + LABELS, name)
     orientation = page.tags.valueof(274, 1)
     orientation = orientation if isinstance(orientation, int) else 1
-    photometric = getattr(page.photometric, "name", "unknown")
-    if photometric == "MINISWHITE" and page.bitspersample == 1 and page.software == _TIFFFILE:
-        photometric = "MINISBLACK"  # it says so of any array of booleans, and writes True as 1
+    photometric = _photometric(page)
     if photometric == "YCBCR" and page.compression == 1 and page.subsampling in (None, (1, 1)):
         # Pillow writes such a file, and its version 12 cannot read it back.
         drawn = np.asarray(Image.fromarray(_decoded(page), "YCbCr").convert("RGB"))
@@ -129,6 +127,13 @@ def _read_page(
         values, photometric, orientation, alpha, page.bitspersample, colours,
         notes=(*notes, *left_out),
     )  # fmt: skip
+
+
+def _photometric(page: TiffPage) -> str:
+    """What the values mean; tifffile writes True as 1, and says of any booleans that 1 is black."""
+    name = getattr(page.photometric, "name", "unknown")
+    booleans = page.bitspersample == 1 and page.software == _TIFFFILE
+    return "MINISBLACK" if booleans and name == "MINISWHITE" else name
 
 
 def tiff_size(file: IO[bytes]) -> tuple[int, int]:
@@ -277,8 +282,9 @@ def _by_pillow(
 ) -> Tiff:  # fmt: skip
     """A page whose compression `tifffile` needs imagecodecs for."""
     bits, bands = page.bitspersample, page.samplesperpixel
-    photometric = getattr(page.photometric, "name", "")
-    shallow = bits in (1, 8) and photometric in _PLAIN and bands <= 4
+    photometric = _photometric(page)
+    meant = photometric == getattr(page.photometric, "name", "")  # and not otherwise than Pillow
+    shallow = bits in (1, 8) and meant and photometric in _PLAIN and bands <= 4
     deep = bits == 16 and page.dtype == np.uint16 and page.planarconfig == 1
     if shallow and not (bands == 4 and not any(page.extrasamples)):
         return Tiff(None, photometric, 1, bits=bits, image=_pillow(file, index), notes=notes)

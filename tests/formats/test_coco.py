@@ -69,6 +69,17 @@ def test_what_is_written_is_read(tmp_path, pictures):
         same(read[name], pictures[name])
 
 
+def test_classes_of_masks_are_written_and_read(tmp_path, pictures):
+    named = {"cat": pictures["cat"].named(["dog", "object", "cat", "dog"])}
+    export_coco(named, tmp_path / "a.json")
+    assert read_coco_masks(tmp_path / "a.json")["cat"].classes == named["cat"].classes
+    export_coco_results(named, tmp_path / "r.json")
+    listed = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    names = {one["id"]: one["name"] for one in listed["categories"]}
+    results = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert [names[one["category_id"]] for one in results] == ["dog", "object", "cat", "dog"]
+
+
 def test_results_need_the_names_of_their_images(tmp_path, pictures):
     export_coco(pictures, tmp_path / "truth.json")
     export_coco_results(pictures, tmp_path / "results.json")

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,19 @@ def test_supervision_holds_the_masks(pictures):
     np.testing.assert_array_equal(found.xyxy, boxes)
     assert found[found.confidence > 0.5].mask.sum() == 88 + 1
     assert len(to_supervision(pictures["blank"])) == 0
+
+
+@pytest.mark.parametrize("convert", [to_supervision, to_fiftyone])
+def test_masks_whose_class_is_known_keep_it(convert, monkeypatch, pictures):
+    plain = SimpleNamespace(Detections=SimpleNamespace, Detection=SimpleNamespace)
+    monkeypatch.setitem(sys.modules, "supervision", plain)
+    monkeypatch.setitem(sys.modules, "fiftyone", plain)
+    found = convert(pictures["cat"].named(["dog", "object", "cat", "dog"]), category="cell")
+    if convert is to_supervision:
+        assert found.data["class_name"].tolist() == ["dog", "cell", "cat", "dog"]
+        assert found.class_id.tolist() == [1, 0, 2, 1]
+    else:
+        assert [one.label for one in found.detections] == ["dog", "cell", "cat", "dog"]
 
 
 def test_supervision_reads_cocos_file_back(tmp_path, pictures):

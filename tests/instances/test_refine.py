@@ -53,6 +53,15 @@ def test_a_half_merges_with_the_mask_that_has_it_already():
     assert len(refine_instances(masks, cut_at(45))) == 2
 
 
+def test_fragments_keep_the_class_of_their_mask_and_classes_are_not_merged():
+    masks = InstanceMasks(np.stack([disc(), disc(), disc()])).named(["cat", "dog", "cat"])
+    refined = refine_instances(masks, cut_at(45))
+    assert refined.classes == ("cat", "cat", "dog", "dog")
+    for name in ("cat", "dog"):
+        own = refined[[one == name for one in refined.classes]]
+        assert np.array_equal(own.masks.sum(axis=0), disc())
+
+
 def test_the_kind_that_is_given_comes_back():
     edges = cut_at(45)
     labels = np.where(disc(), 7, 0).astype(np.uint8)

@@ -25,7 +25,7 @@ from skimage.measure import approximate_polygon, find_contours
 from trace_edges.formats.coco import CocoMasks
 from trace_edges.formats.entries import refuse_unsound
 from trace_edges.formats.truth import refusal
-from trace_edges.results import OBJECT, InstanceMasks
+from trace_edges.results import InstanceMasks
 from trace_edges.results.overlaps import common_pixels
 
 KEPT = 0.95
@@ -212,9 +212,6 @@ def _rings(mask: Bool[np.ndarray, "h w"]) -> list[Float64[np.ndarray, "k 2"]]:
 
 def _named(masks: CocoMasks, name: str) -> InstanceMasks:
     """The masks of an image with the names of their categories."""
-    by_category, findings = masks.read_by_category(name)
+    found, findings = masks.read(name)
     refuse_unsound(findings)
-    found = InstanceMasks(np.zeros((0, *masks.sizes[masks.ids[name]]), dtype=bool))
-    for category, own in by_category.items():
-        found += own.named([masks.names.get(category, OBJECT)] * len(own))
     return found

@@ -22,7 +22,7 @@ from trace_edges.formats.coco_models import (
 from trace_edges.formats.coco_set import coco_entries, write_coco
 from trace_edges.formats.entries import entry_name, refuse_unsound, sound_entries
 from trace_edges.formats.labelled import Writing, given
-from trace_edges.formats.listing import Entry, ImageList, OneOrMany, by_name
+from trace_edges.formats.listing import Entry, OneOrMany
 from trace_edges.formats.truth import Finding
 from trace_edges.formats.values import Key
 from trace_edges.results import InstanceMasks
@@ -69,18 +69,19 @@ def export_coco_results(
     *,
     image_ids: Mapping[str, int] | None = None,
 ) -> None:
-    """Write a COCO results list: what `loadRes` takes, with a score for every mask.
+    """Write a COCO results list: what `loadRes` takes, with a score for every mask, and the
+    numbers of classes that `export_coco` gives.
 
     A results list names images by id alone and none without masks; give the ids of the ground
     truth where they are not the numbers that the names are. Arguments and errors: `export_coco`.
     """
-    masks = by_name(masks)
-    listed = ImageList(masks, ids=image_ids)
-    results = [
-        {key: ({"image_id": number} | entry)[key] for key in _RESULT_KEYS}
-        for name, number in listed.ids.items()
-        for entry in coco_entries(masks[name])
-    ]
+    images, _ = given(masks, image_ids=image_ids)
+    results = []
+    for image in images:
+        numbers = (mark.category.id for mark in image.marks)
+        categories = dict(zip(image.masks.classes, numbers, strict=True))
+        for entry in coco_entries(image.masks, categories):
+            results.append({key: ({"image_id": image.id} | entry)[key] for key in _RESULT_KEYS})
     write_json(results, path)
 
 
@@ -89,7 +90,8 @@ def read_coco_masks(
 ) -> dict[str, InstanceMasks]:
     """The masks of every image of a COCO annotations JSON or results list, or of SAM's own JSON.
 
-    Masks stay in the order of the file. Scores are 1 where there are none. Crowds and masks
+    Masks stay in the order of the file, with the names of their categories as classes, "object"
+    where the file lists none. Scores are 1 where there are none. Crowds and masks
     without a pixel are left out, since neither is an instance. Images that are listed with width
     and height swapped, as MaskCut's are, are read all the same: their RLE tells.
 
@@ -191,7 +193,7 @@ class CocoMasks:
         self, name: str, masks: Iterable[CategoryMask]
     ) -> tuple[InstanceMasks, list[Finding]]:
         instances = [mask for mask in masks if not mask.iscrowd]
-        return stacked(instances, self.sizes[self.ids[name]], self._file.name)
+        return stacked(instances, self.sizes[self.ids[name]], self._file.name, self.names)
 
     def entries(self, name: str, category: Key, instances: InstanceMasks) -> Iterator[Entry]:
         """COCO's annotations of an image and category, whose ids are as the file writes them."""

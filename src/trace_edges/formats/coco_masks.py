@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from trace_edges.formats.coco_models import ListedImage, Mask
+from trace_edges.formats.coco_models import CategoryMask, ListedImage, Mask
 from trace_edges.formats.rle import Runs, Size, column_span, decode_crop, mask_runs
 from trace_edges.formats.truth import Finding, GroundTruthError, refusal
 from trace_edges.formats.values import Key
 from trace_edges.memory import free
-from trace_edges.results import InstanceMasks
+from trace_edges.results import OBJECT, InstanceMasks
 
 _COPIES = 3  # of all masks of an image that are in memory at once while they are worked on
 
@@ -69,15 +69,20 @@ def checked_runs(mask: Mask, size: Size, name: str) -> Runs:
         raise refusal(name, f"{mask.name}: {error}", mend) from error
 
 
-def stacked(masks: Sequence[Mask], size: Size, name: str) -> tuple[InstanceMasks, list[Finding]]:
+def stacked(
+    masks: Sequence[CategoryMask], size: Size, name: str, names: Mapping[Key, str]
+) -> tuple[InstanceMasks, list[Finding]]:
     """The masks of one image that can be decoded and have a pixel, in their order, and what is
     wrong with the others. The score is 1 where there is none.
+
+    Args:
+        names: of categories by id; masks of others are of the class "object".
 
     Raises:
         GroundTruthError: they need more memory than there is.
         ImportError: as in `checked_runs`.
     """
-    runs, scores, findings = [], [], []
+    runs, scores, classes, findings = [], [], [], []
     for mask in masks:
         try:
             own = checked_runs(mask, size, name)
@@ -87,6 +92,7 @@ def stacked(masks: Sequence[Mask], size: Size, name: str) -> tuple[InstanceMasks
         if own[1::2].any():
             runs.append(own)
             scores.append(1.0 if mask.score is None else mask.score)
+            classes.append(names.get(mask.category_id, OBJECT))
     height, width = size
     spans = [column_span(own, size) for own in runs]
     needed = height * sum(last - first + 1 for first, last in spans)
@@ -95,4 +101,5 @@ def stacked(masks: Sequence[Mask], size: Size, name: str) -> tuple[InstanceMasks
         raise refusal(name, problem, "give smaller images, or fewer masks for each")
     found = [decode_crop(own, size) for own in runs]
     windows, crops = [one for one, _ in found], [one for _, one in found]
-    return InstanceMasks.cropped(windows, crops, size, np.array(scores)), findings
+    found_masks = InstanceMasks.cropped(windows, crops, size, np.array(scores))
+    return found_masks.named(classes), findings

@@ -57,8 +57,8 @@ def refine_instances(
 ) -> InstanceMasks | np.ndarray:
     """Cut masks at the edges and merge those that overlap (section 3.5).
 
-    Every mask is cut and filled by BGP on its own; then masks with an IoU above `iou` are merged
-    until none is left. Together the masks cover the same pixels as before.
+    Every mask is cut and filled by BGP on its own; then masks of one class with an IoU above `iou`
+    are merged until none is left. Together the masks cover the same pixels as before.
 
     Args:
         masks: an `InstanceMasks`, boolean (n, h, w) or (h, w), or a label map (h, w) of integers
@@ -72,7 +72,8 @@ def refine_instances(
 
     Returns:
         The kind that was given. Fragments stand in the place of their mask, by falling size, and
-        have its score; a label map is numbered anew from 1, and a single mask gives (n, h, w).
+        have its score and class; a label map is numbered anew from 1, and a single mask gives
+        (n, h, w).
 
     Raises:
         ValueError: the sizes differ, the edges are not in [0, 1] or of several images, or the masks
@@ -97,7 +98,7 @@ def refine_instances(
 
 
 def merge_overlapping(masks: InstanceMasks, iou: float = 0.5) -> InstanceMasks:
-    """Merge masks until no two have a larger IoU.
+    """Merge masks of one class until no two have a larger IoU.
 
     In each round every group of masks that are connected by such pairs becomes one, so that the
     result does not depend on their order. A merged mask has the best score of its parts, and the
@@ -109,6 +110,7 @@ def merge_overlapping(masks: InstanceMasks, iou: float = 0.5) -> InstanceMasks:
     check_within(0, 1, iou=iou)
     while True:
         pairs = overlapping(masks, iou)
+        pairs = pairs[[masks.classes[one] == masks.classes[other] for one, other in pairs]]
         if not len(pairs):
             return masks
         graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(masks),) * 2)
@@ -129,25 +131,28 @@ def _united(masks: InstanceMasks, group: np.ndarray, count: int) -> InstanceMask
         windows.append((slice(low[1], high[1]), slice(low[0], high[0])))
         crops.append(united)
         scores[place] = masks.scores[mine].max()
-    return InstanceMasks.cropped(windows, crops, masks.shape, scores, masks.settings)
+    united_masks = InstanceMasks.cropped(windows, crops, masks.shape, scores, masks.settings)
+    return united_masks.named(masks.classes[mine[0]] for mine in members)
 
 
 def _refine(
     masks: InstanceMasks, edges: np.ndarray, how: Propagation, iou: float, split_parts: bool
 ) -> InstanceMasks:
     check_edges(edges, masks.shape)
-    windows, crops, scores = [], [], []
+    windows, crops, scores, classes = [], [], [], []
     given = list(zip(masks.windows, masks.crops, strict=True))
     divided = divide(given, edges, how)
-    for (box, mask), found, score in zip(given, divided, masks.scores, strict=True):
+    known = zip(given, divided, masks.scores, masks.classes, strict=True)
+    for (box, mask), found, score, name in known:
         fragments = _fragments(mask, found, how.scaled(edges.shape), split_parts)
         for number, (rows, columns) in enumerate(find_objects(fragments), 1):
             crops.append(fragments[rows, columns] == number)
             windows.append((_moved(rows, box[0]), _moved(columns, box[1])))
             scores.append(score)
+            classes.append(name)
     settings = {**masks.settings, "propagation": asdict(how), "iou": iou}
     refined = InstanceMasks.cropped(windows, crops, masks.shape, np.array(scores), settings)
-    return merge_overlapping(refined, iou)
+    return merge_overlapping(refined.named(classes), iou)
 
 
 def _moved(inner: slice, outer: slice) -> slice:

@@ -135,6 +135,16 @@ def test_a_list_of_instances_has_no_masks_of_another_image():
     assert Path("s/instances.json").read_bytes() == before
 
 
+def test_images_that_a_list_no_longer_has_are_said():
+    shutil.copyfile("day1/img.png", "day1/more.png")
+    run("detect", "day1", "--out", "e", *FAST)
+    assert run("segment", "day1", "--out", "s", "--edges", "e").stderr == ""
+    said = run("segment", "day1/img.png", "--out", "s", "--edges", "e")
+    assert said.exit_code == 0
+    assert "s/instances.json listed 1 more images before, whose results stay" in said.stderr
+    assert run("segment", "day1", "--out", "s", "--edges", "e").stderr == ""
+
+
 def test_edges_of_another_image_are_not_taken_for_masks():
     result = run("segment", "day2", "--out", "s", "--edges", "e")
     assert result.exit_code == 1

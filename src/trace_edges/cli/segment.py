@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from trace_edges.cli.common import print_outcomes, waiting
+from trace_edges.cli.common import error, print_outcomes, waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.finishing import FINISHING, Finishing, finished
 from trace_edges.cli.options import (
@@ -89,9 +89,10 @@ def segment(
     model = _edges_of(masks, choice, settings, loading)
     with waiting(model.name, hidden=not reporting.prints_table):
         from trace_edges.edge_folder import EdgeFolder
-        from trace_edges.jobs.folders import segment_files, segment_outputs
+        from trace_edges.jobs.folders import left_out, segment_files, segment_outputs
 
         segment_outputs(masks.edges, names, out, overwrite=files.overwrite)
+        fewer = left_out(out, names)
         source = model.load()
         from trace_edges.instances.components import origin_of
 
@@ -107,6 +108,9 @@ def segment(
         find=find, made_with=made_with, overwrite=files.overwrite,
     )  # fmt: skip
     outcomes = follow(done, len(names), "instances", reporting)
+    if fewer:
+        error(f"{out / 'instances.json'} listed {fewer} more images before, whose results stay: "
+              "give them too to have them listed")  # fmt: skip
     if reporting.prints_table:
         number = {"instances": lambda record: str(record["instances"])}
         print_outcomes(outcomes, out, model.method == "training-free", after_size=number)

@@ -100,14 +100,24 @@ def segment_outputs(
     return outputs
 
 
+def left_out(folder: Path, names: Mapping[Path, str]) -> int:
+    """How many images the list that is in a folder has, and that of these images will not have."""
+    try:
+        before = {one["file_name"] for one in read_json(folder / SUMMARY)["images"]}
+    except (OSError, ValueError, LookupError, TypeError):  # there is none, or it is not ours
+        return 0
+    return len(before - {_listed_as(path, name) for path, name in names.items()})
+
+
+def _listed_as(path: Path, name: str) -> str:
+    return (PurePath(name).parent / path.name).as_posix()
+
+
 def _write_summary(paths: Mapping[str, Path], records: Records, task: InstancesTask) -> None:
     """COCO annotations of all images from their records, which also know scores and overlaps."""
     if not paths:
         return
-    listed_as = {
-        name: (PurePath(name).parent / path.name).as_posix() for name, path in paths.items()
-    }
-    listed = ImageList(paths, listed_as)
+    listed = ImageList(paths, {name: _listed_as(path, name) for name, path in paths.items()})
     images: list[Entry] = []
     annotations: list[Entry] = []
     for name, number in listed.ids.items():

@@ -7,6 +7,7 @@ from PIL import Image
 from trace_edges.distillation.label_cache import LabelCache
 from trace_edges.distillation.labels import LabelSettings
 from trace_edges.distillation.teachers import View
+from trace_edges.errors import FileError
 
 
 class FakeTeacher:
@@ -79,3 +80,12 @@ def test_a_broken_photograph_is_reported_and_the_others_are_done(cache, photogra
     assert "broken.png" in why
     assert fine == ""
     assert cache.path(photograph).exists()
+
+
+@pytest.mark.parametrize("left", [0, 50])
+def test_a_map_that_was_cut_is_named_with_the_mend(cache, photograph, left):
+    cache.maps(photograph)
+    path = cache.path(photograph)
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(FileError, match=rf"{path.name} cannot be loaded .*: remove it, so that"):
+        cache.maps(photograph)

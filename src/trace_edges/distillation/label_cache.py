@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 from trace_edges.distillation.labels import Labels, LabelSettings
 from trace_edges.distillation.teachers import Teacher, View
 from trace_edges.files import write_atomically
+from trace_edges.formats.arrays import load_array
 from trace_edges.images import ImageError, load_image
 
 
@@ -43,6 +44,7 @@ class LabelCache:
 
         Raises:
             ImageError: the photograph cannot be used.
+            FileError: a map in the cache is damaged.
             OSError: it cannot be read, or the cache not be written.
         """
         return [self._map(photograph, view) for view in self.teacher.views]
@@ -70,5 +72,4 @@ class LabelCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             with write_atomically(path) as temporary, temporary.open("wb") as file:
                 np.save(file, made)
-        stored: np.ndarray = np.load(path, allow_pickle=False)
-        return stored
+        return load_array(path, "remove it, so that the same command makes it again")

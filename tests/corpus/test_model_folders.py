@@ -65,7 +65,7 @@ _PLACE = tempfile.TemporaryDirectory(prefix="model-folders-")
 
 
 @cache
-def _template(kind: str) -> Path:
+def template(kind: str) -> Path:
     """A sound folder of this kind, made once."""
     torch.manual_seed(0)
     folder = Path(_PLACE.name, kind)
@@ -82,7 +82,7 @@ def case(what: str, kind: str, spoil: Break, *names: str, code: int = 1, **more:
     def make(folder: Path) -> None:
         picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(picture).save(folder / "photo.png")
-        shutil.copytree(_template(kind), folder / "model")
+        shutil.copytree(template(kind), folder / "model")
         spoil(folder / "model")
 
     return Case(what, make, COMMANDS[kind], names, code, name=kind, **more)

@@ -1,0 +1,66 @@
+"""Configs of detectors and of model folders with anything in any place: loaded, or refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trace_edges.backbones import load_backbone
+from trace_edges.backbones.checkpoints import embedded_folder
+from trace_edges.detector import EdgeDetector
+
+from .fuzzing import fuzz, fuzzed, refusal
+from .test_fuzz_jsons import spoiled
+from .test_model_folders import template
+
+DETECTORS = ("trace-pixels", "trace-mini/detector")
+CONFIGS = (
+    "model_index.json", "scheduler/scheduler_config.json", "transformer/config.json",
+    "vae/config.json",
+)  # fmt: skip
+
+
+def spoiled_config(work: Path, model: Path, file: str, load: Callable[[Path], object]) -> None:
+    """Load a model again and again, with other content in one of its files."""
+    folder = work / "model"
+    shutil.copytree(model, folder)
+    content = json.loads((folder / file).read_text(encoding="utf-8"))
+
+    def check(value: object) -> None:
+        text = json.dumps(value)
+        try:
+            (folder / file).write_text(text, encoding="utf-8")
+        except UnicodeEncodeError:  # which no file holds
+            return
+        (work / "it.json").write_text(text, encoding="utf-8")
+        line = refusal(lambda: load(folder), (ValueError, OSError))
+        assert line is None or str(folder) in line, line
+
+    fuzz(spoiled(content), check, 50)
+
+
+def detector(work: Path, name: str) -> None:
+    model = embedded_folder().parent / name
+    spoiled_config(work, model, "config.json", EdgeDetector.from_pretrained)
+
+
+def backbone(work: Path, model: Path, file: str) -> None:
+    spoiled_config(work, model, file, load_backbone)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_spoiled_config_gives_a_detector_or_one_line(name, tmp_path):
+    fuzzed(detector, tmp_path, name)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("file", CONFIGS)
+def test_spoiled_configs_give_a_backbone_or_one_line(file, tmp_path):
+    fuzzed(backbone, tmp_path, template("pipeline"), file)

@@ -6,6 +6,8 @@ import io
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from errno import ENOENT
 from os import PathLike
 from tokenize import TokenError
@@ -42,7 +44,7 @@ def load_array(path: str | PathLike[str], mend: str) -> np.ndarray:
         FileError: a `ValueError` of one line: it is not an .npy file, is damaged, holds objects
             (which are never unpickled), no pixel, or more than 400 megapixels or memory has.
     """
-    with open_regular(path, mend) as file, warnings.catch_warnings(action="ignore"):
+    with open_regular(path, mend) as file, _quiet_headers():
         start = file.read(6)
         if start[:2] == _ZIP:
             raise FileError(path, "holds an archive", mend)
@@ -98,6 +100,16 @@ def check_header_length(file: io.BufferedReader) -> None:
     file.seek(at)
     if length > os.fstat(file.fileno()).st_size:
         raise ValueError(f"its header declares {length:,} bytes")
+
+
+@contextmanager
+def _quiet_headers() -> Iterator[None]:
+    """Within, NumPy warns of no odd header: it is read, or refused."""
+    with warnings.catch_warnings():
+        # Not of everything: filters are of the whole process, and threads may end in any order.
+        warnings.filterwarnings("ignore", message="Reading `.npy`")
+        warnings.filterwarnings("ignore", category=SyntaxWarning)
+        yield
 
 
 def _header(file: io.BufferedReader) -> tuple[tuple[int, ...], np.dtype]:

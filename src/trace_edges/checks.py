@@ -108,6 +108,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
+def printable(text: str) -> str:
+    r"""The same without what a terminal would obey: a name may hold \x1b, and is shown with it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def _place(location: Sequence[str | int]) -> str:
     """A place in an entry as code has it: segmentation[0][5]."""
     text = ""

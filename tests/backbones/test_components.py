@@ -157,18 +157,18 @@ def test_a_vae_of_more_channels_is_refused_at_loading(tiny_model):
 @pytest.mark.parametrize(
     ("part", "key", "value", "said"),
     [
-        ("unet", "layers_per_block", 10**6, "layers_per_block is 1e+06; 1000 is the most"),
-        ("unet", "block_out_channels", [10**9] * 4, "block_out_channels[0] is 1e+09"),
-        ("unet", "cross_attention_dim", 10**9, "cross_attention_dim is 1e+09"),
+        ("unet", "layers_per_block", 10**6, "layers_per_block is 1000000; 1000 is the most"),
+        ("unet", "block_out_channels", [10**9] * 4, "block_out_channels[0] is 1000000000"),
+        ("unet", "cross_attention_dim", 10**9, "cross_attention_dim is 1000000000"),
         ("unet", "down_block_types", ["DownBlock2D"] * 10**5, "down_block_types has 100000"),
-        ("unet", "sample_size", 10**9, "sample_size is 1e+09"),
-        ("unet", "norm_num_groups", float("nan"), "norm_num_groups is nan"),
+        ("unet", "sample_size", 10**9, "sample_size is 1000000000"),
+        ("unet", "norm_num_groups", float("nan"), "norm_num_groups is NaN"),
         ("unet", "layers_per_block", -1, "layers_per_block is -1; 0 is the least"),
         ("unet", "block_out_channels", "wide", "config.json does not hold a UNet2DConditionModel"),
         ("unet", "down_block_types", None, "config.json does not hold a UNet2DConditionModel"),
         ("unet", "down_block_types", [], "config.json does not hold a UNet2DConditionModel"),
-        ("vae", "layers_per_block", 10**7, "vae/config.json: layers_per_block is 1e+07"),
-        ("scheduler", "num_train_timesteps", 10**9, "num_train_timesteps is 1e+09"),
+        ("vae", "layers_per_block", 10**7, "vae/config.json: layers_per_block is 10000000"),
+        ("scheduler", "num_train_timesteps", 10**9, "num_train_timesteps is 1000000000"),
     ],
 )
 def test_configs_of_no_machine_are_refused_before_memory_is_taken(

@@ -2,8 +2,9 @@
 
 from typer.testing import CliRunner
 
+from trace_edges.checks import printable
 from trace_edges.cli import app
-from trace_edges.cli.common import error, image_cell, printable
+from trace_edges.cli.common import error, image_cell
 
 
 def test_a_folder_in_the_place_of_a_file_is_answered_with_what_to_give(tmp_path):

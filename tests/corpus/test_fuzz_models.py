@@ -12,6 +12,7 @@ import pytest
 from trace_edges.backbones import load_backbone
 from trace_edges.backbones.checkpoints import embedded_folder
 from trace_edges.detector import EdgeDetector
+from trace_edges.instances.sam import load_sam
 
 from .fuzzing import fuzz, fuzzed, refusal
 from .test_fuzz_jsons import spoiled
@@ -19,8 +20,11 @@ from .test_model_folders import template
 
 DETECTORS = ("trace-pixels", "trace-mini/detector")
 CONFIGS = (
-    "model_index.json", "scheduler/scheduler_config.json", "transformer/config.json",
-    "vae/config.json",
+    ("pipeline", "model_index.json"), ("pipeline", "scheduler/scheduler_config.json"),
+    ("pipeline", "transformer/config.json"), ("pipeline", "vae/config.json"),
+    ("pipeline", "text_encoder/config.json"), ("pipeline", "tokenizer/tokenizer_config.json"),
+    ("encoder", "config.json"), ("encoder", "preprocessor_config.json"),
+    ("sam", "config.json"), ("sam", "preprocessor_config.json"),
 )  # fmt: skip
 
 
@@ -40,7 +44,7 @@ def spoiled_config(work: Path, model: Path, file: str, load: Callable[[Path], ob
         line = refusal(lambda: load(folder), (ValueError, OSError))
         assert line is None or str(folder) in line, line
 
-    fuzz(spoiled(content), check, 50)
+    fuzz(spoiled(content), check, 30)
 
 
 def detector(work: Path, name: str) -> None:
@@ -52,6 +56,10 @@ def backbone(work: Path, model: Path, file: str) -> None:
     spoiled_config(work, model, file, load_backbone)
 
 
+def sam(work: Path, model: Path, file: str) -> None:
+    spoiled_config(work, model, file, load_sam)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("name", DETECTORS)
@@ -61,6 +69,6 @@ def test_a_spoiled_config_gives_a_detector_or_one_line(name, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("file", CONFIGS)
-def test_spoiled_configs_give_a_backbone_or_one_line(file, tmp_path):
-    fuzzed(backbone, tmp_path, template("pipeline"), file)
+@pytest.mark.parametrize(("kind", "file"), CONFIGS)
+def test_a_spoiled_config_gives_a_model_or_one_line(kind, file, tmp_path):
+    fuzzed(sam if kind == "sam" else backbone, tmp_path, template(kind), file)

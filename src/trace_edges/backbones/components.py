@@ -14,7 +14,6 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 
 from trace_edges.backbones.configs import kind_of, read_config, read_object
 from trace_edges.backbones.listed import Listed
@@ -29,10 +28,6 @@ _SIZES = ("config.json", "scheduler_config.json")  # those of tokenizers have nu
 _ADAPTER = "adapter_config.json"
 
 _OF_A_LAYER = re.compile(r"\.\d+\.")  # beside the known ones these are layers left out, or a LoRA
-
-# What libraries raise for a config or for weights that are not what they should be.
-_MISMADE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError,
-            StrictDataclassError, TypeError, ValueError)  # fmt: skip
 
 
 @cache
@@ -219,12 +214,14 @@ def empty_component(listed: Listed, name: str) -> Any:
 
 @contextmanager
 def named(told: str) -> Iterator[None]:
-    """Errors of the libraries in one line that begins so, without their advice."""
+    """Errors of the libraries in one line that begins so, without their advice: of a config or of
+    weights that are not what they should be, they raise nearly anything.
+    """
     try:
         yield
-    except BackboneError:
+    except (BackboneError, ImportError, OSError):
         raise
-    except _MISMADE as error:
+    except Exception as error:
         from accelerate.utils.memory import should_reduce_batch_size
 
         if isinstance(error, RuntimeError) and should_reduce_batch_size(error):

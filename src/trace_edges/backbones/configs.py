@@ -17,6 +17,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from trace_edges.backbones.problems import BackboneError
+from trace_edges.checks import shown
 from trace_edges.files import FileError, read_json
 
 _LARGEST_FILE = 64 * 2**20  # bytes; the index of a sharded model of a thousand files has 2**20
@@ -87,10 +88,12 @@ def read_config(path: Path) -> dict[str, Any]:
         bound = next(most for pattern, most in _BOUNDS if pattern.search(name))
         if not abs(value) <= bound:  # nor NaN
             raise BackboneError(
-                f"{path}: {key} is {value:.6g}; {bound} is the most a config may have"
+                f"{path}: {key} is {shown(value)}; {bound} is the most a config may have"
             )
         if value < 0 and bound <= _LARGEST_SIZE:
-            raise BackboneError(f"{path}: {key} is {value:.6g}; 0 is the least a config may have")
+            raise BackboneError(
+                f"{path}: {key} is {shown(value)}; 0 is the least a config may have"
+            )
     return config
 
 

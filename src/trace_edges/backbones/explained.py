@@ -107,6 +107,7 @@ def _quiet_libraries() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", module=r"torch\.")  # of layers without a channel
             yield
     finally:
         for library, verbosity, bar in before:

@@ -12,10 +12,16 @@ from pathlib import Path
 
 from trace_edges.backbones.checkpoints import CHECKPOINTS, EMBEDDED, PIXELS
 from trace_edges.backbones.encoders.table import ENCODERS
+from trace_edges.checks import printable
 
 
 class BackboneError(ValueError):
-    """A backbone that cannot be found, is not supported, or lacks a part: which, in one line."""
+    """A backbone that cannot be found, is not supported, or lacks a part: which, in one line, in
+    which names and values of its configs are printable, whatever they hold.
+    """
+
+    def __init__(self, line: str) -> None:
+        super().__init__(printable(line))
 
 
 def check_backbone_name(name: str) -> None:

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from trace_edges.checks import printable
 from trace_edges.extras import LEFT_OUT, MissingExtraError
 
 Cell: TypeAlias = Callable[[Mapping[str, Any]], str]
@@ -68,11 +69,6 @@ def plain_errors() -> Iterator[None]:
     except (ValueError, MissingExtraError) as problem:
         error(str(problem))
         raise typer.Exit(1) from problem
-
-
-def printable(text: str) -> str:
-    r"""The same without what a terminal would obey: a name may hold \x1b, and is shown with it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def error(message: str, subject: Path | None = None) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from trace_edges.cli.common import print_outcomes, printable, waiting
+from trace_edges.checks import printable
+from trace_edges.cli.common import print_outcomes, waiting
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
     FILES,

@@ -309,3 +309,18 @@ def test_files_of_sam_and_lvis_are_read_as_such(tmp_path):
         (image,) = taken(tmp_path / f"{name}.json").values()
         assert image.name.rpartition("/")[2] == name
         assert np.array_equal(image.masks.masks[0], drawn((2, 12, 3, 13)))
+
+
+@pytest.mark.parametrize("to", ["coco", "coco-panoptic", "cvat"])
+def test_ids_that_a_format_cannot_hold_are_counted(to, labelled, tmp_path):
+    """Text, and of COCO's masks 0, which its evaluation holds for no match."""
+    written(labelled, "coco", tmp_path / "given")
+    path = tmp_path / "given" / "instances.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["images"][0]["id"] = "a1"
+    for place, one in enumerate(content["annotations"]):
+        one["image_id"], one["id"] = "a1", place
+    path.write_text(json.dumps(content), encoding="utf-8")
+    lost = export(path, to, tmp_path / "out").lost
+    assert lost["ids of images"] == 1
+    assert lost["ids of masks"] == 4  # as 0 becomes 1, 1 becomes 2, and so on

@@ -21,6 +21,8 @@ from trace_edges.formats.coco_models import (
 )
 from trace_edges.formats.entries import sound_entries
 from trace_edges.formats.labelled import (
+    IMAGE_IDS,
+    MASK_IDS,
     Categories,
     Labelled,
     LabelledSet,
@@ -47,7 +49,7 @@ def write_coco(images: Iterable[Labelled], writing: Writing, file: str = FILE) -
     the mask and are asked for; crowds have `iscrowd` 1 and each annotation its `score`.
     """
     path = writing.file(file)
-    image_ids, mask_ids = Ids(least=0), Ids()
+    image_ids, mask_ids = Ids(writing.lost, IMAGE_IDS, least=0), Ids(writing.lost, MASK_IDS)
 
     def lists(write: Any) -> None:
         for image in images:

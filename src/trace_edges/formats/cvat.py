@@ -17,6 +17,7 @@ from jaxtyping import Bool
 
 from trace_edges.files import write_atomically
 from trace_edges.formats.labelled import (
+    IMAGE_IDS,
     Categories,
     Labelled,
     LabelledSet,
@@ -30,6 +31,7 @@ from trace_edges.formats.labelled import (
 )
 from trace_edges.formats.outlines import border_polygons, checked_points, filled_between
 from trace_edges.formats.rle import crop_runs, decode_runs
+from trace_edges.formats.streams import Ids
 from trace_edges.formats.truth import Finding, refusal
 from trace_edges.formats.values import KEY, SHARE, is_size
 from trace_edges.results import Category
@@ -51,9 +53,10 @@ def write_cvat(images: Iterable[Labelled], writing: Writing) -> list[Path]:
         body = temporary.with_name(f"{temporary.name}.images")
         try:
             with body.open("w", encoding="utf-8", newline="\n") as file:
-                count = 0
+                count, ids = 0, Ids(writing.lost, IMAGE_IDS, least=0)
                 for count, image in enumerate(images, 1):
-                    file.writelines(_image(image, count - 1, writing.polygons))
+                    number = ids(count - 1 if image.id is None else image.id)
+                    file.writelines(_image(image, number, writing.polygons))
             with temporary.open("w", encoding="utf-8", newline="\n") as file:
                 file.writelines(_head(writing.categories(), count))
                 with body.open(encoding="utf-8", newline="\n") as written:
@@ -83,9 +86,8 @@ def _attribute_kind(name: str, kind: str, default: str) -> str:
     )
 
 
-def _image(image: Labelled, place: int, polygons: bool) -> Iterator[str]:
+def _image(image: Labelled, number: int, polygons: bool) -> Iterator[str]:
     height, width = image.masks.shape
-    number = image.id if isinstance(image.id, int) else place
     yield f'  <image id="{number}" name={_quoted(image.photograph)} '
     yield f'width="{width}" height="{height}">\n'
     for order, (crop, window, score, mark) in enumerate(image):

@@ -15,6 +15,8 @@ from trace_edges.formats.classes import class_table
 from trace_edges.formats.coco_set import listed_categories
 from trace_edges.formats.entries import refuse_unsound, shown
 from trace_edges.formats.labelled import (
+    IMAGE_IDS,
+    MASK_IDS,
     OBJECT,
     Labelled,
     LabelledSet,
@@ -240,9 +242,9 @@ class _Taken:
         if "names" not in keeps:
             lost["classes of masks"] += sum(mark.category != OBJECT for mark in image.marks)
         if "mask ids" not in keeps:
-            lost["ids of masks"] += sum(mark.id is not None for mark in image.marks)
+            lost[MASK_IDS] += sum(mark.id is not None for mark in image.marks)
         if "image ids" not in keeps:
-            lost["ids of images"] += image.id is not None
+            lost[IMAGE_IDS] += image.id is not None
         return image
 
 

@@ -25,6 +25,7 @@ from trace_edges.results.labels import Crop, Window, painted
 OBJECT = Category(CATEGORY, OBJECT_NAME, True)
 COVERED = "masks that lie under others whole"
 CUT = "masks that lie under others in part"
+IMAGE_IDS, MASK_IDS = "ids of images", "ids of masks"
 _LARGEST_ID = 2**31 - 1
 
 

@@ -18,6 +18,8 @@ from trace_edges.formats.coco_set import category_entries, listed_categories
 from trace_edges.formats.coco_truth import png_folder, read_panoptic, sound_segments
 from trace_edges.formats.entries import listed, sound_entries
 from trace_edges.formats.labelled import (
+    IMAGE_IDS,
+    MASK_IDS,
     Categories,
     Labelled,
     LabelledSet,
@@ -123,14 +125,13 @@ def write_panoptic(
     pngs = path.with_suffix("") if folder is None else Path(folder)
     listed: list[Entry] = []
     annotations: list[Entry] = []
-    image_ids = Ids(least=0)
+    image_ids = Ids(writing.lost, IMAGE_IDS, least=0)
     for image in images:
         check_name(image.name)
         height, width = image.masks.shape
         number, file_name = image_ids(image.id), f"{bare(image.name)}.png"
-        own = Ids()
-        numbers = [own(m.id if isinstance(m.id, int) and m.id <= LARGEST_SEGMENT else None)
-                   for m in image.marks]  # fmt: skip
+        own = Ids(writing.lost, MASK_IDS, most=LARGEST_SEGMENT)
+        numbers = [own(mark.id) for mark in image.marks]
         ids = flattened(image, numbers, writing)
         write_png(id_colours(ids), pngs / file_name)
         windows = label_windows(ids)

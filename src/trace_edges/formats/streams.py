@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,19 +48,22 @@ def write_lists(path: Path, names: Sequence[str], entries: Callable[[Write], Non
 
 
 class Ids:
-    """Numbers that are each given once: what a file gives, where it can be kept and is not less
-    than `least`.
+    """Numbers that are each given once: what a file gives, where that is a number from `least` to
+    `most` and not taken yet. What cannot be kept, such as text, is counted in `lost` as `what`.
     """
 
-    def __init__(self, least: int = 1) -> None:
-        self._least = least
+    def __init__(
+        self, lost: Counter[str], what: str, least: int = 1, most: int = sys.maxsize
+    ) -> None:
+        self._lost, self._what, self._least, self._most = lost, what, least, most
         self._taken: set[int] = set()
         self._next = 1
 
     def __call__(self, id: Key | None) -> int:
-        number = id if isinstance(id, int) and id >= self._least else self._next
+        number = id if isinstance(id, int) and self._least <= id <= self._most else self._next
         while number in self._taken:
             number = self._next
             self._next += 1
         self._taken.add(number)
+        self._lost[self._what] += id not in (None, number)
         return number

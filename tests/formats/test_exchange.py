@@ -324,3 +324,17 @@ def test_ids_that_a_format_cannot_hold_are_counted(to, labelled, tmp_path):
     lost = export(path, to, tmp_path / "out").lost
     assert lost["ids of images"] == 1
     assert lost["ids of masks"] == 4  # as 0 becomes 1, 1 becomes 2, and so on
+
+
+@pytest.mark.parametrize(("to", "stuff"), [("coco-panoptic", 0), ("coco", 1), ("yolo", 1)])
+def test_stuff_that_becomes_instances_is_counted(to, stuff, labelled, tmp_path):
+    get_exchange("coco-panoptic").function("exports")(
+        iter(labelled), Writing(tmp_path / "given", lambda: (CAR, SKY))
+    )
+    path = tmp_path / "given" / "panoptic.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["categories"][0]["isthing"] = 0
+    cars = [one["category_id"] for one in content["annotations"][0]["segments_info"]].count(CAR.id)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    lost = export(tmp_path / "given", to, tmp_path / "out").lost
+    assert lost.get("masks of stuff, which become instances", 0) == stuff * cars

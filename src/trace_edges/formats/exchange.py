@@ -243,6 +243,9 @@ class _Taken:
             lost["classes of masks"] += sum(mark.category != OBJECT for mark in image.marks)
         if "mask ids" not in keeps:
             lost[MASK_IDS] += sum(mark.id is not None for mark in image.marks)
+        if self._target.holds != "panoptic":
+            stuff = sum(not mark.category.thing for mark in image.marks)
+            lost["masks of stuff, which become instances"] += stuff
         if "image ids" not in keeps:
             lost[IMAGE_IDS] += image.id is not None
         return image

@@ -95,6 +95,13 @@ def jpeg_2000(bits, channels):
     return codecs.jpeg2k_encode(values, **options), brightness(values, bits)
 
 
+def jpeg_xl(bits, highest):
+    codecs = pytest.importorskip("imagecodecs")
+    values = DRAW.integers(0, highest, (HEIGHT, WIDTH, 3))
+    values = values.astype(np.uint8 if bits < 9 else np.uint16)
+    return codecs.jpegxl_encode(values, lossless=True, bitspersample=bits), brightness(values, bits)
+
+
 def few(bits, photometric, highest):
     """A TIFF whose numbers stay below those that its bits hold."""
     values = DRAW.integers(0, highest, (HEIGHT, WIDTH, *([3] if photometric == 2 else [])))
@@ -119,6 +126,9 @@ IMAGES = {
     "multiplied": (multiplied, 65535),
     **{f"JPEG 2000 of {bits} bits, {channels} channels": (jpeg_2000, bits, channels)
        for bits in (8, 10, 12) for channels in ((), (3,))},
+    **{f"JPEG XL of {bits} bits, up to {highest}": (jpeg_xl, bits, highest)
+       for bits in (2, 4, 8, 10, 12, 14, 16) for highest in (2**bits // 4, 2**bits)
+       if (bits, highest) != (16, 2**14)},
 }  # fmt: skip
 
 

@@ -22,18 +22,26 @@ def read_jpeg_xl(content: bytes, imagecodecs: ModuleType, name: str) -> Stored:
         ImageError: its size will not do.
         Exception: nearly anything that the decoder raises on damaged data.
     """
-    height, width = declared_size(content)
+    height, width, bits = _declared(content)
     check_size(height, width, name)
     check_memory(height, width, 8, name)
     values = imagecodecs.jpegxl_decode(content, index=0)
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 2, 3, 4)):
         raise refusal(name, f"has the shape {values.shape}; save it as RGB")
-    return Stored(values.__getitem__, *values.shape[:2])
+    whole = values.dtype.kind == "f" or bits % 8 == 0 or values.max() >= 2**bits
+    height, width = values.shape[:2]
+    return Stored(values.__getitem__, height, width, bits=None if whole else bits)
 
 
 def declared_size(content: bytes) -> tuple[int, int]:
-    """Height and width by the codestream's header (ISO/IEC 18181-1, SizeHeader and ImageMetadata),
-    upright as the decoder gives the image.
+    """Height and width, upright as the decoder gives the image."""
+    height, width, _ = _declared(content)
+    return height, width
+
+
+def _declared(content: bytes) -> tuple[int, int, int]:
+    """Height, width and bits of a value by the codestream's header (ISO/IEC 18181-1, SizeHeader and
+    ImageMetadata); 0 bits where other entries come before them, or values are floats.
     """
     start = content.index(_CODESTREAM) + len(_CODESTREAM)
     if content.startswith(_CONTAINER):
@@ -56,6 +64,12 @@ def declared_size(content: bytes) -> tuple[int, int]:
     ratio = take(3)
     across, down = _RATIOS[ratio - 1]
     width = height * across // down if ratio else side()
-    usual, more = take(1), take(1)
-    turned = not usual and more and take(3) >= 4  # EXIF's orientation less one
-    return (width, height) if turned else (height, width)
+    if take(1):  # all is as usual
+        return height, width, 8
+    turned = further = 0
+    if take(1):
+        turned, further = take(3) >= 4, take(3)  # EXIF's orientation less one; a size, a preview
+    depth = 0
+    if not further and not take(1):  # of floats
+        depth = (8, 10, 12)[kind] if (kind := take(2)) < 3 else take(6) + 1
+    return (width, height, depth) if turned else (height, width, depth)

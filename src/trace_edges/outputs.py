@@ -85,6 +85,7 @@ class Outputs:
 
     def note(self, content: Path, path: Path) -> None:
         """List a file that is about to come to its place, with the content that it will have."""
+        self._written.add(path)
         digest = digest_of(content)
         if path.exists() and digest_of(path) == digest:
             return  # it is listed, or could not be replaced
@@ -126,8 +127,22 @@ class Outputs:
         self._folders.add(folder)
         return len(self._folders) > known
 
+    def left(self, out: Path) -> list[Path]:
+        """Files that earlier runs of the command wrote below a folder, and this one not, where it
+        wrote too: whoever reads the folder takes them for its own.
+        """
+        found: set[Path] = set()
+        for folder in {path.parent for path in self._written if out in path.parents}:
+            lines = map(_read_line, (folder / LEDGER).read_bytes().splitlines())
+            found |= {folder / name for command, name, _ in lines if command == self.command}
+        return sorted(path for path in found - self._written if path.is_file())
+
     @cached_property
     def _folders(self) -> set[Path]:
+        return set()
+
+    @cached_property
+    def _written(self) -> set[Path]:
         return set()
 
     @cached_property

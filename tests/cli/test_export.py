@@ -35,6 +35,27 @@ def test_results_are_written_and_counted(results, to, tmp_path):
     assert again.exit_code == 0, again.output
 
 
+@pytest.mark.parametrize("to", ["yolo", "png", "labelme", "coco-panoptic"])
+def test_files_of_an_earlier_export_are_said(results, to, tmp_path):
+    masks = np.zeros((1, 20, 30), dtype=bool)
+    masks[0, 2:9, 3:9] = True
+    others = {"cat": InstanceMasks(masks), "dog": InstanceMasks(masks)}
+    export_coco(others, tmp_path / "two.json")
+    out = tmp_path / "out"
+    assert "earlier" not in run(tmp_path / "two.json", "--to", to, "--out", out).stderr
+    assert "earlier" not in run(tmp_path / "two.json", "--to", to, "--out", out).stderr
+    said = run(results, "--to", to, "--out", out)
+    assert said.exit_code == 0
+    (old,) = out.rglob("dog.*")
+    assert f"{old} are of an earlier export, not of these results" in " ".join(said.stderr.split())
+
+
+def test_an_export_beside_another_is_no_part_of_it(results, tmp_path):
+    for name in ("train", "val"):
+        said = run(results, "--to", "coco", "--out", tmp_path / f"{name}.json")
+        assert (said.exit_code, said.stderr) == (0, "")
+
+
 def test_what_a_format_does_not_hold_is_said_with_how_often(results, tmp_path):
     done = run(results, "--to", "yolo", "--out", tmp_path / "out")
     assert "yolo does not hold: 2 scores; 2 ids of masks; 1 ids of images" in done.output

@@ -83,16 +83,19 @@ class Formats:
 
     def write(self, results: Path, reporting: Reporting) -> None:
         """Export results, if they are there, into each of the formats."""
-        from trace_edges.cli.export import report
+        from trace_edges.cli.export import report, say_left
         from trace_edges.formats.exchange import export
         from trace_edges.outputs import Outputs
 
         for name in (self.format or ()) if results.exists() else ():
             place = results.absolute()
             place = place.parent if place.name in _LISTS else place.with_suffix("")
-            with Outputs("export", (results,)).writing():
-                done = export(results, name, place.with_name(f"{place.name}-{name}"))
+            outputs = Outputs("export", (results,))
+            with outputs.writing():
+                out = place.with_name(f"{place.name}-{name}")
+                done = export(results, name, out)
             report(done, name, Reporting(quiet=not reporting.prints_table))
+            say_left(outputs, out)
 
 
 @dataclass(frozen=True)

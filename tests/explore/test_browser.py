@@ -208,6 +208,28 @@ def test_people_do_not_see_each_others_images(browser, folder_page, window, tmp_
     context.close()
 
 
+def test_edges_of_the_image_before_are_not_saved_as_those_of_the_next(
+    browser, folder_page, window, tmp_path
+):
+    """While another person has the model."""
+    values = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    Image.fromarray(values).save(tmp_path / "mine.png")
+    context = browser.new_context()
+    other = context.new_page()
+    other.set_default_timeout(LONG)
+    other.goto(folder_page)
+    wait(other, "#edges-facts", "ridges")
+    other.get_by_label("training-free").click()
+    other.click("#find-edges")
+    wait(other, "#edges-facts", "Read the attention")
+    window.set_input_files("#upload input[type=file]", tmp_path / "mine.png")
+    wait(window, "#facts", "mine: 60 x 40 px")
+    window.click("#save-edges")
+    wait(window, "body", "find edges first")
+    assert window.locator("a[href*='mine.edges.png']").count() == 0
+    context.close()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [("a.png", b"no image at all", "a.png"), ("huge.jpg", bytes(65 << 20), "64")],

@@ -60,8 +60,8 @@ def instances_tab(photograph: Any, edges: Any) -> None:
 
     def show(image: Photograph | None, regions: Regions | None) -> Any:
         if image is None or regions is None or not image.fits(regions.tree.labels.shape):
-            return None, ""
-        return image.tinted(regions.labels), f"{len(regions)} instances."
+            return None, "", None
+        return image.tinted(regions.labels), f"{len(regions)} instances.", None
 
     def click(
         image: Photograph | None, regions: Regions | None, action: str, first: int | None,
@@ -94,7 +94,7 @@ def instances_tab(photograph: Any, edges: Any) -> None:
 
     edges.change(begin, edges, [regions, strength], show_progress="hidden")
     strength.input(cut, [regions, strength], regions, show_progress="hidden")
-    regions.change(show, [photograph, regions], [drawn, status], show_progress="hidden")
+    regions.change(show, [photograph, regions], [drawn, status, first], show_progress="hidden")
     drawn.select(click, [photograph, regions, action, first], [regions, first, status],
                  show_progress="hidden")  # fmt: skip
     undo.click(lambda regions: regions and regions.undone(), regions, regions)

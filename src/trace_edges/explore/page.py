@@ -59,15 +59,16 @@ def build_page(models: Models, images: Sequence[Path] = (), method: str = "one-s
 
         def open_upload(path: str | None) -> Any:
             if path is None:
-                return gr.skip(), gr.skip()
+                return [gr.skip() for _ in shown]
             with plain_errors():
                 found = Photograph.open(path)
-                return found, found.facts
+                # Edges of the one before must not pass as its own while it waits for the model.
+                return found, found.facts, *(None for _ in find["outputs"])
 
         def open_listed(number: int | None) -> Any:
             return open_upload(None if number is None else str(images[number]))
 
-        shown = [photograph, facts]
+        shown = [photograph, facts, *find["outputs"]]
         upload.upload(open_upload, upload, shown).success(**find)
         chosen.input(open_listed, chosen, shown).success(**find)
         if listed:

@@ -90,7 +90,7 @@ def multiplied(highest):
 
 def jpeg_2000(bits, channels):
     codecs = pytest.importorskip("imagecodecs")
-    values = numbers(bits, *channels).astype(np.uint8 if bits == 8 else np.uint16)
+    values = numbers(bits, *channels).astype(np.uint8 if bits < 9 else np.uint16)
     options = {"bitspersample": bits, "level": 0, "reversible": True}
     return codecs.jpeg2k_encode(values, **options), brightness(values, bits)
 
@@ -125,7 +125,7 @@ IMAGES = {
     "multiplied, dark": (multiplied, 4000),
     "multiplied": (multiplied, 65535),
     **{f"JPEG 2000 of {bits} bits, {channels} channels": (jpeg_2000, bits, channels)
-       for bits in (8, 10, 12) for channels in ((), (3,))},
+       for bits in (1, 4, 8, 10, 12) for channels in ((), (3,))},
     **{f"JPEG XL of {bits} bits, up to {highest}": (jpeg_xl, bits, highest)
        for bits in (2, 4, 8, 10, 12, 14, 16) for highest in (2**bits // 4, 2**bits)
        if (bits, highest) != (16, 2**14)},

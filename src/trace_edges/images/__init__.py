@@ -7,11 +7,11 @@ What every source is turned into, and by which rule:
 * Orientation: the EXIF orientation, or that of a TIFF, is applied; a missing or unreadable one
   means upright. Edges, masks and label maps belong to the upright image, as viewers show it.
 * Transparency: pixels are composited over white. Only what a file says to be alpha is alpha.
-* Depth: values of 10, 12 or 14 bits are scaled by these bits where the file says so. 16-bit values,
-  and wider integers that fit in 16 bits, are scaled by the smallest of 8, 10, 12, 14 and 16 bits
-  that holds the largest of the image's colours, grey or not, so that a 12-bit camera does not come
-  out black; signed ones have 7 or 15 bits at most. Alpha is scaled alike, by at least as many bits
-  as the colours, and colours that are multiplied with it by as many as it.
+* Depth: values of fewer bits than whole bytes have are scaled by these where the file says so.
+  16-bit values, and wider integers that fit in 16 bits, are scaled by the smallest of 8, 10, 12, 14
+  and 16 bits that holds the largest of the image's colours, grey or not, so that a 12-bit camera
+  does not come out black; signed ones have 7 or 15 bits at most. Alpha is scaled alike, by at
+  least as many bits as the colours, and colours that are multiplied with it by as many as it.
 * Grey: repeated in the three channels.
 * Float: [0, 1] where no value exceeds 1, else [0, 255]; anything beyond is refused, not clipped.
 * Colour: CMYK, YCbCr, HSV and LAB as Pillow converts them; embedded profiles, gamma and the chunks

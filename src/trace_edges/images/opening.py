@@ -22,7 +22,7 @@ from PIL import EpsImagePlugin, ExifTags, Image, ImageFile, TiffImagePlugin, fea
 
 from trace_edges.extras import MissingExtraError, require
 from trace_edges.files import FileError
-from trace_edges.images.jpeg_2000 import depths, read_jpeg_2000
+from trace_edges.images.jpeg_2000 import needs_codecs, read_jpeg_2000
 from trace_edges.images.jpeg_xl import declared_size, is_jpeg_xl, read_jpeg_xl
 from trace_edges.images.png import deep_mode, deep_values, open_png
 from trace_edges.images.stored import ImageError, Stored, check_memory, check_size, refusal
@@ -151,14 +151,15 @@ def read_stored(file: IO[bytes], name: str) -> Stored:
         if is_jpeg_xl(signature):
             return read_jpeg_xl(file.read(), _library("imagecodecs", "JPEG XL", name), name)
         image = open_pillow(file, name)
-        deep_2000 = signature.startswith(_JPEG_2000) and max(depths(_whole(file))) > 8
         raw_mode = deep_mode(image)
-        if not (raw_mode or deep_2000):
+        by_codecs = image.mode != "P" and signature.startswith(_JPEG_2000)
+        by_codecs = by_codecs and needs_codecs(_whole(file))
+        if not (raw_mode or by_codecs):
             return from_pillow(image, name)
         check_size(image.height, image.width, name)
         check_memory(image.height, image.width, 20, name)
-        if deep_2000:
-            library = _library("imagecodecs", "JPEG 2000 of more than 8 bits", name)
+        if by_codecs:
+            library = _library("imagecodecs", "JPEG 2000 of other than 8 bits", name)
             return read_jpeg_2000(_whole(file), library, name)
         values, whole = deep_values(file, raw_mode)
         key = image.info.get("transparency")

@@ -91,6 +91,12 @@ def test_a_sheet_of_a_picture_takes_them_random_weights(tiny_model, photo, tmp_p
         ("detect", ["--training-free", "--null", "x"], "has no null condition 'x'; known: encoded"),
         ("detect", ["--backbone", "dinov2-base", "--null", "x"], "leave null out"),
         ("explain", ["--prompt", "cats", "--null", "zeros"], "--null is for images, not for a"),
+        ("segment", ["--threshold", 0.5], "--threshold cuts masks of maskcut and promerge"),
+        ("segment", ["--edges", ".", "--resolution", 64], "--resolution is for a model that draws"),
+        ("annotate", ["--task", "edges", "--find", "areas"], "are for --task instances"),
+        ("annotate", ["--task", "edges", "--things", "1"], "are for --task panoptic"),
+        ("annotate", ["--task", "instances", "--min-radius", 9], "are for --task panoptic"),
+        ("annotate", ["--task", "instances", "--soft"], "are for --task edges"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(photo, tmp_path, command, options, message):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,7 +27,7 @@ from trace_edges.cli.options import (
     follow,
     load_encoder,
 )
-from trace_edges.edge_model import Choice, EdgeModel
+from trace_edges.edge_model import Choice, EdgeModel, refuse
 from trace_edges.jobs.choices import Selection
 from trace_edges.loading import Loading
 from trace_edges.training_free.settings import TraceSettings
@@ -120,11 +120,14 @@ def segment(
 
 def _edges_of(masks: Masks, choice: Choice, settings: TraceSettings, loading: Loading) -> EdgeModel:
     """Where the edges come from."""
+    from_attention = masks.masks != "edges" and masks.encoder is None
     if masks.edges is not None:
         if choice != Choice():
             raise ValueError("--edges gives the edges: leave out --training-free and --detector")
+        if not from_attention:
+            refuse(asdict(settings), asdict(TraceSettings()), "is for a model that draws the "
+                   "edges, and --edges gives them: leave it out")  # fmt: skip
         return EdgeModel(name=str(masks.edges), method="folder")
-    from_attention = masks.masks != "edges" and masks.encoder is None
     if choice.is_one_step and from_attention:  # the options are of the attention
         return EdgeModel(name=choice.detector_name, settings=settings, loading=loading)
     return EdgeModel.choose(choice, settings, loading)
@@ -144,6 +147,9 @@ def _finder(
     choice, settings, loading = attention
     find: Regions | Generated
     if masks.masks == "edges":
+        given = asdict(cutting) | {"iou": Cutting.iou}  # which --sam has too
+        refuse(given, asdict(Cutting()), "cuts masks of maskcut and promerge: leave it out, or add "
+               "--masks")  # fmt: skip
         find = Regions(selection, origin)
     else:
         if selection != Selection():

@@ -73,7 +73,7 @@ def spoiled(draw: Callable[..., Any], content: Any) -> Any:
 read = partial(refusal, errors=(MissingExtraError, OSError, ValueError))
 
 
-def jsons(folder: Path, content: Any, check: Callable[[Path], object]) -> None:
+def jsons(folder: Path, content: Any, check: Callable[[Path], object], examples: int = 200) -> None:
     path = folder / "it.json"
 
     def written(value: Any) -> None:
@@ -81,7 +81,7 @@ def jsons(folder: Path, content: Any, check: Callable[[Path], object]) -> None:
             path.write_text(json.dumps(value), encoding="utf-8")
             check(path)
 
-    fuzz(spoiled(content), written, 200)
+    fuzz(spoiled(content), written, examples)
 
 
 def instances(folder: Path) -> None:

@@ -14,8 +14,8 @@ from trace_edges.backbones.checkpoints import embedded_folder
 from trace_edges.detector import EdgeDetector
 from trace_edges.instances.sam import load_sam
 
-from .fuzzing import fuzz, fuzzed, refusal
-from .test_fuzz_jsons import spoiled
+from .fuzzing import fuzzed, refusal
+from .test_fuzz_jsons import jsons
 from .test_model_folders import template
 
 DETECTORS = ("trace-pixels", "trace-mini/detector")
@@ -34,17 +34,12 @@ def spoiled_config(work: Path, model: Path, file: str, load: Callable[[Path], ob
     shutil.copytree(model, folder)
     content = json.loads((folder / file).read_text(encoding="utf-8"))
 
-    def check(value: object) -> None:
-        text = json.dumps(value)
-        try:
-            (folder / file).write_text(text, encoding="utf-8")
-        except UnicodeEncodeError:  # which no file holds
-            return
-        (work / "it.json").write_text(text, encoding="utf-8")
+    def check(spoiled: Path) -> None:
+        shutil.copy(spoiled, folder / file)
         line = refusal(lambda: load(folder), (ValueError, OSError))
         assert line is None or str(folder) in line, line
 
-    fuzz(spoiled(content), check, 30)
+    jsons(work, content, check, examples=30)
 
 
 def detector(work: Path, name: str) -> None:

@@ -18,6 +18,7 @@ from trace_edges.cli.finishing import FINISHING, Finishing, finished
 from trace_edges.cli.options import (
     LOADING,
     MODEL,
+    OF_SELECTION,
     SPLITTING,
     TRACE,
     EdgeOutput,
@@ -241,22 +242,18 @@ def _task(
     from trace_edges.jobs.finding import Regions
     from trace_edges.jobs.tasks import InstancesTask, PanopticTask
 
-    maps, cutting = panoptic
     if name != "edges" and (output.format, output.soft) != (EdgeOutput.format, EdgeOutput.soft):
         raise ValueError("--format and --soft are for --task edges: leave them out")
     if name != "instances" and selection != Selection():
-        raise ValueError("--find, --strength, --count, --top-k, --min-score, --ground and the like "
-                         "are for --task instances: leave them out")  # fmt: skip
-    if name != "panoptic" and (maps, replace(cutting, iou=Splitting.iou)) != (
-        SemanticMaps(),
-        Splitting(),
-    ):
+        raise ValueError(f"{OF_SELECTION} are for --task instances: leave them out")
+    if name != "panoptic" and panoptic != (SemanticMaps(), Splitting()):
         raise ValueError("--semantic, --things, --threshold and the like are for --task panoptic: "
                          "leave them out")  # fmt: skip
     if name == "edges":
         return EdgesTask(output.format, output.kind)
     if name == "instances":
         return InstancesTask(Regions(selection, model.origin()))
+    maps, cutting = panoptic
     if maps.semantic is None:
         raise ValueError("--task panoptic cuts semantic maps: give their folder with --semantic")
     propagation = cutting.propagation().calibrated(model.origin())

@@ -35,6 +35,9 @@ if not TYPE_CHECKING:
 _LISTS = ("instances.json", "panoptic.json")  # of the results in a folder
 _NO_OPTIONS = ("criterion", "ignore_first", "neighbours", "symmetric", "border", "layers")
 
+# What messages call the options of `Selection`.
+OF_SELECTION = "--find, --strength, --count, --top-k, --min-score, --ground and the like"
+
 MODEL = Fields("Model")
 FILES = Fields("Files and messages")
 TRACE = Fields("Reading (with a detector, only --resolution)", leave_out=_NO_OPTIONS)

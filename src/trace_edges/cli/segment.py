@@ -16,6 +16,7 @@ from trace_edges.cli.options import (
     FILES,
     LOADING,
     MODEL,
+    OF_SELECTION,
     TRACE,
     Cutting,
     Files,
@@ -154,8 +155,7 @@ def _finder(
     else:
         if selection != Selection():
             raise ValueError(
-                "--find, --strength, --count, --top-k, --min-score, --ground and the like choose "
-                "among regions of edges: leave them out, or --masks"
+                f"{OF_SELECTION} choose among regions of edges: leave them out, or --masks"
             )
         encoder = pipe = None
         if masks.encoder is not None:

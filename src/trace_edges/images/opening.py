@@ -152,15 +152,16 @@ def read_stored(file: IO[bytes], name: str) -> Stored:
             return read_jpeg_xl(file.read(), _library("imagecodecs", "JPEG XL", name), name)
         image = open_pillow(file, name)
         raw_mode = deep_mode(image)
-        by_codecs = image.mode != "P" and signature.startswith(_JPEG_2000)
-        by_codecs = by_codecs and needs_codecs(_whole(file))
+        jpeg_2000 = image.mode != "P" and signature.startswith(_JPEG_2000)
+        content = _whole(file) if jpeg_2000 else b""
+        by_codecs = jpeg_2000 and needs_codecs(content)
         if not (raw_mode or by_codecs):
             return from_pillow(image, name)
         check_size(image.height, image.width, name)
         check_memory(image.height, image.width, 20, name)
         if by_codecs:
             library = _library("imagecodecs", "JPEG 2000 of other than 8 bits", name)
-            return read_jpeg_2000(_whole(file), library, name)
+            return read_jpeg_2000(content, library, name)
         values, whole = deep_values(file, raw_mode)
         key = image.info.get("transparency")
         return Stored(

@@ -15,8 +15,8 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 # Texts that may hold an orientation; Pillow reads them up to these sizes.
 _ORIENTING = (b"Raw profile type exif\0", b"Raw profile type APP1\0", b"XML:com.adobe.xmp\0")
 _LONGEST_TEXT = 1 << 20
-# By Pillow's mode and raw mode: the raw modes that give the two bytes of every value, high first.
 SPREAD = {"L;2": 85, "L;4": 17}  # by which Pillow multiplies grey of few bits
+# By Pillow's mode and raw mode: the raw modes that give the two bytes of every value, high first.
 _DEEP = {"RGB;16B": ("RGB;16B", "RGB;16L"), "RGBA;16B": ("RGBA;16B", "RGBA;16L")}
 
 

@@ -2,21 +2,19 @@
 
     python -m benchmarks.edges.calibration IMAGES PANOPTIC_JSON --edges NAME=DIR --out worth.json
 
-The odd half of the images gives a rising curve from strengths to precision, and the even half says
-how far strengths are from precision as they are, and by that curve.
+The odd half of the images gives the calibration, and the even half says how far strengths are from
+precision as they are, and by that calibration.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from functools import reduce
 from operator import add
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import isotonic_regression
 
 from benchmarks._shared.edges import read_edges
 from benchmarks._shared.reports import guarded, markdown, write_json
@@ -24,6 +22,7 @@ from trace_edges.evaluation.edges import edge_truth
 from trace_edges.files import find_images
 from trace_edges.formats import open_ground_truth
 from trace_edges.metrics import EdgeProtocol
+from trace_edges.metrics.calibration import calibrate
 from trace_edges.metrics.counts import EdgeCounts, edge_counts
 
 PROTOCOL = EdgeProtocol(thresholds=19)  # 0.05, 0.1, ... 0.95
@@ -45,8 +44,9 @@ def main() -> None:
     record, rows = {}, []
     for method, maps in read_edges(options.edges, names).items():
         counts = {name: edge_counts(maps[name], truth[name], PROTOCOL) for name in names}
-        odd, even = (precision(counts, names[start::2]) for start in (0, 1))
-        record[method] = worth(odd, even)
+        halves = [reduce(add, (counts[name] for name in names[start::2])) for start in (0, 1)]
+        odd, even = map(precision, halves)
+        record[method] = worth(halves[0], even)
         columns = zip(odd[0], odd[1], even[1], strict=True)
         rows += [(method, *(f"{value:.3f}" for value in row)) for row in columns]
         errors = " to ".join(f"{record[method][name]:.3f}" for name in ("as it is", "by the curve"))
@@ -55,26 +55,25 @@ def main() -> None:
     write_json(record, options.out, indent=1)
 
 
-def precision(counts: Mapping[str, EdgeCounts], names: list[str]) -> tuple[Shares, Shares, Shares]:
+def precision(counts: EdgeCounts) -> tuple[Shares, Shares, Shares]:
     """Mean strength, precision and number of pixels between one threshold and the next."""
-    pooled = reduce(add, (counts[name] for name in names))
     total, matched = (
-        -np.diff(every, append=0) for every in (pooled.total_pred, pooled.matched_pred)
+        -np.diff(every, append=0) for every in (counts.total_pred, counts.matched_pred)
     )
     middles = PROTOCOL.levels + 0.5 / (PROTOCOL.thresholds + 1)
     return middles, (matched / np.maximum(total, 1)).clip(0, 1), total.clip(0)
 
 
-def worth(
-    odd: tuple[Shares, Shares, Shares], even: tuple[Shares, Shares, Shares]
-) -> dict[str, object]:
-    """The curve of the odd half, and mean distances of the even half's precision, by pixel."""
-    strengths, measured, pixels = odd
-    curve = isotonic_regression(measured, weights=np.maximum(pixels, 1)).x
+def worth(odd: EdgeCounts, even: tuple[Shares, Shares, Shares]) -> dict[str, object]:
+    """The calibration of the odd half; mean distances of the even half's precision, by pixel."""
+    strengths, measured, pixels = even
+    calibration = calibrate(odd, PROTOCOL)
+    if calibration is None:
+        raise ValueError("there is no edge on the odd half: give maps that show some")
     return {
-        "strengths": strengths.tolist(), "precision": curve.tolist(),
-        "as it is": float(np.average(abs(even[1] - strengths), weights=even[2])),
-        "by the curve": float(np.average(abs(even[1] - curve), weights=even[2])),
+        "strengths": calibration.strengths, "precision": calibration.precision,
+        "as it is": float(np.average(abs(measured - strengths), weights=pixels)),
+        "by the curve": float(np.average(abs(measured - calibration(strengths)), weights=pixels)),
     }  # fmt: skip
 
 

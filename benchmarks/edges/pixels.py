@@ -41,11 +41,13 @@ from trace_edges.evaluation.edges import edge_truth
 from trace_edges.files import find_images
 from trace_edges.formats import open_ground_truth
 from trace_edges.instances.hierarchy import build_hierarchy, contours
+from trace_edges.training import Stage, falling_cosine
 
 BASE = CONFIGS["pixels"]
 NEAR = 2  # px within which the tolerant loss takes an edge for found
 PAIRS = 4096  # of a pixel on an edge and one off it, whose order the ranking loss looks at
 SIDE = 0.3  # weight of each side output
+CYCLES = 4  # of the learning rate, where it restarts
 CLOSED = 0.1  # strength of the contours that stay where labels are closed
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -87,6 +89,7 @@ class Row:
         sprites: objects are pasted, and not pieces of photographs alone.
         labels: what is made of the labels of a photograph.
         loss: of the edges.
+        rate: of learning, as its share by stage and step.
         student: its class.
     """
 
@@ -96,6 +99,7 @@ class Row:
     sprites: bool = True
     labels: Callable[[Labels], Labels] | None = None
     loss: Loss = dice_loss
+    rate: Callable[[Stage, int], float] = falling_cosine
     student: type[PixelStudent] = PixelStudent
 
 
@@ -134,6 +138,12 @@ def ranking_loss(logits: Tensor, target: Tensor, counts: Tensor) -> Tensor:
     return dice + 0.2 * F.relu(2 - (first - second)).mean()
 
 
+def restarting_cosine(stage: Stage, step: int) -> float:
+    """`CYCLES` falling cosines, one after the other (Loshchilov and Hutter, "SGDR", ICLR 2017)."""
+    cycle = -(-stage.steps // CYCLES)
+    return falling_cosine(replace(stage, steps=cycle), step % cycle)
+
+
 ROWS = {
     "as the detector of the package": Row(),
     "half of the photographs": Row(photographs=0.5),
@@ -141,6 +151,7 @@ ROWS = {
     "half of the steps": Row(steps=0.5),
     "twice the steps": Row(steps=2),
     "no running average of the weights": Row(settings={"ema": 0.0}),
+    "warm restarts": Row(rate=restarting_cosine),
     "no pasting": Row(settings={"pasted": 0.0}),  # scale and light do not vary either
     "no pasting, but scale and light vary": Row(settings={"pasted": 1e-9}),
     "half of what is pasted has a twin": Row(settings={"twins": 0.5}),
@@ -227,7 +238,7 @@ def trained(
 
     return fit_student(
         learn, examples[::10], row.student(settings.student), options.out / name, settings,
-        json.dumps({"row": name}), Accelerator(cpu=True), loss=loss,
+        json.dumps({"row": name}), Accelerator(cpu=True), loss=loss, rate=row.rate,
         sprites=list(read_sprites(options.sprites).values()) if row.sprites else (),
     )  # fmt: skip
 

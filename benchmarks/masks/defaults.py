@@ -109,7 +109,7 @@ def measure(task: Task) -> dict[str, Any]:
     def make(key: str) -> dict[str, Any]:
         kind, _, setting = key.partition("/")
         edges = edges_of(kind, photograph, truth)
-        how = task.settings[setting].calibrated(task.drawn_by.get(kind, "image-alone"))
+        how = task.settings[setting].usual_for(task.drawn_by.get(kind, "image-alone"))
         found = predicted(semantic, edges, things, how)
         made: dict[str, Any] = {
             "panoptic": table_of(panoptic_counts(found, truth, task.categories))

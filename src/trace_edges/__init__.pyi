@@ -17,6 +17,7 @@ from .instances.sam import load_sam as load_sam
 from .metrics import EdgeProtocol as EdgeProtocol
 from .metrics import boundaries_from_labels as boundaries_from_labels
 from .metrics import evaluate_edges as evaluate_edges
+from .results import Calibration as Calibration
 from .results import EdgeMap as EdgeMap
 from .results import Emergence as Emergence
 from .results import InstanceMasks as InstanceMasks

@@ -7,6 +7,7 @@ nowhere else: `check_fields` holds it for whoever makes the dataclass, `read_fie
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
@@ -91,6 +92,7 @@ def flaw(error: ValidationError, field: str = "") -> str:
     words = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if first["type"] in ("dataclass_type", "dict_type"):
         words = "should be an object"
+    words = re.sub(r"^(Tuple|List|Dictionary) (.*) after validation, not .*", r"\2", words)
     for long, short in _WORDS.items():
         words = words.replace(long, short)
     if not words.startswith("should"):

@@ -153,6 +153,8 @@ def test_what_is_saved_is_lora_and_decoder_and_comes_back(run, tmp_path, photogr
 class ValidationFakedByAList:
     """Answers with values known beforehand."""
 
+    patience = 2
+
     def __init__(self, *values):
         self.values = list(values)
 
@@ -165,7 +167,7 @@ class ValidationFakedByAList:
 
 def test_a_run_stops_when_ods_no_longer_rises_and_keeps_the_best_weights(run, tmp_path):
     settings = replace(SETTINGS, validate_every=2)
-    student = run("a", settings, validation=ValidationFakedByAList(0.1, 0.3, 0.2, 0.25), patience=2)
+    student = run("a", settings, validation=ValidationFakedByAList(0.1, 0.3, 0.2, 0.25))
     lines = [
         json.loads(line)
         for line in (tmp_path / "a" / CURVES).read_text(encoding="utf-8").splitlines()
@@ -175,9 +177,7 @@ def test_a_run_stops_when_ods_no_longer_rises_and_keeps_the_best_weights(run, tm
     assert all(torch.equal(weight, best[name]) for name, weight in trained(student).items())
     last = trained(run("b", replace(settings, steps=6)))
     assert any(not torch.equal(weight, best[name]) for name, weight in last.items())
-    again = run(
-        "a", settings, validation=ValidationFakedByAList(), patience=2
-    )  # nothing is left to do
+    again = run("a", settings, validation=ValidationFakedByAList())  # nothing is left to do
     assert all(torch.equal(weight, best[name]) for name, weight in trained(again).items())
 
 
@@ -200,6 +200,8 @@ def test_ods_is_measured_on_images_with_ground_truth(run, tmp_path, photographs)
     assert validation(student) == validation(student)
     with pytest.raises(ValueError, match="none of the 4"):
         OdsValidation(photographs[2:], truth, 128)
+    with pytest.raises(ValueError, match="patience must lie in"):
+        OdsValidation(photographs, truth, 128, patience=0)
 
 
 def test_curves_are_drawn(run, tmp_path):

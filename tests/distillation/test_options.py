@@ -51,7 +51,7 @@ def test_values_that_are_too_small_are_named(name, value, least):
         Overrides(**{name: value})
 
 
-@pytest.mark.parametrize("wrong", [{"hold_out": 1}, {"accumulate": 0}, {"patience": 0}])
+@pytest.mark.parametrize("wrong", [{"hold_out": 1}, {"accumulate": 0}])
 def test_options_of_training_that_make_no_sense_are_named(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"{name} must be {value + 1} or more, not {value}"):

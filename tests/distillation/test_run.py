@@ -12,8 +12,10 @@ from PIL import Image
 from trace_edges.backbones import load_backbone
 from trace_edges.detector import EdgeDetector, StudentSettings
 from trace_edges.distillation import CONFIGS, TrainingOptions, distill_detector
-from trace_edges.distillation.run import split_photographs
+from trace_edges.distillation.run import CALIBRATION, split_photographs
+from trace_edges.distillation.validation import OdsValidation
 from trace_edges.files import FileError, _home
+from trace_edges.results import Calibration
 from trace_edges.training.curves import LINES
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.settings import TraceSettings
@@ -97,14 +99,37 @@ def test_labels_lie_where_they_are_asked_for_and_a_student_teaches_the_next(dist
 def test_the_best_ods_is_kept_with_the_detector(distil, tmp_path):
     values = [0.1, 0.4, 0.2]
 
-    class Validation:
+    class ValidationFakedByAList:
+        patience = 5
+
         def describe(self):
             return {}
 
         def __call__(self, student):
             return values.pop(0)
 
-    assert distil(validation=Validation()).training["measured"]["validation ODS"] == 0.4
+        def calibrate(self, detector):
+            return None
+
+    detector = distil(validation=ValidationFakedByAList())
+    assert detector.training["measured"]["validation ODS"] == 0.4
+    assert not (tmp_path / "run" / CALIBRATION).exists()
+
+
+def test_the_calibration_is_of_the_detector_as_it_is_used(distil, photographs, tmp_path):
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    for path in photographs[:2]:
+        labels = (np.asarray(Image.open(path)).mean(-1) > 120).astype(np.uint8)
+        Image.fromarray(labels).save(truth / path.name)
+    detector = distil(validation=OdsValidation(photographs[:2], truth, 64))
+    calibration = Calibration.load(tmp_path / "run" / CALIBRATION)
+    assert calibration.made_with["resolution"] == 96
+    assert calibration.made_with["weights"] == detector.fingerprint()
+    calibrated = detector(photographs[0]).calibrated(calibration)
+    assert np.array_equal(calibrated.edges, calibration(detector(photographs[0]).edges))
+    with pytest.raises(ValueError, match="measured on edges with resolution 96"):
+        detector(photographs[0], resolution=64).calibrated(calibration)
 
 
 def test_progress_is_of_every_photograph_and_every_step(distil):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -238,23 +238,23 @@ def _task(
     selection: Selection,
     panoptic: tuple[SemanticMaps, Splitting],
 ) -> Task:
-    from trace_edges.jobs.detecting import EdgesTask
     from trace_edges.jobs.finding import Regions
     from trace_edges.jobs.tasks import InstancesTask, PanopticTask
 
-    if name != "edges" and (output.format, output.soft) != (EdgeOutput.format, EdgeOutput.soft):
-        raise ValueError("--format and --soft are for --task edges: leave them out")
+    given = {field.name: getattr(output, field.name) for field in fields(EdgeOutput)}
+    if name != "edges" and EdgeOutput(**given) != EdgeOutput():
+        raise ValueError("--format, --soft and --calibration are for --task edges: leave them out")
     if name != "instances" and selection != Selection():
         raise ValueError(f"{OF_SELECTION} are for --task instances: leave them out")
     if name != "panoptic" and panoptic != (SemanticMaps(), Splitting()):
         raise ValueError("--semantic, --things, --threshold and the like are for --task panoptic: "
                          "leave them out")  # fmt: skip
     if name == "edges":
-        return EdgesTask(output.format, output.kind)
+        return output.task()
     if name == "instances":
         return InstancesTask(Regions(selection, model.origin()))
     maps, cutting = panoptic
     if maps.semantic is None:
         raise ValueError("--task panoptic cuts semantic maps: give their folder with --semantic")
-    propagation = cutting.propagation().calibrated(model.origin())
+    propagation = cutting.propagation().usual_for(model.origin())
     return PanopticTask(maps.semantic.absolute(), maps.table(), propagation, cutting.attachment())

@@ -55,10 +55,10 @@ def detect(
     names, problems = find_inputs(inputs, files)
     model = EdgeModel.choose(choice, settings, loading)
     with waiting(model.name, hidden=not reporting.prints_table):
-        from trace_edges.jobs.detecting import EdgesTask, detect_files
+        from trace_edges.jobs.detecting import detect_files
 
+        task = output.task(overlay=True)
         source = model.load()
-    task = EdgesTask(output.format, output.kind, overlay=True)
     done = detect_files(
         source, names, out, model.source_settings(),
         task=task, overwrite=files.overwrite, batch_size=batch_size,

@@ -53,10 +53,14 @@ class Checking:
         check_images: Folder of images on which the ODS of the edges (their F-measure at the best
             threshold) is measured; they are never trained on.
         check_truth: Ground truth of these images, in any form that evaluate edges reads.
+            OUT/calibration.json will say what the strengths of the detector are worth on them, for
+            detect --calibration.
+        patience: Stop after this many validations in a row without a higher ODS.
     """
 
     check_images: Path | None = None
     check_truth: Path | None = None
+    patience: int = 5
 
     def __post_init__(self) -> None:
         if (self.check_images is None) != (self.check_truth is None):
@@ -116,7 +120,9 @@ def distill(
     validation = None
     if checking.check_images is not None and checking.check_truth is not None:
         images = find_images([str(checking.check_images)]).images
-        validation = OdsValidation(images, checking.check_truth, settings.resolution)
+        validation = OdsValidation(
+            images, checking.check_truth, settings.resolution, patience=checking.patience
+        )
     sprites = []
     if teaching.sprites is not None:
         if not settings.pasted:

@@ -102,13 +102,19 @@ def edges(
     compares lines by their connections.
 
     Several methods are scored on the same images. The folder receives the scores, the
-    precision-recall curves, and a sheet of the worst and best images of each method.
+    precision-recall curves, a sheet of the worst and best images of each method, and in
+    calibration/NAME.json what the strengths of each are worth, for detect --calibration.
 
     Example: trace-edges evaluate edges edges panoptic_val2017.json --images val2017 --peer canny
     """
     from trace_edges.evaluation.edges import evaluate_edge_folders
     from trace_edges.evaluation.peers import draw_peer
-    from trace_edges.evaluation.report import REPORT, comparison_sheet, write_report
+    from trace_edges.evaluation.report import (
+        REPORT,
+        calibration_file,
+        comparison_sheet,
+        write_report,
+    )
     from trace_edges.formats.ground_truth import open_ground_truth
     from trace_edges.formats.pixels import write_png
     from trace_edges.images import load_image
@@ -126,6 +132,7 @@ def edges(
     read = (Path(ground_truth), *(methods[name] for name in methods if name not in classical))
     outputs = Outputs("evaluate edges", read)
     outputs.check(*(out / name for name in (*REPORT, SHEET)))
+    outputs.check(*(calibration_file(out, method) for method in methods))
     photographs = _find_photographs(images, truth, needed=bool(classical))
     with outputs.writing():
         for one in classical:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trace_edges.formats.edge_maps import EdgeFormat
     from trace_edges.instances.bgp import Propagation
     from trace_edges.instances.fragments import Attachment
+    from trace_edges.jobs.detecting import EdgesTask
     from trace_edges.jobs.task import Outcome
     from trace_edges.loading import Loading
 
@@ -126,15 +127,26 @@ class EdgeOutput:
     Attributes:
         format: Format of the edge maps: 8-bit PNG, 16-bit PNG, or float32 in .npy.
         soft: Write the smooth edge map instead of thin lines.
+        calibration: File that evaluate edges wrote for edges of the same settings, as
+            calibration/NAME.json. The strength of an edge is then the share of such lines that was
+            true there: 0.5 is one half.
     """
 
     format: EdgeFormat = "png"
     soft: bool = False
+    calibration: Path | None = None
 
-    @property
-    def kind(self) -> Literal["thin", "soft"]:
-        """As the task of edges calls it."""
-        return "soft" if self.soft else "thin"
+    def task(self, *, overlay: bool = False) -> EdgesTask:
+        """What writes them.
+
+        Raises:
+            FileError: the calibration is none.
+        """
+        from trace_edges.jobs.detecting import EdgesTask
+        from trace_edges.results import Calibration
+
+        curve = None if self.calibration is None else Calibration.load(self.calibration)
+        return EdgesTask(self.format, "soft" if self.soft else "thin", overlay, curve)
 
 
 @dataclass(frozen=True)

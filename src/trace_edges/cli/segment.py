@@ -163,7 +163,7 @@ def _finder(
         elif model.method != "training-free":
             pipe = loading.load_pipeline(choice.backbone)
         find = Generated(
-            masks.masks, encoder, pipe, settings, cutting.propagation().calibrated(origin),
+            masks.masks, encoder, pipe, settings, cutting.propagation().usual_for(origin),
             cutting.iou, masks.crf,
         )  # fmt: skip
     return find

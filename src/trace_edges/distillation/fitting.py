@@ -23,7 +23,7 @@ from trace_edges.distillation.losses import batch_loss
 from trace_edges.distillation.settings import DistillationSettings
 from trace_edges.distillation.sprites import Sprite
 from trace_edges.distillation.validation import OdsValidation, draw_sheet, validation_loss
-from trace_edges.training import Best, checkpoint_bytes, falling_cosine, fit
+from trace_edges.training import Best, Stage, checkpoint_bytes, falling_cosine, fit
 
 SHEET = "sheet.png"
 ODS = "validation_ods"  # in the curves
@@ -41,7 +41,6 @@ def train_student(
     accelerator: Accelerator | None = None,
     on_step: Callable[[Mapping[str, float]], object] | None = None,
     validation: OdsValidation | None = None,
-    patience: int = 5,
     sprites: Sequence[Sprite] = (),
 ) -> AnyStudent:
     """Train the decoder, and the LoRA if there is one; goes on where an earlier call stopped.
@@ -56,8 +55,8 @@ def train_student(
         accelerator: number type, gradient accumulation and, of several processes, devices; None:
             accelerate's defaults.
         on_step: called with what was written to the curves.
-        validation: measures ODS at every validation; its images are never learnt from.
-        patience: the run ends after so many validations without a higher ODS.
+        validation: measures ODS at every validation, and ends the run by its patience; its images
+            are never learnt from.
         sprites: objects that are pasted onto photographs, if the settings say so.
 
     Returns:
@@ -87,7 +86,7 @@ def train_student(
     with _saving_memory(student, settings):
         return fit_student(
             learn, check, student, folder, settings, begun_with, accelerator, on_step, validation,
-            patience, sprites,
+            sprites,
         )  # fmt: skip
 
 
@@ -117,9 +116,9 @@ def fit_student(
     accelerator: Accelerator,
     on_step: Callable[[Mapping[str, float]], object] | None = None,
     validation: OdsValidation | None = None,
-    patience: int = 5,
     sprites: Sequence[Sprite] = (),
     loss: BatchLoss = batch_loss,
+    rate: Callable[[Stage, int], float] = falling_cosine,
 ) -> AnyStudent:
     """`train_student` on examples that are at hand; `begun_with` (JSON) must be equal to go on."""
     seed_student(student, settings.seed)
@@ -147,8 +146,8 @@ def fit_student(
 
     fit(
         student, settings.stage, folder, begun_with, batches, loss_of,
-        measure, accelerator, rate=falling_cosine, scores=(ODS,),
-        best=None if validation is None else Best(ODS, patience), on_step=on_step,
+        measure, accelerator, rate=rate, scores=(ODS,),
+        best=None if validation is None else Best(ODS, validation.patience), on_step=on_step,
     )  # fmt: skip
     return student.eval()
 

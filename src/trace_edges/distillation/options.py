@@ -97,8 +97,6 @@ class TrainingOptions:
         hold_out: Keep every n-th photograph for validation.
         mixed_precision: Number type of mixed-precision training.
         accumulate: Number of batches whose gradients are summed for one step.
-        patience: Stop after this many validations in a row without a higher ODS (with
-            --check-images).
         report_to: Tracker to which the curves are sent as well. Needs the extra tensorboard.
 
     Raises:
@@ -108,11 +106,10 @@ class TrainingOptions:
     hold_out: int = 10
     mixed_precision: Precision = "no"
     accumulate: int = 1
-    patience: int = 5
     report_to: Tracker | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("hold_out", 2), ("accumulate", 1), ("patience", 1)):
+        for name, least in (("hold_out", 2), ("accumulate", 1)):
             if (value := getattr(self, name)) < least:
                 raise ValueError(f"{name} must be {least} or more, not {value}")
         if self.report_to is not None:

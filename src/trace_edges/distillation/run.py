@@ -27,7 +27,8 @@ from trace_edges.training.loop import BEST, CHECKPOINT
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 
 # What a run writes into its folder, beside the labels.
-RUN_FILES = (CONFIG, WEIGHTS, CARD, CHECKPOINT, BEST, LINES, PICTURE)
+CALIBRATION = "calibration.json"  # of the detector, where ODS is measured
+RUN_FILES = (CONFIG, WEIGHTS, CARD, CHECKPOINT, BEST, LINES, PICTURE, CALIBRATION)
 
 # A context in which so many things are done, (how many, what) -> what is called after each.
 Progress = Callable[[int, str], AbstractContextManager[Callable[[], None]]]
@@ -71,7 +72,8 @@ def distill_detector(
         labels: folder of the label cache; None: `labels` below `folder`.
         sprites: objects that are pasted onto photographs, if the settings say so (`pasted`).
         options: how the run trains on this machine.
-        validation: measures ODS of the student; its images are never learnt from.
+        validation: measures ODS of the student, and at the end what its strengths are worth
+            (calibration.json); its images are never learnt from.
         progress: shows how far labels and training are.
         on_unusable: called with why a photograph cannot be used.
         on_step: called with what was written to the curves.
@@ -118,8 +120,7 @@ def distill_detector(
 
         student = train_student(
             learn, held_out, student, cache, folder, settings,
-            accelerator=accelerator, on_step=follow, validation=validation,
-            patience=options.patience, sprites=sprites,
+            accelerator=accelerator, on_step=follow, validation=validation, sprites=sprites,
         )  # fmt: skip
     accelerator.end_training()
     training = settings.describe() | {
@@ -129,6 +130,9 @@ def distill_detector(
     }  # fmt: skip
     detector = EdgeDetector(student, settings.detect_resolution or settings.resolution, training)
     detector.save_pretrained(folder)
+    calibration = None if validation is None else validation.calibrate(detector)
+    if calibration is not None:
+        calibration.save(folder / CALIBRATION)
     return detector
 
 

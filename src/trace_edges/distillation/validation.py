@@ -4,6 +4,7 @@ with ground truth, which ends the run where it no longer rises, and no more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from trace_edges.checks import check_within
+from trace_edges.detector.detector import EdgeDetector
 from trace_edges.detector.drawing import draw_probabilities
 from trace_edges.detector.pixels import AnyStudent
 from trace_edges.distillation.examples import Example, draw_batch
@@ -25,6 +28,7 @@ from trace_edges.formats.ground_truth import open_ground_truth
 from trace_edges.images import load_image, model_size, resize_image, to_tensor
 from trace_edges.metrics.edges import evaluate_edges
 from trace_edges.metrics.protocol import EdgeProtocol
+from trace_edges.results import Calibration
 
 _BATCHES = 4
 _ENTROPY = 1  # keeps the crops of validation apart from those of training, which have 0
@@ -78,14 +82,22 @@ class OdsValidation:
         truth: as `trace-edges evaluate edges` takes it.
         resolution: sqrt(H * W) in px of what the student sees.
         thresholds: how many.
+        patience: a run ends after so many validations without a higher ODS.
 
     Raises:
-        ValueError: no image has ground truth.
+        ValueError: no image has ground truth, or `patience` is less than 1.
     """
 
     def __init__(
-        self, images: Sequence[Path], truth: Path, resolution: int, thresholds: int = 25
+        self,
+        images: Sequence[Path],
+        truth: Path,
+        resolution: int,
+        thresholds: int = 25,
+        patience: int = 5,
     ) -> None:
+        check_within(1, math.inf, patience=patience)
+        self.patience = patience
         source = open_ground_truth(truth)
         self._images = {path.stem: path for path in images if path.stem in source}
         if not self._images:
@@ -109,6 +121,13 @@ class OdsValidation:
         }
         student.decoder.train(training)
         return evaluate_edges(edges, self._truth, protocol=self._protocol).ods
+
+    def calibrate(self, detector: EdgeDetector) -> Calibration | None:
+        """What the strengths of a detector are worth as it is used; None where it draws no edge."""
+        edges = {name: detector(path) for name, path in self._images.items()}
+        found = evaluate_edges(edges, self._truth, protocol=self._protocol).calibration
+        made_with = detector.describe(detector.default) | {"weights": detector.fingerprint()}
+        return None if found is None else replace(found, made_with=made_with)
 
 
 def _thin_edges(student: AnyStudent, path: Path, resolution: int) -> np.ndarray:

@@ -10,13 +10,14 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
+from trace_edges.edge_folder import EdgeFolder
 from trace_edges.files import write_text
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.formats.folders import NamedFiles
@@ -26,6 +27,7 @@ from trace_edges.metrics.boundaries import boundaries_from_labels, ignored_regio
 from trace_edges.metrics.counts import EdgeCounts, EdgeTruth, cldice, edge_counts, unit_strength
 from trace_edges.metrics.edges import EdgeScores, edge_scores, spread
 from trace_edges.metrics.protocol import BSDS, EdgeProtocol
+from trace_edges.results import Calibration
 
 Read = Callable[[], Any]
 _COUNTS = ("matched_pred", "total_pred", "matched_gt", "total_gt")
@@ -57,6 +59,7 @@ class EdgeEvaluation:
         images: names of the images that were scored.
         problems: images left out, of at least one method.
         unused: how many edge maps have no ground truth, by method.
+        calibrations: of the methods that drew an edge.
         protocol: how.
     """
 
@@ -66,6 +69,7 @@ class EdgeEvaluation:
     images: tuple[str, ...]
     problems: tuple[Problem, ...]
     unused: dict[str, int]
+    calibrations: dict[str, Calibration]
     protocol: EdgeProtocol
 
 
@@ -129,7 +133,14 @@ def evaluate_edge_folders(
         for method, by_name in counts.items()
     }
     dice = _mean_cldice(maps, ground_truth, images, scores, protocol, workers, progress)
-    return EdgeEvaluation(scores, dice, maps, images, tuple(problems), unused, protocol)
+    calibrations = {
+        method: replace(one.calibration, made_with=EdgeFolder(methods[method]).made_with)
+        for method, one in scores.items()
+        if one.calibration is not None
+    }
+    return EdgeEvaluation(
+        scores, dice, maps, images, tuple(problems), unused, calibrations, protocol
+    )
 
 
 def edge_truth(annotators: Sequence[Segments], protocol: EdgeProtocol) -> EdgeTruth:

@@ -49,7 +49,7 @@ def table_rows(evaluation: EdgeEvaluation) -> list[tuple[str, ...]]:
 def write_report(
     evaluation: EdgeEvaluation, out: Path, origin: Mapping[str, Any] | None = None
 ) -> list[Path]:
-    """Write scores.json, table.md, curves.csv and curves.png into `out`.
+    """Write scores.json, table.md, curves.csv, curves.png and calibration/METHOD.json into `out`.
 
     Args:
         evaluation: the scores.
@@ -57,7 +57,7 @@ def write_report(
         origin: where maps and ground truth came from, for scores.json.
 
     Returns:
-        The files, in that order.
+        The first four files, in that order.
     """
     files = [out / name for name in REPORT]
     record = {
@@ -77,7 +77,14 @@ def write_report(
         _write_curves(evaluation.scores, temporary)
     with write_atomically(files[3]) as temporary:
         _draw_curves(evaluation.scores, temporary)
+    for method, calibration in evaluation.calibrations.items():
+        calibration.save(calibration_file(out, method))
     return files
+
+
+def calibration_file(out: Path, method: str) -> Path:
+    """Where `write_report` puts the calibration of a method."""
+    return out / "calibration" / f"{method}.json"
 
 
 def comparison_sheet(
@@ -145,7 +152,7 @@ def mistakes(
 
 def _plain(scores: EdgeScores) -> dict[str, Any]:
     values = asdict(scores)
-    del values["protocol"]  # stands once for all
+    del values["protocol"], values["calibration"]  # one stands once for all, one in a file
     return values
 
 

@@ -88,7 +88,7 @@ class Propagation:
             known = ", ".join(get_args(Method))
             raise ValueError(f"unknown method {self.method!r}: choose from {known}")
 
-    def calibrated(self, origin: Origin) -> Propagation:
+    def usual_for(self, origin: Origin) -> Propagation:
         """The same for edges of this origin: with their usual threshold, where none is given."""
         if self.threshold is not None:
             return self

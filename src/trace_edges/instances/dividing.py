@@ -54,7 +54,7 @@ def propagate(mask: Mask, edges: Edges | EdgeMap, how: Propagation = PROPAGATION
     Raises:
         ValueError: the sizes differ, or the edges are not in [0, 1] or of several images.
     """
-    how = how.calibrated(origin_of(edges))
+    how = how.usual_for(origin_of(edges))
     edges, mask = edge_array(edges, thin=True), plain_array(mask)
     check_edges(edges, mask.shape)
     labels = np.zeros(mask.shape, dtype=np.int32)

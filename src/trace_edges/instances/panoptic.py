@@ -65,7 +65,7 @@ def panoptic_from_semantic(
         raise ValueError(f"things is a collection of classes: give {{{things}}}")
     if odd := [k for k in (*things, *(stuff or ())) if not isinstance(k, int | np.integer)]:
         raise ValueError(f"{odd[0]!r} is not the number of a class: give numbers, not names")
-    propagation = propagation.calibrated(origin_of(edges))
+    propagation = propagation.usual_for(origin_of(edges))
     edges = edge_array(edges, thin=True)
     check_edges(edges, semantic.shape)
     if both := set(things) & (set(stuff or ()) | ({void} - {None})):

@@ -80,7 +80,7 @@ def refine_instances(
             are of another kind.
     """
     check_within(0, 1, iou=iou)
-    propagation = propagation.calibrated(origin_of(edges))
+    propagation = propagation.usual_for(origin_of(edges))
     edges = edge_array(edges, thin=True)
     if isinstance(masks, InstanceMasks):
         return _refine(masks, edges, propagation, iou, split_parts)

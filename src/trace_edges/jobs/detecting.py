@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from trace_edges.jobs.entries import Item, PathPlace
 from trace_edges.jobs.records import Records, read_record, refuse_other_image
 from trace_edges.jobs.task import Facts, Outcome, Result, Subject, Task
 from trace_edges.outputs import Outputs
-from trace_edges.results import Emergence
+from trace_edges.results import Calibration, Emergence
 from trace_edges.sources import EdgeSource
 
 EdgeKind = Literal["thin", "soft"]
@@ -40,11 +40,13 @@ class EdgesTask(Task):
             (npy).
         kind: "thin" lines (0 off the ridges) or the "soft" map that they are the ridges of.
         overlay: draw overlay.png too, the lines over the image.
+        calibration: gives the strengths that are written.
     """
 
     format: EdgeFormat = "png"
     kind: EdgeKind = "thin"
     overlay: bool = False
+    calibration: Calibration | None = None
     name = "edges"
 
     @property
@@ -57,9 +59,21 @@ class EdgesTask(Task):
         return (edges, "overlay.png") if self.overlay else (edges,)
 
     def describe(self) -> dict[str, Any]:
-        return {"task": self.name, "format": self.format, "kind": self.kind}
+        return {"task": self.name, "format": self.format, "kind": self.kind} | self.calibrated
+
+    @property
+    def calibrated(self) -> dict[str, Any]:
+        """What settings of the edges say of their calibration; empty where there is none."""
+        return {} if self.calibration is None else {"calibration": self.calibration.digest}
+
+    def check_edges(self, made_with: Mapping[str, Any]) -> None:
+        """Refuse edges that the calibration was not measured on."""
+        if self.calibration is not None:
+            self.calibration.check(made_with)
 
     def __call__(self, subject: Subject) -> Result:
+        if self.calibration is not None:
+            subject = replace(subject, smooth=self.calibration(subject.smooth))
         thin = subject.thin
         stored = stored_edges(thin if self.kind == "thin" else subject.smooth, self.format)
         files = {self.suffixes[0]: encoded(stored)}
@@ -87,13 +101,13 @@ def detect_files(
         names: image path -> name of its results (see `trace_edges.inputs.Found`).
         folder: where to.
         settings: how images are read; None: the source's default.
-        task: format and kind of the edges.
+        task: format, kind and calibration of the edges.
         overwrite: make again what the command wrote there; what others wrote stays.
         batch_size: images that are read at one size share a pass.
 
     Raises:
         OSError: the results cannot be written (a full disk); nothing half-written stays.
-        ValueError: the settings fit no image.
+        ValueError: the settings fit no image, or the calibration was measured with others.
     """
     chosen = source.default if settings is None else settings
     source.check(chosen)
@@ -107,6 +121,8 @@ def detect_files(
         return {**files, **read, "settings": described | dict(facts.made_with)}
 
     described = source.describe(chosen) | {"weights": source.fingerprint()}
+    task.check_edges(described)
+    described |= task.calibrated
     kind = {"command": "detect", "kind": task.kind, "format": task.format}
     outputs = Outputs("detect", tuple(names), overwrite)
     outputs.check_folder(folder)

@@ -180,6 +180,7 @@ def annotate(
     source, settings = engine.source, engine.settings
     source.check(settings)
     made_with = source.describe(settings) | {"weights": source.fingerprint()}
+    job.task.check_edges(made_with)
     with job.manifest(made_with) as manifest, job.work.outputs.writing():
         _register(job, manifest)
         doubts = manifest.doubts()

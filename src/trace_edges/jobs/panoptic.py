@@ -61,7 +61,7 @@ def panoptic_files(
     outputs = Outputs("panoptic", (semantic, edges))
     outputs.check(out / "panoptic.json", out / "settings.json", *written)
     folder, maps = EdgeFolder(edges), _Packed()
-    propagation = propagation.calibrated(origin_of(folder.made_with))
+    propagation = propagation.usual_for(origin_of(folder.made_with))
 
     def take(name: str, result: Result) -> tuple[int, int]:
         found, class_count = result.value

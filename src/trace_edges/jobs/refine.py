@@ -69,7 +69,7 @@ def refine_coco(
     outputs, beside = Outputs("refine", tuple(read)), out.with_suffix(".settings.json")
     outputs.check(out, beside)
     given, folder = CocoMasks(masks, images), EdgeFolder(edges)
-    propagation = propagation.calibrated(origin_of(folder.made_with))
+    propagation = propagation.usual_for(origin_of(folder.made_with))
     refined: dict[str, list[Entry]] = {}
     unsound = list(given.findings)
 
@@ -216,7 +216,7 @@ def refine_labels(
             write(after, targets[name])
         return _count(before), _count(after)
 
-    propagation = propagation.calibrated(origin_of(folder.made_with))
+    propagation = propagation.usual_for(origin_of(folder.made_with))
     task = CutLabels(propagation, iou, split_parts, paths)
     outcomes = refine_images(paths, folder, task, Collected(take), progress)
     if not all(outcome.message for outcome in outcomes):

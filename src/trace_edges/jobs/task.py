@@ -143,6 +143,9 @@ class Task(ABC):
     def check(self) -> None:  # noqa: B027, since most tasks have nothing to check
         """Raises what would stop every image: a library that is missing, a folder."""
 
+    def check_edges(self, made_with: Mapping[str, Any]) -> None:  # noqa: B027, as above
+        """Raises where edges that are made with these settings cannot be used."""
+
     @abstractmethod
     def __call__(self, subject: Subject) -> Result:
         """Makes the result of one image.

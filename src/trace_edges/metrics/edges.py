@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from trace_edges import outputs
+from trace_edges.metrics.calibration import calibrate
 from trace_edges.metrics.counts import (
     Annotation,
     Curve,
@@ -27,7 +28,7 @@ from trace_edges.metrics.counts import (
     f_measure,
 )
 from trace_edges.metrics.protocol import BSDS, EdgeProtocol
-from trace_edges.results import EdgeMap
+from trace_edges.results import Calibration, EdgeMap
 from trace_edges.results.labels import plain_array
 
 Truth = Annotation | Sequence[Annotation] | EdgeTruth
@@ -52,6 +53,8 @@ class EdgeScores:
         r50: recall at precision 0.5; 0 if that precision is never reached.
         image_f: best F of each image by name.
         thresholds, precision, recall: the pooled curves.
+        calibration: from strengths to the share of such lines that is true; None where no edge
+            reaches the first threshold.
     """
 
     ods: float
@@ -66,6 +69,7 @@ class EdgeScores:
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     protocol: EdgeProtocol
+    calibration: Calibration | None
 
 
 def edge_scores(counts: Mapping[str, EdgeCounts], protocol: EdgeProtocol = BSDS) -> EdgeScores:
@@ -84,6 +88,7 @@ def edge_scores(counts: Mapping[str, EdgeCounts], protocol: EdgeProtocol = BSDS)
         precision=tuple(pooled.precision.tolist()),
         recall=tuple(pooled.recall.tolist()),
         protocol=protocol,
+        calibration=calibrate(pooled, protocol),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from trace_edges.results.archive import Archived, unpacked
+from trace_edges.results.calibration import Calibration
 from trace_edges.results.showing import Shown
 
 if TYPE_CHECKING:
@@ -112,6 +113,19 @@ class EdgeMap(Shown, Archived):
     def thin(self) -> Float32[np.ndarray, "n h w"]:
         """Edges after non-maximum suppression across the boundary: 0 off the ridges."""
         return np.where(self.ridges, self.edges, np.float32(0))
+
+    def calibrated(self, calibration: Calibration) -> EdgeMap:
+        """The same lines with precision as strength: 0.5 means that half of such lines are true.
+
+        Args:
+            calibration: of `EdgeScores`, or `Calibration.load` of a file.
+
+        Raises:
+            ValueError: it was measured on edges that were made with other settings.
+        """
+        calibration.check(self.settings)
+        settings = {**self.settings, "calibration": calibration.digest}
+        return replace(self, edges=calibration(self.edges), settings=settings)
 
     @property
     def facts(self) -> str:

@@ -13,8 +13,8 @@ trace" means that the detector's edges are drawn too, a little weaker: a detecto
 of the boundaries, or none. Each kind of edges is compared with no edges by 95 % of 1,000 paired
 resamplings of the photographs. Writes defaults.json and defaults.md.
 
-With --scan, instead, the detector's edges at several thresholds, alone and with the true ones, to
-choose one on the odd half; it needs an --out of its own. Further sources are --edges NAME=DIR.
+With --scan T ..., instead, the detector's edges at these thresholds, alone and with the true ones,
+to choose one on the odd half; it needs an --out of its own. Further sources are --edges NAME=DIR.
 """
 
 from __future__ import annotations
@@ -59,13 +59,6 @@ from trace_edges.results import Category
 
 HALF, BOTH = "half true, with trace", "true, with trace"
 DEFAULTS = {"the defaults": Propagation()}
-SCANNED = {
-    f"`threshold` {threshold}, `hysteresis` {hysteresis}": Propagation(
-        threshold=threshold, hysteresis=hysteresis
-    )
-    for threshold in (0.7, 0.8, 0.9, 0.95)
-    for hysteresis in (0.8, 1.0)
-}
 MASKS = ("parts", "true masks")
 
 
@@ -77,6 +70,17 @@ class Task:
     kinds: tuple[str, ...]
     settings: Mapping[str, Propagation]
     drawn_by: Mapping[str, Origin]
+
+
+def scanned(thresholds: Sequence[float]) -> dict[str, Propagation]:
+    """Settings with these thresholds, without hysteresis and with some."""
+    return {
+        f"`threshold` {threshold}, `hysteresis` {hysteresis}": Propagation(
+            threshold=threshold, hysteresis=hysteresis
+        )
+        for threshold in thresholds
+        for hysteresis in (0.8, 1.0)
+    }
 
 
 def edges_of(kind: str, photograph: Photograph, truth: Panoptic) -> np.ndarray:
@@ -143,12 +147,12 @@ def summary(
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("--scan", action="store_true", help="try several thresholds")
+    parser.add_argument("--scan", type=float, nargs="+", default=[], metavar="T")
     arguments, data = begin(parser)
     kinds: tuple[str, ...] = (NOTHING, *data.methods, HALF, BOTH, TRUTH)
     hows = DEFAULTS
     if arguments.scan:
-        kinds, hows = (NOTHING, "trace", BOTH), SCANNED
+        kinds, hows = (NOTHING, "trace", BOTH), scanned(arguments.scan)
     folders = dict(one.split("=") for one in arguments.edges)
     drawn_by = {name: origin_of(EdgeFolder(path).made_with) for name, path in folders.items()}
     drawn_by |= dict.fromkeys((SHUFFLED, HALF, BOTH), drawn_by["trace"])

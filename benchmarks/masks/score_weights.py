@@ -39,10 +39,13 @@ MIN_AREA = 1e-4  # of the regions that are fitted to, as a share of the image
 def main() -> None:
     """Print the weights."""
     parser = command_line(__doc__)
+    parser.add_argument("--also", nargs="+", default=[], metavar="DIR", help="fitted to together")
+    options = parser.parse_args()
     trees = []
-    for photograph in read_photographs(parser.parse_args())[HALVES["odd"]]:
-        numbers = [s["id"] for s in photograph.things if not s["iscrowd"]]
-        trees.append((photograph.tree, overlaps(photograph.tree, photograph.ids, numbers)))
+    for folder in (options.edges, *options.also):
+        for photograph in read_photographs(options, folder)[HALVES["odd"]]:
+            numbers = [s["id"] for s in photograph.things if not s["iscrowd"]]
+            trees.append((photograph.tree, overlaps(photograph.tree, photograph.ids, numbers)))
     print(f"{trees[0][0].origin}: {tuple(round(float(one), 4) for one in weights(trees))}")
 
 
@@ -78,16 +81,19 @@ def command_line(doc: str) -> argparse.ArgumentParser:
     return parser
 
 
-def read_photographs(options: argparse.Namespace) -> list[Truth]:
-    """All photographs by name, those at odd places first, third and so on."""
+def read_photographs(options: argparse.Namespace, folder: str | None = None) -> list[Truth]:
+    """All photographs by name, those at odd places first, third and so on, with edges of a folder;
+    None: that of the options.
+    """
+    folder = folder or options.edges
     content, drawn = load_json(options.panoptic), png_folder(options.panoptic)
     kinds = {c["id"] for c in content["categories"] if c["isthing"]}
     listed = {Path(one["file_name"]).stem: one for one in content["annotations"]}
     images = {path.stem: path for path in options.images.iterdir()}
     names = sorted(images.keys() & listed.keys())
-    (maps,) = read_edges([f"edges={options.edges}"], names).values()
+    (maps,) = read_edges([f"edges={folder}"], names).values()
     others = following(names[::2]) | following(names[1::2])
-    origin = origin_of(EdgeFolder(options.edges).made_with)
+    origin = origin_of(EdgeFolder(folder).made_with)
     return [
         Truth(
             images[name], drawn / listed[name]["file_name"],

@@ -47,7 +47,7 @@ def test_files_of_an_earlier_export_are_said(results, to, tmp_path):
     said = run(results, "--to", to, "--out", out)
     assert said.exit_code == 0
     (old,) = out.rglob("dog.*")
-    assert f"{old} are of an earlier export, not of these results" in " ".join(said.stderr.split())
+    assert f"{old} is of an earlier export, not of these results" in " ".join(said.stderr.split())
 
 
 def test_an_export_beside_another_is_no_part_of_it(results, tmp_path):

@@ -119,3 +119,16 @@ def test_a_name_that_no_list_can_hold_does_not_stop_the_others(tmp_path):
     assert result.stderr.count("that the list of all images cannot hold") == 2
     listed = json.loads((tmp_path / "out/panoptic.json").read_bytes())["images"]
     assert [Path(image["file_name"]).stem for image in listed] == ["ok"]
+
+
+def test_maps_of_images_that_are_gone_are_said(folders, tmp_path):
+    semantic, edges = folders
+    for folder, end in ((semantic, ".png"), (edges, ".edges.png")):
+        (folder / f"b{end}").write_bytes((folder / f"a{end}").read_bytes())
+    command = (*folders, "--out", tmp_path / "out", "--things", "3", "--stuff", "0,4")
+    assert run(*command).stderr == ""
+    (semantic / "b.png").unlink()
+    result = run(*command)
+    left = tmp_path / "out" / "panoptic" / "b.png"
+    assert result.exit_code == 0
+    assert f"{left} is of an earlier panoptic, not of these" in " ".join(result.stderr.split())

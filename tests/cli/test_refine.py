@@ -133,3 +133,15 @@ def test_edges_of_a_photograph_that_was_turned_in_its_size_are_said(orientation,
     assert result.exit_code == 0, result.output
     note = f"1 of 1 images: its photograph was turned upright (orientation {orientation})"
     assert (note in result.output) == said
+
+
+def test_maps_of_images_that_are_gone_or_fail_now_are_said(folders, tmp_path):
+    masks, edges = folders
+    assert run(*folders, "--out", tmp_path / "out").stderr == ""
+    (masks / "b.png").unlink()
+    result = run(*folders, "--out", tmp_path / "out")
+    left = tmp_path / "out" / "b.png"
+    assert result.exit_code == 0
+    assert f"{left} is of an earlier refine, not of these" in " ".join(result.stderr.split())
+    left.unlink()
+    assert run(*folders, "--out", tmp_path / "out").stderr == ""

@@ -108,6 +108,18 @@ def test_edges_cut_from_the_usual_strength_of_what_drew_them(name):
     assert {int(CUT[name](one).max()) for one in (*others, OUT.thin[0] * 0.9)} == {1}
 
 
+@pytest.mark.parametrize("name", list(CUT))
+def test_calibrated_edges_cut_from_one_strength_whatever_drew_them(name):
+    calibrated = {"calibration": "0123456789abcdef"}
+    for method in ({"backbone": "trace-mini"}, {"backbone": None}, {"method": "training-free"}):
+        strong, weak = (
+            EdgeMap(OUT.edges * share, OUT.ridges, settings=method | calibrated)
+            for share in (0.7, 0.6)
+        )
+        np.testing.assert_array_equal(CUT[name](strong), CUT[name](OUT))
+        assert CUT[name](weak).max() == 1
+
+
 def test_edges_of_the_training_free_method_close_regions_from_twice_the_strength():
     """A wall of 0.1 stands among the edges of a detector, not among those of attention itself."""
     edges = np.zeros((1, 20, 30), dtype=np.float32)
@@ -118,6 +130,8 @@ def test_edges_of_the_training_free_method_close_regions_from_twice_the_strength
     counts = [len(te.instances_from_edges(one)) for one in (edges[0], one_step, free)]
     assert counts == [2, 2, 1]
     assert len(te.instances_from_edges(free, 0.05)) == 2
+    calibrated = EdgeMap(edges, ridges, settings=free.settings | {"calibration": "01"})
+    assert len(te.instances_from_edges(calibrated)) == 2
 
 
 EMPTY = np.zeros((10, 12), dtype=np.float32)

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from trace_edges.checks import printable
 from trace_edges.extras import LEFT_OUT, MissingExtraError
+from trace_edges.outputs import Outputs
 
 Cell: TypeAlias = Callable[[Mapping[str, Any]], str]
 _TABLE_ROWS = 30
@@ -173,6 +174,14 @@ def report_failures(outcomes: Sequence[Any]) -> int:
     messages = [outcome.message for outcome in outcomes if outcome.message]
     report_first(messages, len(messages), "more images failed")
     return len(messages)
+
+
+def say_left(outputs: Outputs, out: Path) -> None:
+    """Print which files of an earlier run of the command lie among those of this one."""
+    if left := outputs.left(out):
+        are = f"and {len(left) - 1} more are" if left[1:] else "is"
+        error(f"{left[0]} {are} of an earlier {outputs.command}, not of these results: remove what "
+              "is no longer wanted, or give another folder")  # fmt: skip
 
 
 def report_first(messages: Sequence[object], number: int, rest: str, most: int = 20) -> None:

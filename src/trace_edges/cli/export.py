@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from trace_edges.cli.common import console, error, errors, report_first
+from trace_edges.cli.common import console, errors, report_first, say_left
 from trace_edges.cli.fields import command
 from trace_edges.cli.options import FILES, ExchangeFormat, Reporting, check_inputs
 
 if TYPE_CHECKING:
     from trace_edges.formats.exchange import Exported
     from trace_edges.formats.truth import Finding
-    from trace_edges.outputs import Outputs
 
 
 @command
@@ -103,14 +102,6 @@ def report(done: Exported, to: str, reporting: Reporting) -> None:
     if reporting.prints_table:
         where = ", ".join(map(str, done.files))
         console.print(escape(f"{done.images} images, {done.masks} masks: {where}"))
-
-
-def say_left(outputs: Outputs, out: Path) -> None:
-    """Print which files of an earlier export lie among those of this one."""
-    if left := outputs.left(out):
-        more = f" and {len(left) - 1} more files" if left[1:] else ""
-        error(f"{left[0]}{more} are of an earlier export, not of these results: remove them, or "
-              "give another folder")  # fmt: skip
 
 
 def say(findings: Sequence[Finding]) -> None:

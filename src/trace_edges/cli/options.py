@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from trace_edges.cli.common import error, progress
+from trace_edges.cli.common import error, progress, say_left
 from trace_edges.cli.fields import Fields
 from trace_edges.formats.registry import exchanged, names
 
@@ -87,7 +87,7 @@ class Formats:
 
     def write(self, results: Path, reporting: Reporting) -> None:
         """Export results, if they are there, into each of the formats."""
-        from trace_edges.cli.export import report, say_left
+        from trace_edges.cli.export import report
         from trace_edges.formats.exchange import export
         from trace_edges.outputs import Outputs
 
@@ -155,7 +155,8 @@ class Cutting:
 
     Attributes:
         threshold: Edges of at least this strength cut a mask. None: the usual one of what drew
-            them, 0.7 for detectors with a backbone and the training-free method, 0.95 for others.
+            them: 0.7 for detectors with a backbone and the training-free method, 0.65 for
+            calibrated edges, 0.95 for others.
         dividing: Share of the edges inside the masks of an image that must divide a mask. With
             less, as in texture, no mask is cut; with 0 they always are.
         hysteresis: Down to this share of the threshold an edge also cuts where it continues a

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from trace_edges.cli.common import console, image_progress, report_failures, report_notes
+from trace_edges.cli.common import (
+    console,
+    image_progress,
+    report_failures,
+    report_notes,
+    say_left,
+)
 from trace_edges.cli.fields import Fields, command
 from trace_edges.cli.options import (
     FILES,
@@ -22,6 +28,7 @@ from trace_edges.cli.options import (
     finish,
     print_json,
 )
+from trace_edges.outputs import Outputs
 
 if TYPE_CHECKING:
     from trace_edges.formats.classes import ClassTable
@@ -92,13 +99,15 @@ def panoptic(
     check_inputs(semantic, edges)
     from trace_edges.jobs.panoptic import panoptic_files
 
+    outputs = Outputs("panoptic", (semantic, edges))
     with image_progress(not reporting.prints_table) as report:
         outcomes = panoptic_files(
             semantic, edges, out, classes.table(), cutting.propagation(),
             cutting.attachment(), semantic_pngs=semantic_pngs,
-            progress=report,
+            progress=report, outputs=outputs,
         )  # fmt: skip
     failed = report_failures(outcomes)
+    say_left(outputs, out)
     if reporting.json:
         print_json(*outcomes)
     elif not reporting.quiet:

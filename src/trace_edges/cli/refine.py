@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from trace_edges.cli.common import console, image_progress, report_failures, report_notes
+from trace_edges.cli.common import (
+    console,
+    image_progress,
+    report_failures,
+    report_notes,
+    say_left,
+)
 from trace_edges.cli.fields import command
 from trace_edges.cli.options import (
     CUTTING,
@@ -20,6 +26,7 @@ from trace_edges.cli.options import (
     finish,
     print_json,
 )
+from trace_edges.outputs import Outputs
 
 
 @command
@@ -53,17 +60,21 @@ def refine(
     from trace_edges.jobs.refine import refine_coco, refine_labels
 
     how, iou = cutting.propagation(), cutting.iou
+    outputs = Outputs("refine", (masks, edges))
     with image_progress(not reporting.prints_table) as report:
         if masks.is_dir():
             outcomes = refine_labels(
-                masks, edges, out, how, iou=iou, split_parts=split_parts, progress=report
-            )
+                masks, edges, out, how, iou=iou, split_parts=split_parts, progress=report,
+                outputs=outputs,
+            )  # fmt: skip
         else:
             outcomes = refine_coco(
                 masks, edges, out, how, iou=iou, split_parts=split_parts, images=image_list,
                 progress=report,
             )  # fmt: skip
     failed = report_failures(outcomes)
+    if masks.is_dir():
+        say_left(outputs, out)
     if reporting.json:
         print_json(*outcomes)
     elif not reporting.quiet:

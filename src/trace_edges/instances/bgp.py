@@ -34,7 +34,9 @@ Method = Literal["watershed", "random_walk"]
 
 REFERENCE = 640 * 480  # pixels of the image in which sizes are meant
 # From which strength edges divide masks, by what drew them (`benchmarks.masks.defaults`).
-_THRESHOLDS: dict[Origin, float] = {"detector": 0.7, "image-alone": 0.95, "training-free": 0.7}
+_THRESHOLDS: dict[Origin, float] = {
+    "detector": 0.7, "image-alone": 0.95, "training-free": 0.7, "calibrated": 0.65,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

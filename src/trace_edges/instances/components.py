@@ -15,18 +15,21 @@ from trace_edges.results.labels import plain_array
 Mask = Bool[np.ndarray, "h w"]
 Edges = Float[np.ndarray, "h w"]
 Labels = Int32[np.ndarray, "h w"]
-Origin = Literal["detector", "image-alone", "training-free"]
+Origin = Literal["detector", "image-alone", "training-free", "calibrated"]
 # Each pixel and the one above it, each and the one to its left.
 SIDES = (np.s_[1:, :], np.s_[:-1, :]), (np.s_[:, 1:], np.s_[:, :-1])
 
 
 def origin_of(edges: Edges | EdgeMap | Mapping[str, Any]) -> Origin:
-    """What drew edges, by an `EdgeMap` or by the settings that they were made with. Edges of which
+    """What drew edges, by an `EdgeMap` or by the settings that they were made with: it decides what
+    their strengths mean. Those of calibrated edges mean the same whatever drew them. Edges of which
     nothing is known are taken to be those of the default detector, which reads the image alone.
     """
     known = edges.settings if isinstance(edges, EdgeMap) else edges
     if not isinstance(known, Mapping):
         return "image-alone"
+    if known.get("calibration") is not None:
+        return "calibrated"
     if known.get("method") == "training-free":
         return "training-free"
     return "detector" if known.get("backbone") else "image-alone"

@@ -34,6 +34,7 @@ def panoptic_files(
     *,
     semantic_pngs: bool = False,
     progress: Progress | None = None,
+    outputs: Outputs | None = None,
 ) -> list[Outcome]:
     """Split the things of every semantic map into instances (`panoptic_from_semantic`).
 
@@ -46,6 +47,7 @@ def panoptic_files(
         classes: what the numbers in the maps stand for.
         propagation, attachment: see `panoptic_from_semantic`.
         progress: called after each image with how many are done, and how many there are.
+        outputs: guard of what is written, which knows it afterwards.
 
     Returns:
         One outcome per image.
@@ -58,7 +60,7 @@ def panoptic_files(
     names = find_semantic_maps(semantic)
     folders = ["panoptic", "semantic"] if semantic_pngs else ["panoptic"]
     written = [out / folder / f"{name}.png" for name in names for folder in folders]
-    outputs = Outputs("panoptic", (semantic, edges))
+    outputs = outputs or Outputs("panoptic", (semantic, edges))
     outputs.check(out / "panoptic.json", out / "settings.json", *written)
     folder, maps = EdgeFolder(edges), _Packed()
     propagation = propagation.usual_for(origin_of(folder.made_with))

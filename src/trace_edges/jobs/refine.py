@@ -172,6 +172,7 @@ def refine_labels(
     iou: float = 0.5,
     split_parts: bool = False,
     progress: Progress | None = None,
+    outputs: Outputs | None = None,
 ) -> list[Outcome]:
     """Cut the masks of every file of a folder at the edges of its image (`refine_instances`).
 
@@ -188,6 +189,7 @@ def refine_labels(
         iou: above which overlapping masks are merged.
         split_parts: see `refine_instances`.
         progress: called after each image with how many are done, and how many there are.
+        outputs: guard of what is written, which knows it afterwards.
 
     Returns:
         One outcome per image.
@@ -199,7 +201,7 @@ def refine_labels(
     """
     if not masks.is_dir():
         raise ValueError(f"{masks} is neither a COCO JSON nor a folder of label maps")
-    outputs = Outputs("refine", (masks, edges))
+    outputs = outputs or Outputs("refine", (masks, edges))
     outputs.check(out / SETTINGS)
     paths = find_label_maps(masks)
     targets = {

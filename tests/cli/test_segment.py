@@ -129,7 +129,7 @@ def test_candidates_are_the_likeliest_and_ground_is_marked_or_left_out(quarters,
     ("record", "strength"),
     [
         ({"settings": {"method": "training-free"}}, 0.15),
-        ({"settings": {"method": "training-free", "calibration": "01"}}, 0.05),
+        ({"settings": {"method": "training-free", "calibration": "01"}}, 0.07),
         ({"settings": {"method": "one-step", "backbone": "trace-mini"}}, 0.05),
         ({"settings": {"method": "one-step", "backbone": None}}, 0.08),
         ({"settings": []}, 0.08),

@@ -26,7 +26,7 @@ _STRENGTHS: dict[Origin, dict[str, float]] = {
     "detector": {"objects": 0.05, "areas": 0.125},
     "image-alone": {"objects": 0.08, "areas": 0.3},
     "training-free": {"objects": 0.15, "areas": 0.25},
-    "calibrated": {"objects": 0.05, "areas": 0.15},
+    "calibrated": {"objects": 0.07, "areas": 0.15},
 }
 
 

@@ -23,7 +23,7 @@ _OF_DETECTOR = (0.9933, -0.6613, -0.0879, 1.7157, -2.7168, 0.8991)
 WEIGHTS: dict[Origin, tuple[float, ...]] = {
     "detector": _OF_DETECTOR,
     "image-alone": (0.6802, -0.5822, -0.0739, 1.9169, -2.673, 1.0531),
-    "calibrated": (1.2, -0.56, -0.076, 1.77, -2.97, 0.93),
+    "calibrated": (1.1692, -0.5425, -0.0739, 1.7493, -2.9435, 0.9111),
     "training-free": _OF_DETECTOR,  # not fitted: the order is sensible, the scale is not known
 }
 

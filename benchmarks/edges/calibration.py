@@ -1,14 +1,15 @@
 """What a strength is worth: how many of the lines of each strength match a true border.
 
-    python -m benchmarks.edges.calibration IMAGES PANOPTIC_JSON --edges NAME=DIR --out worth.json
+    python -m benchmarks.edges.calibration IMAGES PANOPTIC_JSON --edges NAME=DIR --out worth
 
-The odd half of the images gives the calibration, and the even half says how far strengths are from
-precision as they are, and by that calibration.
+The odd half of the images gives the calibration, worth/NAME.json, and the even half says how far
+strengths are from precision as they are, and by that calibration: worth/distances.json.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -18,12 +19,14 @@ from jaxtyping import Float
 
 from benchmarks._shared.edges import read_edges
 from benchmarks._shared.reports import guarded, markdown, write_json
+from trace_edges.edge_folder import EdgeFolder
 from trace_edges.evaluation.edges import edge_truth
 from trace_edges.files import find_images
 from trace_edges.formats import open_ground_truth
 from trace_edges.metrics import EdgeProtocol
 from trace_edges.metrics.calibration import calibrate
 from trace_edges.metrics.counts import EdgeCounts, edge_counts
+from trace_edges.results import Calibration
 
 PROTOCOL = EdgeProtocol(thresholds=19)  # 0.05, 0.1, ... 0.95
 
@@ -42,17 +45,24 @@ def main() -> None:
     names = sorted(p.stem for p in find_images([options.images]).images if p.stem in source)
     truth = {name: edge_truth(source[name](), PROTOCOL) for name in names}
     record, rows = {}, []
-    for method, maps in read_edges(options.edges, names).items():
+    for given in options.edges:
+        method, _, folder = given.partition("=")
+        (maps,) = read_edges([given], names).values()
         counts = {name: edge_counts(maps[name], truth[name], PROTOCOL) for name in names}
         halves = [reduce(add, (counts[name] for name in names[start::2])) for start in (0, 1)]
         odd, even = map(precision, halves)
-        record[method] = worth(halves[0], even)
+        calibration = calibrate(halves[0], PROTOCOL)
+        if calibration is None:
+            raise ValueError(f"{folder} has no edge on the odd half: give maps that show some")
+        calibration = replace(calibration, made_with=EdgeFolder(folder).made_with)
+        calibration.save(options.out / f"{method}.json")
+        record[method] = distances(even, calibration)
         columns = zip(odd[0], odd[1], even[1], strict=True)
         rows += [(method, *(f"{value:.3f}" for value in row)) for row in columns]
         errors = " to ".join(f"{record[method][name]:.3f}" for name in ("as it is", "by the curve"))
         print(f"{method}: distance from precision, even half: {errors}")
     print(markdown(("edges", "strength", "precision, odd", "precision, even"), rows))
-    write_json(record, options.out, indent=1)
+    write_json(record, options.out / "distances.json", indent=1)
 
 
 def precision(counts: EdgeCounts) -> tuple[Shares, Shares, Shares]:
@@ -64,17 +74,13 @@ def precision(counts: EdgeCounts) -> tuple[Shares, Shares, Shares]:
     return middles, (matched / np.maximum(total, 1)).clip(0, 1), total.clip(0)
 
 
-def worth(odd: EdgeCounts, even: tuple[Shares, Shares, Shares]) -> dict[str, object]:
-    """The calibration of the odd half; mean distances of the even half's precision, by pixel."""
+def distances(even: tuple[Shares, Shares, Shares], calibration: Calibration) -> dict[str, float]:
+    """Mean distances of precision from strengths, by pixel."""
     strengths, measured, pixels = even
-    calibration = calibrate(odd, PROTOCOL)
-    if calibration is None:
-        raise ValueError("there is no edge on the odd half: give maps that show some")
     return {
-        "strengths": calibration.strengths, "precision": calibration.precision,
         "as it is": float(np.average(abs(measured - strengths), weights=pixels)),
         "by the curve": float(np.average(abs(measured - calibration(strengths)), weights=pixels)),
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_edges_of_a_photograph_that_was_turned_in_its_size_are_said(orientation,
 
 
 def test_maps_of_images_that_are_gone_or_fail_now_are_said(folders, tmp_path):
-    masks, edges = folders
+    masks, _ = folders
     assert run(*folders, "--out", tmp_path / "out").stderr == ""
     (masks / "b.png").unlink()
     result = run(*folders, "--out", tmp_path / "out")

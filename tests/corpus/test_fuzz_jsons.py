@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from trace_edges.extras import MissingExtraError
 from trace_edges.formats import check_ground_truth, open_ground_truth, read_coco_masks
 from trace_edges.formats.classes import read_class_table
 from trace_edges.formats.coco import CocoMasks
+from trace_edges.results import Calibration
 
 from . import test_categories, test_coco, test_panoptic
 from .fuzzing import fuzz, fuzzed, refusal
@@ -130,9 +132,23 @@ def classes(folder: Path) -> None:
     jsons(folder, test_categories.OK, check)
 
 
+def calibrations(folder: Path) -> None:
+    good = {
+        "strengths": [0.1, 0.5, 1.0],
+        "precision": [0.0, 0.4, 0.4],
+        "made_with": {"scales": [1]},
+    }
+
+    def check(path: Path) -> None:
+        line = read(lambda: Calibration.load(path)(np.array([0.3], dtype=np.float32)))
+        assert line is None or str(path) in line, line
+
+    jsons(folder, good, check)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("run", [instances, segments, classes])
+@pytest.mark.parametrize("run", [instances, segments, classes, calibrations])
 def test_changed_values_give_what_can_be_used_or_one_line(run, tmp_path):
     pytest.importorskip("pycocotools")
     fuzzed(run, tmp_path)

@@ -19,8 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks._shared.reports import guarded, write_json
-from trace_edges.jobs.entries import Entry, FilePlace
+from trace_edges.jobs.entries import Entry
 from trace_edges.jobs.manifest import Manifest
+from trace_edges.jobs.places import FilePlace
 
 PART = 10_000  # entries that share a file of results
 

@@ -11,7 +11,8 @@ from trace_edges.edge_folder import EdgeFolder
 from trace_edges.images import read_image
 from trace_edges.jobs import engine, memory
 from trace_edges.jobs.engine import Engine, Prepare, stretches_of
-from trace_edges.jobs.entries import Item, PathPlace
+from trace_edges.jobs.entries import Item
+from trace_edges.jobs.places import PathPlace
 from trace_edges.jobs.task import Result, Task, TaskError
 
 from .conftest import FakeSource, png

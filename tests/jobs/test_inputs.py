@@ -12,7 +12,8 @@ from PIL import Image
 
 from trace_edges.images import ImageError
 from trace_edges.jobs import Shard, open_source
-from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, checked, pack, unpack
+from trace_edges.jobs.entries import Entry, checked, pack, unpack
+from trace_edges.jobs.places import FilePlace, NoPlace
 
 from .conftest import png
 

@@ -4,8 +4,9 @@ import sqlite3
 import pytest
 
 from trace_edges.images import ImageError
-from trace_edges.jobs.entries import Entry, FilePlace, NoPlace
+from trace_edges.jobs.entries import Entry
 from trace_edges.jobs.manifest import Manifest
+from trace_edges.jobs.places import FilePlace, NoPlace
 
 SETTINGS = {"resolution": 512, "layers": [1, 2], "url": "a"}
 

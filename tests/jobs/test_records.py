@@ -5,7 +5,8 @@ import os
 import threading
 
 from trace_edges.jobs import records as module
-from trace_edges.jobs.entries import Item, PathPlace
+from trace_edges.jobs.entries import Item
+from trace_edges.jobs.places import PathPlace
 from trace_edges.jobs.records import Records, identity, is_of
 from trace_edges.jobs.task import Facts, Result
 from trace_edges.outputs import Outputs

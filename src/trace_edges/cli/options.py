@@ -140,8 +140,10 @@ class EdgeOutput:
         """What writes them.
 
         Raises:
-            FileError: the calibration is none.
+            InputError: there is no such calibration.
+            FileError: it is none.
         """
+        check_inputs(self.calibration)
         from trace_edges.jobs.detecting import EdgesTask
         from trace_edges.results import Calibration
 

@@ -21,7 +21,8 @@ from trace_edges.edge_folder import EdgeFolder, record_beside
 from trace_edges.files import FileError
 from trace_edges.formats.edge_maps import EdgeFormat, stored_edges
 from trace_edges.jobs.engine import Engine, stretches_of
-from trace_edges.jobs.entries import Item, PathPlace
+from trace_edges.jobs.entries import Item
+from trace_edges.jobs.places import PathPlace
 from trace_edges.jobs.records import Records, read_record, refuse_other_image
 from trace_edges.jobs.task import Facts, Outcome, Result, Subject, Task
 from trace_edges.outputs import Outputs

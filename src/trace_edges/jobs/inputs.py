@@ -21,7 +21,8 @@ from trace_edges.inputs import (
     unlike_file,
     visible_files,
 )
-from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place, stamp_of
+from trace_edges.jobs.entries import Entry
+from trace_edges.jobs.places import FilePlace, NoPlace, Place, stamp_of
 from trace_edges.jobs.remote import full_name, join, read_bytes
 from trace_edges.jobs.stores import ask, filesystem, is_web, kind_of, stamp_in
 

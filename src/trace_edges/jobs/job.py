@@ -15,9 +15,10 @@ from trace_edges import __version__
 from trace_edges.edge_model import EdgeModel
 from trace_edges.files import FileError, remove_temporaries
 from trace_edges.jobs.engine import STRETCH, Engine
-from trace_edges.jobs.entries import Entry, FilePlace, Item, Shard, Source
+from trace_edges.jobs.entries import Entry, Item, Shard, Source
 from trace_edges.jobs.health import Stores
 from trace_edges.jobs.manifest import Manifest
+from trace_edges.jobs.places import FilePlace
 from trace_edges.jobs.remote import check_free, in_memory, is_local, is_within, join, write_bytes
 from trace_edges.jobs.sinks import Kept, PartSink, Sink
 from trace_edges.jobs.stores import concerns_all

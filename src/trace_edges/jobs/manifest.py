@@ -21,8 +21,6 @@ from trace_edges.jobs.entries import (
     CHANGED,
     Entry,
     Item,
-    NoPlace,
-    Place,
     changed,
     checked,
     pack,
@@ -30,6 +28,7 @@ from trace_edges.jobs.entries import (
     unusable,
     where,
 )
+from trace_edges.jobs.places import NoPlace, Place
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -13,8 +13,9 @@ from typing import Any
 
 from trace_edges import __version__
 from trace_edges.files import FileError, read_json, write_atomically, write_json
-from trace_edges.jobs.entries import UNLISTED, Item, PathPlace, can_be_listed
+from trace_edges.jobs.entries import UNLISTED, Item, can_be_listed
 from trace_edges.jobs.locks import lock
+from trace_edges.jobs.places import PathPlace
 from trace_edges.jobs.task import Facts, Result
 from trace_edges.outputs import Outputs, new_digest
 

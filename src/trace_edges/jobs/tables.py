@@ -11,8 +11,9 @@ from typing import Any
 from trace_edges.extras import require
 from trace_edges.files import InputError
 from trace_edges.jobs.containers import find_containers
-from trace_edges.jobs.entries import CellPlace, Entry, NoPlace, RowPlace, stamp_of
+from trace_edges.jobs.entries import Entry
 from trace_edges.jobs.inputs import check_there
+from trace_edges.jobs.places import CellPlace, NoPlace, RowPlace, stamp_of
 from trace_edges.jobs.remote import is_saved_dataset, load_rows
 from trace_edges.jobs.stores import StoreError, StoreFile, is_of_store
 from trace_edges.outputs import digest_of

@@ -16,8 +16,9 @@ from typing import Any
 from trace_edges.files import IMAGE_SUFFIXES
 from trace_edges.inputs import stem
 from trace_edges.jobs.containers import find_containers
-from trace_edges.jobs.entries import Entry, FilePlace, NoPlace, Place, shown, stamp_of
+from trace_edges.jobs.entries import Entry, shown
 from trace_edges.jobs.inputs import check_there, is_image
+from trace_edges.jobs.places import FilePlace, NoPlace, Place, stamp_of
 from trace_edges.jobs.stores import StoreError, StoreFile, is_of_store
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")

@@ -1,5 +1,6 @@
 """Data sets of a few small pictures, and a model that is none."""
 
+import csv
 import os
 import signal
 from dataclasses import dataclass, field
@@ -123,3 +124,8 @@ def edges(tmp_path):
         Image.fromarray(line).save(folder / f"{name}.edges.png")
     Image.fromarray(line).save(folder / "a.overlay.png")
     return folder
+
+
+def failures(folder, name="report.csv"):
+    with (folder / name).open() as file:
+        return {row["key"]: row["reason"] for row in csv.DictReader(file)}

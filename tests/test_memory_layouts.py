@@ -40,6 +40,7 @@ from trace_edges.instances import (
     propagate,
     refine_instances,
     snap_to_colours,
+    weigh_lines,
 )
 from trace_edges.metrics import EdgeProtocol, EdgeTruth
 from trace_edges.metrics.boundaries import boundaries_from_labels, ignored_region
@@ -122,6 +123,7 @@ ONES = np.ones(2, np.float32)
 FUNCTIONS = {
     "thin": (thin, [LINES]),
     "thin_numba": (thin_numba, [LINES]),
+    "weigh_lines": (weigh_lines, [SMOOTH * LINES, SMOOTH]),
     "suppress_non_maxima": (suppress_non_maxima, [SMOOTH]),
     "match_count": (lambda a, b: match_count(a, b, 2.0), [LINES, OTHER]),
     "match_pixels_scipy": (lambda a, b: match_pixels_scipy(a, b, 1.0)[0].sum(), [LINES, OTHER]),

@@ -113,7 +113,7 @@ def test_files_that_hold_none_are_refused_before_anything_is_written():
 def test_it_is_for_edges_alone(measured):
     result = run("annotate", "photos", "set", "--task", "instances", "--calibration", measured)
     assert result.exit_code == 1
-    assert "--format, --soft and --calibration are for --task edges" in result.stderr
+    assert "--format, --soft, --lines and --calibration are for --task edges" in result.stderr
 
 
 def test_a_method_that_draws_nothing_has_none(measured):
@@ -132,3 +132,15 @@ def test_a_file_of_somebody_is_not_replaced(measured):
     assert scored.exit_code == 1
     assert "was changed since trace-edges evaluate edges wrote it" in scored.stderr
     assert measured.read_text(encoding="utf-8") == "mine"
+
+
+def test_lines_of_another_kind_have_a_calibration_of_their_own(measured):
+    refused = detect("other", "--calibration", measured, "--lines", "contours")
+    assert refused.exit_code == 1
+    assert "measured on edges with lines None, and these have contours" in refused.stderr
+    assert not Path("other").exists()
+    detect("closed", "--lines", "contours")
+    run("evaluate", "edges", "closed", "labels", "--out", "again", "--workers", 1)
+    own = "again/calibration/closed.json"
+    assert detect("calibrated", "--lines", "contours", "--calibration", own).exit_code == 0
+    assert detect("thin", "--calibration", own).exit_code == 1

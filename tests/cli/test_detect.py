@@ -9,6 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from trace_edges.cli import app
+from trace_edges.instances import build_hierarchy, contours, weigh_lines
 
 from .words import EXAMPLES, FAST, lines
 
@@ -184,3 +185,32 @@ def test_batches_give_what_single_passes_give(photos, tmp_path):
     for path in sorted((tmp_path / "1").glob("*.npy")):
         one, three = np.load(path), np.load(tmp_path / "3" / path.name)
         assert np.mean(np.abs(one - three) > 1e-3) < 1e-3
+
+
+def npy(folder):
+    return np.load(folder / "coins.edges.npy")
+
+
+def test_lines_may_be_weighed_or_give_way_to_closed_contours(photos, tmp_path):
+    command = [photos, "--resolution", 64, "--format", "npy", "--out"]
+    for name, words in {
+        "thin": (), "soft": ("--soft",), "weighted": ("--lines", "weighted"),
+        "contours": ("--lines", "contours"),
+    }.items():  # fmt: skip
+        result = run(*command, tmp_path / name, *words)
+        assert result.exit_code == 0, result.output
+    thin, soft = npy(tmp_path / "thin"), npy(tmp_path / "soft")
+    assert np.array_equal(npy(tmp_path / "weighted"), weigh_lines(thin, soft))
+    closed = npy(tmp_path / "contours")
+    assert np.array_equal(closed, contours(build_hierarchy(soft)))
+    record = json.loads((tmp_path / "weighted" / "coins.json").read_text(encoding="utf-8"))
+    assert (record["kind"], record["settings"]["lines"]) == ("weighted", "weighted")
+    other = run(*command, tmp_path / "weighted")
+    assert other.exit_code == 1
+    assert "was made from edges of kind weighted, not thin" in other.stderr
+
+
+def test_a_smooth_map_has_no_lines_to_choose(photos, tmp_path):
+    result = run(photos, "--out", tmp_path / "out", "--soft", "--lines", "weighted")
+    assert result.exit_code == 1
+    assert "--soft writes no lines" in result.stderr

@@ -243,7 +243,9 @@ def _task(
 
     given = {field.name: getattr(output, field.name) for field in fields(EdgeOutput)}
     if name != "edges" and EdgeOutput(**given) != EdgeOutput():
-        raise ValueError("--format, --soft and --calibration are for --task edges: leave them out")
+        raise ValueError(
+            "--format, --soft, --lines and --calibration are for --task edges: leave them out"
+        )
     if name != "instances" and selection != Selection():
         raise ValueError(f"{OF_SELECTION} are for --task instances: leave them out")
     if name != "panoptic" and panoptic != (SemanticMaps(), Splitting()):

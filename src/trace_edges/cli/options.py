@@ -127,6 +127,9 @@ class EdgeOutput:
     Attributes:
         format: Format of the edge maps: 8-bit PNG, 16-bit PNG, or float32 in .npy.
         soft: Write the smooth edge map instead of thin lines.
+        lines: Which lines are written. thin: those of the method. weighted: the same lines, weaker
+            where they close no region. contours: only what closes regions, an ultrametric contour
+            map.
         calibration: File that evaluate edges wrote for edges of the same settings, as
             calibration/NAME.json. The strength of an edge is then the share of such lines that was
             true there: 0.5 is one half.
@@ -134,6 +137,7 @@ class EdgeOutput:
 
     format: EdgeFormat = "png"
     soft: bool = False
+    lines: Literal["thin", "weighted", "contours"] = "thin"
     calibration: Path | None = None
 
     def task(self, *, overlay: bool = False) -> EdgesTask:
@@ -142,13 +146,16 @@ class EdgeOutput:
         Raises:
             InputError: there is no such calibration.
             FileError: it is none.
+            ValueError: lines were chosen, and none are to be written.
         """
+        if self.soft and self.lines != "thin":
+            raise ValueError("--soft writes no lines: leave out --soft, or --lines")
         check_inputs(self.calibration)
         from trace_edges.jobs.detecting import EdgesTask
         from trace_edges.results import Calibration
 
         curve = None if self.calibration is None else Calibration.load(self.calibration)
-        return EdgesTask(self.format, "soft" if self.soft else "thin", overlay, curve)
+        return EdgesTask(self.format, "soft" if self.soft else self.lines, overlay, curve)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from trace_edges.instances.grids import (
     snap_to_colours,
 )
 from trace_edges.instances.hierarchy import Hierarchy, build_hierarchy, contours
+from trace_edges.instances.lines import weigh_lines
 from trace_edges.instances.maskcut import maskcut
 from trace_edges.instances.panoptic import panoptic_from_semantic
 from trace_edges.instances.promerge import promerge
@@ -43,4 +44,5 @@ __all__ = [
     "refine_instances",
     "seeds_from_masks",
     "snap_to_colours",
+    "weigh_lines",
 ]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float32
 from PIL import Image
 
 from trace_edges.drawing.overlays import overlay
@@ -29,7 +30,7 @@ from trace_edges.outputs import Outputs
 from trace_edges.results import Calibration, Emergence
 from trace_edges.sources import EdgeSource
 
-EdgeKind = Literal["thin", "soft"]
+EdgeKind = Literal["thin", "soft", "weighted", "contours"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class EdgesTask(Task):
     Attributes:
         format: of edges.png or edges.npy: 8-bit PNG, 16-bit PNG (png16), or float32 in [0, 1]
             (npy).
-        kind: "thin" lines (0 off the ridges) or the "soft" map that they are the ridges of.
+        kind: "thin" lines (0 off the ridges), the "soft" map that they are the ridges of, the same
+            lines "weighted" by contours that close regions (`weigh_lines`), or these "contours".
         overlay: draw overlay.png too, the lines over the image.
         calibration: gives the strengths that are written.
     """
@@ -60,27 +62,42 @@ class EdgesTask(Task):
         return (edges, "overlay.png") if self.overlay else (edges,)
 
     def describe(self) -> dict[str, Any]:
-        return {"task": self.name, "format": self.format, "kind": self.kind} | self.calibrated
+        return {"task": self.name, "format": self.format, "kind": self.kind} | self.strengths
 
     @property
-    def calibrated(self) -> dict[str, Any]:
-        """What settings of the edges say of their calibration; empty where there is none."""
-        return {} if self.calibration is None else {"calibration": self.calibration.digest}
+    def strengths(self) -> dict[str, Any]:
+        """What settings of the edges say of the task: all that changes what a strength means."""
+        said = {} if self.kind in ("thin", "soft") else {"lines": self.kind}
+        return said | ({} if self.calibration is None else {"calibration": self.calibration.digest})
 
     def check_edges(self, made_with: Mapping[str, Any]) -> None:
         """Refuse edges that the calibration was not measured on."""
         if self.calibration is not None:
-            self.calibration.check(made_with)
+            lines = self.strengths.get("lines")
+            self.calibration.check({**made_with, "lines": lines})
 
     def __call__(self, subject: Subject) -> Result:
+        drawn = self._drawn(subject)
         if self.calibration is not None:
-            subject = replace(subject, smooth=self.calibration(subject.smooth))
-        thin = subject.thin
-        stored = stored_edges(thin if self.kind == "thin" else subject.smooth, self.format)
-        files = {self.suffixes[0]: encoded(stored)}
+            drawn = self.calibration(drawn)
+        files = {self.suffixes[0]: encoded(stored_edges(drawn, self.format))}
         if subject.image is not None and self.overlay:
-            files["overlay.png"] = encoded(overlay(subject.image, thin))
+            lines = np.where(subject.ridges, drawn, np.float32(0)) if self.kind == "soft" else drawn
+            files["overlay.png"] = encoded(overlay(subject.image, lines))
         return Result(files)
+
+    def _drawn(self, subject: Subject) -> Float32[np.ndarray, "h w"]:
+        """The edges as the source gives their strengths."""
+        if self.kind == "thin":
+            return subject.thin
+        if self.kind == "soft":
+            return subject.smooth
+        from trace_edges.instances.hierarchy import build_hierarchy, contours
+        from trace_edges.instances.lines import weigh_lines
+
+        if self.kind == "contours":
+            return contours(build_hierarchy(subject.smooth))
+        return weigh_lines(subject.thin, subject.smooth)
 
 
 def detect_files(
@@ -123,7 +140,7 @@ def detect_files(
 
     described = source.describe(chosen) | {"weights": source.fingerprint()}
     task.check_edges(described)
-    described |= task.calibrated
+    described |= task.strengths
     kind = {"command": "detect", "kind": task.kind, "format": task.format}
     outputs = Outputs("detect", tuple(names), overwrite)
     outputs.check_folder(folder)

@@ -16,6 +16,7 @@ from jaxtyping import Float, Float32
 from trace_edges.checks import STRICT, Share, check_fields, read_fields
 from trace_edges.files import FileError, read_json, write_json
 
+_UNSAID = {"calibration": None, "lines": None}  # settings that stand only where there are such
 # Of each image its own, or without a noticeable effect on strengths.
 _PASSED_OVER = ("half_edge", "model_size", "grid", "dtype")
 
@@ -66,7 +67,7 @@ class Calibration:
         Raises:
             ValueError: one setting differs; the line names it.
         """
-        own, other = ({"calibration": None, **given} for given in (self.made_with, made_with))
+        own, other = ({**_UNSAID, **given} for given in (self.made_with, made_with))
         for name in own.keys() & other.keys() - {*_PASSED_OVER}:
             if _plain(own[name]) != _plain(other[name]):
                 raise ValueError(

@@ -42,7 +42,8 @@ def test_methods_and_peers_in_one_table(data):
     assert float(rows["canny"][0]) > 0.95  # a clean square, to within three pixels
     assert "3 images; one-to-one matching" in run.output
     assert {path.name for path in (data / "evaluation").glob("[!.]*")} == {
-        "counts", "peers", "scores.json", "table.md", "curves.csv", "curves.png", "sheet.png",
+        "calibration", "counts", "peers", "scores.json", "table.md", "curves.csv", "curves.png",
+        "sheet.png",
     }  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def test_a_file_of_somebody_is_not_replaced(measured):
 def test_lines_of_another_kind_have_a_calibration_of_their_own(measured):
     refused = detect("other", "--calibration", measured, "--lines", "contours")
     assert refused.exit_code == 1
-    assert "measured on edges with lines None, and these have contours" in refused.stderr
+    assert "measured on edges with lines thin, and these have contours" in refused.stderr
     assert not Path("other").exists()
     detect("closed", "--lines", "contours")
     run("evaluate", "edges", "closed", "labels", "--out", "again", "--workers", 1)

@@ -25,6 +25,8 @@ from trace_edges.training.curves import PICTURE
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.settings import TraceSettings
 
+from .truth import bright_parts
+
 SETTINGS = replace(
     CONFIGS["toy"],
     student=StudentSettings(blocks=(0, 1), width=16),
@@ -188,11 +190,7 @@ def test_a_run_that_measures_ods_is_not_gone_on_with_without(run):
 
 
 def test_ods_is_measured_on_images_with_ground_truth(run, tmp_path, photographs):
-    truth = tmp_path / "truth"
-    truth.mkdir()
-    for path in photographs[:2]:
-        labels = (np.asarray(Image.open(path)).mean(-1) > 120).astype(np.uint8)
-        Image.fromarray(labels).save(truth / path.name)
+    truth = bright_parts(photographs[:2], tmp_path / "truth")
     validation = OdsValidation(photographs, truth, 128)
     assert validation.describe()["images"] == ["0", "1"]
     student = run("a")

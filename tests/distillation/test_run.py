@@ -20,6 +20,8 @@ from trace_edges.training.curves import LINES
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 from trace_edges.training_free.settings import TraceSettings
 
+from .truth import bright_parts
+
 SETTINGS = replace(
     CONFIGS["toy"],
     student=StudentSettings(blocks=(0, 1), width=16),
@@ -117,11 +119,7 @@ def test_the_best_ods_is_kept_with_the_detector(distil, tmp_path):
 
 
 def test_the_calibration_is_of_the_detector_as_it_is_used(distil, photographs, tmp_path):
-    truth = tmp_path / "truth"
-    truth.mkdir()
-    for path in photographs[:2]:
-        labels = (np.asarray(Image.open(path)).mean(-1) > 120).astype(np.uint8)
-        Image.fromarray(labels).save(truth / path.name)
+    truth = bright_parts(photographs[:2], tmp_path / "truth")
     detector = distil(validation=OdsValidation(photographs[:2], truth, 64))
     calibration = Calibration.load(tmp_path / "run" / CALIBRATION)
     assert calibration.made_with["resolution"] == 96

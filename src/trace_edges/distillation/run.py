@@ -26,8 +26,8 @@ from trace_edges.training.curves import LINES, PICTURE
 from trace_edges.training.loop import BEST, CHECKPOINT
 from trace_edges.training_free.pipeline import TraceEdgePipeline
 
-# What a run writes into its folder, beside the labels.
 CALIBRATION = "calibration.json"  # of the detector, where ODS is measured
+# What a run writes into its folder, beside the labels.
 RUN_FILES = (CONFIG, WEIGHTS, CARD, CHECKPOINT, BEST, LINES, PICTURE, CALIBRATION)
 
 # A context in which so many things are done, (how many, what) -> what is called after each.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ class OdsValidation:
 
     def calibrate(self, detector: EdgeDetector) -> Calibration | None:
         """What the strengths of a detector are worth as it is used; None where it draws no edge."""
-        edges = {name: detector(path) for name, path in self._images.items()}
+        edges = {name: partial(detector, path) for name, path in self._images.items()}
         found = evaluate_edges(edges, self._truth, protocol=self._protocol).calibration
         made_with = detector.describe(detector.default) | {"weights": detector.fingerprint()}
         return None if found is None else replace(found, made_with=made_with)

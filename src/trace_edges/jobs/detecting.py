@@ -73,7 +73,7 @@ class EdgesTask(Task):
     def check_edges(self, made_with: Mapping[str, Any]) -> None:
         """Refuse edges that the calibration was not measured on."""
         if self.calibration is not None:
-            lines = self.strengths.get("lines")
+            lines = "thin" if self.kind == "soft" else self.kind
             self.calibration.check({**made_with, "lines": lines})
 
     def __call__(self, subject: Subject) -> Result:

@@ -32,7 +32,7 @@ from trace_edges.results import Calibration, EdgeMap
 from trace_edges.results.labels import plain_array
 
 Truth = Annotation | Sequence[Annotation] | EdgeTruth
-PredictionSource = Prediction | EdgeMap | Callable[[], Prediction]
+PredictionSource = Prediction | EdgeMap | Callable[[], Prediction | EdgeMap]
 TruthSource = Truth | Callable[[], Truth]
 Task = tuple[str, Any, Any, EdgeProtocol]  # name, prediction, ground truth
 Item = TypeVar("Item")

@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32
 from trace_edges.checks import STRICT, Share, check_fields, read_fields
 from trace_edges.files import FileError, read_json, write_json
 
-_UNSAID = {"calibration": None, "lines": None}  # settings that stand only where there are such
+_UNSAID = {"calibration": None, "lines": "thin"}  # what goes without saying in settings
 # Of each image its own, or without a noticeable effect on strengths.
 _PASSED_OVER = ("half_edge", "model_size", "grid", "dtype")
 
@@ -68,7 +68,9 @@ class Calibration:
             ValueError: one setting differs; the line names it.
         """
         own, other = ({**_UNSAID, **given} for given in (self.made_with, made_with))
-        for name in own.keys() & other.keys() - {*_PASSED_OVER}:
+        for name in own:
+            if name in _PASSED_OVER or name not in other:
+                continue
             if _plain(own[name]) != _plain(other[name]):
                 raise ValueError(
                     f"the calibration was measured on edges with {name} {own[name]}, and these "

@@ -123,7 +123,10 @@ ONES = np.ones(2, np.float32)
 FUNCTIONS = {
     "thin": (thin, [LINES]),
     "thin_numba": (thin_numba, [LINES]),
-    "weigh_lines": (weigh_lines, [SMOOTH * LINES, SMOOTH]),
+    "weigh_lines": (
+        lambda smooth, ridges: weigh_lines(EdgeMap(smooth[None], ridges[None])),
+        [SMOOTH, LINES],
+    ),
     "suppress_non_maxima": (suppress_non_maxima, [SMOOTH]),
     "match_count": (lambda a, b: match_count(a, b, 2.0), [LINES, OTHER]),
     "match_pixels_scipy": (lambda a, b: match_pixels_scipy(a, b, 1.0)[0].sum(), [LINES, OTHER]),

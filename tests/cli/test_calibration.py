@@ -121,8 +121,9 @@ def test_a_method_that_draws_nothing_has_none(measured):
     for path in Path("labels").iterdir():
         with Image.open(path) as image:
             Image.new("L", image.size).save(Path("blank", path.name))
-    scored = run("evaluate", "edges", "blank", "plain", "labels", "--out", "two", "--workers", 1)
-    assert scored.exit_code == 0, scored.output
+    for first in ("blank=plain", "blank"):
+        command = ("evaluate", "edges", first, "plain", "labels", "--out", "two", "--workers", 1)
+        assert run(*command).exit_code == 0
     assert [path.name for path in Path("two/calibration").glob("*.json")] == ["plain.json"]
 
 

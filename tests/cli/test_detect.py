@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from trace_edges.cli import app
 from trace_edges.instances import build_hierarchy, contours, weigh_lines
+from trace_edges.results import EdgeMap
 
 from .words import EXAMPLES, FAST, lines
 
@@ -200,7 +201,8 @@ def test_lines_may_be_weighed_or_give_way_to_closed_contours(photos, tmp_path):
         result = run(*command, tmp_path / name, *words)
         assert result.exit_code == 0, result.output
     thin, soft = npy(tmp_path / "thin"), npy(tmp_path / "soft")
-    assert np.array_equal(npy(tmp_path / "weighted"), weigh_lines(thin, soft))
+    drawn = EdgeMap(soft[None], thin[None] > 0)
+    assert np.array_equal(npy(tmp_path / "weighted"), weigh_lines(drawn))
     closed = npy(tmp_path / "contours")
     assert np.array_equal(closed, contours(build_hierarchy(soft)))
     record = json.loads((tmp_path / "weighted" / "coins.json").read_text(encoding="utf-8"))

@@ -150,6 +150,8 @@ def edges(
             "folders": {name: str(folder) for name, folder in methods.items()},
         }
         files = write_report(evaluation, out, origin)
+        for method in methods.keys() - evaluation.calibrations.keys():
+            outputs.remove(calibration_file(out, method))  # of edges that it drew before
         load = (lambda name: load_image(photographs[name])) if photographs else None
         write_png(comparison_sheet(evaluation, truth, load), out / SHEET)
     if reporting.json:

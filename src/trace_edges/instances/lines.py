@@ -6,26 +6,28 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.ndimage import maximum_filter
 
-from trace_edges.instances.components import Edges, check_edges
+from trace_edges.instances.components import edge_array
 from trace_edges.instances.hierarchy import build_hierarchy, contours
+from trace_edges.results import EdgeMap
 
 NEAR = 2  # px between a line and the contour that it is part of, at most
 
 
-def weigh_lines(thin: Edges, smooth: Edges) -> Float32[np.ndarray, "h w"]:
+def weigh_lines(edges: EdgeMap) -> Float32[np.ndarray, "h w"]:
     """Weaken lines that close no region: the strength of a pixel becomes the geometric mean of its
     own and of the strongest contour within `NEAR` px, at which its two sides become one region.
 
     Spurs and texture lose more than borders (docs/distillation.md has the scores).
 
     Args:
-        thin: (h, w) lines in [0, 1].
-        smooth: (h, w) the map that they are the ridges of, whose hierarchy gives the contours.
+        edges: of one image; its `thin` lines are weighed by the hierarchy of its smooth `edges`.
+
+    Returns:
+        (h, w) in [0, 1], 0 off the lines.
 
     Raises:
-        ValueError: the two are not maps of one size in [0, 1].
+        ValueError: `edges` are of several images.
     """
-    closed = contours(build_hierarchy(smooth))
-    check_edges(thin, closed.shape)
-    weighted: Float32[np.ndarray, "h w"] = np.sqrt(thin * maximum_filter(closed, 2 * NEAR + 1))
-    return weighted.astype(np.float32)
+    near = maximum_filter(contours(build_hierarchy(edges)), 2 * NEAR + 1)
+    weighted: Float32[np.ndarray, "h w"] = np.sqrt(edge_array(edges, thin=True) * near)
+    return weighted

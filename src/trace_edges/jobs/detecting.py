@@ -27,7 +27,7 @@ from trace_edges.jobs.places import PathPlace
 from trace_edges.jobs.records import Records, read_record, refuse_other_image
 from trace_edges.jobs.task import Facts, Outcome, Result, Subject, Task
 from trace_edges.outputs import Outputs
-from trace_edges.results import Calibration, Emergence
+from trace_edges.results import Calibration, EdgeMap, Emergence
 from trace_edges.sources import EdgeSource
 
 EdgeKind = Literal["thin", "soft", "weighted", "contours"]
@@ -97,7 +97,7 @@ class EdgesTask(Task):
 
         if self.kind == "contours":
             return contours(build_hierarchy(subject.smooth))
-        return weigh_lines(subject.thin, subject.smooth)
+        return weigh_lines(EdgeMap(subject.smooth[None], subject.ridges[None]))
 
 
 def detect_files(

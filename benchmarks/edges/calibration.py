@@ -15,7 +15,6 @@ from operator import add
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from benchmarks._shared.edges import read_edges
 from benchmarks._shared.reports import guarded, markdown, write_json
@@ -24,13 +23,11 @@ from trace_edges.evaluation.edges import edge_truth
 from trace_edges.files import find_images
 from trace_edges.formats import open_ground_truth
 from trace_edges.metrics import EdgeProtocol
-from trace_edges.metrics.calibration import calibrate
-from trace_edges.metrics.counts import EdgeCounts, edge_counts
+from trace_edges.metrics.calibration import calibrate, shares_by_strength
+from trace_edges.metrics.counts import Curve, edge_counts
 from trace_edges.results import Calibration
 
 PROTOCOL = EdgeProtocol(thresholds=19)  # 0.05, 0.1, ... 0.95
-
-Shares = Float[np.ndarray, " n"]
 
 
 def main() -> None:
@@ -50,7 +47,7 @@ def main() -> None:
         (maps,) = read_edges([given], names).values()
         counts = {name: edge_counts(maps[name], truth[name], PROTOCOL) for name in names}
         halves = [reduce(add, (counts[name] for name in names[start::2])) for start in (0, 1)]
-        odd, even = map(precision, halves)
+        odd, even = (shares_by_strength(half, PROTOCOL) for half in halves)
         calibration = calibrate(halves[0], PROTOCOL)
         if calibration is None:
             raise ValueError(f"{folder} has no edge on the odd half: give maps that show some")
@@ -65,16 +62,7 @@ def main() -> None:
     write_json(record, options.out / "distances.json", indent=1)
 
 
-def precision(counts: EdgeCounts) -> tuple[Shares, Shares, Shares]:
-    """Mean strength, precision and number of pixels between one threshold and the next."""
-    total, matched = (
-        -np.diff(every, append=0) for every in (counts.total_pred, counts.matched_pred)
-    )
-    middles = PROTOCOL.levels + 0.5 / (PROTOCOL.thresholds + 1)
-    return middles, (matched / np.maximum(total, 1)).clip(0, 1), total.clip(0)
-
-
-def distances(even: tuple[Shares, Shares, Shares], calibration: Calibration) -> dict[str, float]:
+def distances(even: tuple[Curve, Curve, Curve], calibration: Calibration) -> dict[str, float]:
     """Mean distances of precision from strengths, by pixel."""
     strengths, measured, pixels = even
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,13 @@ def _read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+def made_with(maps: Iterable[Path]) -> dict[str, Any]:
+    """`EdgeFolder.made_with` of these edge maps."""
+    record = next((path for path in map(record_beside, maps) if path.is_file()), None)
+    settings = {} if record is None else _read_record(record).get("settings")
+    return settings if isinstance(settings, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -82,10 +89,7 @@ class EdgeFolder(EdgeSource[FolderSettings]):
         """What the edges were made with, as the first record says that `detect` wrote beside its
         map; empty where there is none.
         """
-        beside = map(record_beside, self._maps.paths.values())
-        record = next((path for path in beside if path.is_file()), None)
-        settings = {} if record is None else _read_record(record).get("settings")
-        return settings if isinstance(settings, dict) else {}
+        return made_with(self._maps.paths.values())
 
     def turned(self, name: str) -> str:
         """The note of an image that lay on its head or was a mirror image before its edges were

@@ -241,8 +241,8 @@ def _task(
     from trace_edges.jobs.finding import Regions
     from trace_edges.jobs.tasks import InstancesTask, PanopticTask
 
-    given = {field.name: getattr(output, field.name) for field in fields(EdgeOutput)}
-    if name != "edges" and EdgeOutput(**given) != EdgeOutput():
+    of_edges = any(getattr(output, one.name) != one.default for one in fields(EdgeOutput))
+    if name != "edges" and of_edges:
         raise ValueError(
             "--format, --soft, --lines and --calibration are for --task edges: leave them out"
         )

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from trace_edges.edge_folder import EdgeFolder
+from trace_edges.edge_folder import made_with
 from trace_edges.files import write_text
 from trace_edges.formats.edge_maps import find_edge_maps, read_edge_map
 from trace_edges.formats.folders import NamedFiles
@@ -134,7 +134,7 @@ def evaluate_edge_folders(
     }
     dice = _mean_cldice(maps, ground_truth, images, scores, protocol, workers, progress)
     calibrations = {
-        method: replace(one.calibration, made_with=EdgeFolder(methods[method]).made_with)
+        method: replace(one.calibration, made_with=made_with(folders[method].paths.values()))
         for method, one in scores.items()
         if one.calibration is not None
     }

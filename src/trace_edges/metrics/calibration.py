@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from trace_edges.metrics.counts import EdgeCounts
+from trace_edges.metrics.counts import Curve, EdgeCounts
 from trace_edges.metrics.protocol import EdgeProtocol
 from trace_edges.results.calibration import Calibration
 
@@ -22,18 +22,27 @@ def calibrate(counts: EdgeCounts, protocol: EdgeProtocol) -> Calibration | None:
     Returns:
         None where no edge reaches the first threshold.
     """
-    pixels, matched = (
-        np.maximum(-np.diff(every, append=0), 0)
-        for every in (counts.total_pred, counts.matched_pred)
-    )
+    middles, shares, pixels = shares_by_strength(counts, protocol)
     seen = pixels > 0
     if not seen.any():
         return None
-    middles = (protocol.levels + np.append(protocol.levels[1:], 1))[seen] / 2
-    pixels, matched = pixels[seen], matched[seen]
-    fitted = isotonic_regression((matched / pixels).clip(0, 1), weights=pixels)
+    middles, shares, pixels = middles[seen], shares[seen], pixels[seen]
+    fitted = isotonic_regression(shares, weights=pixels)
     first = fitted.blocks[:-1]
     strengths = np.add.reduceat(middles * pixels, first) / np.add.reduceat(pixels, first)
     return Calibration(
         strengths=tuple(strengths.tolist()), precision=tuple(fitted.x[first].tolist())
     )
+
+
+def shares_by_strength(counts: EdgeCounts, protocol: EdgeProtocol) -> tuple[Curve, Curve, Curve]:
+    """From each threshold to the next: the strength in the middle, the share of the pixels between
+    the two that is matched, 0 where there is none, and the number of these pixels.
+    """
+    pixels, matched = (
+        np.maximum(-np.diff(every, append=0), 0)
+        for every in (counts.total_pred, counts.matched_pred)
+    )
+    middles = (protocol.levels + np.append(protocol.levels[1:], 1)) / 2
+    shares = np.where(pixels > 0, matched / np.maximum(pixels, 1), 0)
+    return middles, shares.clip(0, 1), pixels

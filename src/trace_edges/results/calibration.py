@@ -89,10 +89,9 @@ class Calibration:
             OSError: there is no such file.
             FileError: a `ValueError` of one line: it holds no calibration.
         """
+        content = read_json(path)
         try:
-            return read_fields(cls, read_json(path))
-        except FileError:
-            raise
+            return read_fields(cls, content)
         except ValueError as error:
             raise FileError(path, f"holds no calibration ({error})", "give what evaluate edges "
                             "writes to calibration/NAME.json") from error  # fmt: skip
